@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// Status codes and error texts.
+#include "engine/base/status.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *tm_status_name(tm_status status)
+{
+    switch (status) {
+#define ROW(name, value, text) case TM_##name: return #name;
+        TM_STATUS_LIST(ROW)
+#undef ROW
+    }
+    return "?";
+}
+
+const char *tm_status_text(tm_status status)
+{
+    switch (status) {
+#define ROW(name, value, text) case TM_##name: return text;
+        TM_STATUS_LIST(ROW)
+#undef ROW
+    }
+    return "unknown status";
+}
+
+static void set(tm_error *err, tm_status status, int sys, const char *format, va_list args)
+{
+    err->status = status;
+    err->sys = sys;
+    err->hint[0] = 0;
+    int n = vsnprintf(err->text, sizeof err->text, format, args);
+    if (sys && n >= 0 && (size_t)n < sizeof err->text)
+        snprintf(err->text + n, sizeof err->text - (size_t)n, ": %s", strerror(sys));
+}
+
+tm_status tm_fail(tm_error *err, tm_status status, const char *format, ...)
+{
+    if (!err) return status;
+    va_list args;
+    va_start(args, format);
+    set(err, status, 0, format, args);
+    va_end(args);
+    return status;
+}
+
+static tm_status status_of_errno(int sys)
+{
+    switch (sys) {
+    case ENOSPC:
+    case EDQUOT: return TM_ENOSPC;
+    case ENOMEM: return TM_ENOMEM;
+    case ENOENT: return TM_ENOENT;
+    default: return TM_EIO;
+    }
+}
+
+tm_status tm_fail_errno(tm_error *err, const char *format, ...)
+{
+    int sys = errno;
+    tm_status status = status_of_errno(sys);
+    if (!err) return status;
+    va_list args;
+    va_start(args, format);
+    set(err, status, sys, format, args);
+    va_end(args);
+    if (status == TM_ENOSPC) tm_hint(err, "free some space there, or run `tidemill gc`, then run again");
+    return status;
+}
+
+void tm_hint(tm_error *err, const char *format, ...)
+{
+    if (!err) return;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(err->hint, sizeof err->hint, format, args);
+    va_end(args);
+}
+
+tm_status tm_error_prefix(tm_error *err, const char *format, ...)
+{
+    if (!err) return TM_EFAILED;
+    char rest[sizeof err->text];
+    memcpy(rest, err->text, sizeof rest);
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(err->text, sizeof err->text, format, args);
+    va_end(args);
+    if (n >= 0 && (size_t)n < sizeof err->text)
+        snprintf(err->text + n, sizeof err->text - (size_t)n, ": %s", rest);
+    return err->status;
+}
+
+void tm_bug(const char *file, int line, const char *what)
+{
+    fprintf(stderr, "tidemill: bug at %s:%d: %s does not hold\n", file, line, what);
+    abort();
+}

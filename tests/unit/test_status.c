@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/base/status.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void an_error_keeps_its_code_text_and_errno(void **state)
+{
+    (void)state;
+    tm_error err = {0};
+    errno = ENOSPC;
+    assert_int_equal(tm_fail_errno(&err, "write %s", "x"), TM_ENOSPC);
+    assert_int_equal(err.sys, ENOSPC);
+    assert_string_equal(err.text, "write x: No space left on device");
+    assert_true(strstr(err.hint, "space") != NULL);
+    assert_int_equal(tm_error_prefix(&err, "node %d", 3), TM_ENOSPC);
+    assert_string_equal(err.text, "node 3: write x: No space left on device");
+}
+
+static void every_status_has_a_name_and_a_text(void **state)
+{
+    (void)state;
+    assert_string_equal(tm_status_name(TM_EFORMAT), "EFORMAT");
+    assert_string_equal(tm_status_name((tm_status)99), "?");
+    assert_string_equal(tm_status_text(TM_OK), "success");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_error_keeps_its_code_text_and_errno),
+        cmocka_unit_test(every_status_has_a_name_and_a_text),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
