@@ -10,9 +10,9 @@
 #include "engine/store_key.h"
 
 typedef struct tm_gc_policy {
-    int64_t keep_ms;    // keep records younger than this
-    uint64_t max_bytes; // then drop the oldest other records until the kept ones need no more; 0: drop all others
-    int64_t grace_ms;   // never delete an object younger than this; must exceed the time from put to bind
+    int64_t keep_ms;     // keep records younger than this
+    uint64_t max_bytes;  // then the oldest others go until the kept ones need no more; 0: all others go
+    int64_t grace_ms;    // never delete an object younger than this; must exceed the time from put to bind
     bool (*keep)(const tm_record *record, void *arg);  // keep this one whatever its age; may be NULL
     void *arg;
     const tm_hash *roots;  // artifacts, trees or objects to keep besides

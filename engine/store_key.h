@@ -36,13 +36,11 @@ typedef enum {
 tm_status tm_key_bind(tm_store *store, const tm_record *record, bool replace, tm_bind_outcome *outcome,
                       tm_error *err);
 
-// Borrowed, until the next bind, refresh or close; NULL when there is none. For the recipe and own key: the
-// latest.
+// Borrowed, until the next bind, refresh or close; NULL when there is none. For recipe and own: the latest.
 const tm_record *tm_key_by_content(tm_store *store, tm_hash content);
 const tm_record *tm_key_by_recipe(tm_store *store, tm_hash recipe);
 const tm_record *tm_key_by_own(tm_store *store, tm_hash own);
-// The records with the same own key, from the latest to the earliest: give the last one, get the one before
-// it.
+// The record with the same own key bound before this one.
 const tm_record *tm_key_before(tm_store *store, const tm_record *record);
 
 size_t tm_key_count(tm_store *store);

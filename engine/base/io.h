@@ -84,8 +84,7 @@ tm_status tm_file_remove(const char *path, tm_error *err);  // a file that is no
 // --- Folders -----------------------------------------------------------------------------------------------
 tm_status tm_dir_make(const char *path, tm_error *err);  // with its parents; one that exists is no error
 tm_status tm_dir_sync(const char *path, tm_error *err);
-tm_status tm_dir_remove(const char *path, tm_error *err);  // with all inside,
-                        links not followed; absent is fine
+tm_status tm_dir_remove(const char *path, tm_error *err);  // with all inside, no links followed; absent: fine
 
 // Names in a folder, without "." and "..", sorted by byte. TM_ENOENT when there is no folder.
 typedef struct tm_names {
