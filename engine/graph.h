@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// The graph as written, checked: nodes, their options and the links between them.
+//
+// It is built from the plain data that evaluating a graph file gives (see docs/graphs.md for the language), and
+// does not change afterwards. Checking happens in named passes: stages, options, links, conversions,
+// reachability, types. All errors are the user's and go to diagnostics.
+#pragma once
+
+#include "engine/diag.h"
+#include "engine/stage.h"
+
+typedef enum { TM_SELECT_LAST, TM_SELECT_LATEST, TM_SELECT_BEST, TM_SELECT_EACH, TM_SELECT_AT } tm_select_kind;
+
+typedef struct tm_select {
+    tm_select_kind kind;
+    int64_t every, at, take;  // take: 0 or the number of records
+    char metric[64];
+} tm_select;
+
+typedef struct tm_node tm_node;
+
+typedef struct tm_link {
+    char port[96];       // full name: "", "data", "tasks.text", ".base", ".1"
+    const tm_port *row;  // the port of the consumer
+    tm_node *from;
+    int out;             // index of the output port of `from`
+    tm_select select;
+} tm_link;
+
+struct tm_node {
+    int index;            // in tm_graph.nodes: a topological order
+    char name[192];       // unique; what people say on the command line
+    bool named;           // in the returned table
+    bool store;           // `store = true`
+    bool inserted;        // by the plan, as a conversion
+    const tm_stage *stage;
+    char file[256];       // relative to the graph's folder
+    int line;
+    json_t *options;      // canonical
+    json_t *values;       // port or option name -> checked value
+    json_t *at;           // machine facts, or NULL
+    json_t *identity;     // of sources, or NULL
+    tm_link *links;
+    size_t n_links;
+    json_t *attrs[TM_MAX_PORTS];  // of output ports
+    void *parsed;         // options struct, filled
+};
+
+typedef struct tm_target {
+    char name[192];
+    tm_node *node;
+    int out;
+} tm_target;
+
+typedef struct tm_graph {
+    char *file;      // path as given
+    char *folder;    // absolute
+    json_t *params;  // as evaluated
+    json_t *files;   // required files and their hashes
+    tm_node **nodes;
+    size_t n_nodes;
+    tm_target *targets;
+    size_t n_targets;
+} tm_graph;
+
+// Build and check. On TM_EGRAPH `diags` says what is wrong. `path` is the graph file.
+tm_status tm_graph_build(const json_t *evaluated, const char *path, tm_graph **graph, tm_diags *diags,
+                         tm_error *err);
+void tm_graph_free(tm_graph *graph);
+
+tm_node *tm_graph_find(const tm_graph *graph, const char *name);  // exact name, or NULL
+int tm_stage_output(const tm_stage *stage, const char *name);     // index, or -1
+const tm_link *tm_node_link(const tm_node *node, const char *port);
+// How a node is told apart in messages: `stage "name"`.
+const char *tm_node_label(const tm_node *node, char *text, size_t size);
+// The catalogue that the graph child gets: names of stages, ports, options and values.
+json_t *tm_catalogue(void);

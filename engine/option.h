@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// Option tables: one row per option, from which parsing, checks, defaults, help and keys come.
+//
+// An option's value lives in a plain struct of the stage at `offset`; the C type follows from the kind:
+//   BOOL bool | INT int64_t | NUMBER double | STRING, PATH, CHOICE const char *
+//   LIST tm_strings | VALUE const json_t * (a checked value such as tm.wsd{}, or NULL)
+// Defaults are JSON text ("0.8", "\"html\"", "[\"en\"]"), so that one field serves every kind; NULL means that
+// the option is required, "null" that it may be absent (0, NULL or an empty list then).
+#pragma once
+
+#include <jansson.h>
+
+#include "engine/base/bytes.h"
+
+typedef enum {
+    TM_OPT_BOOL,
+    TM_OPT_INT,
+    TM_OPT_NUMBER,
+    TM_OPT_STRING,
+    TM_OPT_PATH,
+    TM_OPT_CHOICE,
+    TM_OPT_LIST,   // of strings
+    TM_OPT_VALUE,  // of the family named in `choices`
+} tm_opt_kind;
+
+enum {
+    TM_OPT_NOKEY = 1,   // changes how, not what: not part of the key
+    TM_OPT_EXTENDS = 2,  // a larger value continues a shorter run (steps): not part of the prefix family
+};
+
+typedef struct tm_option {
+    const char *name;
+    tm_opt_kind kind;
+    size_t offset;
+    const char *def;
+    double min, max;      // of numbers; both 0 means no bounds
+    const char *choices;  // CHOICE: "a b c"; VALUE: a family of values
+    const char *help;     // one sentence
+    unsigned flags;
+} tm_option;
+
+typedef struct tm_strings {
+    const char *const *items;
+    size_t n;
+} tm_strings;
+
+// What is wrong with one option, for a diagnostic that points at it.
+typedef struct tm_option_fault {
+    const char *option;  // its name as written (borrowed from the arguments or the table)
+    char what[256];
+    char why[256];
+    char fix[256];
+} tm_option_fault;
+
+// Check `args` (an object without positional arguments) against a table that ends with a row without a name,
+// and give the canonical object: every option present, defaults filled in, numbers in one form.
+// TM_EINVAL fills `fault`.
+tm_status tm_options_check(const tm_option *table, const json_t *args, json_t **canonical, tm_option_fault *fault);
+
+// Fill a zeroed struct from a canonical object, which must outlive it. Lists are allocated and belong to the
+// struct: tm_options_clear frees them.
+tm_status tm_options_fill(const tm_option *table, const json_t *canonical, void *into, tm_error *err);
+void tm_options_clear(const tm_option *table, void *options);
+
+const char *tm_opt_kind_name(tm_opt_kind kind);
+
+// The name in `names` (NULL-terminated) nearest to `word` by edit distance, if near enough to suggest; or NULL.
+const char *tm_nearest(const char *word, const char *const *names);

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// The contract of a stage, and what a stage may ask of the worker that runs it. For writers of stages.
+//
+// A stage is one file in stages/ whose last lines are a constant descriptor, `const tm_stage tm_stage_NAME`;
+// the build collects the descriptors, and checks, help, documentation and completion come from them.
+// There are two shapes of work:
+//
+//   map   a pure function of one entry of the main input (given the other inputs, sealed): called per entry,
+//         maybe in several workers at once, in any order; gives exactly one entry per output port. Results are
+//         remembered per entry.
+//   run   anything else: takes entries when it wants them, puts entries when it has them, sees the end.
+//
+// Both run in a worker process of their own kind and may block there; the scheduler is another process.
+// Batches given to a stage are borrowed; batches that a stage puts are given away.
+#pragma once
+
+#include "engine/option.h"
+#include "engine/store.h"
+#include "engine/type.h"
+
+enum {
+    TM_SOURCE = 1,    // has no main input
+    TM_HOSTILE = 2,   // parses bytes from outside: a worker of its own that is never reused
+    TM_NUMERIC = 4,   // the numeric libraries and the op table are part of its key
+    TM_ELASTIC = 8,   // uses as many cores as it is lent; asks tm_work_cores() between steps
+    TM_STEP = 16,     // legal inside tm.curate
+    TM_INTERNAL = 32,  // inserted by the plan only
+};
+
+enum {
+    TM_PORT_OPTIONAL = 1,
+    TM_PORT_MANY = 2,   // a table of links (by name or number)
+    TM_PORT_WHOLE = 4,  // wants the sealed artifact, not the stream
+};
+
+typedef struct tm_port {
+    const char *name;    // "" is the main one
+    const char *type;
+    unsigned flags;
+    const char *value;   // a family of values that may stand here instead of a link, or NULL
+    const char *help;
+    const char *via;     // a stage that converts another type into this one, or NULL
+} tm_port;
+
+#define TM_MAX_PORTS 8
+
+// Attributes of a type at plan time: a JSON object of strings and numbers; both ends of a link must agree on
+// those that both name.
+typedef struct tm_check {
+    const void *options;              // filled from the table
+    const json_t *values;             // the canonical options
+    const json_t *inputs[TM_MAX_PORTS];  // attributes per input port (NULL: not connected)
+    json_t *outputs[TM_MAX_PORTS];    // empty objects to fill
+    const char *folder;               // of the graph file: relative paths start here
+    tm_option_fault *fault;           // fill on failure to point at an option
+} tm_check;
+
+typedef struct tm_work tm_work;
+
+typedef struct tm_stage {
+    const char *name;
+    const char *brief;    // one sentence
+    const char *help;     // paragraphs, for describe and docs
+    const char *paper;    // or NULL
+    const char *example;  // one line of Lua
+    const char *family;   // read, curate, tokenize, train, judge, export
+    int version;          // raise when the output for the same input changes
+    unsigned traits;
+    const char *libraries;  // those that decide bytes ("gumbo"), or NULL
+    tm_port inputs[TM_MAX_PORTS];
+    tm_port outputs[TM_MAX_PORTS];
+    const tm_option *options;  // ends with a row without a name; NULL: none
+    size_t options_size, state_size;
+
+    // Plan: options are known and input attributes settled; state output attributes, or refuse. May be NULL.
+    tm_status (*check)(tm_check *check, tm_error *err);
+    // Plan, sources: the identity of what will be read (files and their hashes), which enters the key.
+    tm_status (*identity)(const tm_check *check, json_t *identity, tm_error *err);
+    // Plan, trainers: the part of the options that matters up to `step`, as a JSON object; TM_DONE: never reusable.
+    tm_status (*prefix)(const tm_check *check, int64_t step, json_t *into, tm_error *err);
+
+    tm_status (*begin)(tm_work *work, tm_error *err);  // once per worker; `end` follows even if it failed
+    tm_status (*map)(tm_work *work, const tm_batch *in, tm_batch *const *out, tm_error *err);
+    tm_status (*run)(tm_work *work, tm_error *err);
+    void (*end)(tm_work *work);
+} tm_stage;
+
+// A value that options and ports accept (an architecture, a schedule, a task): a name, options, and links.
+typedef struct tm_value {
+    const char *name;
+    const char *brief;
+    const char *example;
+    const char *family;  // architecture, schedule, task
+    tm_port inputs[4];   // links inside it become ports "OPTION.KEY" of the node
+    const tm_option *options;
+    size_t options_size;
+} tm_value;
+
+// The tables that the build makes from the files in stages/ (NULL-terminated).
+extern const tm_stage *const tm_stages[];
+extern const tm_value *const tm_values[];
+const tm_stage *tm_stage_find(const char *name);
+const tm_value *tm_value_find(const char *name);
+
+// ---- what a running stage asks of its worker ----
+
+const void *tm_work_options(const tm_work *work);
+void *tm_work_state(tm_work *work);        // zeroed, state_size bytes
+const char *tm_work_name(const tm_work *work);
+const char *tm_work_folder(const tm_work *work);   // of the graph file
+int tm_work_cores(tm_work *work);          // lent right now; call between steps, and use no more threads
+bool tm_work_stopping(tm_work *work);      // Ctrl-C: save a resume point and return TM_ESTOPPED
+
+// Input ports by name. A port that is not connected has 0 entries.
+bool tm_work_connected(const tm_work *work, const char *port);
+// The next entry of a data port, decoded; the caller unrefs. Blocks; TM_DONE at the end.
+tm_status tm_take(tm_work *work, const char *port, tm_batch **batch, tm_error *err);
+// The same for a tree port: the folder where the snapshot lies, and its attributes (borrowed till the next take).
+typedef struct tm_snapshot {
+    char folder[1024];
+    tm_hash hash;
+    const json_t *attrs;
+} tm_snapshot;
+tm_status tm_take_tree(tm_work *work, const char *port, tm_snapshot *snapshot, tm_error *err);
+// Start an input port again from its first entry.
+tm_status tm_rewind(tm_work *work, const char *port, tm_error *err);
+// Ports of a MANY input or of tasks: their full names, NULL behind the last.
+const char *tm_work_port_at(const tm_work *work, const char *prefix, size_t i);
+// The value given for an option or port that accepts values, as checked ({"$value": name, ...options}), or NULL.
+const json_t *tm_work_value(const tm_work *work, const char *name);
+
+// Append an entry to an output port. The batch is given away, also on failure.
+tm_status tm_put(tm_work *work, const char *port, tm_batch *batch, tm_error *err);
+// An empty batch with the schema of that port.
+tm_batch *tm_work_batch(tm_work *work, const char *port);
+// Append a snapshot: the files of `folder` (moved away) with attributes `attrs` (stolen). `state` (a folder, moved
+// away) and `side` (stolen), both or neither, are kept beside the entry and are no part of its hash: what a
+// trainer needs to go on from there.
+tm_status tm_put_tree(tm_work *work, const char *port, const char *folder, json_t *attrs, const char *state,
+                      json_t *side, tm_error *err);
+// A fresh empty folder inside the store, for tm_put_tree and scratch files.
+tm_status tm_work_scratch(tm_work *work, char *path, size_t size, tm_error *err);
+
+// Trainers: the snapshot to continue from (an equal prefix), TM_DONE if there is none. `state` is the folder that
+// was saved beside it.
+typedef struct tm_resume {
+    int64_t step;
+    char model[1024], state[1024];
+    const json_t *side;
+} tm_resume;
+tm_status tm_work_resume(tm_work *work, tm_resume *resume, tm_error *err);
+// Keep `folder` (moved away) as the point to go on from after an interruption: no entry of the log.
+tm_status tm_work_keep(tm_work *work, const char *folder, int64_t step, json_t *side, tm_error *err);
+
+// Counts for the journal, the console and reports: "removed.gopher.word_count" 12. Adds up over entries.
+void tm_work_count(tm_work *work, const char *name, int64_t n);
+// Progress in the stage's own unit; `total` 0 if unknown.
+void tm_work_progress(tm_work *work, double done, double total, const char *unit);
+// A number by step for the journal (loss, rate): shown and plotted, never part of a key.
+void tm_work_note(tm_work *work, int64_t step, const char *name, double value);
+// A line for the node's log.
+void tm_work_log(tm_work *work, const char *format, ...) __attribute__((format(printf, 2, 3)));
