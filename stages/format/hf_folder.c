@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+// Model folders: laying out files, and finding tensors over shards.
+#include "stages/format/hf_folder.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include <jansson.h>
+
+struct tm_hf_files_owner {
+    tm_buf header;
+    tm_view *pieces;
+};
+
+// ---- writing
+
+static bool plain_name(const char *name)
+{
+    return name[0] != '\0' && name[0] != '.' && !strchr(name, '/');
+}
+
+static tm_status add_file(tm_hf_files *files, const char *name, const tm_view *pieces, size_t n, tm_error *err)
+{
+    if (!plain_name(name)) return tm_fail(err, TM_EINVAL, "not a file name for a model folder: %s", name);
+    for (size_t i = 0; i < files->n_files; i++) {
+        if (strcmp(files->files[i].name, name) == 0)
+            return tm_fail(err, TM_EINVAL, "two files of a model folder are named %s", name);
+    }
+    files->files[files->n_files++] = (tm_file_content){name, pieces, n};
+    return TM_OK;
+}
+
+static tm_status lay_out(tm_hf_files *files, const tm_hf_model *model, tm_error *err)
+{
+    struct tm_hf_files_owner *owner = files->owner;
+    TM_TRY(tm_safetensors_header(model->tensors, model->n_tensors, NULL, 0, &owner->header, err));
+    owner->pieces[0] = tm_buf_view(&owner->header);
+    for (size_t i = 0; i < model->n_tensors; i++) owner->pieces[i + 1] = model->tensors[i].data;
+    TM_TRY(add_file(files, "config.json", &model->config, 1, err));
+    if (model->generation_config.size)
+        TM_TRY(add_file(files, "generation_config.json", &model->generation_config, 1, err));
+    TM_TRY(add_file(files, "model.safetensors", owner->pieces, model->n_tensors + 1, err));
+    for (size_t i = 0; i < model->n_extras; i++) {
+        const tm_file_content *extra = &model->extras[i];
+        TM_TRY(add_file(files, extra->name, extra->pieces, extra->n_pieces, err));
+    }
+    return TM_OK;
+}
+
+tm_status tm_hf_files_make(tm_hf_files *files, const tm_hf_model *model, tm_error *err)
+{
+    *files = (tm_hf_files){0};
+    files->owner = tm_calloc(1, sizeof *files->owner);
+    files->files = tm_calloc(model->n_extras + 3, sizeof *files->files);
+    if (files->owner) files->owner->pieces = tm_calloc(model->n_tensors + 1, sizeof(tm_view));
+    tm_status status = files->owner && files->files && files->owner->pieces
+                           ? lay_out(files, model, err)
+                           : tm_fail(err, TM_ENOMEM, "no memory for the files of a model");
+    if (status < 0) tm_hf_files_clear(files);
+    return status;
+}
+
+void tm_hf_files_clear(tm_hf_files *files)
+{
+    if (files->owner) {
+        tm_buf_clear(&files->owner->header);
+        tm_free(files->owner->pieces);
+        tm_free(files->owner);
+    }
+    tm_free(files->files);
+    *files = (tm_hf_files){0};
+}
+
+static tm_status join(char path[PATH_MAX], const char *folder, const char *name, tm_error *err)
+{
+    if (snprintf(path, PATH_MAX, "%s/%s", folder, name) < PATH_MAX) return TM_OK;
+    return tm_fail(err, TM_EINVAL, "path too long: %.200s...", folder);
+}
+
+tm_status tm_hf_folder_write(const char *folder, const tm_hf_model *model, tm_error *err)
+{
+    if (mkdir(folder, 0777) < 0 && errno != EEXIST) return tm_fail_errno(err, "cannot make %s", folder);
+    tm_hf_files files;
+    TM_TRY(tm_hf_files_make(&files, model, err));
+    tm_status status = TM_OK;
+    for (size_t i = 0; i < files.n_files && status == TM_OK; i++) {
+        char path[PATH_MAX];
+        status = join(path, folder, files.files[i].name, err);
+        if (status == TM_OK) status = tm_file_write(path, files.files[i].pieces, files.files[i].n_pieces, err);
+    }
+    tm_hf_files_clear(&files);
+    return status;
+}
+
+// ---- reading
+
+static bool file_exists(const tm_hf_folder *folder, const char *name)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    return join(path, folder->path, name, NULL) == TM_OK && stat(path, &st) == 0;
+}
+
+static tm_status open_shard(tm_hf_folder *folder, const char *name, tm_error *err)
+{
+    char path[PATH_MAX];
+    TM_TRY(join(path, folder->path, name, err));
+    TM_TRY(tm_safetensors_open(&folder->shards[folder->n_shards], path, err));
+    folder->n_tensors += folder->shards[folder->n_shards++].n_tensors;
+    return TM_OK;
+}
+
+static tm_status open_shards(tm_hf_folder *folder, json_t *names, tm_error *err)
+{
+    const char *name;
+    json_t *value;
+    folder->shards = tm_calloc(json_object_size(names) + 1, sizeof *folder->shards);
+    if (!folder->shards) return tm_fail(err, TM_ENOMEM, "no memory for shards");
+    json_object_foreach(names, name, value) TM_TRY(open_shard(folder, name, err));
+    return TM_OK;
+}
+
+static tm_status shard_names(json_t *map, json_t *names, const char *where, tm_error *err)
+{
+    const char *tensor;
+    json_t *file;
+    json_object_foreach(map, tensor, file)
+    {
+        const char *name = json_string_value(file);
+        if (!name || !plain_name(name))
+            return tm_fail(err, TM_EFORMAT, "%s: tensor %s lies in no file of the folder", where, tensor);
+        if (json_object_set_new(names, name, json_true()) < 0) return tm_fail(err, TM_ENOMEM, "no memory");
+    }
+    return TM_OK;
+}
+
+static tm_status check_map(const tm_hf_folder *folder, json_t *map, const char *where, tm_error *err)
+{
+    const char *tensor;
+    json_t *file;
+    json_object_foreach(map, tensor, file)
+    {
+        if (!tm_hf_folder_find(folder, tensor))
+            return tm_fail(err, TM_EFORMAT, "%s: tensor %s is not in %s", where, tensor, json_string_value(file));
+    }
+    if (json_object_size(map) != folder->n_tensors)
+        return tm_fail(err, TM_EFORMAT, "%s names %zu tensors, the shards hold %zu", where,
+                       json_object_size(map), folder->n_tensors);
+    return TM_OK;
+}
+
+static tm_status open_index(tm_hf_folder *folder, const char *where, json_t *map, tm_error *err)
+{
+    json_t *names = json_object();
+    if (!names) return tm_fail(err, TM_ENOMEM, "no memory for shards");
+    tm_status status = shard_names(map, names, where, err);
+    if (status == TM_OK) status = open_shards(folder, names, err);
+    if (status == TM_OK) status = check_map(folder, map, where, err);
+    json_decref(names);
+    return status;
+}
+
+static tm_status open_weights(tm_hf_folder *folder, tm_error *err)
+{
+    static const char single[] = "model.safetensors", index[] = "model.safetensors.index.json";
+    if (file_exists(folder, single) || !file_exists(folder, index)) {
+        folder->shards = tm_calloc(1, sizeof *folder->shards);
+        if (!folder->shards) return tm_fail(err, TM_ENOMEM, "no memory for shards");
+        return open_shard(folder, single, err);
+    }
+    char where[PATH_MAX];
+    tm_view bytes;
+    TM_TRY(join(where, folder->path, index, err));
+    TM_TRY(tm_hf_folder_file(folder, index, &bytes, err));
+    json_error_t at;
+    json_t *json = json_loadb(bytes.data ? bytes.data : "", bytes.size, JSON_REJECT_DUPLICATES, &at);
+    json_t *map = json_object_get(json, "weight_map");
+    tm_status status = json_is_object(map) ? open_index(folder, where, map, err)
+                                           : tm_fail(err, TM_EFORMAT, "%s: no weight_map (%s)", where, at.text);
+    json_decref(json);
+    tm_file_unmap(bytes);
+    return status;
+}
+
+tm_status tm_hf_folder_open(tm_hf_folder *folder, const char *path, tm_error *err)
+{
+    *folder = (tm_hf_folder){.path = tm_strdup(path)};
+    if (!folder->path) return tm_fail(err, TM_ENOMEM, "no memory for a folder");
+    tm_status status = tm_hf_folder_file(folder, "config.json", &folder->config, err);
+    if (status == TM_OK) status = open_weights(folder, err);
+    if (status < 0) tm_hf_folder_close(folder);
+    return status;
+}
+
+void tm_hf_folder_close(tm_hf_folder *folder)
+{
+    for (size_t i = 0; i < folder->n_shards; i++) tm_safetensors_close(&folder->shards[i]);
+    tm_free(folder->shards);
+    tm_file_unmap(folder->config);
+    tm_free(folder->path);
+    *folder = (tm_hf_folder){0};
+}
+
+const tm_st_tensor *tm_hf_folder_find(const tm_hf_folder *folder, const char *name)
+{
+    for (size_t i = 0; i < folder->n_shards; i++) {
+        const tm_st_tensor *t = tm_safetensors_find(&folder->shards[i], name);
+        if (t) return t;
+    }
+    return NULL;
+}
+
+const tm_st_tensor *tm_hf_folder_tensor(const tm_hf_folder *folder, size_t i)
+{
+    for (size_t s = 0; s < folder->n_shards; s++) {
+        if (i < folder->shards[s].n_tensors) return &folder->shards[s].tensors[i];
+        i -= folder->shards[s].n_tensors;
+    }
+    return NULL;
+}
+
+tm_status tm_hf_folder_file(const tm_hf_folder *folder, const char *name, tm_view *bytes, tm_error *err)
+{
+    char path[PATH_MAX];
+    TM_TRY(join(path, folder->path, name, err));
+    return tm_file_map(path, bytes, err);
+}
