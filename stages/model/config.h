@@ -21,7 +21,8 @@ typedef struct tm_family {
     bool qk_norm;              // RMS norm over each head of q and k, before the rotation
     bool window_keys;          // reads and writes `sliding_window` ...
     bool window_opt_in;        // ... but only with `use_sliding_window`, from layer `max_window_layers` on
-    double norm_eps, rope_theta;  // where config.json says nothing
+    uint32_t window;              // where config.json says nothing
+    double norm_eps, rope_theta;
 } tm_family;
 
 // The row of a family, or NULL; row i, or NULL after the last.

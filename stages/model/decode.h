@@ -2,7 +2,7 @@
 // Generation: a cache of keys and values, and the choice of the next token.
 #pragma once
 
-#include "stages/model/transformer.h"
+#include "stages/model/pass.h"
 
 typedef struct tm_decoder tm_decoder;
 
@@ -16,7 +16,7 @@ void tm_decoder_reset(tm_decoder *decoder);  // forget all tokens
 // in `*logits` (vocab floats, owned by the decoder, valid until the next call). TM_EINVAL: beyond the capacity.
 tm_status tm_decoder_feed(tm_decoder *decoder, const int32_t *ids, int32_t n, const float **logits,
                           tm_error *err);
-uint32_t tm_decoder_size(const tm_decoder *decoder);  // tokens held
+int32_t tm_decoder_size(const tm_decoder *decoder);  // tokens held
 
 typedef struct tm_sampler {
     double temperature;  // 0: greedy (the smallest id among equals)
@@ -25,6 +25,13 @@ typedef struct tm_sampler {
     uint64_t seed;
 } tm_sampler;
 
-// Choose a token; the choice depends on (seed, index, logits) alone. `scratch`: vocab * 2 floats.
-uint32_t tm_sample(const tm_sampler *sampler, uint64_t index, const float *logits, uint32_t vocab,
-                   float *scratch);
+// A token and its logit.
+typedef struct tm_choice {
+    float logit;
+    int32_t id;
+} tm_choice;
+
+// Choose a token; the choice depends on (seed, index, logits) alone. `scratch` has room for vocab choices. A logit
+// that is not a number is never chosen, unless all are (then token 0).
+int32_t tm_sample(const tm_sampler *sampler, uint64_t index, const float *logits, uint32_t vocab,
+                  tm_choice *scratch);

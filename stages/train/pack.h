@@ -11,7 +11,7 @@
 // a cursor of a few numbers; seek to it and the same batches follow.
 #pragma once
 
-#include "stages/model/transformer.h"
+#include "stages/model/pass.h"
 
 // `mask` (NULL: all ones) has a byte a token: 0 keeps it from being a label; the end mark goes by the last token.
 typedef struct tm_document {

@@ -6,7 +6,7 @@
 // clipped and AdamW (Loshchilov & Hutter 2019) updates the slab; matrices decay, vectors do not.
 #pragma once
 
-#include "stages/model/transformer.h"
+#include "stages/model/pass.h"
 #include "stages/train/pack.h"
 #include "stages/train/schedule.h"
 

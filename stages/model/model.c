@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// Models: made fresh, read from folders, laid out as files.
+#include "stages/model/model.h"
+
+struct tm_model_files_owner {
+    tm_buf config, generation;
+    tm_hf_model model;
+    tm_st_tensor *tensors;
+};
+
+tm_status tm_model_new(tm_model **out, const tm_model_config *config, tm_error *err)
+{
+    tm_model *m = tm_calloc(1, sizeof *m);
+    if (!m) return tm_fail(err, TM_ENOMEM, "no memory for a model");
+    m->config = *config;
+    tm_status status = tm_model_config_complete(&m->config, err);
+    if (status == TM_OK) status = tm_param_map_make(&m->map, &m->config, err);
+    if (status == TM_OK) status = tm_param_slab_new(&m->map, &m->params, err);
+    if (status < 0) {
+        tm_model_free(m);
+        return status;
+    }
+    *out = m;
+    return TM_OK;
+}
+
+tm_status tm_model_init(tm_model **model, const tm_model_config *config, tm_device *device, uint64_t seed,
+                        tm_error *err)
+{
+    TM_TRY(tm_model_new(model, config, err));
+    tm_param_init(&(*model)->map, device, (*model)->params, seed);
+    return TM_OK;
+}
+
+void tm_model_free(tm_model *m)
+{
+    if (!m) return;
+    tm_param_map_clear(&m->map);
+    tm_param_slab_free(m->params);
+    tm_free(m);
+}
+
+// ---- reading
+
+static bool ignored(const char *name)
+{
+    static const char tail[] = "rotary_emb.inv_freq";
+    size_t n = strlen(name);
+    return n >= sizeof tail - 1 && strcmp(name + n - (sizeof tail - 1), tail) == 0;
+}
+
+// A tied model's file may hold the head all the same, as a copy.
+static tm_status check_tied_head(const tm_model *m, const tm_hf_folder *folder, const tm_st_tensor *head,
+                                 tm_error *err)
+{
+    const tm_st_tensor *embed = tm_hf_folder_find(folder, m->map.params[0].name);
+    if (m->config.tie && embed && embed->dtype == head->dtype && tm_view_eq(embed->data, head->data))
+        return TM_OK;
+    return tm_fail(err, TM_EFORMAT, "tie_word_embeddings is set, but lm_head.weight is not the embedding");
+}
+
+static tm_status check_unknown(const tm_model *m, const tm_hf_folder *folder, tm_error *err)
+{
+    for (size_t i = 0; i < folder->n_tensors; i++) {
+        const tm_st_tensor *t = tm_hf_folder_tensor(folder, i);
+        if (tm_param_find(&m->map, t->name) || ignored(t->name)) continue;
+        if (strcmp(t->name, "lm_head.weight") == 0)
+            TM_TRY(check_tied_head(m, folder, t, err));
+        else
+            return tm_fail(err, TM_EFORMAT, "tensor %s belongs to no part of a %s model", t->name,
+                           m->config.family->name);
+    }
+    return TM_OK;
+}
+
+static tm_status put_all(tm_model *m, const tm_hf_folder *folder, tm_error *err)
+{
+    for (size_t i = 0; i < m->map.n_params; i++) {
+        const tm_param *p = &m->map.params[i];
+        const tm_st_tensor *t = tm_hf_folder_find(folder, p->name);
+        if (!t) return tm_fail(err, TM_EFORMAT, "tensor %s is missing", p->name);
+        TM_TRY(tm_param_put(&m->map, m->params, p, t, err));
+    }
+    return check_unknown(m, folder, err);
+}
+
+tm_status tm_model_load(tm_model **model, const tm_hf_folder *folder, tm_error *err)
+{
+    tm_model_config config;
+    tm_status status = tm_model_config_parse(&config, folder->config, err);
+    if (status == TM_OK) status = tm_model_new(model, &config, err);
+    if (status < 0) return tm_error_prefix(err, "%s", folder->path);
+    status = put_all(*model, folder, err);
+    if (status == TM_OK) return TM_OK;
+    tm_model_free(*model);
+    *model = NULL;
+    return tm_error_prefix(err, "%s", folder->path);
+}
+
+// ---- writing
+
+static tm_status lay_out(tm_model_files *files, const tm_model *m, const tm_file_content *extras,
+                         size_t n_extras, tm_error *err)
+{
+    struct tm_model_files_owner *owner = files->owner;
+    owner->tensors = tm_calloc(m->map.n_params, sizeof *owner->tensors);
+    if (!owner->tensors) return tm_fail(err, TM_ENOMEM, "no memory for the list of tensors");
+    tm_param_tensors(&m->map, m->params, "", NULL, owner->tensors);
+    TM_TRY(tm_model_config_write(&m->config, &owner->config, err));
+    TM_TRY(tm_generation_config_write(&m->config, &owner->generation, err));
+    owner->model = (tm_hf_model){
+        .config = tm_buf_view(&owner->config),
+        .generation_config = tm_buf_view(&owner->generation),
+        .tensors = owner->tensors,
+        .n_tensors = m->map.n_params,
+        .extras = extras,
+        .n_extras = n_extras,
+    };
+    return tm_hf_files_make(&files->hf, &owner->model, err);
+}
+
+tm_status tm_model_files_make(tm_model_files *files, const tm_model *model, const tm_file_content *extras,
+                              size_t n_extras, tm_error *err)
+{
+    *files = (tm_model_files){.owner = tm_calloc(1, sizeof *files->owner)};
+    if (!files->owner) return tm_fail(err, TM_ENOMEM, "no memory for the files of a model");
+    tm_status status = lay_out(files, model, extras, n_extras, err);
+    if (status < 0) tm_model_files_clear(files);
+    return status;
+}
+
+void tm_model_files_clear(tm_model_files *files)
+{
+    tm_hf_files_clear(&files->hf);
+    if (files->owner) {
+        tm_buf_clear(&files->owner->config);
+        tm_buf_clear(&files->owner->generation);
+        tm_free(files->owner->tensors);
+        tm_free(files->owner);
+    }
+    *files = (tm_model_files){0};
+}
+
+tm_status tm_model_write(const tm_model *model, const char *folder, const tm_file_content *extras, size_t n_extras,
+                         tm_error *err)
+{
+    tm_model_files files;
+    TM_TRY(tm_model_files_make(&files, model, extras, n_extras, err));
+    tm_status status = tm_hf_folder_write(folder, &files.owner->model, err);
+    tm_model_files_clear(&files);
+    return status;
+}

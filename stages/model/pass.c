@@ -1,0 +1,491 @@
+// SPDX-License-Identifier: Apache-2.0
+// Forward and backward through the blocks, and the plan of their memory.
+#include "stages/model/pass.h"
+
+#include <math.h>
+
+// What a layer keeps of its forward pass; T is the number of tokens planned for.
+typedef struct layer_acts {
+    float *x;                // [T, C] the residual stream that comes in
+    float *norm1, *rstd1;    // [T, C], [T]
+    float *qkv;              // [T, Q + 2 KV] rotated
+    float *qk_raw;           // [T, Q + KV] before the norms of q and k
+    float *q_rstd, *k_rstd;  // [T, heads], [T, kv_heads]
+    float *mix, *lse;        // [T, Q], [T, heads] attention's output
+    float *x_mid;            // [T, C] the residual stream between attention and feed-forward
+    float *norm2, *rstd2;
+    float *gate_up;  // [T, 2 F]
+    float *act;      // [T, F]
+} layer_acts;
+
+struct tm_pass {
+    const tm_model *model;
+    tm_device *dev;
+    tm_pass_kind kind;
+    int64_t max_tokens;
+    int64_t width, q, kv, ffn;  // C, heads * D, kv_heads * D, F
+    tm_tokens batch;
+    layer_acts *layers;
+    float *x_last, *hidden, *rstd_last;  // what leaves the blocks; after the last norm
+    float *rope;                         // [length, D]
+    float *dx, *d_norm, *d_qkv, *d_mix, *d_act;
+    float *arena;
+};
+
+// ---- memory
+
+// Hands out 64-byte aligned pieces; with base NULL it only counts.
+typedef struct arena {
+    float *base;
+    size_t used;
+} arena;
+
+static float *take(arena *a, int64_t rows, int64_t cols)
+{
+    size_t at = a->used;
+    a->used += ((size_t)rows * (size_t)cols + 15) / 16 * 16;
+    return a->base ? a->base + at : NULL;
+}
+
+static void plan_layer(const tm_pass *p, arena *a, layer_acts *l)
+{
+    int64_t T = p->max_tokens;
+    const tm_model_config *c = &p->model->config;
+    l->norm1 = take(a, T, p->width);
+    l->rstd1 = take(a, T, 1);
+    l->qkv = take(a, T, p->q + 2 * p->kv);
+    l->qk_raw = c->qk_norm ? take(a, T, p->q + p->kv) : NULL;
+    l->q_rstd = take(a, T, c->heads);
+    l->k_rstd = take(a, T, c->kv_heads);
+    l->mix = take(a, T, p->q);
+    l->lse = take(a, T, c->heads);
+    l->norm2 = take(a, T, p->width);
+    l->rstd2 = take(a, T, 1);
+    l->gate_up = take(a, T, 2 * p->ffn);
+    l->act = take(a, T, p->ffn);
+}
+
+static void plan_layers(tm_pass *p, arena *a)
+{
+    bool train = p->kind == TM_PASS_TRAIN;
+    float *x = take(a, p->max_tokens, p->width);
+    for (uint32_t i = 0; i < p->model->config.layers; i++) {
+        layer_acts *l = &p->layers[i];
+        if (train || i == 0)
+            plan_layer(p, a, l);
+        else
+            *l = p->layers[0];
+        l->x = x;
+        l->x_mid = train ? take(a, p->max_tokens, p->width) : x;
+        x = train ? take(a, p->max_tokens, p->width) : x;
+    }
+    p->x_last = x;
+}
+
+static void plan(tm_pass *p, arena *a)
+{
+    int64_t T = p->max_tokens;
+    plan_layers(p, a);
+    p->hidden = take(a, T, p->width);
+    p->rstd_last = take(a, T, 1);
+    p->rope = take(a, p->model->config.length, p->model->config.head_dim);
+    if (p->kind != TM_PASS_TRAIN) return;
+    p->dx = take(a, T, p->width);
+    p->d_norm = take(a, T, p->width);
+    p->d_qkv = take(a, T, p->q + 2 * p->kv);
+    p->d_mix = take(a, T, p->q);
+    p->d_act = take(a, T, p->ffn);
+}
+
+static void set_sizes(tm_pass *p)
+{
+    const tm_model_config *c = &p->model->config;
+    p->width = c->width;
+    p->q = (int64_t)c->heads * c->head_dim;
+    p->kv = (int64_t)c->kv_heads * c->head_dim;
+    p->ffn = c->ffn;
+}
+
+uint64_t tm_pass_bytes(const tm_model_config *config, tm_pass_kind kind, uint32_t max_tokens)
+{
+    tm_model model = {.config = *config};
+    layer_acts layer[2];
+    tm_pass p = {.model = &model, .kind = kind, .max_tokens = max_tokens, .layers = layer};
+    uint64_t used[2];
+    set_sizes(&p);
+    for (uint32_t n = 1; n <= 2; n++) {
+        arena a = {0};
+        model.config.layers = n;
+        plan(&p, &a);
+        used[n - 1] = a.used;
+    }
+    return (used[0] + (config->layers - 1) * (used[1] - used[0])) * sizeof(float);
+}
+
+static tm_status allocate(tm_pass *p, tm_error *err)
+{
+    arena a = {0};
+    p->layers = tm_calloc(p->model->config.layers, sizeof *p->layers);
+    if (!p->layers) return tm_fail(err, TM_ENOMEM, "no memory for activations");
+    plan(p, &a);
+    tm_param_map room = {.n_floats = a.used};
+    if (tm_param_slab_new(&room, &p->arena, NULL) < 0)
+        return tm_fail(err, TM_ENOMEM, "no memory for %zu bytes of activations (%lld tokens)",
+                       a.used * sizeof(float), (long long)p->max_tokens);
+    a = (arena){.base = p->arena};
+    plan(p, &a);
+    return TM_OK;
+}
+
+static tm_status make_rope(tm_pass *p, tm_error *err)
+{
+    const tm_model_config *c = &p->model->config;
+    float *inv_freq = tm_calloc(c->head_dim / 2, sizeof *inv_freq);
+    if (!inv_freq) return tm_fail(err, TM_ENOMEM, "no memory for rotary positions");
+    tm_model_config_rope(c, inv_freq);
+    tm_rope_table(p->dev, tm_mat_of(p->rope, c->length, c->head_dim), inv_freq, 1);
+    tm_free(inv_freq);
+    return tm_device_status(p->dev, err);
+}
+
+tm_status tm_pass_new(tm_pass **out, const tm_model *model, tm_device *device, tm_pass_kind kind,
+                      uint32_t max_tokens, tm_error *err)
+{
+    if (max_tokens == 0 || max_tokens > (1u << 24))
+        return tm_fail(err, TM_EINVAL, "a batch has 1 to 16,777,216 tokens, not %u", max_tokens);
+    tm_pass *p = tm_calloc(1, sizeof *p);
+    if (!p) return tm_fail(err, TM_ENOMEM, "no memory for a pass");
+    p->model = model;
+    p->dev = device;
+    p->kind = kind;
+    p->max_tokens = max_tokens;
+    set_sizes(p);
+    tm_status status = allocate(p, err);
+    if (status == TM_OK) status = make_rope(p, err);
+    if (status < 0) {
+        tm_pass_free(p);
+        return status;
+    }
+    *out = p;
+    return TM_OK;
+}
+
+void tm_pass_free(tm_pass *p)
+{
+    if (!p) return;
+    tm_param_slab_free(p->arena);
+    tm_free(p->layers);
+    tm_free(p);
+}
+
+// ---- views
+
+static tm_mat rows(const tm_pass *p, float *data, int64_t cols)
+{
+    return tm_mat_of(data, p->batch.n_tokens, cols);
+}
+
+static tm_weight weight(const tm_pass *p, size_t offset, int64_t out, int64_t in)
+{
+    return tm_weight_f32(p->model->params + offset, out, in);
+}
+
+// A vector of the slab, or NULL where the model has none.
+static float *vector(float *slab, size_t offset)
+{
+    return offset == SIZE_MAX ? NULL : slab + offset;
+}
+
+static float eps(const tm_pass *p)
+{
+    return (float)p->model->config.norm_eps;
+}
+
+// ---- forward
+
+static tm_status check_batch(const tm_pass *p, const tm_tokens *b, int32_t first, tm_error *err)
+{
+    const tm_model_config *c = &p->model->config;
+    if (b->n_tokens < 1 || b->n_tokens > p->max_tokens)
+        return tm_fail(err, TM_EINVAL, "a batch of %d tokens, planned for %lld", b->n_tokens,
+                       (long long)p->max_tokens);
+    if (b->n_segments < 1 || b->cu_seqlens[0] != 0 || b->cu_seqlens[b->n_segments] != b->n_tokens)
+        return tm_fail(err, TM_EINVAL, "the segments do not cover the %d tokens of the batch", b->n_tokens);
+    for (int32_t i = 0; i < b->n_segments; i++) {
+        if (b->cu_seqlens[i] >= b->cu_seqlens[i + 1])
+            return tm_fail(err, TM_EINVAL, "segment %d of the batch is empty", i);
+    }
+    for (int32_t i = 0; i < b->n_tokens; i++) {
+        if (b->ids[i] < 0 || (uint32_t)b->ids[i] >= c->vocab)
+            return tm_fail(err, TM_EINVAL, "token %d of the batch has id %d, the vocabulary %u entries", i,
+                           b->ids[i], c->vocab);
+        if (b->labels && b->labels[i] >= 0 && (uint32_t)b->labels[i] >= c->vocab)
+            return tm_fail(err, TM_EINVAL, "label %d of the batch is %d, the vocabulary has %u entries", i,
+                           b->labels[i], c->vocab);
+        if (b->positions[i] < first || (uint32_t)b->positions[i] >= c->length)
+            return tm_fail(err, TM_EINVAL, "token %d of the batch is at position %d, the model has %u", i,
+                           b->positions[i], c->length);
+    }
+    return TM_OK;
+}
+
+static tm_attention_shape attention_shape(const tm_pass *p, uint32_t layer)
+{
+    const tm_model_config *c = &p->model->config;
+    return (tm_attention_shape){
+        .q_heads = c->heads,
+        .kv_heads = c->kv_heads,
+        .head_size = c->head_dim,
+        .scale = (float)(1 / sqrt((double)c->head_dim)),
+        .window = tm_model_config_window(c, layer),
+        .docs = p->batch.n_segments,
+        .q_start = p->batch.cu_seqlens,
+    };
+}
+
+static void project_qkv(tm_pass *p, uint32_t i)
+{
+    const tm_model_config *c = &p->model->config;
+    const tm_param_layer *at = &p->model->map.layers[i];
+    layer_acts *l = &p->layers[i];
+    float *w = p->model->params;
+    tm_mat qkv = rows(p, l->qkv, p->q + 2 * p->kv);
+    tm_linear(p->dev, qkv, rows(p, l->norm1, p->width), weight(p, at->qkv, qkv.cols, p->width),
+              vector(w, at->qkv_bias), 1, TM_SET);
+    tm_mat q = tm_mat_cols(qkv, 0, p->q), k = tm_mat_cols(qkv, p->q, p->kv);
+    if (c->qk_norm) {
+        tm_copy(p->dev, rows(p, l->qk_raw, p->q + p->kv), tm_mat_cols(qkv, 0, p->q + p->kv));
+        tm_rmsnorm(p->dev, q, l->q_rstd, q, w + at->q_norm, c->heads, eps(p), 0);
+        tm_rmsnorm(p->dev, k, l->k_rstd, k, w + at->k_norm, c->kv_heads, eps(p), 0);
+    }
+    tm_mat table = tm_mat_of(p->rope, c->length, c->head_dim);
+    tm_rope(p->dev, q, c->heads, p->batch.positions, table);
+    tm_rope(p->dev, k, c->kv_heads, p->batch.positions, table);
+}
+
+static void attend(tm_pass *p, uint32_t i)
+{
+    layer_acts *l = &p->layers[i];
+    tm_attention_shape shape = attention_shape(p, i);
+    tm_mat qkv = rows(p, l->qkv, p->q + 2 * p->kv);
+    tm_attention(p->dev, rows(p, l->mix, p->q), l->lse, tm_mat_cols(qkv, 0, p->q),
+                 tm_mat_cols(qkv, p->q, p->kv), tm_mat_cols(qkv, p->q + p->kv, p->kv), &shape);
+}
+
+// The new keys and values go behind those of the cache, and the queries see both.
+static void attend_cached(tm_pass *p, uint32_t i, const tm_cache *cache)
+{
+    layer_acts *l = &p->layers[i];
+    int32_t n = p->batch.n_tokens, start = 0, count = cache->size + n;
+    tm_mat qkv = rows(p, l->qkv, p->q + 2 * p->kv);
+    size_t layer = (size_t)i * (size_t)cache->capacity * (size_t)p->kv;
+    tm_mat keys = tm_mat_of(cache->keys + layer, count, p->kv);
+    tm_mat values = tm_mat_of(cache->values + layer, count, p->kv);
+    tm_copy(p->dev, tm_mat_rows(keys, cache->size, n), tm_mat_cols(qkv, p->q, p->kv));
+    tm_copy(p->dev, tm_mat_rows(values, cache->size, n), tm_mat_cols(qkv, p->q + p->kv, p->kv));
+    tm_attention_shape shape = attention_shape(p, i);
+    shape.k_start = &start;
+    shape.k_count = &count;
+    tm_attention(p->dev, rows(p, l->mix, p->q), NULL, tm_mat_cols(qkv, 0, p->q), keys, values, &shape);
+}
+
+// to = from + x W^T + bias; `to` may be `from`.
+static void add_residual(tm_pass *p, float *to, float *from, tm_mat x, tm_weight w, const float *bias)
+{
+    tm_mat y = rows(p, to, p->width);
+    if (to != from) tm_copy(p->dev, y, rows(p, from, p->width));
+    tm_linear(p->dev, y, x, w, bias, 1, TM_ADD);
+}
+
+static void feed_forward(tm_pass *p, uint32_t i, float *out)
+{
+    const tm_param_layer *at = &p->model->map.layers[i];
+    layer_acts *l = &p->layers[i];
+    float *w = p->model->params;
+    tm_rmsnorm(p->dev, rows(p, l->norm2, p->width), l->rstd2, rows(p, l->x_mid, p->width), w + at->norm2, 1,
+               eps(p), 0);
+    tm_mat gate_up = rows(p, l->gate_up, 2 * p->ffn), act = rows(p, l->act, p->ffn);
+    tm_linear(p->dev, gate_up, rows(p, l->norm2, p->width), weight(p, at->gate_up, 2 * p->ffn, p->width),
+              vector(w, at->gate_up_bias), 1, TM_SET);
+    tm_glu(p->dev, act, tm_mat_cols(gate_up, 0, p->ffn), tm_mat_cols(gate_up, p->ffn, p->ffn), TM_SILU);
+    add_residual(p, out, l->x_mid, act, weight(p, at->down, p->width, p->ffn), vector(w, at->down_bias));
+}
+
+static void block(tm_pass *p, uint32_t i, const tm_cache *cache)
+{
+    const tm_param_layer *at = &p->model->map.layers[i];
+    layer_acts *l = &p->layers[i];
+    float *w = p->model->params, *out = i + 1 < p->model->config.layers ? p->layers[i + 1].x : p->x_last;
+    tm_rmsnorm(p->dev, rows(p, l->norm1, p->width), l->rstd1, rows(p, l->x, p->width), w + at->norm1, 1, eps(p),
+               0);
+    project_qkv(p, i);
+    if (cache)
+        attend_cached(p, i, cache);
+    else
+        attend(p, i);
+    add_residual(p, l->x_mid, l->x, rows(p, l->mix, p->q), weight(p, at->o, p->width, p->q),
+                 vector(w, at->o_bias));
+    feed_forward(p, i, out);
+}
+
+static void forward(tm_pass *p, const tm_cache *cache)
+{
+    const tm_model *m = p->model;
+    tm_embed(p->dev, rows(p, p->layers[0].x, p->width), weight(p, m->map.embed, m->config.vocab, p->width),
+             p->batch.ids, 1, TM_SET);
+    for (uint32_t i = 0; i < m->config.layers; i++) block(p, i, cache);
+    tm_rmsnorm(p->dev, rows(p, p->hidden, p->width), p->rstd_last, rows(p, p->x_last, p->width),
+               m->params + m->map.norm, 1, eps(p), 0);
+}
+
+tm_status tm_pass_forward(tm_pass *p, const tm_tokens *batch, tm_error *err)
+{
+    TM_TRY(check_batch(p, batch, 0, err));
+    p->batch = *batch;
+    forward(p, NULL);
+    return tm_device_status(p->dev, err);
+}
+
+tm_status tm_pass_extend(tm_pass *p, const tm_tokens *batch, tm_cache *cache, tm_error *err)
+{
+    TM_TRY(check_batch(p, batch, cache->size, err));
+    if (batch->n_segments != 1 || cache->size + batch->n_tokens > cache->capacity)
+        return tm_fail(err, TM_EINVAL, "%d more tokens in %d segments do not fit a cache of %d that holds %d",
+                       batch->n_tokens, batch->n_segments, cache->capacity, cache->size);
+    p->batch = *batch;
+    forward(p, cache);
+    cache->size += batch->n_tokens;
+    return tm_device_status(p->dev, err);
+}
+
+const float *tm_pass_hidden(const tm_pass *p)
+{
+    return p->hidden;
+}
+
+// ---- loss
+
+static tm_weight head(const tm_pass *p)
+{
+    return weight(p, p->model->map.head, p->model->config.vocab, p->width);
+}
+
+static void run_loss(tm_pass *p, tm_head_loss_args *args, tm_loss *loss)
+{
+    int64_t count = 0;
+    loss->sum = 0;
+    args->hidden = rows(p, p->hidden, p->width);
+    args->head = head(p);
+    args->labels = p->batch.labels;
+    args->loss_sum = &loss->sum;
+    args->count = &count;
+    tm_head_loss(p->dev, args);
+    loss->count = (uint64_t)count;
+}
+
+void tm_pass_score(tm_pass *p, tm_loss *loss, float *log_probs)
+{
+    run_loss(p, &(tm_head_loss_args){.log_probs = log_probs, .denominator = 1}, loss);
+}
+
+void tm_pass_logits(tm_pass *p, int32_t first, int32_t n, float *logits)
+{
+    tm_mat hidden = tm_mat_rows(rows(p, p->hidden, p->width), first, n);
+    tm_linear(p->dev, tm_mat_of(logits, n, p->model->config.vocab), hidden, head(p), NULL, 1, TM_SET);
+}
+
+// ---- backward
+
+// Gradients of one linear layer's weight and bias.
+static void linear_grads(tm_pass *p, float *grads, size_t w, size_t bias, tm_mat dy, tm_mat x)
+{
+    tm_linear_grad_w(p->dev, tm_mat_of(grads + w, dy.cols, x.cols), dy, x, 1);
+    if (bias != SIZE_MAX) tm_linear_grad_bias(p->dev, grads + bias, dy);
+}
+
+// d_norm is the gradient of a norm's output; its part of the residual stream's gradient is added to dx.
+static void norm_grads(tm_pass *p, float *grads, size_t gain, float *x, const float *rstd)
+{
+    tm_mat dy = rows(p, p->d_norm, p->width), in = rows(p, x, p->width);
+    tm_rmsnorm_grad_w(p->dev, grads + gain, dy, in, rstd, 1);
+    tm_rmsnorm_grad_x(p->dev, rows(p, p->dx, p->width), dy, in, p->model->params + gain, rstd, 1, 0, TM_ADD);
+}
+
+static void feed_forward_grad(tm_pass *p, uint32_t i, float *grads)
+{
+    const tm_param_layer *at = &p->model->map.layers[i];
+    layer_acts *l = &p->layers[i];
+    tm_mat dx = rows(p, p->dx, p->width), d_act = rows(p, p->d_act, p->ffn);
+    tm_mat gate_up = rows(p, l->gate_up, 2 * p->ffn);
+    tm_mat gate = tm_mat_cols(gate_up, 0, p->ffn), up = tm_mat_cols(gate_up, p->ffn, p->ffn);
+    linear_grads(p, grads, at->down, at->down_bias, dx, rows(p, l->act, p->ffn));
+    tm_linear_grad_x(p->dev, d_act, dx, weight(p, at->down, p->width, p->ffn), 1, TM_SET);
+    tm_glu_grad(p->dev, gate, up, d_act, gate, up, TM_SILU);
+    linear_grads(p, grads, at->gate_up, at->gate_up_bias, gate_up, rows(p, l->norm2, p->width));
+    tm_linear_grad_x(p->dev, rows(p, p->d_norm, p->width), gate_up,
+                     weight(p, at->gate_up, 2 * p->ffn, p->width), 1, TM_SET);
+    norm_grads(p, grads, at->norm2, l->x_mid, l->rstd2);
+}
+
+// From the gradients of rotated, normed q and k to those of the projection's output.
+static void unrotate(tm_pass *p, uint32_t i, float *grads)
+{
+    const tm_model_config *c = &p->model->config;
+    const tm_param_layer *at = &p->model->map.layers[i];
+    layer_acts *l = &p->layers[i];
+    tm_mat d_qkv = rows(p, p->d_qkv, p->q + 2 * p->kv), table = tm_mat_of(p->rope, c->length, c->head_dim);
+    tm_mat dq = tm_mat_cols(d_qkv, 0, p->q), dk = tm_mat_cols(d_qkv, p->q, p->kv);
+    tm_rope_grad(p->dev, dq, c->heads, p->batch.positions, table);
+    tm_rope_grad(p->dev, dk, c->kv_heads, p->batch.positions, table);
+    if (!c->qk_norm) return;
+    tm_mat raw = rows(p, l->qk_raw, p->q + p->kv);
+    tm_mat q = tm_mat_cols(raw, 0, p->q), k = tm_mat_cols(raw, p->q, p->kv);
+    const float *w = p->model->params;
+    tm_rmsnorm_grad_w(p->dev, grads + at->q_norm, dq, q, l->q_rstd, c->heads);
+    tm_rmsnorm_grad_w(p->dev, grads + at->k_norm, dk, k, l->k_rstd, c->kv_heads);
+    tm_rmsnorm_grad_x(p->dev, dq, dq, q, w + at->q_norm, l->q_rstd, c->heads, 0, TM_SET);
+    tm_rmsnorm_grad_x(p->dev, dk, dk, k, w + at->k_norm, l->k_rstd, c->kv_heads, 0, TM_SET);
+}
+
+static void attention_grad(tm_pass *p, uint32_t i, float *grads)
+{
+    const tm_param_layer *at = &p->model->map.layers[i];
+    layer_acts *l = &p->layers[i];
+    int64_t q = p->q, kv = p->kv;
+    tm_mat dx = rows(p, p->dx, p->width), mix = rows(p, l->mix, q), d_mix = rows(p, p->d_mix, q);
+    tm_mat qkv = rows(p, l->qkv, q + 2 * kv), d_qkv = rows(p, p->d_qkv, q + 2 * kv);
+    linear_grads(p, grads, at->o, at->o_bias, dx, mix);
+    tm_linear_grad_x(p->dev, d_mix, dx, weight(p, at->o, p->width, q), 1, TM_SET);
+    tm_attention_shape shape = attention_shape(p, i);
+    tm_attention_grad(p->dev, tm_mat_cols(d_qkv, 0, q), tm_mat_cols(d_qkv, q, kv),
+                      tm_mat_cols(d_qkv, q + kv, kv), d_mix, tm_mat_cols(qkv, 0, q), tm_mat_cols(qkv, q, kv),
+                      tm_mat_cols(qkv, q + kv, kv), mix, l->lse, &shape);
+    unrotate(p, i, grads);
+    linear_grads(p, grads, at->qkv, at->qkv_bias, d_qkv, rows(p, l->norm1, p->width));
+    tm_linear_grad_x(p->dev, rows(p, p->d_norm, p->width), d_qkv, weight(p, at->qkv, q + 2 * kv, p->width), 1,
+                     TM_SET);
+    norm_grads(p, grads, at->norm1, l->x, l->rstd1);
+}
+
+void tm_pass_backward(tm_pass *p, const float *weights, double denominator, float *grads, tm_loss *loss)
+{
+    tm_assert(p->kind == TM_PASS_TRAIN);
+    const tm_model *m = p->model;
+    tm_mat d_hidden = rows(p, p->d_norm, p->width), x = rows(p, p->x_last, p->width);
+    tm_head_loss_args args = {
+        .weights = weights,
+        .denominator = denominator,
+        .d_hidden = d_hidden,
+        .d_head = tm_mat_of(grads + m->map.head, m->config.vocab, p->width),
+    };
+    run_loss(p, &args, loss);
+    tm_rmsnorm_grad_w(p->dev, grads + m->map.norm, d_hidden, x, p->rstd_last, 1);
+    tm_rmsnorm_grad_x(p->dev, rows(p, p->dx, p->width), d_hidden, x, m->params + m->map.norm, p->rstd_last, 1, 0,
+                      TM_SET);
+    for (uint32_t i = m->config.layers; i-- > 0;) {
+        feed_forward_grad(p, i, grads);
+        attention_grad(p, i, grads);
+    }
+    tm_embed_grad(p->dev, tm_mat_of(grads + m->map.embed, m->config.vocab, p->width),
+                  rows(p, p->dx, p->width), p->batch.ids, 1);
+}
