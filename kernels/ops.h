@@ -25,8 +25,8 @@ typedef enum {
 typedef enum { TM_N, TM_T } tm_side;  // as stored, transposed
 
 // C [M,N] = or += alpha * op(A) op(B), where op(A) is [M,K] and op(B) is [K,N]. B may have any storage type.
-// The sum over K runs in blocks of fixed length in ascending order. alpha multiplies the finished sum.
-void tm_matmul(tm_device *dev, tm_mat c, tm_side a_side, tm_mat a, tm_side b_side, tm_weight b, float alpha,
+// The sum over K is made of blocks of fixed length, each times alpha, added in ascending order.
+void tm_matmul(tm_device *dev, tm_mat c, tm_mat a, tm_side a_side, tm_weight b, tm_side b_side, float alpha,
                tm_into into);
 
 // y [T,out] = or += alpha * x [T,in] W^T (+ bias [out], which may be NULL and is not multiplied by alpha).

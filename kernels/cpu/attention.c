@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: Apache-2.0
+// Attention in tiles of 64 queries by 64 keys (Dao 2022, FlashAttention; the backward pass as its alg. 4).
+//
+// Forward, a tile of work is (block of queries, head); backward it is (document, head of keys), so that dq, dk
+// and dv each have one writer. Scores that are masked are skipped block by block and never enter an exponential.
+#include "kernels/cpu/cpu.h"
+
+#include "kernels/cpu/micro.h"
+#include "kernels/cpu/reduce.h"
+
+enum { Q_BLOCK = 64, K_BLOCK = 64 };
+
+typedef struct attention {
+    const tm_attention_shape *shape;
+    tm_mat out, q, k, v;
+    float *lse;
+    const float *lse_in;
+    tm_mat dq, dk, dv, d_out;
+    const int64_t (*blocks)[2];  // forward: document and its block of queries
+    float *scratch;              // per lane
+    int64_t scratch_floats;
+} attention;
+
+// A document: its rows among the queries and among the keys.
+typedef struct document {
+    int64_t q0, n_q, k0, n_k;
+} document;
+
+static document document_at(const tm_attention_shape *shape, int64_t d)
+{
+    document doc = {shape->q_start[d], shape->q_start[d + 1] - shape->q_start[d], 0, 0};
+    doc.k0 = shape->k_start == NULL ? doc.q0 : shape->k_start[d];
+    doc.n_k = shape->k_start == NULL ? doc.n_q : shape->k_count[d];
+    tm_assert(doc.n_q >= 0 && (doc.n_k >= doc.n_q || shape->bidirectional));
+    return doc;
+}
+
+// The keys that query r of a document sees: from *low up to, not including, *high.
+static void seen(const tm_attention_shape *shape, document doc, int64_t r, int64_t *low, int64_t *high)
+{
+    int64_t place = doc.n_k - doc.n_q + r;
+    *high = shape->bidirectional ? doc.n_k : place + 1;
+    *low = shape->window > 0 ? max_of(0, place + 1 - shape->window) : 0;
+}
+
+// ---- Small products, not packed
+
+// C [m,n] = or += A B; B [k,n] has contiguous rows.
+static inline void rows_by(float *c, int64_t c_stride, operand a, const float *b, int64_t b_stride, int64_t n,
+                           int64_t k, const int rows, tm_into into)
+{
+    int64_t j = 0;
+    for (; j + 2 * LANES <= n; j += 2 * LANES) micro(c + j, c_stride, a, b + j, b_stride, k, rows, 2, 1, into);
+    for (; j + LANES <= n; j += LANES) micro(c + j, c_stride, a, b + j, b_stride, k, rows, 1, 1, into);
+    for (; j < n; j++)
+        for (int64_t i = 0; i < rows; i++) {
+            float sum = 0;
+            for (int64_t p = 0; p < k; p++) sum += a.data[i * a.row + p * a.col] * b[p * b_stride + j];
+            c[i * c_stride + j] = into == TM_ADD ? c[i * c_stride + j] + sum : sum;
+        }
+}
+
+static void small(float *c, int64_t c_stride, operand a, const float *b, int64_t b_stride, int64_t m, int64_t n,
+                  int64_t k, tm_into into)
+{
+    int64_t i = 0;
+    for (; i + BLOCK_ROWS <= m; i += BLOCK_ROWS, a.data += BLOCK_ROWS * a.row)
+        rows_by(c + i * c_stride, c_stride, a, b, b_stride, n, k, BLOCK_ROWS, into);
+    for (; i + 2 <= m; i += 2, a.data += 2 * a.row)
+        rows_by(c + i * c_stride, c_stride, a, b, b_stride, n, k, 2, into);
+    if (i < m) rows_by(c + i * c_stride, c_stride, a, b, b_stride, n, k, 1, into);
+}
+
+// to [n_cols, K_BLOCK] = the transpose of from [n_rows, n_cols].
+static void turn(float *to, const float *from, int64_t stride, int64_t n_rows, int64_t n_cols)
+{
+    for (int64_t r = 0; r < n_rows; r++)
+        for (int64_t c = 0; c < n_cols; c++) to[c * K_BLOCK + r] = from[r * stride + c];
+}
+
+// ---- Forward
+
+// The softmax of a row as it grows: weights of this block replace its scores; returns the factor for the rest.
+static float row_fold(float *s, int64_t low, int64_t high, int64_t n, float *most, float *sum)
+{
+    float block_most = row_max(s + low, high - low);
+    float now = block_most > *most ? block_most : *most;
+    float factor = *most == -INFINITY ? 0 : expf(*most - now);
+    *sum = *sum * factor + row_exp(s + low, s + low, high - low, now);
+    *most = now;
+    for (int64_t j = 0; j < low; j++) s[j] = 0;
+    for (int64_t j = high; j < n; j++) s[j] = 0;
+    return factor;
+}
+
+static void scores_finish(float *s, int64_t n, const tm_attention_shape *shape)
+{
+    for (int64_t j = 0; j < n; j++) s[j] *= shape->scale;
+    if (shape->softcap == 0) return;
+    int64_t j = 0;
+    for (; j + LANES <= n; j += LANES)
+        vf_store(s + j, shape->softcap * vf_tanh(vf_load(s + j) / shape->softcap));
+    for (; j < n; j++) s[j] = shape->softcap * tanhf(s[j] / shape->softcap);
+}
+
+typedef struct forward_rows {
+    float most[Q_BLOCK], sum[Q_BLOCK];
+} forward_rows;
+
+// One block of keys: scores, weights, and their share of the output.
+static void forward_block(const attention *a, document doc, int64_t head, int64_t r0, int64_t rows, int64_t j0,
+                          int64_t cols, float *turned, float *s, float *o, forward_rows *state)
+{
+    const tm_attention_shape *shape = a->shape;
+    int64_t size = shape->head_size, kv = head * shape->kv_heads / shape->q_heads;
+    const float *q = row_of(a->q, doc.q0 + r0) + head * size;
+    const float *k = row_of(a->k, doc.k0 + j0) + kv * size, *v = row_of(a->v, doc.k0 + j0) + kv * size;
+    turn(turned, k, a->k.stride, cols, size);
+    small(s, K_BLOCK, (operand){q, a->q.stride, 1}, turned, K_BLOCK, rows, cols, size, TM_SET);
+    for (int64_t i = 0; i < rows; i++) {
+        int64_t low, high;
+        seen(shape, doc, r0 + i, &low, &high);
+        low = min_of(max_of(low - j0, 0), cols);
+        high = max_of(min_of(high - j0, cols), 0);
+        if (low >= high) {
+            memset(s + i * K_BLOCK, 0, (size_t)cols * sizeof *s);
+            continue;
+        }
+        scores_finish(s + i * K_BLOCK, cols, shape);
+        float factor = row_fold(s + i * K_BLOCK, low, high, cols, &state->most[i], &state->sum[i]);
+        if (factor != 1)
+            for (int64_t c = 0; c < size; c++) o[i * size + c] *= factor;
+    }
+    small(o, size, (operand){s, K_BLOCK, 1}, v, a->v.stride, rows, size, cols, TM_ADD);
+}
+
+static void forward_tile(void *arg, int64_t tile, int lane)
+{
+    const attention *a = arg;
+    const tm_attention_shape *shape = a->shape;
+    int64_t size = shape->head_size, head = tile % shape->q_heads;
+    const int64_t *at = a->blocks[tile / shape->q_heads];
+    document doc = document_at(shape, at[0]);
+    int64_t r0 = at[1], rows = min_of(Q_BLOCK, doc.n_q - r0), low, high, unused;
+    float *turned = a->scratch + lane * a->scratch_floats, *s = turned + size * K_BLOCK, *o = s + Q_BLOCK * K_BLOCK;
+    forward_rows state;
+    for (int64_t i = 0; i < rows; i++) {
+        state.most[i] = -INFINITY;
+        state.sum[i] = 0;
+    }
+    memset(o, 0, (size_t)(rows * size) * sizeof *o);
+    seen(shape, doc, r0, &low, &unused);
+    seen(shape, doc, r0 + rows - 1, &unused, &high);
+    for (int64_t j0 = low / K_BLOCK * K_BLOCK; j0 < high; j0 += K_BLOCK)
+        forward_block(a, doc, head, r0, rows, j0, min_of(K_BLOCK, high - j0), turned, s, o, &state);
+    for (int64_t i = 0; i < rows; i++) {
+        float *out = row_of(a->out, doc.q0 + r0 + i) + head * size;
+        float inverse = state.sum[i] > 0 ? 1 / state.sum[i] : 0;
+        if (isnan(state.sum[i])) inverse = NAN;
+        for (int64_t c = 0; c < size; c++) out[c] = o[i * size + c] * inverse;
+        if (a->lse != NULL) a->lse[(doc.q0 + r0 + i) * shape->q_heads + head] = state.most[i] + logf(state.sum[i]);
+    }
+}
+
+static void shape_check(const tm_attention_shape *s, tm_mat q, tm_mat k, tm_mat v)
+{
+    tm_assert(s->kv_heads > 0 && s->q_heads % s->kv_heads == 0 && !(s->bidirectional && s->window > 0));
+    tm_assert(q.cols == s->q_heads * s->head_size && k.cols == s->kv_heads * s->head_size && v.cols == k.cols);
+    tm_assert(s->docs == 0 || s->q_start[s->docs] <= q.rows);
+    for (int64_t d = 0; d < s->docs; d++) {
+        document doc = document_at(s, d);
+        tm_assert(doc.k0 + doc.n_k <= k.rows && doc.k0 + doc.n_k <= v.rows);
+    }
+}
+
+static int64_t blocks_count(const tm_attention_shape *shape)
+{
+    int64_t count = 0;
+    for (int64_t d = 0; d < shape->docs; d++) count += parts_of(document_at(shape, d).n_q, Q_BLOCK);
+    return count;
+}
+
+static void blocks_list(const tm_attention_shape *shape, int64_t (*blocks)[2])
+{
+    for (int64_t d = 0; d < shape->docs; d++)
+        for (int64_t r = 0; r < document_at(shape, d).n_q; r += Q_BLOCK, blocks++) {
+            (*blocks)[0] = d;
+            (*blocks)[1] = r;
+        }
+}
+
+void tm_attention(tm_device *dev, tm_mat out, float *lse, tm_mat q, tm_mat k, tm_mat v,
+                  const tm_attention_shape *shape)
+{
+    shape_check(shape, q, k, v);
+    same_shape(out, q);
+    attention a = {.shape = shape, .out = out, .lse = lse, .q = q, .k = k, .v = v};
+    int64_t count = blocks_count(shape), threads = tm_pool_threads(tm_device_pool(dev));
+    a.scratch_floats = (shape->head_size + Q_BLOCK) * K_BLOCK + Q_BLOCK * shape->head_size;
+    int64_t(*blocks)[2] = tm_scratch_push(dev, (size_t)count * sizeof *blocks);
+    a.scratch = tm_scratch_push(dev, (size_t)(threads * a.scratch_floats) * sizeof(float));
+    if (blocks != NULL && a.scratch != NULL) {
+        blocks_list(shape, blocks);
+        a.blocks = (const int64_t(*)[2])blocks;
+        tm_pool_run(tm_device_pool(dev), count * shape->q_heads, forward_tile, &a);
+    }
+    tm_scratch_pop(dev, a.scratch);
+    tm_scratch_pop(dev, blocks);
+}
+
+// ---- Backward
+
+typedef struct backward_room {
+    float *k_turned, *v_turned;  // [size, K_BLOCK]
+    float *p, *ds;               // [Q_BLOCK, K_BLOCK]
+    float *delta;                // [queries of the device]: sum over a row of d_out * out
+} backward_room;
+
+// Row i of a block: p = exp(score - lse), ds = p * (dp - delta) * scale, 0 outside low .. high. s holds q k^T on
+// entry and p on return, dp holds d_out v^T and then ds.
+static void backward_row(float *s, float *dp, int64_t low, int64_t high, int64_t n, float lse, float delta,
+                         const tm_attention_shape *shape)
+{
+    scores_finish(s, n, shape);
+    for (int64_t j = 0; j < n; j += LANES) {
+        int64_t part = min_of(LANES, n - j);
+        vf score = vf_load_part(s + j, part, 0), d = vf_load_part(dp + j, part, 0);
+        vf p = vf_exp(score - lse);
+        d = p * (d - delta) * shape->scale;
+        if (shape->softcap != 0) {
+            vf ratio = score / shape->softcap;
+            d *= 1 - ratio * ratio;
+        }
+        vf_store_part(s + j, p, part);
+        vf_store_part(dp + j, d, part);
+    }
+    for (int64_t j = 0; j < low; j++) s[j] = dp[j] = 0;
+    for (int64_t j = high; j < n; j++) s[j] = dp[j] = 0;
+}
+
+static void backward_block(const attention *a, document doc, int64_t head, int64_t r0, int64_t rows, int64_t j0,
+                           int64_t cols, const backward_room *room)
+{
+    const tm_attention_shape *shape = a->shape;
+    int64_t size = shape->head_size, kv = head * shape->kv_heads / shape->q_heads, t0 = doc.q0 + r0;
+    const float *q = row_of(a->q, t0) + head * size, *d_out = row_of(a->d_out, t0) + head * size;
+    small(room->p, K_BLOCK, (operand){q, a->q.stride, 1}, room->k_turned, K_BLOCK, rows, cols, size, TM_SET);
+    small(room->ds, K_BLOCK, (operand){d_out, a->d_out.stride, 1}, room->v_turned, K_BLOCK, rows, cols, size, TM_SET);
+    for (int64_t i = 0; i < rows; i++) {
+        int64_t low, high;
+        seen(shape, doc, r0 + i, &low, &high);
+        low = min_of(max_of(low - j0, 0), cols);
+        high = max_of(min_of(high - j0, cols), low);
+        backward_row(room->p + i * K_BLOCK, room->ds + i * K_BLOCK, low, high, cols,
+                     a->lse_in[(t0 + i) * shape->q_heads + head], room->delta[r0 + i], shape);
+    }
+    float *dq = row_of(a->dq, t0) + head * size, *dk = row_of(a->dk, doc.k0 + j0) + kv * size;
+    float *dv = row_of(a->dv, doc.k0 + j0) + kv * size;
+    const float *k = row_of(a->k, doc.k0 + j0) + kv * size;
+    small(dv, a->dv.stride, (operand){room->p, 1, K_BLOCK}, d_out, a->d_out.stride, cols, size, rows, TM_ADD);
+    small(dk, a->dk.stride, (operand){room->ds, 1, K_BLOCK}, q, a->q.stride, cols, size, rows, TM_ADD);
+    small(dq, a->dq.stride, (operand){room->ds, K_BLOCK, 1}, k, a->k.stride, rows, size, cols, TM_ADD);
+}
+
+static void backward_head(const attention *a, document doc, int64_t head, const backward_room *room)
+{
+    const tm_attention_shape *shape = a->shape;
+    int64_t size = shape->head_size, kv = head * shape->kv_heads / shape->q_heads;
+    for (int64_t r = 0; r < doc.n_q; r++) {
+        memset(row_of(a->dq, doc.q0 + r) + head * size, 0, (size_t)size * sizeof(float));
+        room->delta[r] = row_dot(row_of(a->d_out, doc.q0 + r) + head * size,
+                                 row_of(a->out, doc.q0 + r) + head * size, size);
+    }
+    for (int64_t j0 = 0; j0 < doc.n_k; j0 += K_BLOCK) {
+        int64_t cols = min_of(K_BLOCK, doc.n_k - j0);
+        turn(room->k_turned, row_of(a->k, doc.k0 + j0) + kv * size, a->k.stride, cols, size);
+        turn(room->v_turned, row_of(a->v, doc.k0 + j0) + kv * size, a->v.stride, cols, size);
+        for (int64_t r0 = 0; r0 < doc.n_q; r0 += Q_BLOCK) {
+            int64_t rows = min_of(Q_BLOCK, doc.n_q - r0), low, high, unused;
+            seen(shape, doc, r0, &low, &unused);
+            seen(shape, doc, r0 + rows - 1, &unused, &high);
+            if (j0 < high && j0 + cols > low) backward_block(a, doc, head, r0, rows, j0, cols, room);
+        }
+    }
+}
+
+static void backward_tile(void *arg, int64_t tile, int lane)
+{
+    const attention *a = arg;
+    const tm_attention_shape *shape = a->shape;
+    int64_t size = shape->head_size, kv = tile % shape->kv_heads, group = shape->q_heads / shape->kv_heads;
+    document doc = document_at(shape, tile / shape->kv_heads);
+    float *at = a->scratch + lane * a->scratch_floats;
+    backward_room room = {.k_turned = at, .v_turned = at + size * K_BLOCK};
+    room.p = room.v_turned + size * K_BLOCK;
+    room.ds = room.p + Q_BLOCK * K_BLOCK;
+    room.delta = room.ds + Q_BLOCK * K_BLOCK;
+    for (int64_t j = 0; j < doc.n_k; j++) {
+        memset(row_of(a->dk, doc.k0 + j) + kv * size, 0, (size_t)size * sizeof(float));
+        memset(row_of(a->dv, doc.k0 + j) + kv * size, 0, (size_t)size * sizeof(float));
+    }
+    for (int64_t h = 0; h < group; h++) backward_head(a, doc, kv * group + h, &room);
+}
+
+void tm_attention_grad(tm_device *dev, tm_mat dq, tm_mat dk, tm_mat dv, tm_mat d_out, tm_mat q, tm_mat k, tm_mat v,
+                       tm_mat out, const float *lse, const tm_attention_shape *shape)
+{
+    shape_check(shape, q, k, v);
+    same_shape(dq, q);
+    same_shape(d_out, q);
+    same_shape(out, q);
+    same_shape(dk, k);
+    same_shape(dv, v);
+    attention a = {.shape = shape, .out = out, .q = q, .k = k, .v = v, .lse_in = lse,
+                   .dq = dq, .dk = dk, .dv = dv, .d_out = d_out};
+    int64_t longest = 0;
+    for (int64_t d = 0; d < shape->docs; d++) longest = max_of(longest, document_at(shape, d).n_q);
+    int64_t threads = tm_pool_threads(tm_device_pool(dev));
+    a.scratch_floats = 2 * (shape->head_size + Q_BLOCK) * K_BLOCK + longest;
+    a.scratch = tm_scratch_push(dev, (size_t)(threads * a.scratch_floats) * sizeof(float));
+    if (a.scratch == NULL) return;
+    tm_pool_run(tm_device_pool(dev), shape->docs * shape->kv_heads, backward_tile, &a);
+    tm_scratch_pop(dev, a.scratch);
+}

@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: Apache-2.0
+// Matrix products: both operands packed once, then tiles of C, each by one thread.
+//
+//   packed A: panels of BLOCK_ROWS rows     [panel][k][BLOCK_ROWS]
+//   packed B: slivers of `width` columns    [sliver][k][width]     width = vectors * LANES
+//
+// (Goto & van de Geijn 2008; Van Zee & van de Geijn 2015.) Packing widens any storage type to float32. Unlike
+// there, the whole K of a block of rows is packed before any tile starts, so that one wait divides a product.
+// Every element of C is a sum over K in blocks of K_BLOCK, whatever the tiles: their grid changes no bits.
+#include "kernels/cpu/cpu.h"
+
+#include "kernels/cpu/micro.h"
+#include "kernels/cpu/reduce.h"
+
+enum {
+    K_BLOCK = 256,
+    PACK_ELEMENTS = 1 << 22,      // of A and of B that are packed at a time, at most (unless one panel has more)
+    TILE_ROWS = 96, TILE_COLS = 384,
+    TILES_WANTED = 32,
+    DOT_ROWS = 3,                 // with this many rows, or fewer, packing does not pay
+};
+
+typedef struct product {
+    tm_mat c, a;
+    tm_weight b;
+    bool a_t, b_t;
+    int64_t m, n, k;
+    int vectors, width;           // of a sliver
+    float alpha;
+    tm_into into;
+    float *packed_a, *packed_b;
+    int64_t m0, n0, panels, slivers;                  // the block that is packed
+    int64_t panels_per_tile, slivers_per_tile, tiles_across;
+    int64_t panels_per_pack, slivers_per_pack, a_packs;
+} product;
+
+// ---- Packing
+
+typedef float v4 __attribute__((vector_size(16)));
+typedef float v4_loose __attribute__((vector_size(16), aligned(4), may_alias));
+
+static inline float element(const void *data, int64_t at, const tm_dtype dtype)
+{
+    return dtype == TM_F32 ? ((const float *)data)[at] : tm_bf16_float(((const uint16_t *)data)[at]);
+}
+
+static inline v4 four(const void *data, int64_t at, const tm_dtype dtype)
+{
+    if (dtype == TM_F32) return *(const v4_loose *)((const float *)data + at);
+    return (v4){element(data, at, dtype), element(data, at + 1, dtype), element(data, at + 2, dtype),
+                element(data, at + 3, dtype)};
+}
+
+// A 4 x 4 block, turned: four rows of the source become four columns of the panel.
+static inline void turn_four(float *to, int64_t width, const void *from, int64_t at, int64_t stride,
+                             const tm_dtype dtype)
+{
+    v4 a = four(from, at, dtype), b = four(from, at + stride, dtype);
+    v4 c = four(from, at + 2 * stride, dtype), d = four(from, at + 3 * stride, dtype);
+    v4 ab_low = __builtin_shufflevector(a, b, 0, 4, 1, 5), ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+    v4 cd_low = __builtin_shufflevector(c, d, 0, 4, 1, 5), cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+    *(v4_loose *)to = __builtin_shufflevector(ab_low, cd_low, 0, 1, 4, 5);
+    *(v4_loose *)(to + width) = __builtin_shufflevector(ab_low, cd_low, 2, 3, 6, 7);
+    *(v4_loose *)(to + 2 * width) = __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5);
+    *(v4_loose *)(to + 3 * width) = __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7);
+}
+
+// to[k * width + r] = from[at + r * stride + k] for r < valid, else 0.
+static inline void pack_turned(float *to, int64_t width, const void *from, int64_t at, int64_t stride,
+                               int64_t valid, int64_t n_k, const tm_dtype dtype)
+{
+    int64_t k = 0;
+    for (; k + 4 <= n_k; k += 4) {
+        int64_t r = 0;
+        for (; r + 4 <= valid; r += 4)
+            turn_four(to + k * width + r, width, from, at + r * stride + k, stride, dtype);
+        for (; r < width; r++)
+            for (int64_t i = k; i < k + 4; i++)
+                to[i * width + r] = r < valid ? element(from, at + r * stride + i, dtype) : 0;
+    }
+    for (; k < n_k; k++)
+        for (int64_t r = 0; r < width; r++)
+            to[k * width + r] = r < valid ? element(from, at + r * stride + k, dtype) : 0;
+}
+
+// to[k * width + r] = from[at + k * stride + r] for r < valid, else 0.
+static inline void pack_straight(float *to, int64_t width, const void *from, int64_t at, int64_t stride,
+                                 int64_t valid, int64_t n_k, const tm_dtype dtype)
+{
+    for (int64_t k = 0; k < n_k; k++) {
+        for (int64_t r = 0; r < valid; r++) to[k * width + r] = element(from, at + k * stride + r, dtype);
+        for (int64_t r = valid; r < width; r++) to[k * width + r] = 0;
+    }
+}
+
+static void pack(float *to, int64_t width, const void *from, tm_dtype dtype, int64_t first, int64_t rows,
+                 int64_t stride, bool turned, int64_t n_k)
+{
+    int64_t valid = min_of(width, rows - first);
+    if (turned && dtype == TM_F32) pack_turned(to, width, from, first * stride, stride, valid, n_k, TM_F32);
+    else if (turned) pack_turned(to, width, from, first * stride, stride, valid, n_k, TM_BF16);
+    else if (dtype == TM_F32) pack_straight(to, width, from, first, stride, valid, n_k, TM_F32);
+    else pack_straight(to, width, from, first, stride, valid, n_k, TM_BF16);
+}
+
+static void pack_a(const product *p, int64_t panel)
+{
+    pack(p->packed_a + panel * BLOCK_ROWS * p->k, BLOCK_ROWS, p->a.data, TM_F32, p->m0 + panel * BLOCK_ROWS, p->m,
+         p->a.stride, !p->a_t, p->k);
+}
+
+static void pack_b(const product *p, int64_t sliver)
+{
+    pack(p->packed_b + sliver * p->width * p->k, p->width, p->b.data, p->b.dtype, p->n0 + sliver * p->width, p->n,
+         p->b.stride, p->b_t, p->k);
+}
+
+static void pack_tile(void *arg, int64_t tile, int lane)
+{
+    const product *p = arg;
+    if (tile < p->a_packs) {
+        int64_t first = tile * p->panels_per_pack, last = min_of(first + p->panels_per_pack, p->panels);
+        for (int64_t panel = first; panel < last; panel++) pack_a(p, panel);
+    } else {
+        int64_t first = (tile - p->a_packs) * p->slivers_per_pack;
+        int64_t last = min_of(first + p->slivers_per_pack, p->slivers);
+        for (int64_t sliver = first; sliver < last; sliver++) pack_b(p, sliver);
+    }
+}
+
+// ---- Tiles
+
+static inline void block_full(const product *p, float *c, int64_t stride, const float *a, const float *b, int64_t k,
+                              tm_into into)
+{
+    operand left = {a, 1, BLOCK_ROWS};
+    switch (p->vectors) {
+    case 1: micro(c, stride, left, b, LANES, k, BLOCK_ROWS, 1, p->alpha, into); break;
+    case 2: micro(c, stride, left, b, 2 * LANES, k, BLOCK_ROWS, 2, p->alpha, into); break;
+#if defined(__AVX512F__)
+    case 3: micro(c, stride, left, b, 3 * LANES, k, BLOCK_ROWS, 3, p->alpha, into); break;
+#endif
+    }
+}
+
+// A block that juts out of C is computed beside it.
+static void block_edge(const product *p, float *c, const float *a, const float *b, int64_t k, int64_t rows,
+                       int64_t cols, tm_into into)
+{
+    float beside[BLOCK_ROWS * BLOCK_VECTORS * LANES];
+    block_full(p, beside, p->width, a, b, k, TM_SET);
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < cols; j++) {
+            float value = beside[i * p->width + j];
+            c[i * p->c.stride + j] = into == TM_ADD ? c[i * p->c.stride + j] + value : value;
+        }
+}
+
+static void block(const product *p, int64_t panel, int64_t sliver, int64_t k0)
+{
+    int64_t row = p->m0 + panel * BLOCK_ROWS, col = p->n0 + sliver * p->width;
+    int64_t rows = min_of(BLOCK_ROWS, p->m - row), cols = min_of(p->width, p->n - col);
+    int64_t k = min_of(K_BLOCK, p->k - k0);
+    const float *a = p->packed_a + (panel * p->k + k0) * BLOCK_ROWS;
+    const float *b = p->packed_b + (sliver * p->k + k0) * p->width;
+    float *c = p->c.data + row * p->c.stride + col;
+    tm_into into = k0 == 0 ? p->into : TM_ADD;
+    if (rows == BLOCK_ROWS && cols == p->width) block_full(p, c, p->c.stride, a, b, k, into);
+    else block_edge(p, c, a, b, k, rows, cols, into);
+}
+
+static void product_tile(void *arg, int64_t tile, int lane)
+{
+    const product *p = arg;
+    int64_t panel0 = tile / p->tiles_across * p->panels_per_tile;
+    int64_t sliver0 = tile % p->tiles_across * p->slivers_per_tile;
+    int64_t panel1 = min_of(panel0 + p->panels_per_tile, p->panels);
+    int64_t sliver1 = min_of(sliver0 + p->slivers_per_tile, p->slivers);
+    for (int64_t k0 = 0; k0 < p->k; k0 += K_BLOCK)
+        for (int64_t sliver = sliver0; sliver < sliver1; sliver++)
+            for (int64_t panel = panel0; panel < panel1; panel++) block(p, panel, sliver, k0);
+}
+
+// ---- Plan: everything here depends on shape alone
+
+// The width of slivers that wastes least: cycles per k of a block are about its loads or its products.
+static int vectors_pick(int64_t n)
+{
+    int best = 1;
+    int64_t least = INT64_MAX;
+    for (int v = 1; v <= BLOCK_VECTORS; v++) {
+        int64_t cost = parts_of(n, v * LANES) * max_of(BLOCK_ROWS * v, BLOCK_ROWS + v);
+        if (cost <= least) {
+            least = cost;
+            best = v;
+        }
+    }
+    return best;
+}
+
+static void grid_pick(product *p)
+{
+    p->panels_per_tile = max_of(1, TILE_ROWS / BLOCK_ROWS);
+    p->slivers_per_tile = max_of(1, TILE_COLS / p->width);
+    while (p->slivers_per_tile > 1 && parts_of(p->panels, p->panels_per_tile) *
+                                              parts_of(p->slivers, p->slivers_per_tile) < TILES_WANTED)
+        p->slivers_per_tile = parts_of(p->slivers_per_tile, 2);
+    while (p->panels_per_tile > 4 && parts_of(p->panels, p->panels_per_tile) *
+                                             parts_of(p->slivers, p->slivers_per_tile) < TILES_WANTED)
+        p->panels_per_tile = parts_of(p->panels_per_tile, 2);
+    p->tiles_across = parts_of(p->slivers, p->slivers_per_tile);
+    p->panels_per_pack = max_of(1, 16384 / (BLOCK_ROWS * p->k));
+    p->slivers_per_pack = max_of(1, 16384 / (p->width * p->k));
+}
+
+// Rows or columns of a block: as many whole panels as may be packed at a time.
+static int64_t block_extent(int64_t extent, int64_t width, int64_t k)
+{
+    int64_t most = max_of(1, PACK_ELEMENTS / (width * k));
+    return min_of(parts_of(extent, width), most) * width;
+}
+
+static void product_block(tm_device *dev, product *p, int64_t rows, int64_t cols, bool a_is_packed)
+{
+    p->panels = parts_of(rows, BLOCK_ROWS);
+    p->slivers = parts_of(cols, p->width);
+    grid_pick(p);
+    p->a_packs = a_is_packed ? 0 : parts_of(p->panels, p->panels_per_pack);
+    tm_pool *pool = tm_device_pool(dev);
+    bool b_is_packed = p->m0 > 0;
+    int64_t b_packs = b_is_packed ? 0 : parts_of(p->slivers, p->slivers_per_pack);
+    tm_pool_run(pool, p->a_packs + b_packs, pack_tile, p);
+    tm_pool_run(pool, parts_of(p->panels, p->panels_per_tile) * p->tiles_across, product_tile, p);
+}
+
+static void product_blocks(tm_device *dev, product *p)
+{
+    p->vectors = vectors_pick(p->n);
+    p->width = p->vectors * LANES;
+    int64_t rows = block_extent(p->m, BLOCK_ROWS, p->k), cols = block_extent(p->n, p->width, p->k);
+    p->packed_a = tm_scratch_push(dev, (size_t)(rows * p->k) * sizeof(float));
+    p->packed_b = tm_scratch_push(dev, (size_t)(cols * p->k) * sizeof(float));
+    if (p->packed_a != NULL && p->packed_b != NULL)
+        for (p->n0 = 0; p->n0 < p->n; p->n0 += cols)
+            for (p->m0 = 0; p->m0 < p->m; p->m0 += rows)
+                product_block(dev, p, min_of(rows, p->m - p->m0), min_of(cols, p->n - p->n0),
+                              p->n0 > 0 && rows >= p->m);
+    tm_scratch_pop(dev, p->packed_b);
+    tm_scratch_pop(dev, p->packed_a);
+}
+
+// ---- A few rows against the rows of B: dot products, B read once
+
+static inline float dot(const float *x, const void *b, int64_t at, int64_t n, const tm_dtype dtype)
+{
+    vf sums[4] = {{0}};
+    int64_t i = 0;
+    for (; i + 4 * LANES <= n; i += 4 * LANES)
+        for (int j = 0; j < 4; j++) {
+            vf right;
+            if (dtype == TM_F32) right = vf_load((const float *)b + at + i + j * LANES);
+            else
+                for (int l = 0; l < LANES; l++) right[l] = element(b, at + i + j * LANES + l, dtype);
+            sums[j] += vf_load(x + i + j * LANES) * right;
+        }
+    float sum = vf_sum(sums[0] + sums[1] + (sums[2] + sums[3]));
+    for (; i < n; i++) sum += x[i] * element(b, at + i, dtype);
+    return sum;
+}
+
+static void dot_rows(const void *arg, int64_t first, int64_t last)
+{
+    const product *p = arg;
+    for (int64_t j = first; j < last; j++)
+        for (int64_t i = 0; i < p->m; i++) {
+            const float *x = row_of(p->a, i);
+            float *c = row_of(p->c, i) + j;
+            float value = p->b.dtype == TM_F32 ? dot(x, p->b.data, j * p->b.stride, p->k, TM_F32)
+                                               : dot(x, p->b.data, j * p->b.stride, p->k, TM_BF16);
+            *c = p->into == TM_ADD ? *c + p->alpha * value : p->alpha * value;
+        }
+}
+
+static void zero_rows(const void *arg, int64_t first, int64_t last)
+{
+    const product *p = arg;
+    for (int64_t r = first; r < last; r++) memset(row_of(p->c, r), 0, (size_t)p->n * sizeof(float));
+}
+
+void tm_matmul(tm_device *dev, tm_mat c, tm_mat a, tm_side a_side, tm_weight b, tm_side b_side, float alpha,
+               tm_into into)
+{
+    product p = {.c = c, .a = a, .b = b, .a_t = a_side == TM_T, .b_t = b_side == TM_T, .alpha = alpha, .into = into};
+    p.m = p.a_t ? a.cols : a.rows;
+    p.k = p.a_t ? a.rows : a.cols;
+    p.n = p.b_t ? b.rows : b.cols;
+    tm_assert(p.k == (p.b_t ? b.cols : b.rows) && p.m == c.rows && p.n == c.cols);
+    if (p.m == 0 || p.n == 0) return;
+    if (p.k == 0) {
+        if (into == TM_SET) rows_run(dev, p.m, p.n, zero_rows, &p);
+    } else if (p.m <= DOT_ROWS && p.b_t && !p.a_t) {
+        rows_run(dev, p.n, p.k, dot_rows, &p);
+    } else {
+        product_blocks(dev, &p);
+    }
+}

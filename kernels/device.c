@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// The CPU device: its instruction set, and the stack of scratch memory.
+#include "kernels/device_parts.h"
+
+#include <stdlib.h>
+
+#include "engine/base/bytes.h"
+
+extern const tm_entries tm_entries_base;
+#ifdef __x86_64__
+extern const tm_entries tm_entries_avx2, tm_entries_avx512;
+
+static bool has_avx2(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+
+static bool has_avx512(void)
+{
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+#endif
+
+static bool has_base(void)
+{
+    return true;
+}
+
+// Best first.
+static const struct {
+    const char *isa, *name;
+    bool (*has)(void);
+    const tm_entries *entries;
+} levels[] = {
+#ifdef __x86_64__
+    {"avx512", "cpu/avx512", has_avx512, &tm_entries_avx512},
+    {"avx2",   "cpu/avx2",   has_avx2,   &tm_entries_avx2},
+#endif
+    {"base",   "cpu/base",   has_base,   &tm_entries_base},
+};
+enum { n_levels = sizeof levels / sizeof *levels };
+
+// The best level at or after the one that TM_CPU names.
+static tm_status level_pick(size_t *level, tm_error *err)
+{
+    const char *limit = getenv("TM_CPU");
+    size_t first = 0;
+    if (limit != NULL && *limit != '\0') {
+        while (first < n_levels && strcmp(levels[first].isa, limit) != 0) first++;
+        if (first == n_levels)
+            return tm_fail(err, TM_EINVAL, "TM_CPU is \"%s\"; it can be avx512, avx2 or base", limit);
+    }
+    while (!levels[first].has()) first++;
+    *level = first;
+    return TM_OK;
+}
+
+tm_status tm_device_open_cpu(int threads, tm_device **device, tm_error *err)
+{
+    size_t level = 0;
+    TM_TRY(level_pick(&level, err));
+    tm_device *dev = tm_calloc(1, sizeof *dev);
+    if (dev == NULL) return tm_fail(err, TM_ENOMEM, "no memory for a device");
+    dev->entries = levels[level].entries;
+    dev->name = levels[level].name;
+    tm_status status = tm_pool_new(threads, &dev->pool, err);
+    if (status < 0) {
+        tm_free(dev);
+        return status;
+    }
+    *device = dev;
+    return TM_OK;
+}
+
+static void scratch_drop(tm_device *dev)
+{
+    tm_scratch_block *block = dev->scratch;
+    dev->scratch = block->below;
+    tm_free(block);
+}
+
+void tm_device_close(tm_device *dev)
+{
+    if (dev == NULL) return;
+    while (dev->scratch != NULL) scratch_drop(dev);
+    tm_pool_free(dev->pool);
+    tm_free(dev);
+}
+
+const char *tm_device_name(const tm_device *dev)
+{
+    return dev->name;
+}
+
+tm_pool *tm_device_pool(tm_device *dev)
+{
+    return dev->pool;
+}
+
+tm_status tm_device_status(const tm_device *dev, tm_error *err)
+{
+    if (dev->failure.status < 0 && err != NULL) *err = dev->failure;
+    return dev->failure.status;
+}
+
+// Each piece lies between its size (8 bytes before it) and the next multiple of 64.
+enum { piece_head = 64 };
+
+static size_t piece_bytes(size_t bytes)
+{
+    return piece_head + (bytes + 63) / 64 * 64;
+}
+
+static char *block_memory(tm_scratch_block *block)
+{
+    return (char *)(((uintptr_t)(block + 1) + 63) / 64 * 64);
+}
+
+static bool scratch_grow(tm_device *dev, size_t capacity)
+{
+    tm_scratch_block *block = tm_alloc(sizeof *block + 64 + capacity);
+    if (block == NULL) {
+        if (dev->failure.status == TM_OK)
+            tm_fail(&dev->failure, TM_ENOMEM, "no memory for %zu bytes of scratch", capacity);
+        return false;
+    }
+    *block = (tm_scratch_block){.below = dev->scratch, .capacity = capacity};
+    dev->scratch = block;
+    return true;
+}
+
+// An empty stack becomes one block that holds the peak, so that later steps find room without asking.
+static bool scratch_fit(tm_device *dev, size_t need)
+{
+    size_t capacity = need;
+    if (dev->pushed == 0) {
+        if (capacity < dev->peak) capacity = dev->peak;
+        if (dev->scratch != NULL && dev->scratch->capacity >= capacity) return true;
+        while (dev->scratch != NULL) scratch_drop(dev);
+    }
+    tm_scratch_block *top = dev->scratch;
+    if (top != NULL && top->capacity - top->used >= need) return true;
+    return scratch_grow(dev, capacity);
+}
+
+void *tm_scratch_push(tm_device *dev, size_t bytes)
+{
+    size_t need = piece_bytes(bytes);
+    if (!scratch_fit(dev, need)) return NULL;
+    tm_scratch_block *top = dev->scratch;
+    char *piece = block_memory(top) + top->used + piece_head;
+    memcpy(piece - 8, &need, 8);
+    top->used += need;
+    dev->pushed += need;
+    if (dev->peak < dev->pushed) dev->peak = dev->pushed;
+    return piece;
+}
+
+void tm_scratch_pop(tm_device *dev, void *memory)
+{
+    if (memory == NULL) return;
+    size_t need;
+    memcpy(&need, (char *)memory - 8, 8);
+    tm_scratch_block *top = dev->scratch;
+    tm_assert(block_memory(top) + top->used == (char *)memory - piece_head + need);
+    top->used -= need;
+    dev->pushed -= need;
+    if (top->used == 0 && top->below != NULL) scratch_drop(dev);
+}
+
+tm_status tm_device_reserve(tm_device *dev, size_t bytes, tm_error *err)
+{
+    size_t need = piece_bytes(bytes);
+    if (dev->peak < need) dev->peak = need;
+    if (!scratch_fit(dev, need)) return tm_device_status(dev, err);
+    return TM_OK;
+}
