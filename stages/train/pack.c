@@ -198,7 +198,7 @@ static tm_status add_piece(tm_pack *p, uint64_t index, tm_error *err)
 static tm_status fill(tm_pack *p, tm_error *err)
 {
     if (p->options.epochs > 0 && p->at.epoch >= p->options.epochs) return TM_DONE;
-    uint64_t index;
+    uint64_t index = 0;
     tm_status status = locate(p, &index, err);
     if (status == TM_DONE) return next_epoch(p, err);
     return status == TM_OK ? add_piece(p, index, err) : status;
