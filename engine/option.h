@@ -25,7 +25,7 @@ typedef enum {
 
 enum {
     TM_OPT_NOKEY = 1,   // changes how, not what: not part of the key
-    TM_OPT_EXTENDS = 2,  // a larger value continues a shorter run (steps): not part of the prefix family
+    TM_OPT_EXTENDS = 2,  // how far a run goes (steps, schedule): the stage's prefix callback says how far two agree
 };
 
 typedef struct tm_option {

@@ -122,6 +122,10 @@ typedef struct tm_snapshot {
     const json_t *attrs;
 } tm_snapshot;
 tm_status tm_take_tree(tm_work *work, const char *port, tm_snapshot *snapshot, tm_error *err);
+// A map stage whose main input is a tree port: the snapshot at hand (`in` is NULL then), and the name under which it
+// was given ("" for a single one).
+const tm_snapshot *tm_work_snapshot(const tm_work *work);
+const char *tm_work_label(const tm_work *work);
 // Start an input port again from its first entry.
 tm_status tm_rewind(tm_work *work, const char *port, tm_error *err);
 // Ports of a MANY input or of tasks: their full names, NULL behind the last.

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where a trainer can go on from: an interrupted run of the same work, or the equal beginning of a shorter one.
+//
+// Beside every snapshot's entry its producer leaves a cursor (JSON): {"step", "state": tree, "refs": [tree],
+// "prefix": hash, "taken": {port: n}}. `prefix` is the hash of what matters up to that step (the stage's prefix
+// callback), `taken` how many entries of each data input were read. A snapshot of a finished run can be continued
+// when the prefix of the new options at its step is equal and the entries read are the first ones of the new inputs.
+#pragma once
+
+#include "engine/plan.h"
+
+typedef struct tm_resume_point {
+    int64_t step;
+    tm_hash model, state;  // trees; equal when one folder holds both
+    json_t *cursor;
+    // Entries of the output ports that come before this point.
+    size_t n_entries[TM_MAX_PORTS];
+    tm_entry *entries[TM_MAX_PORTS];
+    json_t **cursors;      // of port 0, n_entries[0] of them
+    char why_not[160];     // when nothing was found although there was something to look at
+} tm_resume_point;
+
+// TM_OK, or TM_DONE when there is no such point. The node's inputs must be known (for the prefix of a finished run).
+tm_status tm_resume_find(const tm_plan *plan, const tm_plan_node *node, tm_resume_point *point, tm_error *err);
+void tm_resume_clear(tm_resume_point *point);
+
+// The hash of the stage's prefix document at `step`; TM_DONE when the stage says that nothing can continue.
+tm_status tm_resume_prefix(const tm_graph *graph, const tm_node *node, int64_t step, tm_hash *hash, tm_error *err);

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+// The scheduler's event loop: workers' sockets, signals, time.
+#include "engine/run_internal.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define TICK_MS 100
+
+void run_tell(run *r, const char *event, json_t *fields)
+{
+    if (r->options->watch) r->options->watch(r->options->arg, event, fields);
+    json_decref(fields);
+}
+
+void run_event(run *r, const char *event, json_t *fields)
+{
+    tm_journal_append(r->journal, event, fields, NULL);
+    r->journal_dirty = true;
+    run_tell(r, event, fields);
+}
+
+int run_free_cores(const run *r)
+{
+    int used = 0;
+    for (size_t i = 0; i < r->n_workers; i++) used += r->workers[i]->cores;
+    return r->cores - used;
+}
+
+static bool group_over(const run_group *g)
+{
+    return g->state != GROUP_WAITING && g->state != GROUP_ACTIVE;
+}
+
+static bool finished(const run *r)
+{
+    for (size_t i = 0; i < r->plan->n_groups; i++)
+        if (!group_over(&r->groups[i]) && !(r->stopping && !r->groups[i].workers)) return false;
+    return true;
+}
+
+// ---- signals ----
+
+static tm_status open_signals(run *r, sigset_t *old, tm_error *err)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_BLOCK, &set, old);
+    r->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return r->signals < 0 ? tm_fail_errno(err, "signalfd") : TM_OK;
+}
+
+static void on_signal(run *r)
+{
+    struct signalfd_siginfo info;
+    while (tm_sys.read(r->signals, &info, sizeof info) == sizeof info) {
+        r->stopping++;
+        r->result->stopped = true;
+        r->result->signal = (int)info.ssi_signo;
+        run_event(r, "stopping", json_pack("{s:i, s:i}", "signal", r->result->signal, "times", r->stopping));
+        worker_stop_all(r);
+    }
+}
+
+// ---- one turn ----
+
+static void drop_dead(run *r)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < r->n_workers; i++) {
+        if (r->workers[i]->dead) worker_free(r->workers[i]);
+        else r->workers[kept++] = r->workers[i];
+    }
+    r->n_workers = kept;
+}
+
+static void wait_for_events(run *r)
+{
+    struct pollfd polls[130];
+    size_t n = r->n_workers < 128 ? r->n_workers : 128;
+    polls[0] = (struct pollfd){.fd = r->signals, .events = POLLIN};
+    for (size_t i = 0; i < n; i++) {
+        short events = (short)(POLLIN | (r->workers[i]->wire.out.size ? POLLOUT : 0));
+        polls[i + 1] = (struct pollfd){.fd = r->workers[i]->wire.fd, .events = events};
+    }
+    if (poll(polls, (nfds_t)n + 1, TICK_MS) <= 0) return;
+    if (polls[0].revents) on_signal(r);
+    for (size_t i = 0; i < n; i++)
+        if (polls[i + 1].revents & (POLLIN | POLLHUP | POLLERR)) worker_readable(r, r->workers[i]);
+}
+
+static void flush(run *r)
+{
+    for (size_t i = 0; i < r->n_workers; i++)
+        if (!r->workers[i]->dead) tm_wire_flush(&r->workers[i]->wire, NULL);
+}
+
+static void loop(run *r)
+{
+    while (!finished(r)) {
+        groups_schedule(r);
+        flush(r);
+        if (finished(r)) break;
+        wait_for_events(r);
+        drop_dead(r);
+    }
+    tm_journal_sync(r->journal, NULL);
+}
+
+// ---- start and end ----
+
+static tm_status open_run(run *r, tm_error *err)
+{
+    r->logs = tm_calloc(r->plan->graph->n_nodes + 1, sizeof *r->logs);
+    r->groups = tm_calloc(r->plan->n_groups + 1, sizeof *r->groups);
+    if (!r->logs || !r->groups) return tm_fail(err, TM_ENOMEM, "no memory for a run");
+    for (size_t i = 0; i < r->plan->n_groups; i++) r->groups[i].plan = &r->plan->groups[i];
+    return tm_journal_create(r->plan->store, r->result->run, &r->journal, err);
+}
+
+static void begin_journal(run *r)
+{
+    json_t *fields = tm_plan_json(r->plan);
+    if (r->options->facts) json_object_update(fields, (json_t *)r->options->facts);
+    json_object_set_new(fields, "run", json_string(r->result->run));
+    json_object_set_new(fields, "cores", json_integer(r->cores));
+    run_event(r, "run", fields);
+    tm_journal_sync(r->journal, NULL);
+}
+
+static void end_journal(run *r)
+{
+    tm_run_result *result = r->result;
+    result->seconds = (double)(tm_time_ns() - r->start_ns) * 1e-9;
+    run_event(r, "end", json_pack("{s:s, s:i, s:i, s:i, s:i, s:f}", "status",
+                                  result->stopped ? "stopped" : r->failed ? "failed" : "ok", "done", result->done, "cached",
+                                  result->cached, "failed", result->failed, "skipped", result->skipped, "seconds",
+                                  result->seconds));
+    tm_journal_sync(r->journal, NULL);
+}
+
+// Ask all workers to end, by the end of their socket, and wait for them.
+static void end_workers(run *r)
+{
+    for (size_t i = 0; i < r->n_workers; i++) {
+        run_worker *w = r->workers[i];
+        if (w->group >= 0) tm_sys.kill(w->pid, SIGKILL);
+        else shutdown(w->wire.fd, SHUT_RDWR);
+    }
+    for (size_t i = 0; i < r->n_workers; i++) {
+        int status;
+        while (tm_sys.waitpid(r->workers[i]->pid, &status, 0) < 0 && errno == EINTR) continue;
+        worker_free(r->workers[i]);
+    }
+    tm_free(r->workers);
+}
+
+static void close_run(run *r)
+{
+    for (size_t i = 0; r->groups && i < r->plan->n_groups; i++) group_clear(&r->groups[i]);
+    for (size_t i = 0; r->logs && i < r->plan->graph->n_nodes; i++)
+        for (int port = 0; port < TM_MAX_PORTS; port++) log_clear(&r->logs[i][port]);
+    tm_free(r->logs);
+    tm_free(r->groups);
+    tm_journal_close(r->journal);
+    if (r->signals >= 0) close(r->signals);
+}
+
+tm_status tm_run_plan(tm_plan *plan, const tm_run_options *options, tm_run_result *result, tm_error *err)
+{
+    *result = (tm_run_result){0};
+    run r = {.plan = plan, .options = options, .result = result, .signals = -1, .start_ns = tm_time_ns()};
+    sigset_t old;
+    r.cores = options->cores > 0 ? options->cores : (int)sysconf(_SC_NPROCESSORS_ONLN);
+    tm_status status = open_signals(&r, &old, err);
+    if (status >= 0) status = open_run(&r, err);
+    if (status >= 0) {
+        begin_journal(&r);
+        loop(&r);
+        end_workers(&r);
+        end_journal(&r);
+        if (r.failed) status = TM_EFAILED;
+        else if (result->stopped) status = TM_ESTOPPED;
+    }
+    close_run(&r);
+    sigprocmask(SIG_SETMASK, &old, NULL);
+    if (status == TM_EFAILED && err) *err = result->error;
+    return status;
+}

@@ -1,0 +1,508 @@
+// SPDX-License-Identifier: Apache-2.0
+// The life of a group: waiting for inputs, opened under a lease, run by workers, sealed and bound.
+#include "engine/run_internal.h"
+
+#include <stdlib.h>
+
+#include "engine/key.h"
+#include "engine/store_artifact.h"
+
+#define LEASE_RETRY_NS 200000000
+
+static const char *group_name(const run *r, const run_group *g)
+{
+    return group_node(r, g, g->plan->n - 1)->name;
+}
+
+static bool is_map(const run *r, const run_group *g)
+{
+    return group_node(r, g, 0)->stage->map != NULL;
+}
+
+static json_t *group_facts(const run *r, const run_group *g)
+{
+    json_t *nodes = json_array();
+    for (int i = 0; i < g->plan->n; i++) json_array_append_new(nodes, json_string(group_node(r, g, i)->name));
+    return json_pack("{s:s, s:o}", "node", group_name(r, g), "nodes", nodes);
+}
+
+void group_clear(run_group *g)
+{
+    for (size_t i = 0; i < g->n_items; i++) tm_free(g->items[i].out);
+    tm_free(g->items);
+    tm_memo_close(g->memo);
+    for (int i = 0; i < TM_MAX_PORTS; i++) tm_log_close(g->open_logs[i]);
+    tm_log_close(g->kept);
+    if (g->has_resume) tm_resume_clear(&g->resume);
+    tm_lease_release(g->lease);
+    json_decref(g->counts);
+    *g = (run_group){.plan = g->plan, .state = g->state, .cached = g->cached, .attempts = g->attempts};
+}
+
+// Everything but its outcome: the lease last.
+void group_release(run *r, run_group *g)
+{
+    (void)r;
+    group_clear(g);
+}
+
+// ---- inputs ----
+
+typedef enum { INPUTS_WAIT, INPUTS_STREAM, INPUTS_KNOWN, INPUTS_FAILED } inputs_state;
+
+static bool wants_whole(const tm_link *link)
+{
+    bool tree = tm_type_find(link->row->type)->tree;
+    return (link->row->flags & TM_PORT_WHOLE) || (tree && link->select.kind != TM_SELECT_EACH);
+}
+
+static inputs_state one_input(run *r, const run_group *g, const tm_link *link)
+{
+    const tm_plan_node *from = tm_plan_canonical(r->plan, link->from);
+    const run_group *producer = &r->groups[from->group];
+    if (producer == g) return INPUTS_KNOWN;
+    if (producer->state == GROUP_FAILED || producer->state == GROUP_SKIPPED) return INPUTS_FAILED;
+    if (producer->state == GROUP_DONE) return INPUTS_KNOWN;
+    if (wants_whole(link) || g->plan->state == TM_MAYBE) return INPUTS_WAIT;
+    return log_of(r, link)->n ? INPUTS_STREAM : INPUTS_WAIT;
+}
+
+static inputs_state look_at_inputs(run *r, const run_group *g)
+{
+    inputs_state worst = INPUTS_KNOWN;
+    bool failed = false;
+    for (int i = 0; i < g->plan->n; i++) {
+        const tm_node *node = group_node(r, g, i);
+        for (size_t l = 0; l < node->n_links; l++) {
+            inputs_state s = one_input(r, g, &node->links[l]);
+            if (s == INPUTS_FAILED) failed = true;
+            else if (s < worst) worst = s;
+        }
+    }
+    return failed ? INPUTS_FAILED : worst;
+}
+
+// ---- from the cache ----
+
+static void mark_logs_done(run *r, run_group *g)
+{
+    g->state = GROUP_DONE;
+    for (int i = 0; i < g->plan->n; i++) {
+        tm_plan_node *p = group_plan(r, g, i);
+        for (int port = 0; port < TM_MAX_PORTS; port++) {
+            run_log *log = &r->logs[p->node->index][port];
+            if (log->n && !log->ended) log_clear(log);
+        }
+    }
+}
+
+// Whether all nodes of the group have records now that their inputs are known.
+static bool found_in_store(run *r, run_group *g)
+{
+    for (int i = 0; i < g->plan->n; i++) {
+        tm_plan_node *p = group_plan(r, g, i);
+        const tm_record *record;
+        if (p->forced || tm_plan_content(r->plan, p, &record, NULL) < 0 || !record) return false;
+        tm_plan_adopt(p, record);
+    }
+    return tm_plan_complete(r->plan, g->plan);
+}
+
+static void finish_cached(run *r, run_group *g)
+{
+    mark_logs_done(r, g);
+    g->cached = true;
+    r->result->cached += g->plan->n;
+    run_event(r, "cached", group_facts(r, g));
+}
+
+// ---- opening ----
+
+static tm_hash chain_key(const run *r, const run_group *g, tm_error *err)
+{
+    // The group's key without its streamed input: what each node does, and its side inputs by hash.
+    json_t *doc = json_array();
+    for (int i = 0; i < g->plan->n; i++) {
+        const tm_plan_node *p = group_plan(r, g, i);
+        char hex[TM_HASH_HEX];
+        tm_hash_hex(p->own, hex);
+        json_array_append_new(doc, json_string(hex));
+        for (size_t l = 0; l < p->node->n_links; l++) {
+            tm_hash hash;
+            const tm_link *link = &p->node->links[l];
+            if (link->row == &p->node->stage->inputs[0]) continue;
+            if (tm_plan_link_hash(r->plan, link, &hash, err) >= 0)
+                json_array_append_new(doc, tm_key_input(link, "hash", hash));
+        }
+    }
+    tm_hash key = tm_key_hash(doc);
+    json_decref(doc);
+    return key;
+}
+
+static int count_outputs(const run *r, const run_group *g)
+{
+    int n = 0;
+    for (int i = 0; i < g->plan->n; i++)
+        for (int port = 0; port < TM_MAX_PORTS && group_node(r, g, i)->stage->outputs[port].name; port++) n++;
+    return n;
+}
+
+static tm_status open_map(run *r, run_group *g, tm_error *err)
+{
+    g->n_outputs = count_outputs(r, g);
+    tm_plan_node *p = group_plan(r, g, 0);
+    if (p->forced) return TM_OK;  // a forced group makes everything anew
+    return tm_memo_open(r->plan->store, chain_key(r, g, err), (size_t)g->n_outputs, &g->memo, err);
+}
+
+// What a trainer made before: the log starts with it.
+static tm_status open_trainer(run *r, run_group *g, tm_error *err)
+{
+    tm_plan_node *p = group_plan(r, g, 0);
+    if (p->forced) TM_TRY(tm_log_drop(r->plan->store, p->recipe, err));
+    else g->has_resume = tm_resume_find(r->plan, p, &g->resume, err) == TM_OK;
+    for (int port = 0; port < TM_MAX_PORTS && p->node->stage->outputs[port].name; port++) {
+        run_log *log = &r->logs[p->node->index][port];
+        log_clear(log);
+        TM_TRY(tm_log_open(r->plan->store, p->recipe, p->node->stage->outputs[port].name, &g->open_logs[port], err));
+        size_t n = g->has_resume ? g->resume.n_entries[port] : 0;
+        if (tm_log_count(g->open_logs[port]) > n) TM_TRY(tm_log_cut(g->open_logs[port], n, err));
+        for (size_t i = 0; i < n; i++) {
+            json_t *cursor = port == 0 && g->resume.cursors ? g->resume.cursors[i] : NULL;
+            int64_t step = cursor ? json_integer_value(json_object_get(cursor, "step")) : -1;
+            TM_TRY(log_add(log, &g->resume.entries[port][i], step, cursor, err));
+            if (i < tm_log_count(g->open_logs[port])) continue;
+            char *text = cursor ? json_dumps(cursor, JSON_COMPACT) : NULL;
+            tm_status status = tm_log_append(g->open_logs[port], g->resume.entries[port][i], text, err);
+            free(text);
+            TM_TRY(status);
+        }
+        log->durable = n;
+    }
+    return tm_log_open(r->plan->store, p->recipe, "kept", &g->kept, err);
+}
+
+tm_status group_open(run *r, run_group *g, tm_error *err)
+{
+    g->counts = json_object();
+    g->start_ns = tm_time_ns();
+    if (is_map(r, g)) return open_map(r, g, err);
+    if (group_node(r, g, 0)->stage->prefix) return open_trainer(r, g, err);
+    for (int port = 0; port < TM_MAX_PORTS; port++) log_clear(&r->logs[group_node(r, g, 0)->index][port]);
+    return TM_OK;
+}
+
+// ---- map groups: what was mapped goes to the logs in order ----
+
+static tm_status emit_item(run *r, run_group *g, const map_item *item, tm_error *err)
+{
+    int k = 0;
+    for (int i = 0; i < g->plan->n; i++) {
+        const tm_node *node = group_node(r, g, i);
+        for (int port = 0; port < TM_MAX_PORTS && node->stage->outputs[port].name; port++)
+            TM_TRY(log_add(&r->logs[node->index][port], &item->out[k++], -1, NULL, err));
+    }
+    return TM_OK;
+}
+
+tm_status group_emit(run *r, run_group *g, tm_error *err)
+{
+    while (g->next_emit < g->n_items && g->items[g->next_emit].out) {
+        const map_item *item = &g->items[g->next_emit];
+        TM_TRY(emit_item(r, g, item, err));
+        const tm_node *last = group_node(r, g, g->plan->n - 1);
+        const tm_entry *main_out = &r->logs[last->index][0].entries[g->next_emit];
+        run_event(r, "entry", json_pack("{s:s, s:I, s:I, s:I, s:b}", "node", last->name, "i", (json_int_t)g->next_emit, "rows",
+                                        (json_int_t)main_out->rows, "bytes", (json_int_t)main_out->bytes, "remembered",
+                                        item->remembered));
+        g->next_emit++;
+    }
+    return TM_OK;
+}
+
+// ---- sealing ----
+
+bool group_finished(const run_group *g)
+{
+    return g->input_ended && g->next_emit == g->n_items;
+}
+
+static tm_status put_artifacts(run *r, run_group *g, tm_error *err)
+{
+    for (int i = 0; i < g->plan->n; i++) {
+        tm_plan_node *p = group_plan(r, g, i);
+        for (int port = 0; port < TM_MAX_PORTS && p->node->stage->outputs[port].name; port++) {
+            run_log *log = &r->logs[p->node->index][port];
+            const tm_type *type = tm_type_find(p->node->stage->outputs[port].type);
+            TM_TRY(tm_artifact_put(r->plan->store, type->name, type->tree, log->entries, log->n, &p->outputs[port], err));
+            log->ended = true;
+            log->durable = log->n;
+        }
+        p->known = true;
+    }
+    return TM_OK;
+}
+
+// Entries that a worker made visible but, dying, did not make durable.
+static tm_status claim_rest(run *r, run_group *g, tm_error *err)
+{
+    for (int i = 0; i < g->plan->n; i++) {
+        const tm_plan_node *p = group_plan(r, g, i);
+        for (int port = 0; port < TM_MAX_PORTS && p->node->stage->outputs[port].name; port++) {
+            const run_log *log = &r->logs[p->node->index][port];
+            if (!tm_plan_stores(r->plan, p, port)) continue;
+            for (size_t k = log->durable; k < log->n; k++)
+                TM_TRY(tm_store_claim(r->plan->store, &log->entries[k].hash, 1, err));
+        }
+    }
+    return TM_OK;
+}
+
+static json_t *record_json(run *r, run_group *g, tm_plan_node *p, json_t *inputs)
+{
+    json_t *cursors = json_array(), *refs = json_array();
+    const run_log *log = &r->logs[p->node->index][0];
+    for (size_t k = 0; p->node->stage->prefix && k < log->n; k++) {
+        json_array_append_new(cursors, log->cursors[k] ? json_incref(log->cursors[k]) : json_null());
+        json_t *state = json_object_get(log->cursors[k], "state");
+        if (state) json_array_append(refs, state);
+    }
+    json_t *counts = json_object_get(g->counts, p->node->name);
+    return json_pack("{s:O, s:O, s:o, s:o, s:O*, s:s, s:s, s:f}", "doc", p->own_doc, "inputs", inputs, "cursors", cursors,
+                     "refs", refs, "counts", counts, "node", p->node->name, "run", r->result->run, "seconds",
+                     (double)(tm_time_ns() - g->start_ns) * 1e-9);
+}
+
+static tm_status bind_as(run *r, run_group *g, tm_plan_node *p, tm_hash own, tm_hash content, const char *json,
+                         tm_bind_outcome *outcome, tm_error *err)
+{
+    tm_key_port ports[TM_MAX_PORTS];
+    size_t n = 0;
+    for (int port = 0; port < TM_MAX_PORTS && p->node->stage->outputs[port].name; port++) {
+        snprintf(ports[n].name, sizeof ports[n].name, "%s", p->node->stage->outputs[port].name);
+        ports[n++].artifact = p->outputs[port];
+    }
+    tm_record record = {.own = own, .recipe = p->recipe, .content = content, .ports = ports, .n_ports = n, .json = json,
+                        .epoch = g->lease ? tm_lease_epoch(g->lease) : 0};
+    const tm_record *old = tm_key_by_content(r->plan->store, content);
+    bool gone = false;
+    for (size_t i = 0; old && i < old->n_ports; i++) {
+        int port = tm_stage_output(p->node->stage, old->ports[i].name);
+        if (port >= 0 && tm_plan_stores(r->plan, p, port)) gone |= !tm_artifact_complete(r->plan->store, old->ports[i].artifact);
+    }
+    return tm_key_bind(r->plan->store, &record, old && gone, outcome, err);
+}
+
+static tm_status bind_node(run *r, run_group *g, tm_plan_node *p, tm_error *err)
+{
+    json_t *inputs;
+    const tm_record *unused;
+    TM_TRY(tm_plan_content(r->plan, p, &unused, err));
+    TM_TRY(tm_plan_inputs(r->plan, p, &inputs, err));
+    json_t *json = record_json(r, g, p, inputs);
+    json_decref(inputs);
+    char *text = json ? json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(17)) : NULL;
+    json_decref(json);
+    if (!text) return tm_fail(err, TM_ENOMEM, "no memory for a record");
+    tm_bind_outcome outcome = TM_BIND_WON;
+    tm_status status = bind_as(r, g, p, p->own, p->content, text, &outcome, err);
+    if (status >= 0 && outcome == TM_BIND_DIFFERENT)
+        run_event(r, "nondeterministic", json_pack("{s:s, s:s}", "node", p->node->name, "stage", p->node->stage->name));
+    if (status >= 0 && p->node->stage->prefix && !tm_hash_none(p->family)) {
+        tm_hash both[2] = {p->family, p->content};
+        tm_bind_outcome second;
+        status = bind_as(r, g, p, p->family, tm_hash_of(both, sizeof both), text, &second, err);
+    }
+    free(text);
+    return status;
+}
+
+tm_status group_seal(run *r, run_group *g, tm_error *err)
+{
+    TM_TRY(claim_rest(r, g, err));
+    TM_TRY(put_artifacts(r, g, err));
+    TM_TRY(tm_store_sync(r->plan->store, err));
+    for (int i = 0; i < g->plan->n; i++) TM_TRY(bind_node(r, g, group_plan(r, g, i), err));
+    if (g->memo) TM_TRY(tm_memo_sync(g->memo, err));
+    TM_TRY(tm_store_sync(r->plan->store, err));
+    if (group_node(r, g, 0)->stage->prefix) TM_TRY(tm_log_drop(r->plan->store, group_plan(r, g, 0)->recipe, err));
+    json_t *facts = group_facts(r, g);
+    const run_log *log = &r->logs[group_node(r, g, g->plan->n - 1)->index][0];
+    uint64_t rows = 0, bytes = 0;
+    for (size_t i = 0; i < log->n; i++) {
+        rows += log->entries[i].rows;
+        bytes += log->entries[i].bytes;
+    }
+    json_object_set_new(facts, "seconds", json_real((double)(tm_time_ns() - g->start_ns) * 1e-9));
+    json_object_set_new(facts, "entries", json_integer((json_int_t)log->n));
+    json_object_set_new(facts, "rows", json_integer((json_int_t)rows));
+    json_object_set_new(facts, "bytes", json_integer((json_int_t)bytes));
+    json_object_set(facts, "counts", g->counts);
+    run_event(r, "sealed", facts);
+    g->state = GROUP_DONE;
+    r->result->done += g->plan->n;
+    group_release(r, g);
+    return TM_OK;
+}
+
+void group_fail(run *r, run_group *g, const tm_error *error)
+{
+    json_t *facts = group_facts(r, g);
+    json_object_set_new(facts, "code", json_string(tm_status_name(error->status)));
+    json_object_set_new(facts, "text", json_string(error->text));
+    json_object_set_new(facts, "hint", json_string(error->hint));
+    run_event(r, "failed", facts);
+    if (!r->failed) {
+        r->result->error = *error;
+        snprintf(r->result->failed_node, sizeof r->result->failed_node, "%s", group_name(r, g));
+    }
+    r->failed = true;
+    r->result->failed += g->plan->n;
+    g->state = GROUP_FAILED;
+    group_release(r, g);
+}
+
+void group_worker_done(run *r, run_group *g)
+{
+    tm_error err = {0};
+    g->workers--;
+    if (g->state != GROUP_ACTIVE || g->workers > 0) return;
+    if (is_map(r, g) && !group_finished(g)) return;  // stopped, or items to be given out again
+    if (group_seal(r, g, &err) < 0) group_fail(r, g, &err);
+}
+
+// ---- scheduling ----
+
+static bool try_lease(run *r, run_group *g)
+{
+    tm_lease_holder holder = {0};
+    tm_error err = {0};
+    if (tm_time_ns() < g->lease_retry_ns) return false;
+    tm_status status = tm_lease_try(r->plan->store, group_plan(r, g, g->plan->n - 1)->recipe, r->result->run, &g->lease,
+                                    &holder, &err);
+    if (status >= 0) return true;
+    g->lease_retry_ns = tm_time_ns() + LEASE_RETRY_NS;
+    if (status != TM_EBUSY) group_fail(r, g, &err);
+    else if (!g->followed) {
+        g->followed = true;
+        run_event(r, "following", json_pack("{s:s, s:s, s:I}", "node", group_name(r, g), "run", holder.run, "pid",
+                                            (json_int_t)holder.pid));
+    }
+    return false;
+}
+
+static void skip(run *r, run_group *g)
+{
+    g->state = GROUP_SKIPPED;
+    r->result->skipped += g->plan->n;
+    run_event(r, "skipped", group_facts(r, g));
+}
+
+static int cores_to_ask(const run *r, const run_group *g)
+{
+    int free = run_free_cores(r);
+    return (group_node(r, g, 0)->stage->traits & TM_ELASTIC) ? free : 1;
+}
+
+static void start(run *r, run_group *g)
+{
+    tm_error err = {0};
+    if (!try_lease(r, g)) return;
+    tm_key_refresh(r->plan->store, NULL);
+    if (look_at_inputs(r, g) == INPUTS_KNOWN && found_in_store(r, g)) {  // another run made it meanwhile
+        tm_lease_release(g->lease);
+        g->lease = NULL;
+        finish_cached(r, g);
+        return;
+    }
+    if (group_open(r, g, &err) < 0 || worker_assign(r, g, cores_to_ask(r, g), &err) < 0) {
+        group_fail(r, g, &err);
+        return;
+    }
+    g->state = GROUP_ACTIVE;
+    g->attempts++;
+    json_t *facts = group_facts(r, g);
+    if (g->has_resume) json_object_set_new(facts, "resume", json_integer((json_int_t)g->resume.step));
+    run_event(r, "start", facts);
+}
+
+// Make an elastic worker give up a core for a group that is ready.
+static void ask_for_core(run *r)
+{
+    for (size_t i = 0; i < r->n_workers; i++)
+        if (r->workers[i]->asked_cores) return;  // one is on its way
+    for (size_t i = 0; i < r->n_workers; i++) {
+        run_worker *w = r->workers[i];
+        if (w->group < 0 || w->cores < 2) continue;
+        w->asked_cores = w->cores - 1;
+        tm_wire_put(&w->wire, json_pack("{s:s, s:i}", "op", "cores", "n", w->asked_cores), NULL);
+        return;
+    }
+}
+
+static void consider(run *r, run_group *g)
+{
+    if (g->state != GROUP_WAITING) return;
+    if (g->plan->state == TM_CACHED) {
+        finish_cached(r, g);
+        return;
+    }
+    inputs_state inputs = look_at_inputs(r, g);
+    if (inputs == INPUTS_FAILED || (r->failed && !r->options->keep_going) || r->stopping) {
+        skip(r, g);
+        return;
+    }
+    if (inputs == INPUTS_WAIT) return;
+    if (inputs == INPUTS_KNOWN && found_in_store(r, g)) {
+        finish_cached(r, g);
+        return;
+    }
+    if (run_free_cores(r) > 0) start(r, g);
+    else ask_for_core(r);
+}
+
+// A second worker for a map group that has entries waiting.
+static void widen(run *r, run_group *g)
+{
+    tm_entry entry;
+    char label[64];
+    if (g->state != GROUP_ACTIVE || !is_map(r, g) || g->input_ended || run_free_cores(r) < 1) return;
+    if (g->workers >= r->cores || r->stopping || main_entry(r, g, g->n_items + 1, &entry, label, NULL) != TM_OK) return;
+    worker_assign(r, g, 1, NULL);
+}
+
+// Cores that nobody waits for go to an elastic worker.
+static void lend_free_cores(run *r)
+{
+    int free = run_free_cores(r);
+    for (size_t i = 0; i < r->n_workers && free > 0; i++) {
+        run_worker *w = r->workers[i];
+        if (w->group < 0 || !w->cores || w->asked_cores) continue;
+        if (!(group_node(r, &r->groups[w->group], 0)->stage->traits & TM_ELASTIC)) continue;
+        w->cores += free;
+        free = 0;
+        tm_wire_put(&w->wire, json_pack("{s:s, s:i}", "op", "cores", "n", w->cores), NULL);
+    }
+}
+
+static int deeper_first(const void *a, const void *b)
+{
+    const run_group *x = *(run_group *const *)a, *y = *(run_group *const *)b;
+    if (x->plan->depth != y->plan->depth) return y->plan->depth - x->plan->depth;
+    return x->plan < y->plan ? -1 : 1;
+}
+
+void groups_schedule(run *r)
+{
+    size_t n = r->plan->n_groups;
+    run_group **order = tm_calloc(n + 1, sizeof *order);
+    if (!order) return;
+    for (size_t i = 0; i < n; i++) order[i] = &r->groups[i];
+    qsort(order, n, sizeof *order, deeper_first);
+    for (size_t i = 0; i < n; i++) consider(r, order[i]);
+    for (size_t i = 0; i < r->n_workers; i++) worker_serve(r, r->workers[i]);
+    for (size_t i = 0; i < n; i++) widen(r, order[i]);
+    if (!r->stopping) lend_free_cores(r);
+    tm_free(order);
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// Private to the scheduler: its state. run.c is the loop, run_log.c the logs, run_group.c the life of a group,
+// run_worker.c the worker processes and their messages.
+#pragma once
+
+#include "engine/journal.h"
+#include "engine/lease.h"
+#include "engine/memo.h"
+#include "engine/resume.h"
+#include "engine/run.h"
+#include "engine/store_log.h"
+#include "engine/wire.h"
+
+// The log of one output port while the run goes on.
+typedef struct run_log {
+    tm_entry *entries;
+    int64_t *steps;     // of snapshots, else -1
+    json_t **cursors;   // of trainers, else NULL
+    size_t n, capacity;
+    size_t durable;
+    bool ended;
+} run_log;
+
+typedef enum {
+    GROUP_WAITING,
+    GROUP_ACTIVE,
+    GROUP_DONE,    // outputs known; `cached` says whether it ran
+    GROUP_FAILED,
+    GROUP_SKIPPED,  // an input failed, or the run stopped
+} group_state;
+
+// One input entry of a map group, and what became of it.
+typedef struct map_item {
+    tm_hash memo_key;
+    tm_entry in;
+    char label[64];
+    tm_entry *out;    // one per output port of every node, NULL until mapped
+    bool dispatched, durable;
+    bool remembered;  // from the memo
+} map_item;
+
+typedef struct run_group {
+    tm_group *plan;
+    group_state state;
+    bool cached;
+    tm_lease *lease;
+    int64_t lease_retry_ns;
+    int64_t start_ns;
+    int workers;      // assigned now
+    bool followed;    // the journal says that another run works on it
+    int attempts;
+    // map groups
+    tm_memo *memo;
+    map_item *items;
+    size_t n_items, capacity, next_dispatch, next_emit;
+    int n_outputs;    // ports of all nodes of the chain
+    bool input_ended;
+    // trainers
+    tm_resume_point resume;
+    bool has_resume;
+    tm_log *open_logs[TM_MAX_PORTS];
+    tm_log *kept;
+    json_t *counts;   // node -> name -> n
+} run_group;
+
+typedef struct put_ref {
+    bool map;
+    size_t index;  // of the item, or of the entry
+    int port;
+} put_ref;
+
+typedef struct run_worker {
+    pid_t pid;
+    int lifeline;     // write end
+    tm_wire wire;
+    int group;        // -1: idle
+    int cores;        // lent; 0 while it waits for an entry
+    int asked_cores;  // what it was asked to come down to, or 0
+    bool hostile;     // never used again
+    bool dead;
+    json_t *question;  // unanswered "next" or "ready"
+    put_ref *puts;     // of this group, in order
+    size_t n_puts, puts_capacity, n_durable;
+    int number;
+} run_worker;
+
+typedef struct run {
+    tm_plan *plan;
+    const tm_run_options *options;
+    tm_run_result *result;
+    tm_journal *journal;
+    run_log (*logs)[TM_MAX_PORTS];  // per plan node
+    run_group *groups;              // parallel to plan->groups
+    run_worker **workers;
+    size_t n_workers, workers_capacity;
+    int cores;
+    int signals;       // descriptor
+    int stopping;      // number of stop signals seen
+    bool failed;
+    int64_t start_ns;
+    int n_spawned;
+    bool journal_dirty;
+} run;
+
+// run.c
+void run_event(run *r, const char *event, json_t *fields);  // steals `fields`; journal and watcher
+void run_tell(run *r, const char *event, json_t *fields);   // steals `fields`; watcher alone
+int run_free_cores(const run *r);
+
+// run_log.c
+tm_status log_add(run_log *log, const tm_entry *entry, int64_t step, json_t *cursor, tm_error *err);
+void log_clear(run_log *log);
+run_log *log_of(run *r, const tm_link *link);
+// The i-th entry that a link gives: TM_OK, TM_AGAIN (not yet), TM_DONE (there are no more), or an error.
+tm_status link_entry(run *r, const tm_link *link, size_t i, tm_entry *entry, tm_error *err);
+// The same over all links of the main port of a map group, one after the other; `label` names the link.
+tm_status main_entry(run *r, const run_group *g, size_t i, tm_entry *entry, char label[64], tm_error *err);
+const tm_node *group_node(const run *r, const run_group *g, int i);
+tm_plan_node *group_plan(const run *r, const run_group *g, int i);
+
+// run_group.c
+void groups_schedule(run *r);
+void group_fail(run *r, run_group *g, const tm_error *error);
+void group_release(run *r, run_group *g);
+void group_worker_done(run *r, run_group *g);  // a worker of it said "done"
+tm_status group_seal(run *r, run_group *g, tm_error *err);
+bool group_finished(const run_group *g);
+tm_status group_emit(run *r, run_group *g, tm_error *err);  // mapped items, in order, to the logs
+tm_status group_open(run *r, run_group *g, tm_error *err);
+void group_clear(run_group *g);
+
+// run_worker.c
+tm_status worker_assign(run *r, run_group *g, int cores, tm_error *err);
+void worker_serve(run *r, run_worker *w);     // answer its question if that is possible now
+void worker_readable(run *r, run_worker *w);  // handle what it sent
+void worker_free(run_worker *w);
+void worker_stop_all(run *r);
