@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: Apache-2.0
+// A light tokenizer that sees tags as the parser will, and takes out what would make it slow or deep.
+//
+// The stack kept here may hold elements the parser has closed already, never the other way round: an end tag
+// pops only where the HTML rules would. So the tree is at most about twice as deep as this stack.
+#include <ctype.h>
+
+#include "stages/text/html_parts.h"
+#include "stages/text/unicode_entities.h"
+#include "stages/text/unicode_utf8.h"
+
+#define STACK 512
+#define MAX_ATTRIBUTES 512
+
+typedef enum {
+    CLASS_INLINE,
+    CLASS_FORMAT,
+    CLASS_SPECIAL,
+    CLASS_SCOPE,
+    CLASS_IMPLIED,
+    CLASS_VOID,
+    CLASS_RAW
+} tag_class;
+
+typedef struct tag {
+    size_t start, end; // of the whole tag, `end` after '>'
+    size_t name, name_size;
+    uint32_t hash;
+    bool closing;
+    unsigned n_attributes;
+    tag_class class;
+} tag;
+
+typedef struct open_tag {
+    uint32_t hash;
+    tag_class class;
+} open_tag;
+
+static tag_class class_of(const char *name, size_t size)
+{
+    switch (gumbo_tagn_enum(name, (unsigned)size)) {
+    case GUMBO_TAG_A:
+    case GUMBO_TAG_B:
+    case GUMBO_TAG_BIG:
+    case GUMBO_TAG_CODE:
+    case GUMBO_TAG_EM:
+    case GUMBO_TAG_FONT:
+    case GUMBO_TAG_I:
+    case GUMBO_TAG_NOBR:
+    case GUMBO_TAG_S:
+    case GUMBO_TAG_SMALL:
+    case GUMBO_TAG_STRIKE:
+    case GUMBO_TAG_STRONG:
+    case GUMBO_TAG_TT:
+    case GUMBO_TAG_U: return CLASS_FORMAT;
+    case GUMBO_TAG_APPLET:
+    case GUMBO_TAG_CAPTION:
+    case GUMBO_TAG_HTML:
+    case GUMBO_TAG_TABLE:
+    case GUMBO_TAG_TD:
+    case GUMBO_TAG_TH:
+    case GUMBO_TAG_MARQUEE:
+    case GUMBO_TAG_OBJECT:
+    case GUMBO_TAG_TEMPLATE:
+    case GUMBO_TAG_SVG:
+    case GUMBO_TAG_MATH:
+    case GUMBO_TAG_FOREIGNOBJECT:
+    case GUMBO_TAG_DESC: return CLASS_SCOPE;
+    case GUMBO_TAG_P:
+    case GUMBO_TAG_LI:
+    case GUMBO_TAG_DD:
+    case GUMBO_TAG_DT:
+    case GUMBO_TAG_TR:
+    case GUMBO_TAG_TBODY:
+    case GUMBO_TAG_THEAD:
+    case GUMBO_TAG_TFOOT:
+    case GUMBO_TAG_COLGROUP:
+    case GUMBO_TAG_OPTION:
+    case GUMBO_TAG_OPTGROUP:
+    case GUMBO_TAG_HEAD:
+    case GUMBO_TAG_BODY: return CLASS_IMPLIED;
+    case GUMBO_TAG_AREA:
+    case GUMBO_TAG_BASE:
+    case GUMBO_TAG_BR:
+    case GUMBO_TAG_COL:
+    case GUMBO_TAG_EMBED:
+    case GUMBO_TAG_HR:
+    case GUMBO_TAG_IMG:
+    case GUMBO_TAG_INPUT:
+    case GUMBO_TAG_LINK:
+    case GUMBO_TAG_META:
+    case GUMBO_TAG_PARAM:
+    case GUMBO_TAG_SOURCE:
+    case GUMBO_TAG_TRACK:
+    case GUMBO_TAG_WBR: return CLASS_VOID;
+    case GUMBO_TAG_SCRIPT:
+    case GUMBO_TAG_STYLE:
+    case GUMBO_TAG_TEXTAREA:
+    case GUMBO_TAG_TITLE:
+    case GUMBO_TAG_XMP:
+    case GUMBO_TAG_IFRAME:
+    case GUMBO_TAG_NOEMBED:
+    case GUMBO_TAG_NOFRAMES: return CLASS_RAW;
+    case GUMBO_TAG_ADDRESS:
+    case GUMBO_TAG_ARTICLE:
+    case GUMBO_TAG_ASIDE:
+    case GUMBO_TAG_BLOCKQUOTE:
+    case GUMBO_TAG_BUTTON:
+    case GUMBO_TAG_CENTER:
+    case GUMBO_TAG_DETAILS:
+    case GUMBO_TAG_DIR:
+    case GUMBO_TAG_DIV:
+    case GUMBO_TAG_DL:
+    case GUMBO_TAG_FIELDSET:
+    case GUMBO_TAG_FIGCAPTION:
+    case GUMBO_TAG_FIGURE:
+    case GUMBO_TAG_FOOTER:
+    case GUMBO_TAG_FORM:
+    case GUMBO_TAG_H1:
+    case GUMBO_TAG_H2:
+    case GUMBO_TAG_H3:
+    case GUMBO_TAG_H4:
+    case GUMBO_TAG_H5:
+    case GUMBO_TAG_H6:
+    case GUMBO_TAG_HEADER:
+    case GUMBO_TAG_HGROUP:
+    case GUMBO_TAG_MAIN:
+    case GUMBO_TAG_MENU:
+    case GUMBO_TAG_NAV:
+    case GUMBO_TAG_OL:
+    case GUMBO_TAG_PRE:
+    case GUMBO_TAG_SECTION:
+    case GUMBO_TAG_SELECT:
+    case GUMBO_TAG_SUMMARY:
+    case GUMBO_TAG_UL:
+    case GUMBO_TAG_FRAMESET:
+    case GUMBO_TAG_LISTING: return CLASS_SPECIAL;
+    default: return CLASS_INLINE;
+    }
+}
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f';
+}
+
+// Finds the '>' that ends a tag whose name ends at `at`, and counts what look like attributes.
+static void scan_attributes(tm_view html, size_t at, tag *t)
+{
+    char before = 0; // the last character that is no space
+    for (; at < html.size; at++) {
+        char c = html.data[at];
+        if (c == '>') break;
+        if ((c == '"' || c == '\'') && before == '=') {
+            const char *quote = memchr(html.data + at + 1, c, html.size - at - 1);
+            if (!quote) break;
+            at = (size_t)(quote - html.data);
+            before = c;
+            continue;
+        }
+        if (before == '"' || before == '\'' || is_space(html.data[at - 1]) || html.data[at - 1] == '/')
+            t->n_attributes += !is_space(c) && c != '=';
+        if (!is_space(c)) before = c;
+    }
+    t->end = at < html.size ? at + 1 : html.size;
+}
+
+static size_t skip_to(tm_view html, size_t at, const char *what)
+{
+    const char *found = at < html.size ? memmem(html.data + at, html.size - at, what, strlen(what)) : NULL;
+    return found ? (size_t)(found - html.data) + strlen(what) : html.size;
+}
+
+// The next tag at or after `at`; comments and declarations are passed over.
+static bool next_tag(tm_view html, size_t at, tag *t)
+{
+    while (at < html.size) {
+        const char *open = memchr(html.data + at, '<', html.size - at);
+        if (!open) return false;
+        size_t start = (size_t)(open - html.data);
+        size_t name = start + 1;
+        bool closing = name < html.size && html.data[name] == '/';
+        name += closing;
+        if (name >= html.size) return false;
+        if (!isalpha((unsigned char)html.data[name])) {
+            if (html.size - name >= 3 && !closing && !memcmp(html.data + name, "!--", 3))
+                at = skip_to(html, name + 1, "-->");
+            else if (closing || html.data[name] == '!' || html.data[name] == '?')
+                at = skip_to(html, name, ">");
+            else
+                at = name;
+            continue;
+        }
+        *t = (tag){.start = start, .name = name, .closing = closing, .hash = 2166136261u};
+        size_t end = name;
+        for (; end < html.size && !is_space(html.data[end]) && html.data[end] != '/' && html.data[end] != '>';
+             end++)
+            t->hash = (t->hash ^ (unsigned)tolower((unsigned char)html.data[end])) * 16777619u;
+        t->name_size = end - name;
+        t->class = class_of(html.data + name, t->name_size);
+        scan_attributes(html, end, t);
+        return true;
+    }
+    return false;
+}
+
+// The start of the end tag of a raw text element, or the end of the input.
+static size_t raw_end(tm_view html, const tag *t)
+{
+    size_t at = t->end;
+    while (at < html.size) {
+        const char *open = memmem(html.data + at, html.size - at, "</", 2);
+        if (!open) break;
+        at = (size_t)(open - html.data);
+        if (html.size - at > t->name_size + 2 && !strncasecmp(open + 2, html.data + t->name, t->name_size) &&
+            !isalnum((unsigned char)open[2 + t->name_size]))
+            return at;
+        at += 2;
+    }
+    return html.size;
+}
+
+// Where an end tag's element is on the stack, or `depth` when the parser would ignore it.
+static size_t find_open(const open_tag *stack, size_t depth, const tag *t)
+{
+    for (size_t i = depth; i-- > 0;) {
+        if (stack[i].hash == t->hash) return i;
+        if (stack[i].class == CLASS_SCOPE && t->class != CLASS_SCOPE) break;
+        if (stack[i].class == CLASS_SPECIAL && t->class == CLASS_INLINE) break;
+    }
+    return depth;
+}
+
+static size_t close_tag(open_tag *stack, size_t depth, const tag *t)
+{
+    size_t at = find_open(stack, depth, t);
+    if (at == depth) return depth;
+    if (t->class == CLASS_SPECIAL || t->class == CLASS_SCOPE) return at;
+    memmove(stack + at, stack + at + 1, (depth - at - 1) * sizeof *stack);
+    return depth - 1;
+}
+
+// What to do with a tag: its bytes stay, go, or only its name stays.
+typedef enum { TAG_STAYS, TAG_GOES, TAG_BARE } verdict;
+
+static verdict judge(open_tag *stack, size_t *depth, unsigned max_depth, const tag *t)
+{
+    if (t->closing) {
+        *depth = close_tag(stack, *depth, t);
+        return TAG_STAYS;
+    }
+    bool nests = t->class != CLASS_IMPLIED && t->class != CLASS_VOID && t->class != CLASS_RAW;
+    if (nests && *depth >= max_depth) return TAG_GOES;
+    if (nests) stack[(*depth)++] = (open_tag){t->hash, t->class};
+    return t->n_attributes > MAX_ATTRIBUTES ? TAG_BARE : TAG_STAYS;
+}
+
+tm_status tm_html_guard(tm_view html, unsigned max_depth, tm_buf *copy, tm_view *safe, tm_error *err)
+{
+    open_tag stack[STACK];
+    size_t depth = 0, copied = 0, at = 0;
+    tag t;
+    if (max_depth > STACK) max_depth = STACK;
+    while (next_tag(html, at, &t)) {
+        at = t.class == CLASS_RAW && !t.closing ? raw_end(html, &t) : t.end;
+        verdict v = judge(stack, &depth, max_depth, &t);
+        if (v == TAG_STAYS) continue;
+        tm_buf_add(copy, html.data + copied, t.start - copied);
+        if (v == TAG_BARE) {
+            tm_buf_char(copy, '<');
+            tm_buf_add(copy, html.data + t.name, t.name_size);
+            tm_buf_char(copy, '>');
+        }
+        copied = t.end;
+    }
+    *safe = html;
+    if (!copied) return TM_OK;
+    tm_buf_add(copy, html.data + copied, html.size - copied);
+    *safe = tm_buf_view(copy);
+    return tm_buf_status(copy, err);
+}
+
+// ---- stripping ----
+
+// Writes the character reference at `at` and returns the offset after it; `at` itself when it is none.
+static size_t put_reference(tm_view html, size_t at, size_t end, tm_buf *text)
+{
+    size_t limit = end - at > 34 ? at + 34 : end;
+    const char *semicolon = memchr(html.data + at, ';', limit - at);
+    if (!semicolon || semicolon - (html.data + at) < 2) return at;
+    const char *name = html.data + at + 1;
+    size_t size = (size_t)(semicolon - name);
+    uint32_t points[2] = {0};
+    unsigned n = tm_entity_find(name, size, points);
+    if (!n && name[0] == '#') n = (points[0] = tm_entity_number(name + 1, size - 1)) != 0;
+    if (!n) return at;
+    for (unsigned i = 0; i < n; i++) tm_buf_point(text, points[i]);
+    return at + size + 2;
+}
+
+static void put_text(tm_view html, size_t at, size_t end, tm_buf *text)
+{
+    while (at < end) {
+        const char *and = memchr(html.data + at, '&', end - at);
+        size_t stop = and? (size_t)(and-html.data) : end;
+        tm_buf_add(text, html.data + at, stop - at);
+        at = stop;
+        if (at == end) return;
+        size_t after = put_reference(html, at, end, text);
+        if (after == at) tm_buf_char(text, html.data[after++]);
+        at = after;
+    }
+}
+
+void tm_html_strip(tm_view html, tm_buf *text)
+{
+    size_t at = 0;
+    tag t;
+    while (next_tag(html, at, &t)) {
+        put_text(html, at, t.start, text);
+        bool breaks = t.class != CLASS_INLINE && t.class != CLASS_FORMAT;
+        if (breaks && text->size && text->data[text->size - 1] != '\n') tm_buf_char(text, '\n');
+        at = t.class == CLASS_RAW && !t.closing ? raw_end(html, &t) : t.end;
+    }
+    put_text(html, at, html.size, text);
+}
