@@ -3,7 +3,7 @@
 //
 // Layout, little-endian, every frame at a multiple of 8:
 //
-//   "TMLEDGR1" kind[8] | magic u32  size u32  sum u64  payload[size] zeros to 8 | frame | frame ...
+//   "TMLEDGR1" kind[8] | magic u32  size u32  sum u64  payload[size]  zeros to 8 | frame | frame ...
 //
 // sum = XXH3-64 of the payload, seeded with the frame's offset, so that a frame is good only where it was
 // written. A reader passes over bytes that are no frame and goes on at the next good one; what follows the
@@ -21,8 +21,8 @@ typedef struct tm_ledger tm_ledger;
 // is passed on. `reset` calls (payload.data NULL) say that the file was replaced: forget what came before.
 typedef tm_status (*tm_ledger_take)(tm_view payload, void *arg, tm_error *err);
 
-// `kind` has at most 8 characters; a file of another kind is TM_EFORMAT. With `create` an absent file begins
-// empty (created at the first append); without it an absent file is read as an empty one.
+// `kind` has at most 8 characters; a file of another kind is TM_EFORMAT. An absent file is read as an empty one
+// and made by the first lock or append; its folder must be there by then.
 tm_status tm_ledger_open(const char *path, const char *kind, tm_ledger_take take, void *arg,
                          tm_ledger **ledger,
                          tm_error *err);

@@ -12,6 +12,7 @@
 //     runs/rN/journal         what happened                                      (journal.h)
 //     pins/SESSION            what an open store must not lose to gc             (store_gc.h)
 //     tmp  trash              files being written; files being deleted
+//     lock  gc-lock           gc against publishers; one gc at a time
 //
 // An object is *visible* to every process when its put returns, *durable* after tm_store_sync of a handle
 // that put it (or claimed it). Objects never change: files are mode 0444 and appear by a rename that does not
@@ -34,8 +35,9 @@ typedef struct tm_entry {
 } tm_entry;
 
 enum {
-    TM_STORE_CREATE = 1,    // make it when the folder is not there (or empty)
-    TM_STORE_READ_ONLY = 2  // never write; pins are not possible
+    TM_STORE_CREATE = 1,     // make it when the folder is not there (or empty)
+    TM_STORE_READ_ONLY = 2,  // never write; pins are not possible
+    TM_STORE_NO_KEYS = 4     // for workers: do not read the key records
 };
 
 // TM_ENOENT: no store there. TM_EFORMAT: made by another version, or no store at all.

@@ -334,8 +334,8 @@ void tm_names_clear(tm_names *names)
 static tm_status remove_inside(const char *path, tm_error *err)
 {
     tm_names names;
-    TM_TRY(tm_dir_list(path, &names, err));
-    tm_status status = TM_OK;
+    tm_status status = tm_dir_list(path, &names, err);
+    if (status == TM_ENOENT) return TM_OK;  // somebody else was faster
     for (size_t i = 0; i < names.count && status == TM_OK; i++) {
         tm_buf inside = {0};
         tm_buf_fmt(&inside, "%s/%s", path, names.names[i]);

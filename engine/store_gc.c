@@ -1,0 +1,601 @@
+// SPDX-License-Identifier: Apache-2.0
+// Garbage collection: mark from the roots, sweep in batches under the lock.
+#include "engine/store_gc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+
+#include <jansson.h>
+
+#include "engine/store_artifact.h"
+#include "engine/store_impl.h"
+#include "engine/store_log.h"
+#include "engine/store_tree.h"
+
+enum { BATCH = 256 };
+
+typedef struct gc {
+    tm_store *store;
+    const tm_gc_policy *policy;
+    bool dry_run;
+    tm_gc_tell tell;
+    void *arg;
+    tm_gc_report *report;
+    int64_t now;
+    tm_hash_map marks;  // 1: reachable; 0: was, in a trial that was taken back
+    bool *keep;         // of the records
+    size_t n_records;   // that were looked at
+    tm_hash *trial;     // marked since the trial began
+    size_t n_trial, trial_capacity;
+    bool on_trial;
+    uint64_t bytes;  // of what is marked; counted only where the policy has a limit
+} gc;
+
+static void tell_of(gc *g, const char *what, const char *name, uint64_t bytes)
+{
+    if (g->tell) g->tell(what, name, bytes, g->arg);
+}
+
+// --- Marking -----------------------------------------------------------------------------------------------
+static tm_status no_memory(tm_error *err)
+{
+    return tm_fail(err, TM_ENOMEM, "out of memory collecting garbage");
+}
+
+static bool marked(const gc *g, tm_hash hash)
+{
+    uint64_t value = 0;
+    return tm_hash_map_get(&g->marks, hash, &value) && value;
+}
+
+static tm_status note_trial(gc *g, tm_hash hash, tm_error *err)
+{
+    if (g->n_trial == g->trial_capacity) {
+        size_t capacity = g->trial_capacity ? 2 * g->trial_capacity : 256;
+        tm_hash *grown = tm_realloc(g->trial, capacity * sizeof *grown);
+        if (!grown) return no_memory(err);
+        g->trial = grown;
+        g->trial_capacity = capacity;
+    }
+    g->trial[g->n_trial++] = hash;
+    return TM_OK;
+}
+
+// TM_AGAIN when it was marked before.
+static tm_status mark(gc *g, tm_hash hash, tm_error *err)
+{
+    char path[TM_PATH_MAX];
+    bool packed;
+    struct stat info;
+    if (marked(g, hash)) return TM_AGAIN;
+    if (g->on_trial) TM_TRY(note_trial(g, hash, err));
+    if (!tm_hash_map_put(&g->marks, hash, 1)) return no_memory(err);
+    if (g->policy->max_bytes && tm_object_find(g->store, hash, path, &packed, &info, NULL) == TM_OK)
+        g->bytes += (uint64_t)info.st_size;
+    return TM_OK;
+}
+
+// What is missing or damaged leads nowhere; any other failure ends gc, because it would delete too much.
+static bool leads_nowhere(tm_status status)
+{
+    return status == TM_ENOENT || status == TM_ECORRUPT || status == TM_EFORMAT;
+}
+
+static tm_status mark_tree(gc *g, tm_hash hash, tm_error *err)
+{
+    tm_tree tree;
+    tm_status status = mark(g, hash, err);
+    if (status != TM_OK) return status < 0 ? status : TM_OK;
+    status = tm_tree_get(g->store, hash, &tree, err);
+    if (status < 0) return leads_nowhere(status) ? TM_OK : status;
+    for (size_t i = 0; i < tree.count && status >= 0; i++) status = mark(g, tree.files[i].hash, err);
+    tm_tree_clear(&tree);
+    return status < 0 ? status : TM_OK;
+}
+
+static tm_status mark_artifact(gc *g, tm_hash hash, tm_error *err)
+{
+    tm_artifact a;
+    tm_status status = mark(g, hash, err);
+    if (status != TM_OK) return status < 0 ? status : TM_OK;
+    status = tm_artifact_get(g->store, hash, &a, err);
+    if (status < 0) return leads_nowhere(status) ? TM_OK : status;
+    for (size_t i = 0; i < a.count && status >= 0; i++)
+        status = a.trees ? mark_tree(g, a.entries[i].hash, err) : mark(g, a.entries[i].hash, err);
+    tm_artifact_clear(&a);
+    return status < 0 ? status : TM_OK;
+}
+
+// Artifact, tree or plain: the first bytes say. Artifacts and trees are never compressed.
+static tm_status mark_any(gc *g, tm_hash hash, tm_error *err)
+{
+    char path[TM_PATH_MAX], head[20] = {0};
+    size_t got = 0;
+    int fd;
+    if (marked(g, hash)) return TM_OK;
+    TM_TRY(tm_object_path(g->store, hash, false, path, err));
+    tm_status status = tm_fd_open(path, O_RDONLY, 0, &fd, err);
+    if (status == TM_OK) {
+        status = tm_fd_pread(fd, head, sizeof head, 0, &got, path, err);
+        tm_sys.close(fd);
+    }
+    if (status < 0 && status != TM_ENOENT) return status;
+    if (got == sizeof head && memcmp(head, "tidemill-artifact 1\n", 20) == 0) return mark_artifact(g, hash, err);
+    if (got == sizeof head && memcmp(head, "tidemill-tree 1\n", 16) == 0) return mark_tree(g, hash, err);
+    status = mark(g, hash, err);
+    return status < 0 ? status : TM_OK;
+}
+
+static tm_status mark_refs(gc *g, const char *text, tm_error *err)
+{
+    if (!strstr(text, "\"refs\"")) return TM_OK;
+    json_t *all = json_loads(text, 0, NULL);
+    json_t *refs = json_object_get(all, "refs"), *ref;
+    size_t i;
+    tm_status status = TM_OK;
+    json_array_foreach(refs, i, ref) {
+        tm_hash hash;
+        const char *hex = json_string_value(ref);
+        if (hex && strlen(hex) == 32 && tm_hash_parse(hex, &hash)) status = mark_any(g, hash, err);
+        if (status < 0) break;
+    }
+    json_decref(all);
+    return status;
+}
+
+static tm_status mark_record(gc *g, const tm_record *record, tm_error *err)
+{
+    for (size_t i = 0; i < record->n_ports; i++) TM_TRY(mark_artifact(g, record->ports[i].artifact, err));
+    return mark_refs(g, record->json, err);
+}
+
+// --- Roots: records ----------------------------------------------------------------------------------------
+static bool always_kept(const gc *g, const tm_record *record)
+{
+    return record->time_ms >= g->now - g->policy->keep_ms ||
+           (g->policy->keep && g->policy->keep(record, g->policy->arg));
+}
+
+// Mark the record if what is marked then still fits.
+static tm_status try_record(gc *g, const tm_record *record, bool *fits, tm_error *err)
+{
+    uint64_t before = g->bytes;
+    g->on_trial = true;
+    g->n_trial = 0;
+    tm_status status = mark_record(g, record, err);
+    g->on_trial = false;
+    *fits = g->bytes <= g->policy->max_bytes;
+    if (*fits || status < 0) return status;
+    for (size_t i = 0; i < g->n_trial; i++) tm_hash_map_put(&g->marks, g->trial[i], 0);
+    g->bytes = before;
+    return TM_OK;
+}
+
+static tm_status choose_records(gc *g, tm_error *err)
+{
+    TM_TRY(tm_key_refresh(g->store, err));
+    g->n_records = tm_key_count(g->store);
+    g->keep = tm_calloc(g->n_records, sizeof *g->keep);
+    if (!g->keep) return no_memory(err);
+    for (size_t i = 0; i < g->n_records; i++) {
+        const tm_record *record = tm_key_at(g->store, i);
+        g->keep[i] = always_kept(g, record);
+        if (g->keep[i]) TM_TRY(mark_record(g, record, err));
+    }
+    bool fits = g->policy->max_bytes > 0;
+    for (size_t i = g->n_records; i-- > 0 && fits;) {
+        if (g->keep[i]) continue;
+        TM_TRY(try_record(g, tm_key_at(g->store, i), &fits, err));
+        g->keep[i] = fits;
+    }
+    return TM_OK;
+}
+
+static void count_records(gc *g)
+{
+    for (size_t i = 0; i < g->n_records; i++) {
+        char hex[TM_HASH_HEX];
+        g->report->records_kept += g->keep[i];
+        g->report->records_dropped += !g->keep[i];
+        tm_hash_hex(tm_key_at(g->store, i)->content, hex);
+        if (!g->keep[i]) tell_of(g, "record", hex, 0);
+    }
+}
+
+// Records bound since we looked are kept, and are roots.
+static tm_status keep_news(gc *g, tm_error *err)
+{
+    size_t count = tm_key_count(g->store);
+    if (count <= g->n_records) return TM_OK;
+    bool *grown = tm_realloc(g->keep, count * sizeof *grown);
+    if (!grown) return no_memory(err);
+    g->keep = grown;
+    for (; g->n_records < count; g->n_records++) {
+        g->keep[g->n_records] = true;
+        TM_TRY(mark_record(g, tm_key_at(g->store, g->n_records), err));
+    }
+    return TM_OK;
+}
+
+static tm_status drop_records(gc *g, tm_error *err)
+{
+    tm_status status = tm_ledger_lock(g->store->keys.ledger, err);
+    if (status < 0) return status;
+    status = keep_news(g, err);
+    if (status == TM_OK) count_records(g);
+    if (status == TM_OK && !g->dry_run && g->report->records_dropped) {
+        status = tm_keys_compact(g->store, g->keep, err);
+        g->n_records = tm_key_count(g->store);
+    }
+    tm_ledger_unlock(g->store->keys.ledger);
+    return status;
+}
+
+// --- Roots: pins -------------------------------------------------------------------------------------------
+static tm_status mark_pins(gc *g, int fd, const char *path, tm_error *err)
+{
+    tm_hash hashes[256];
+    size_t got = sizeof hashes;
+    for (off_t at = 0; got == sizeof hashes; at += (off_t)got) {
+        TM_TRY(tm_fd_pread(fd, hashes, sizeof hashes, at, &got, path, err));
+        for (size_t i = 0; i < got / sizeof *hashes; i++) TM_TRY(mark_any(g, hashes[i], err));
+    }
+    return TM_OK;
+}
+
+// A session's file is locked while its process lives; otherwise it is a remainder.
+static tm_status visit_session(gc *g, const char *name, tm_error *err)
+{
+    char path[TM_PATH_MAX];
+    int fd;
+    TM_TRY(tm_store_at(g->store, path, err, "pins/%s", name));
+    tm_status status = tm_fd_open(path, O_RDWR, 0, &fd, err);
+    if (status == TM_ENOENT) return TM_OK;
+    TM_TRY(status);
+    if (tm_sys.flock(fd, LOCK_EX | LOCK_NB) != 0) status = mark_pins(g, fd, path, err);
+    else if (!g->dry_run) status = tm_file_remove(path, err);
+    tm_sys.close(fd);
+    return status;
+}
+
+// With the lock, because a session begins under it.
+static tm_status visit_sessions(gc *g, tm_error *err)
+{
+    char path[TM_PATH_MAX];
+    tm_names names;
+    TM_TRY(tm_store_at(g->store, path, err, "pins"));
+    TM_TRY(tm_dir_list(path, &names, err));
+    tm_status status = TM_OK;
+    for (size_t i = 0; i < names.count && status == TM_OK; i++) status = visit_session(g, names.names[i], err);
+    tm_names_clear(&names);
+    return status;
+}
+
+// --- Roots: open logs --------------------------------------------------------------------------------------
+static bool lease_held(gc *g, const char *hex)
+{
+    char path[TM_PATH_MAX];
+    int fd;
+    if (tm_store_at(g->store, path, NULL, "leases/%s", hex) < 0) return true;
+    tm_status status = tm_fd_open(path, O_RDWR, 0, &fd, NULL);
+    if (status < 0) return status != TM_ENOENT;
+    bool held = tm_sys.flock(fd, LOCK_EX | LOCK_NB) != 0;
+    tm_sys.close(fd);
+    return held;
+}
+
+static tm_status mark_log(gc *g, tm_hash recipe, const char *port, tm_error *err)
+{
+    tm_log *log;
+    TM_TRY(tm_log_open(g->store, recipe, port, &log, err));
+    tm_status status = TM_OK;
+    for (size_t i = 0; i < tm_log_count(log) && status == TM_OK; i++) {
+        status = mark_any(g, tm_log_entry(log, i).hash, err);
+        if (status == TM_OK) status = mark_refs(g, tm_log_cursor(log, i), err);
+    }
+    tm_log_close(log);
+    return status;
+}
+
+// The latest change of anything in a folder, or of the file itself.
+static int64_t changed_ms(const char *path)
+{
+    struct stat info;
+    tm_names names;
+    if (tm_sys.lstat(path, &info) != 0) return 0;
+    int64_t latest = (int64_t)info.st_mtim.tv_sec * 1000 + info.st_mtim.tv_nsec / 1000000;
+    if (!S_ISDIR(info.st_mode) || tm_dir_list(path, &names, NULL) < 0) return latest;
+    for (size_t i = 0; i < names.count; i++) {
+        char inside[TM_PATH_MAX];
+        int64_t t = tm_path(inside, NULL, "%s/%s", path, names.names[i]) == TM_OK ? changed_ms(inside) : 0;
+        if (t > latest) latest = t;
+    }
+    tm_names_clear(&names);
+    return latest;
+}
+
+// Rename into trash, which is emptied at the end.
+static tm_status discard(gc *g, const char *path, const char *name, tm_error *err)
+{
+    char to[TM_PATH_MAX];
+    TM_TRY(tm_store_at(g->store, to, err, "trash/%s-%lld", name, (long long)tm_time_ns()));
+    if (tm_sys.rename(path, to) == 0 || errno == ENOENT) return TM_OK;
+    return tm_fail_errno(err, "cannot move %s to %s", path, to);
+}
+
+static tm_status mark_ports(gc *g, const char *folder, tm_hash recipe, tm_error *err)
+{
+    tm_names names;
+    tm_status status = tm_dir_list(folder, &names, err);
+    if (status == TM_ENOENT) return TM_OK;  // sealed meanwhile
+    for (size_t i = 0; i < names.count && status == TM_OK; i++)
+        status = mark_log(g, recipe, names.names[i], err);
+    tm_names_clear(&names);
+    return status;
+}
+
+static tm_status visit_log(gc *g, const char *name, tm_error *err)
+{
+    char path[TM_PATH_MAX];
+    tm_hash recipe;
+    if (strlen(name) != 32 || !tm_hash_parse(name, &recipe)) return TM_OK;
+    TM_TRY(tm_store_at(g->store, path, err, "logs/%s", name));
+    if (lease_held(g, name) || changed_ms(path) >= g->now - g->policy->keep_ms)
+        return mark_ports(g, path, recipe, err);
+    g->report->logs_removed++;
+    tell_of(g, "log", name, 0);
+    return g->dry_run ? TM_OK : discard(g, path, name, err);
+}
+
+// Call a function for every name in a part of the store.
+static tm_status for_names(gc *g, const char *part, tm_status (*visit)(gc *, const char *, tm_error *), tm_error *err)
+{
+    char path[TM_PATH_MAX];
+    tm_names names;
+    TM_TRY(tm_store_at(g->store, path, err, "%s", part));
+    TM_TRY(tm_dir_list(path, &names, err));
+    tm_status status = TM_OK;
+    for (size_t i = 0; i < names.count && status == TM_OK; i++) status = visit(g, names.names[i], err);
+    tm_names_clear(&names);
+    return status;
+}
+
+// --- Sweeping ----------------------------------------------------------------------------------------------
+typedef struct candidate {
+    tm_hash hash;
+    bool packed;
+} candidate;
+
+static bool old_enough(const gc *g, const struct stat *info)
+{
+    return (int64_t)info->st_mtim.tv_sec * 1000 + info->st_mtim.tv_nsec / 1000000 < g->now - g->policy->grace_ms;
+}
+
+static tm_status sweep_one(gc *g, const candidate *c, tm_error *err)
+{
+    char path[TM_PATH_MAX], hex[TM_HASH_HEX];
+    struct stat info;
+    TM_TRY(tm_object_path(g->store, c->hash, c->packed, path, err));
+    if (tm_sys.stat(path, &info) != 0) return TM_OK;
+    if (marked(g, c->hash) || !old_enough(g, &info)) {  // somebody found a use for it
+        g->report->objects_kept++;
+        g->report->bytes_kept += (uint64_t)info.st_size;
+        return TM_OK;
+    }
+    tm_hash_hex(c->hash, hex);
+    tell_of(g, "object", hex, (uint64_t)info.st_size);
+    g->report->objects_removed++;
+    g->report->bytes_removed += (uint64_t)info.st_size;
+    return g->dry_run ? TM_OK : discard(g, path, hex, err);
+}
+
+static tm_status empty_trash(gc *g, tm_error *err);
+
+// With the lock: nobody pins, binds or reuses between the look at the new roots and the renames.
+static tm_status sweep_batch(gc *g, const candidate *list, size_t count, tm_error *err)
+{
+    int fd;
+    if (count == 0) return TM_OK;
+    TM_TRY(tm_store_enter(g->store, LOCK_EX, &fd, err));
+    tm_status status = tm_key_refresh(g->store, err);
+    if (status == TM_OK) status = keep_news(g, err);
+    if (status == TM_OK) status = visit_sessions(g, err);
+    for (size_t i = 0; i < count && status == TM_OK; i++) status = sweep_one(g, &list[i], err);
+    tm_store_leave(fd);
+    return status == TM_OK && !g->dry_run ? empty_trash(g, err) : status;
+}
+
+static bool object_name(const char *prefix, const char *name, candidate *c)
+{
+    char hex[TM_HASH_HEX];
+    size_t n = strlen(name);
+    c->packed = n == 32 && strcmp(name + 30, ".z") == 0;
+    if (n != 30 && !c->packed) return false;
+    snprintf(hex, sizeof hex, "%.2s%.30s", prefix, name);
+    return tm_hash_parse(hex, &c->hash);
+}
+
+static tm_status sweep_names(gc *g, const char *prefix, const char *folder, const tm_names *names, tm_error *err)
+{
+    candidate list[BATCH];
+    size_t count = 0;
+    for (size_t i = 0; i < names->count; i++) {
+        char path[TM_PATH_MAX];
+        struct stat info;
+        if (!object_name(prefix, names->names[i], &list[count])) continue;
+        TM_TRY(tm_path(path, err, "%s/%s", folder, names->names[i]));
+        if (tm_sys.stat(path, &info) != 0) continue;
+        if (marked(g, list[count].hash) || !old_enough(g, &info)) {
+            g->report->objects_kept++;
+            g->report->bytes_kept += (uint64_t)info.st_size;
+        } else if (++count == BATCH) {
+            TM_TRY(sweep_batch(g, list, count, err));
+            count = 0;
+        }
+    }
+    return sweep_batch(g, list, count, err);
+}
+
+static tm_status sweep_prefix(gc *g, const char *prefix, tm_error *err)
+{
+    char folder[TM_PATH_MAX];
+    tm_names names;
+    TM_TRY(tm_store_at(g->store, folder, err, "objects/%s", prefix));
+    TM_TRY(tm_dir_list(folder, &names, err));
+    tm_status status = sweep_names(g, prefix, folder, &names, err);
+    tm_names_clear(&names);
+    return status;
+}
+
+// --- The rest of the folders -------------------------------------------------------------------------------
+static tm_status visit_tree(gc *g, const char *name, tm_error *err)
+{
+    char path[TM_PATH_MAX];
+    tm_hash hash;
+    if (strlen(name) != 32 || !tm_hash_parse(name, &hash) || marked(g, hash)) return TM_OK;
+    TM_TRY(tm_store_at(g->store, path, err, "trees/%s", name));
+    if (changed_ms(path) >= g->now - g->policy->grace_ms) return TM_OK;
+    g->report->trees_removed++;
+    tell_of(g, "tree", name, 0);
+    return g->dry_run ? TM_OK : discard(g, path, name, err);
+}
+
+// tmp/SESSION-N, where SESSION has no file in pins/ any more.
+static tm_status visit_tmp(gc *g, const char *name, tm_error *err)
+{
+    char path[TM_PATH_MAX];
+    TM_TRY(tm_store_at(g->store, path, err, "pins/%.*s", (int)strcspn(name, "-"), name));
+    if (tm_file_exists(path)) return TM_OK;
+    TM_TRY(tm_store_at(g->store, path, err, "tmp/%s", name));
+    g->report->tmp_removed++;
+    tell_of(g, "tmp", name, 0);
+    return g->dry_run ? TM_OK : discard(g, path, name, err);
+}
+
+static tm_status visit_lease(gc *g, const char *name, tm_error *err)
+{
+    char path[TM_PATH_MAX], log[TM_PATH_MAX];
+    int fd;
+    TM_TRY(tm_store_at(g->store, path, err, "leases/%s", name));
+    TM_TRY(tm_store_at(g->store, log, err, "logs/%s", name));
+    if (g->dry_run || tm_file_exists(log) || changed_ms(path) >= g->now - g->policy->keep_ms) return TM_OK;
+    TM_TRY(tm_fd_open(path, O_RDWR, 0, &fd, err));
+    tm_status status = TM_OK;
+    if (tm_sys.flock(fd, LOCK_EX | LOCK_NB) == 0) status = tm_file_remove(path, err);
+    tm_sys.close(fd);
+    return status;
+}
+
+// A memo goes when it is old and nothing that it names is kept.
+typedef struct memo_look {
+    gc *g;
+    bool used;
+} memo_look;
+
+static tm_status look_at_memo(tm_view p, void *arg, tm_error *err)
+{
+    memo_look *look = arg;
+    size_t at = 16;
+    while (p.data && at + 4 <= p.size) {
+        size_t n = tm_le32(p.data + at);
+        for (at += 4; n > 0 && at + 32 <= p.size; n--, at += 32) {
+            tm_hash hash;
+            memcpy(hash.bytes, p.data + at, 16);
+            look->used |= marked(look->g, hash);
+        }
+    }
+    return TM_OK;
+}
+
+static tm_status visit_memo(gc *g, const char *name, tm_error *err)
+{
+    char path[TM_PATH_MAX];
+    memo_look look = {g, false};
+    tm_ledger *ledger;
+    TM_TRY(tm_store_at(g->store, path, err, "memo/%s", name));
+    if (changed_ms(path) >= g->now - g->policy->keep_ms) return TM_OK;
+    tm_status status = tm_ledger_open(path, "memo", look_at_memo, &look, &ledger, err);
+    if (status < 0) return leads_nowhere(status) ? TM_OK : status;
+    tm_ledger_close(ledger);
+    if (look.used) return TM_OK;
+    tell_of(g, "memo", name, 0);
+    return g->dry_run ? TM_OK : discard(g, path, name, err);
+}
+
+static tm_status visit_trash(gc *g, const char *name, tm_error *err)
+{
+    char path[TM_PATH_MAX];
+    TM_TRY(tm_store_at(g->store, path, err, "trash/%s", name));
+    return tm_dir_remove(path, err);
+}
+
+static tm_status empty_trash(gc *g, tm_error *err)
+{
+    return for_names(g, "trash", visit_trash, err);
+}
+
+// --- All of it ---------------------------------------------------------------------------------------------
+static tm_status mark_roots(gc *g, tm_error *err)
+{
+    int fd;
+    for (size_t i = 0; i < g->policy->n_roots; i++) TM_TRY(mark_any(g, g->policy->roots[i], err));
+    TM_TRY(tm_store_enter(g->store, LOCK_EX, &fd, err));
+    tm_status status = visit_sessions(g, err);
+    tm_store_leave(fd);
+    TM_TRY(status);
+    return choose_records(g, err);
+}
+
+static tm_status clear_tmp(gc *g, tm_error *err)
+{
+    int fd;
+    TM_TRY(tm_store_enter(g->store, LOCK_EX, &fd, err));
+    tm_status status = for_names(g, "tmp", visit_tmp, err);
+    tm_store_leave(fd);
+    return status;
+}
+
+static tm_status collect(gc *g, tm_error *err)
+{
+    TM_TRY(for_names(g, "logs", visit_log, err));
+    TM_TRY(mark_roots(g, err));
+    TM_TRY(drop_records(g, err));
+    TM_TRY(for_names(g, "trees", visit_tree, err));
+    TM_TRY(for_names(g, "objects", sweep_prefix, err));
+    TM_TRY(for_names(g, "memo", visit_memo, err));
+    TM_TRY(for_names(g, "leases", visit_lease, err));
+    TM_TRY(clear_tmp(g, err));
+    return g->dry_run ? TM_OK : empty_trash(g, err);
+}
+
+// One gc at a time.
+static tm_status alone(tm_store *store, int *fd, tm_error *err)
+{
+    char path[TM_PATH_MAX];
+    TM_TRY(tm_store_at(store, path, err, "gc-lock"));
+    TM_TRY(tm_fd_open(path, O_RDWR | O_CREAT, 0666, fd, err));
+    if (tm_sys.flock(*fd, LOCK_EX | LOCK_NB) == 0) return TM_OK;
+    tm_sys.close(*fd);
+    return tm_fail(err, TM_EBUSY, "another gc of %s is at work", store->folder);
+}
+
+tm_status tm_store_gc(tm_store *store, const tm_gc_policy *policy, bool dry_run, tm_gc_tell tell, void *arg,
+                      tm_gc_report *report, tm_error *err)
+{
+    *report = (tm_gc_report){0};
+    int fd;
+    TM_TRY(tm_store_writable(store, err));
+    if (!store->keys.ledger) return tm_fail(err, TM_EINVAL, "the store was opened without its keys");
+    TM_TRY(alone(store, &fd, err));
+    gc g = {.store = store, .policy = policy, .dry_run = dry_run, .tell = tell, .arg = arg, .report = report};
+    g.now = tm_time_ms();
+    tm_status status = collect(&g, err);
+    tm_hash_map_clear(&g.marks);
+    tm_free(g.keep);
+    tm_free(g.trial);
+    tm_sys.close(fd);
+    return status;
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// From visible to durable: files, then their folders, then the keys.
+#include <errno.h>
+#include <fcntl.h>
+
+#include "engine/store_impl.h"
+
+// What one sync works on; the handle collects the next batch meanwhile.
+typedef struct batch {
+    tm_pending *objects;
+    size_t count;
+    bool dirty[256];  // objects/ab has news
+    size_t lost, later;
+    tm_error first, not_now;  // why the first was lost, or put off
+} batch;
+
+static void take_batch(tm_store *store, batch *b)
+{
+    pthread_mutex_lock(&store->mutex);
+    b->objects = store->pending;
+    b->count = store->n_pending;
+    store->pending = NULL;
+    store->n_pending = store->pending_capacity = 0;
+    tm_hash_map_clear(&store->is_pending);
+    pthread_mutex_unlock(&store->mutex);
+}
+
+static tm_status sync_file(const char *path, bool *bad, tm_error *err)
+{
+    int fd;
+    tm_status status = tm_fd_open(path, O_RDONLY, 0, &fd, err);
+    *bad = status == TM_ENOENT;
+    TM_TRY(status);
+    status = tm_fd_sync(fd, false, path, err);
+    *bad = status < 0;
+    tm_sys.close(fd);
+    return status;
+}
+
+// After a failed fsync the bytes on disk are not known, and asking again proves nothing: away with it.
+static void lose(tm_store *store, batch *b, const tm_pending *object, const tm_error *why)
+{
+    char path[TM_PATH_MAX];
+    if (b->lost++ == 0) b->first = *why;
+    if (tm_object_path(store, object->hash, object->packed, path, NULL) == TM_OK) tm_sys.unlink(path);
+}
+
+// The file could not be opened just now (too many open files): it stays pending.
+static void put_off(tm_store *store, batch *b, const tm_pending *object, const tm_error *why)
+{
+    tm_error none;
+    if (tm_pending_add(store, object->hash, object->packed, &none) < 0) lose(store, b, object, why);
+    else if (b->later++ == 0) b->not_now = *why;
+}
+
+static void sync_files(tm_store *store, batch *b)
+{
+    char path[TM_PATH_MAX];
+    for (size_t i = 0; i < b->count; i++) {
+        tm_error why = {0};
+        bool bad = false;
+        const tm_pending *object = &b->objects[i];
+        tm_status status = tm_object_path(store, object->hash, object->packed, path, &why);
+        if (status == TM_OK) status = sync_file(path, &bad, &why);
+        if (status == TM_OK) b->dirty[object->hash.bytes[0]] = true;
+        else if (bad) lose(store, b, object, &why);
+        else put_off(store, b, object, &why);
+    }
+}
+
+static void lose_folder(tm_store *store, batch *b, int prefix, const tm_error *why)
+{
+    for (size_t i = 0; i < b->count; i++)
+        if (prefix < 0 || b->objects[i].hash.bytes[0] == prefix) lose(store, b, &b->objects[i], why);
+}
+
+static void sync_folders(tm_store *store, batch *b)
+{
+    char path[TM_PATH_MAX];
+    bool new_folder = false;
+    for (int prefix = 0; prefix < 256; prefix++) {
+        tm_error why = {0};
+        if (!b->dirty[prefix]) continue;
+        tm_status status = tm_store_at(store, path, &why, "objects/%02x", prefix);
+        if (status == TM_OK) status = tm_dir_sync(path, &why);
+        if (status < 0) lose_folder(store, b, prefix, &why);
+        else new_folder |= !store->placed[prefix];
+    }
+    tm_error why = {0};
+    tm_status status = new_folder ? tm_store_at(store, path, &why, "objects") : TM_OK;
+    if (new_folder && status == TM_OK) status = tm_dir_sync(path, &why);
+    if (status < 0) lose_folder(store, b, -1, &why);
+    else for (int prefix = 0; prefix < 256; prefix++) store->placed[prefix] |= b->dirty[prefix];
+}
+
+static tm_status sync_objects(tm_store *store, tm_error *err)
+{
+    batch b = {0};
+    take_batch(store, &b);
+    if (b.count == 0) return TM_OK;
+    sync_files(store, &b);
+    sync_folders(store, &b);
+    tm_free(b.objects);
+    if (b.lost == 0 && b.later == 0) return TM_OK;
+    if (b.lost == 0) {
+        if (err) *err = b.not_now;
+        return b.not_now.status;
+    }
+    if (err) {
+        *err = b.first;
+        tm_error_prefix(err, "%zu of %zu new objects are lost", b.lost, b.count);
+    }
+    return b.first.status;
+}
+
+tm_status tm_store_sync(tm_store *store, tm_error *err)
+{
+    tm_status status = sync_objects(store, err);
+    if (status < 0) return status;
+    return store->keys.ledger ? tm_ledger_sync(store->keys.ledger, err) : TM_OK;
+}
+
+tm_status tm_store_claim(tm_store *store, const tm_hash *hashes, size_t count, tm_error *err)
+{
+    TM_TRY(tm_store_writable(store, err));
+    for (size_t i = 0; i < count; i++) {
+        char path[TM_PATH_MAX];
+        bool packed;
+        struct stat info;
+        TM_TRY(tm_object_find(store, hashes[i], path, &packed, &info, err));
+        TM_TRY(tm_pending_add(store, hashes[i], packed, err));
+    }
+    return TM_OK;
+}
