@@ -1,0 +1,583 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- The module that a graph file requires. It runs inside the closed Lua of the graph process; `host` is what
+-- lua/child_host.h gives it. What it makes is text (JSON) of nodes, parameters and targets.
+local host = ...
+local env, kinds, names, nodes = host.env, host.kinds, host.names, host.nodes
+local fault, entry, set, kind = host.fault, host.entry, host.set, host.kind
+local pairs, ipairs, type, rawget, tostring = env.pairs, ipairs, type, rawget, env.tostring
+local concat, sort = table.concat, env.table.sort
+
+local tm = {}
+
+local function quote(text)
+  return host.json(text)
+end
+
+-- "did you mean ...?" for a name that is not in the table, or what there is.
+local function suggest(name, known, before, after)
+  local near = type(name) == "string" and host.nearest(name, known)
+  if near then return "did you mean " .. (before or "") .. near .. (after or "") .. "?" end
+  local all = {}
+  for known_name in pairs(known) do
+    if type(known_name) == "string" then all[#all + 1] = (before or "") .. known_name .. (after or "") end
+  end
+  return #all > 0 and #all <= 16 and "there is: " .. concat(all, ", ") or nil
+end
+
+local function named(name, f)
+  names[f] = name
+  return f
+end
+
+-- A function of the module as graph files see it.
+local function public(name, f)
+  return named(name, entry(f))
+end
+
+local function check_table(args, constructor)
+  if type(args) == "table" and kind(args) == "plain" then return end
+  local word = constructor:gsub("^tm%.", "")
+  fault("TM0113", word, "write: " .. constructor .. " { ... }",
+        constructor .. " takes one table in braces, not " .. (args == nil and "nothing" or "a " .. type(args)))
+end
+
+local function check_names(args, known, constructor)
+  for name in pairs(args) do
+    if not known[name] then
+      fault("TM0118", tostring(name), suggest(name, known), constructor .. " has no option '" .. tostring(name) .. "'")
+    end
+  end
+end
+
+-- References -----------------------------------------------------------------------------------------------------
+-- A reference is {node id, port, select}; what the node is stands in `made`.
+
+local made = {}      -- node id -> its row of the catalogue
+local removed = {}   -- last node of a curate -> bundle of what its steps removed
+local ports = {}     -- stage -> set of its outputs
+local methods = {}
+local ref = kinds.ref
+
+local function new_ref(id, out, select)
+  return set({ id, out, select }, ref)
+end
+
+local function label(r)
+  return made[r[1]].name .. (r[2] ~= "" and "." .. r[2] or "")
+end
+
+-- Give a reference a selector: members are JSON text.
+local function selected(r, method, members)
+  if type(r) ~= "table" or kind(r) ~= "ref" then
+    fault("TM0119", method, "write a colon: node:" .. method .. " ...", "'" .. method .. "' is a method of a node")
+  end
+  if rawget(r, 3) then fault("TM0119", method, nil, label(r) .. " has been narrowed by a selector already") end
+  return new_ref(r[1], r[2], members and "{" .. members .. "}")
+end
+
+local function check_count(value, method, what)
+  if math.type(value) == "float" and value == math.floor(value) then value = math.tointeger(value) end
+  if math.type(value) ~= "integer" or value < 1 then
+    fault("TM0119", method, nil, ":" .. method .. " takes " .. what .. ", a whole number from 1, not " .. tostring(value))
+  end
+  return value
+end
+
+function methods.last(r) return selected(r, "last") end
+function methods.latest(r) return selected(r, "latest", '"kind":"latest"') end
+
+function methods.best(r, metric)
+  if type(r) == "table" and type(metric) ~= "string" then
+    fault("TM0119", "best", 'write: node:best "valid.loss"', ":best takes the name of a metric")
+  end
+  return selected(r, "best", '"kind":"best","metric":' .. quote(metric or ""))
+end
+
+function methods.each(r, options)
+  local every = ""
+  if type(r) == "table" then
+    options = options or {}
+    check_table(options, ":each")
+    check_names(options, { every = true }, ":each")
+    if options.every ~= nil then every = ',"every":' .. check_count(options.every, "each", "every = a number of steps") end
+  end
+  return selected(r, "each", '"kind":"each"' .. every)
+end
+
+function methods.at(r, step)
+  return selected(r, "at", '"kind":"at","at":' .. (type(r) == "table" and check_count(step, "at", "a step") or 0))
+end
+
+function methods.take(r, count)
+  return selected(r, "take", '"kind":"last","take":' .. (type(r) == "table" and check_count(count, "take", "a count") or 0))
+end
+
+for name, method in pairs(methods) do methods[name] = public(":" .. name, method) end
+
+local function no_port(r, key)
+  local all = {}
+  for port in pairs(ports[made[r[1]].name]) do
+    if port ~= "" then all[port] = true end
+  end
+  if removed[r[1]] then all.removed = true end
+  for method in pairs(methods) do all[method] = true end
+  fault("TM0106", tostring(key), suggest(key, all), made[r[1]].name .. " has no port '" .. tostring(key) .. "'")
+end
+
+ref.__index = entry(function(r, key)
+  local id, out = rawget(r, 1), rawget(r, 2)
+  if out == "" and not rawget(r, 3) then
+    if key == "removed" and removed[id] then return removed[id] end
+    if key ~= "" and ports[made[id].name][key] then return new_ref(id, key) end
+  end
+  if methods[key] then return methods[key] end
+  if type(key) == "string" and (key:find(".", 1, true) or made[id].metrics) and out == "" then
+    return set({ label(r) .. "." .. key }, kinds.metric)
+  end
+  no_port(r, key)
+end)
+ref.__newindex = entry(function(r, key)
+  fault("TM0106", tostring(key), "give options in the braces of tm." .. made[r[1]].name .. " { ... }",
+        "a node cannot be changed")
+end)
+ref.__eq = function(a, b) return a[1] == b[1] and a[2] == b[2] and rawget(a, 3) == rawget(b, 3) end
+ref.__tostring = function(r) return "node " .. r[1] .. " (" .. label(r) .. ")" end
+ref.__pairs = entry(function(r) fault("TM0106", nil, nil, label(r) .. " is a node: there is nothing in it to walk") end)
+
+-- Metrics have no value here; every use of one says where it belongs.
+local metric = kinds.metric
+metric.__index = entry(function(m, key) return set({ rawget(m, 1) .. "." .. tostring(key) }, metric) end)
+metric.__tostring = function(m) return "metric " .. rawget(m, 1) end
+
+local function name_of(value)
+  local k = type(value) == "table" and kind(value)
+  return k == "metric" and rawget(value, 1) or k == "ref" and label(value) or tostring(value)
+end
+
+local function no_value(a, b)
+  local m = type(a) == "table" and kind(a) ~= "plain" and a or b
+  local what = kind(m) == "metric" and "the metric " or "the node "
+  local rule = kind(m) == "metric" and rawget(m, 1):match("[^.]*%.(.*)") or "exam.task.metric"
+  fault("TM0111", rule:match("[%w_]*$"), 'let the engine decide: tm.gate { node, on = ..., require = "' .. rule .. ' > ..." }',
+        what .. name_of(m) .. " has no value while the graph is described, so it cannot be compared or computed with")
+end
+
+for _, event in ipairs { "__lt", "__le", "__add", "__sub", "__mul", "__div", "__idiv", "__mod", "__pow", "__unm",
+                         "__concat", "__len" } do
+  metric[event] = entry(no_value)
+  ref[event] = entry(no_value)
+end
+metric.__eq = entry(no_value)
+
+-- Nodes, steps, values -------------------------------------------------------------------------------------------
+
+local file_text, file_name  -- the last file name, quoted
+
+local function place()
+  local file, line = host.site()
+  if file ~= file_name then file_name, file_text = file, quote(file) end
+  return file_text, line
+end
+
+-- Append a node; `args` and `extra` are JSON members.
+local function add_node(row, file, line, args, extra)
+  local id = #nodes
+  nodes[id + 1] = '{"id":' .. id .. ',"stage":"' .. row.name .. '","file":' .. file .. ',"line":' .. line ..
+    ',"args":{' .. args .. "}" .. extra .. "}"
+  made[id] = row
+  return id
+end
+
+local function stage_constructor(row)
+  local name = "tm." .. row.name
+  return public(name, function(args)
+    check_table(args, name)
+    local text, extra = host.args(name, args)
+    local file, line = place()
+    if row.step and rawget(args, 1) == nil then
+      return set({ row.name, row, text, extra, file, line }, kinds.step)
+    end
+    return new_ref(add_node(row, file, line, text, extra), "")
+  end)
+end
+
+local function value_constructor(row)
+  local name = "tm." .. row.name
+  return public(name, function(args)
+    check_table(args, name)
+    local text, extra = host.args(name, args)
+    local file, line = place()
+    if extra ~= "" then text = text .. (text == "" and extra:sub(2) or extra) end
+    return set({ '{"$value":"' .. row.name .. '","file":' .. file .. ',"line":' .. line .. ',"args":{' .. text .. "}}" },
+               kinds.text)
+  end)
+end
+
+kinds.step.__index = entry(function(step, key)
+  fault("TM0110", tostring(key), "put it inside tm.curate { source, tm." .. rawget(step, 1) .. " {} }",
+        "tm." .. rawget(step, 1) .. " {} without an input is a step: it has no ports")
+end)
+kinds.text.__index = entry(function(_, key)
+  fault("TM0106", tostring(key), nil, "a value has no field '" .. tostring(key) .. "'")
+end)
+
+for _, row in ipairs(host.catalogue.stages) do
+  ports[row.name] = {}
+  for _, port in ipairs(row.outputs) do ports[row.name][port] = true end
+  tm[row.name] = stage_constructor(row)
+end
+for _, row in ipairs(host.catalogue.values or {}) do tm[row.name] = value_constructor(row) end
+
+-- tm.curate { source, step, ... } ----------------------------------------------------------------------------------
+
+local function check_step(step, i)
+  if type(step) == "table" and kind(step) == "step" then return end
+  local name = type(step) == "function" and names[step]
+  if name then
+    fault("TM0110", name:gsub("^tm%.", ""), "write: " .. name .. " {}", "value " .. i .. " of tm.curate is " .. name ..
+          " itself: a step is made with braces")
+  end
+  local what = step == nil and "nil" or type(step) == "table" and kind(step) == "ref" and "the node " .. label(step) or
+    "a " .. type(step)
+  fault("TM0110", "curate", "steps are constructors without an input: tm.curate { source, tm.gopher {} }",
+        "value " .. i .. " of tm.curate is " .. what .. ", not a step")
+end
+
+local function check_curate(args)
+  check_table(args, "tm.curate")
+  local n = 0
+  for key in pairs(args) do
+    if type(key) ~= "number" then
+      fault("TM0118", tostring(key), "give options to the steps", "tm.curate has no option '" .. tostring(key) .. "'")
+    end
+    n = key > n and key or n
+  end
+  local source = rawget(args, 1)
+  if source == nil or type(source) == "table" and kind(source) == "step" then
+    fault("TM0113", "curate", "write: tm.curate { source, step, ... }", "tm.curate has no source as its first value")
+  end
+  if n < 2 then fault("TM0113", "curate", "write: tm.curate { source, step, ... }", "tm.curate has no steps") end
+  for i = 2, n do check_step(rawget(args, i), i) end
+  return n
+end
+
+tm.curate = public("tm.curate", function(args)
+  local n = check_curate(args)
+  local input, bundle, last = host.args("tm.curate", { rawget(args, 1) }), {}, #nodes + n - 2
+  for i = 2, n do
+    local step = rawget(args, i)
+    local row, text, extra = step[2], step[3], step[4]
+    local id = add_node(row, step[5], step[6], input .. (text ~= "" and "," .. text or ""), extra .. ',"curate":' .. last)
+    input = '"1":{"$ref":{"node":' .. id .. ',"out":""}}'
+    if ports[row.name].removed then bundle[#bundle + 1] = '{"$ref":{"node":' .. id .. ',"out":"removed"}}' end
+  end
+  if #bundle > 0 then removed[last] = set({ '{"$refs":[' .. concat(bundle, ",") .. "]}" }, kinds.text) end
+  return new_ref(last, "")
+end)
+
+-- Parameters -------------------------------------------------------------------------------------------------------
+
+local declared, params = {}, {}  -- name -> declaration; JSON in the order of the file
+local n_specs = 0
+
+local function wrong_value(spec, name, text, why)
+  local given = spec.given and "--set " .. name .. "=" .. text or name .. " = " .. text
+  fault("TM0109", name, spec[2].doc and tostring(spec[2].doc) or nil, given .. ": " .. why)
+end
+
+-- Turn the text of --set into a value of the kind; nil if it is none.
+local parse = {
+  int = function(text)
+    local x = tonumber(text)
+    return x and math.tointeger(x)
+  end,
+  number = function(text)
+    local x = tonumber(text)
+    return x and x == x and x ~= math.huge and x ~= -math.huge and x or nil
+  end,
+  string = function(text) return text end,
+  path = function(text) return text end,
+  choice = function(text) return text end,
+  bool = function(text)
+    if text == "true" or text == "yes" or text == "on" then return true end
+    if text == "false" or text == "no" or text == "off" then return false end
+  end,
+}
+
+local kind_words = {
+  int = "a whole number", number = "a number", string = "text", path = "a path", bool = "true or false",
+  choice = "one of its choices",
+}
+
+local function is_of_kind(value, wanted)
+  if wanted == "int" then return math.type(value) == "integer" end
+  if wanted == "number" then return type(value) == "number" end
+  if wanted == "bool" then return type(value) == "boolean" end
+  return type(value) == "string"
+end
+
+local function check_choice(spec, name, value, text)
+  local choices = {}
+  for _, choice in ipairs(spec[2].choices) do choices[choice] = true end
+  if choices[value] then return end
+  wrong_value(spec, name, text, "it is one of " .. concat(spec[2].choices, ", "))
+end
+
+local function check_value(spec, name, value, text)
+  local wanted, args = spec[1], spec[2]
+  if wanted == "int" and math.type(value) == "float" then value = math.tointeger(value) or value end
+  if not is_of_kind(value, wanted) then wrong_value(spec, name, text, "it takes " .. kind_words[wanted]) end
+  if args.min ~= nil and value < args.min then wrong_value(spec, name, text, "it is at least " .. args.min) end
+  if args.max ~= nil and value > args.max then wrong_value(spec, name, text, "it is at most " .. args.max) end
+  if wanted == "choice" then check_choice(spec, name, value, text) end
+  return value
+end
+
+local spec_options = {
+  int = { [1] = true, min = true, max = true, doc = true }, number = { [1] = true, min = true, max = true, doc = true },
+  string = { [1] = true, doc = true }, bool = { [1] = true, doc = true }, path = { [1] = true, doc = true },
+  choice = { [1] = true, choices = true, doc = true },
+}
+
+local function check_spec(wanted, args)
+  for _, bound in ipairs { "min", "max" } do
+    if args[bound] ~= nil and type(args[bound]) ~= "number" then
+      fault("TM0107", bound, nil, "tm." .. wanted .. ": " .. bound .. " is a number")
+    end
+  end
+  if args.doc ~= nil and type(args.doc) ~= "string" then fault("TM0107", "doc", nil, "tm." .. wanted .. ": doc is text") end
+  if wanted ~= "choice" then return end
+  local choices, n = args.choices, 0
+  if type(choices) == "table" then
+    for i, choice in ipairs(choices) do n = type(choice) == "string" and i or 0 end
+  end
+  if n == 0 then
+    fault("TM0107", "choice", 'write: tm.choice { "small", choices = { "small", "large" } }',
+          "tm.choice needs its choices, a list of texts")
+  end
+end
+
+for wanted, known in pairs(spec_options) do
+  tm[wanted] = public("tm." .. wanted, function(args)
+    check_table(args, "tm." .. wanted)
+    check_names(args, known, "tm." .. wanted)
+    check_spec(wanted, args)
+    n_specs = n_specs + 1
+    local _, line = host.site()
+    return set({ wanted, args, n_specs, line }, kinds.spec)
+  end)
+end
+
+local function param_value(spec, name)
+  local text, default = host.overrides[name], spec[2][1]
+  if text then
+    local value = parse[spec[1]](text)
+    spec.given = true
+    if value == nil then wrong_value(spec, name, text, "it takes " .. kind_words[spec[1]]) end
+    return check_value(spec, name, value, text)
+  end
+  if default == nil then
+    fault("TM0109", name, "add: --set " .. name .. "=...", "the parameter '" .. name .. "' has no default: it must be given")
+  end
+  return check_value(spec, name, default, tostring(default))
+end
+
+local function declare(name, spec)
+  if type(name) ~= "string" or not name:find("^[%a_][%w_]*$") then
+    fault("TM0107", tostring(name), nil, "'" .. tostring(name) .. "' is no name for a parameter: letters, digits and _")
+  end
+  if type(spec) ~= "table" or kind(spec) ~= "spec" then
+    fault("TM0107", name, "write: " .. name .. " = tm.int { 500, min = 1 } (or number, string, bool, choice, path)",
+          "tm.params: " .. name .. " is no declaration")
+  end
+  if declared[name] then fault("TM0107", name, nil, "the parameter '" .. name .. "' is declared twice") end
+  declared[name] = true
+  local value, args = param_value(spec, name), spec[2]
+  params[#params + 1] = { at = spec[3], json = host.json {
+    name = name, kind = spec[1], value = value, default = args[1], doc = args.doc, min = args.min, max = args.max,
+    choices = args.choices, line = spec[4] } }
+  return value
+end
+
+tm.params = public("tm.params", function(args)
+  check_table(args, "tm.params")
+  local values = {}
+  for name, spec in pairs(args) do values[name] = declare(name, spec) end
+  local known = {}
+  for name in pairs(values) do known[name] = true end
+  return set(values, {
+    __index = entry(function(_, key)
+      fault("TM0108", tostring(key), suggest(key, known), "there is no parameter '" .. tostring(key) .. "'")
+    end),
+    __newindex = entry(function(_, key)
+      fault("TM0108", tostring(key), "use a local variable", "parameters cannot be changed in the file")
+    end),
+    __metatable = "params",
+  })
+end)
+
+-- Secrets, sweeps --------------------------------------------------------------------------------------------------
+
+tm.secret = public("tm.secret", function(name)
+  if type(name) ~= "string" or not name:find("^[%a_][%w_]*$") then
+    fault("TM0113", "secret", 'write: tm.secret "HUB_TOKEN"', "tm.secret takes the name of a secret")
+  end
+  return set({ '{"$secret":' .. quote(name) .. "}" }, kinds.text)
+end)
+
+local function point_text(value)
+  local t = math.type(value)
+  if t then return host.number(value) end
+  if type(value) == "boolean" then return tostring(value) end
+  if type(value) == "string" and value:find("^[%w_.+-]+$") then return value end
+  fault("TM0113", "sweep", "use numbers, true and false, and short names",
+        "tm.sweep: " .. tostring(value) .. " is no value that can stand in a name")
+end
+
+local function point_name(point)
+  local parts = {}
+  for key, value in pairs(point) do
+    if type(key) ~= "string" then fault("TM0113", "sweep", nil, "tm.sweep: the values of a point have names") end
+    parts[#parts + 1] = key .. "=" .. point_text(value)
+  end
+  return concat(parts, ",")
+end
+
+-- Every combination of { a = { 1, 2 }, b = { 3 } }, the last name turning fastest.
+local function combinations(values)
+  local points = { {} }
+  for key, list in pairs(values) do
+    if type(list) ~= "table" or kind(list) ~= "plain" or #list == 0 then
+      fault("TM0113", tostring(key), "write: tm.sweep({ lr = { 1e-4, 3e-4 } }, function(v) ... end)",
+            "tm.sweep: '" .. tostring(key) .. "' is no list of values")
+    end
+    local longer = {}
+    for _, point in ipairs(points) do
+      for _, value in ipairs(list) do
+        local copy = {}
+        for k, v in pairs(point) do copy[k] = v end
+        copy[key] = value
+        longer[#longer + 1] = copy
+      end
+    end
+    points = longer
+  end
+  return points
+end
+
+local function strict_point(point)
+  return set(point, {
+    __index = entry(function(_, key)
+      fault("TM0108", tostring(key), suggest(key, point), "the sweep has no value '" .. tostring(key) .. "'")
+    end),
+    __metatable = "point",
+  })
+end
+
+tm.sweep = public("tm.sweep", function(values, f)
+  check_table(values, "tm.sweep")
+  if type(f) ~= "function" then
+    fault("TM0113", "sweep", "write: tm.sweep({ lr = { 1e-4, 3e-4 } }, function(v) ... end)",
+          "tm.sweep takes values and a function")
+  end
+  local results = {}
+  for _, point in ipairs(#values > 0 and values or combinations(values)) do
+    check_table(point, "tm.sweep")
+    local name = point_name(point)
+    if results[name] ~= nil then fault("TM0113", "sweep", nil, "tm.sweep: the point " .. name .. " comes twice") end
+    local copy = {}
+    for k, v in pairs(point) do copy[k] = v end
+    local result = f(strict_point(copy))
+    if type(result) ~= "table" then
+      fault("TM0113", "sweep", "end the function with: return node", "tm.sweep: the function gave " ..
+            (result == nil and "nothing" or "a " .. type(result)) .. " for " .. name)
+    end
+    results[name] = result
+  end
+  return set(results, kinds.sweep)
+end)
+
+kinds.sweep.__index = entry(function(trials, key)
+  fault("TM0106", tostring(key), suggest(key, trials), "the sweep has no point '" .. tostring(key) .. "'")
+end)
+
+-- tm.graph { name = node, ... } --------------------------------------------------------------------------------------
+
+local function name_part(key, in_sweep)
+  if type(key) == "number" then return tostring(key) end
+  if in_sweep then return key end
+  if type(key) ~= "string" or not key:find("^[%a_][%w_-]*$") then
+    fault("TM0113", tostring(key), "use letters, digits, _ and -", "tm.graph: '" .. tostring(key) .. "' cannot name a node")
+  end
+  return key
+end
+
+local function refuse_target(name, value)
+  local k = type(value) == "table" and kind(value)
+  local what = type(value) == "function" and names[value] or
+    k == "step" and "the step tm." .. rawget(value, 1) .. " {}" or
+    k == "text" and "a value or a bundle of ports" or
+    k == "metric" and "a metric" or k == "spec" and "a declaration" or k == "graph" and "a graph" or "a " .. type(value)
+  fault("TM0113", name:match("[%w_]+$"), "name nodes and their ports only", "tm.graph: '" .. name .. "' is " .. what)
+end
+
+local function add_targets(list, prefix, joint, value)
+  local in_sweep = kind(value) == "sweep"
+  for key, inner in pairs(value) do
+    local name = prefix .. joint .. name_part(key, in_sweep)
+    local k = type(inner) == "table" and kind(inner)
+    if k == "ref" then
+      local select = rawget(inner, 3)
+      list[#list + 1] = "[" .. quote(name) .. ',{"node":' .. inner[1] .. ',"out":' .. quote(inner[2]) ..
+        (select and ',"select":' .. select or "") .. "}]"
+    elseif k == "plain" or k == "sweep" then
+      add_targets(list, name, k == "sweep" and "/" or ".", inner)
+    else
+      refuse_target(name, inner)
+    end
+  end
+end
+
+tm.graph = public("tm.graph", function(args)
+  check_table(args, "tm.graph")
+  local list = {}
+  add_targets(list, "", "", args)
+  if #list == 0 then
+    fault("TM0113", "graph", "write: return tm.graph { name = node, ... }", "tm.graph names no node")
+  end
+  return set({ "[" .. concat(list, ",") .. "]" }, kinds.graph)
+end)
+
+-- The module, and what is done with what the file returns ------------------------------------------------------------
+
+local module = set({}, {
+  __index = entry(function(_, key)
+    local value = tm[key]
+    if value ~= nil then return value end
+    fault("TM0105", tostring(key), suggest(key, tm, "tm."), "there is no tm." .. tostring(key))
+  end),
+  __newindex = entry(function(_, key)
+    fault("TM0105", tostring(key), "use a local variable", "nothing can be added to tm")
+  end),
+  __pairs = function() return env.next, tm, nil end,
+  __metatable = "tidemill",
+})
+
+local function finish(result)
+  if type(result) ~= "table" or kind(result) ~= "graph" then
+    fault("TM0113", "return", "end the file with: return tm.graph { name = node, ... }",
+          "the file returned " .. (result == nil and "nothing" or type(result) == "table" and kind(result) ~= "plain" and
+          "something else" or "a " .. type(result)) .. ", not a graph")
+  end
+  for name in pairs(host.overrides) do
+    if not declared[name] then
+      fault("TM0108", "params", suggest(name, declared, "--set ", "=..."), "there is no parameter '" .. name .. "'")
+    end
+  end
+  sort(params, function(a, b) return a.at < b.at end)
+  local list = {}
+  for i, param in ipairs(params) do list[i] = param.json end
+  return "[" .. concat(list, ",") .. "]", result[1]
+end
+
+return module, finish
