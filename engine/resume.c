@@ -54,7 +54,7 @@ static tm_status keep_entries(tm_resume_point *point, int port, const tm_entry *
 static tm_status log_entries(const tm_plan *plan, const tm_plan_node *p, int port, size_t limit, tm_resume_point *point)
 {
     tm_log *log = NULL;
-    tm_status status = tm_log_open(plan->store, p->recipe, p->node->stage->outputs[port].name, &log, NULL);
+    tm_status status = tm_log_open(plan->store, p->recipe, tm_port_file(&p->node->stage->outputs[port]), &log, NULL);
     if (status < 0) return status;
     size_t n = tm_log_count(log) < limit ? tm_log_count(log) : limit;
     tm_entry *entries = tm_calloc(n + 1, sizeof *entries);
@@ -85,7 +85,7 @@ static tm_status interrupted(const tm_plan *plan, const tm_plan_node *p, tm_resu
     tm_resume_point kept = {0}, logged = {0};
     bool have_kept = kept_point(plan, p, &kept) == TM_OK;
     tm_log *log = NULL;
-    if (tm_log_open(plan->store, p->recipe, p->node->stage->outputs[0].name, &log, NULL) < 0) log = NULL;
+    if (tm_log_open(plan->store, p->recipe, tm_port_file(&p->node->stage->outputs[0]), &log, NULL) < 0) log = NULL;
     size_t n = log ? tm_log_count(log) : 0, use = 0;
     for (size_t i = n; i-- > 0 && !use;)  // the newest that still has its training state
         if (read_cursor(plan, &logged, tm_log_cursor(log, i), tm_log_entry(log, i).hash) == TM_OK) use = i + 1;

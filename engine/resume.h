@@ -9,6 +9,12 @@
 
 #include "engine/plan.h"
 
+// The name of an output port's open log: "main" for the main one.
+static inline const char *tm_port_file(const tm_port *port)
+{
+    return port->name[0] ? port->name : "main";
+}
+
 typedef struct tm_resume_point {
     int64_t step;
     tm_hash model, state;  // trees; equal when one folder holds both

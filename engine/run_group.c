@@ -165,7 +165,7 @@ static tm_status open_trainer(run *r, run_group *g, tm_error *err)
     for (int port = 0; port < TM_MAX_PORTS && p->node->stage->outputs[port].name; port++) {
         run_log *log = &r->logs[p->node->index][port];
         log_clear(log);
-        TM_TRY(tm_log_open(r->plan->store, p->recipe, p->node->stage->outputs[port].name, &g->open_logs[port], err));
+        TM_TRY(tm_log_open(r->plan->store, p->recipe, tm_port_file(&p->node->stage->outputs[port]), &g->open_logs[port], err));
         size_t n = g->has_resume ? g->resume.n_entries[port] : 0;
         if (tm_log_count(g->open_logs[port]) > n) TM_TRY(tm_log_cut(g->open_logs[port], n, err));
         for (size_t i = 0; i < n; i++) {

@@ -230,7 +230,7 @@ static bool remember(run *r, run_group *g, map_item *item)
 static tm_status pull_items(run *r, run_group *g, tm_error *err)
 {
     while (!g->input_ended) {
-        map_item item = {0}, *slot;
+        map_item item = {0}, *slot = NULL;
         tm_status status = main_entry(r, g, g->n_items, &item.in, item.label, err);
         if (status == TM_DONE) g->input_ended = true;
         if (status != TM_OK) return status < 0 ? status : TM_OK;

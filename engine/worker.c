@@ -505,7 +505,8 @@ static tm_status map_chain(worker *w, tm_work *works, size_t n, tm_batch *in, co
         for (int i = 0; i < TM_MAX_PORTS && out[i]; i++) {
             tm_entry entry = {0};
             json_t *one = json_object();
-            bool keep = json_is_true(json_array_get(stored, flag++));
+            const json_t *flagged = json_array_get(stored, flag++);
+            bool keep = json_is_true(flagged);
             if (status >= 0 && keep) status = store_batch(w, out[i], &entry, err);
             else if (status >= 0) {
                 tm_buf bytes = {0};

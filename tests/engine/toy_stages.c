@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: Apache-2.0
+// Toy stages that exercise every shape of work the engine knows, with nothing behind them but counting.
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "engine/stage.h"
+
+static void nap(int64_t ms)
+{
+    struct timespec t = {ms / 1000, ms % 1000 * 1000000};
+    nanosleep(&t, NULL);
+}
+
+static tm_status add_text(tm_batch *out, tm_view id, const char *text, tm_error *err)
+{
+    tm_doc doc = {.id = id, .text = tm_view_str(text), .source = tm_view_str("toy"), .meta = tm_view_str("")};
+    return tm_docs_add(out, &doc, err);
+}
+
+// ---- numbers: a source; cuts chunks by content, where (seed + n) % cut == 0 ----
+
+typedef struct numbers_options {
+    int64_t from, to, cut, delay_ms, skip;
+    const char *note;
+} numbers_options;
+
+static const tm_option numbers_table[] = {
+    {"from", TM_OPT_INT, offsetof(numbers_options, from), "0", 0, 1e9, NULL, "first number", 0},
+    {"to", TM_OPT_INT, offsetof(numbers_options, to), NULL, 0, 1e9, NULL, "behind the last number", 0},
+    {"cut", TM_OPT_INT, offsetof(numbers_options, cut), "10", 1, 1e9, NULL, "cut behind multiples of this", 0},
+    {"skip", TM_OPT_INT, offsetof(numbers_options, skip), "-1", -1, 1e9, NULL, "leave this one out", 0},
+    {"note", TM_OPT_STRING, offsetof(numbers_options, note), "\"\"", 0, 0, NULL, "changes the key, not the bytes", 0},
+    {"delay_ms", TM_OPT_INT, offsetof(numbers_options, delay_ms), "0", 0, 1e6, NULL, "time per chunk", TM_OPT_NOKEY},
+    {0},
+};
+
+static tm_status numbers_run(tm_work *work, tm_error *err)
+{
+    const numbers_options *o = tm_work_options(work);
+    tm_batch *out = NULL;
+    for (int64_t n = o->from; n < o->to; n++) {
+        char text[32], id[32];
+        snprintf(text, sizeof text, "n%lld", (long long)n);
+        snprintf(id, sizeof id, "id%lld", (long long)n);
+        if (tm_work_stopping(work)) {
+            tm_batch_unref(out);
+            return tm_fail(err, TM_ESTOPPED, "stopped");
+        }
+        if (!out) out = tm_work_batch(work, "");
+        if (n != o->skip) TM_TRY(add_text(out, tm_view_str(id), text, err));
+        if ((n + 1) % o->cut && n + 1 < o->to) continue;
+        nap(o->delay_ms);
+        TM_TRY(tm_put(work, "", out, err));
+        out = NULL;
+    }
+    return TM_OK;
+}
+
+const tm_stage tm_stage_numbers = {
+    .name = "numbers", .brief = "Numbers as documents.", .example = "tm.numbers { to = 10 }", .family = "read", .version = 1,
+    .traits = TM_SOURCE, .outputs = {{"", "documents", 0, NULL, "numbers", NULL}},
+    .options = numbers_table, .options_size = sizeof(numbers_options), .run = numbers_run,
+};
+
+// ---- mark: record-wise; adds a letter, drops what ends in `drop`; or fails on a text ----
+
+typedef struct mark_options {
+    const char *with, *drop, *fail;
+    int64_t delay_ms;
+} mark_options;
+
+static const tm_option mark_table[] = {
+    {"with", TM_OPT_STRING, offsetof(mark_options, with), "\"\"", 0, 0, NULL, "added to each text", 0},
+    {"drop", TM_OPT_STRING, offsetof(mark_options, drop), "\"\"", 0, 0, NULL, "drop texts that end so", 0},
+    {"fail", TM_OPT_STRING, offsetof(mark_options, fail), "\"\"", 0, 0, NULL, "fail at a text that contains this", 0},
+    {"delay_ms", TM_OPT_INT, offsetof(mark_options, delay_ms), "0", 0, 1e6, NULL, "time per chunk", TM_OPT_NOKEY},
+    {0},
+};
+
+static bool ends_with(tm_view text, const char *end)
+{
+    size_t n = strlen(end);
+    return n && text.size >= n && memcmp(text.data + text.size - n, end, n) == 0;
+}
+
+static tm_status mark_map(tm_work *work, const tm_batch *in, tm_batch *const *out, tm_error *err)
+{
+    const mark_options *o = tm_work_options(work);
+    nap(o->delay_ms);
+    for (size_t row = 0; row < tm_batch_rows(in); row++) {
+        tm_doc doc = tm_docs_get(in, row);
+        char text[256];
+        if (o->fail[0] && memmem(doc.text.data, doc.text.size, o->fail, strlen(o->fail)))
+            return tm_fail(err, TM_EFAILED, "the text %.*s is not wanted", (int)doc.text.size, doc.text.data);
+        bool drop = ends_with(doc.text, o->drop);
+        snprintf(text, sizeof text, "%.*s%s", (int)doc.text.size, doc.text.data, drop ? "" : o->with);
+        if (drop) tm_work_count(work, "dropped", 1);
+        TM_TRY(add_text(out[drop], doc.id, text, err));
+    }
+    return TM_OK;
+}
+
+const tm_stage tm_stage_mark = {
+    .name = "mark", .brief = "Marks texts.", .example = "tm.mark { x, with = \"a\" }", .family = "curate", .version = 1,
+    .traits = TM_STEP, .inputs = {{"", "documents", 0, NULL, "texts", NULL}},
+    .outputs = {{"", "documents", 0, NULL, "marked", NULL}, {"removed", "documents", 0, NULL, "dropped", NULL}},
+    .options = mark_table, .options_size = sizeof(mark_options), .map = mark_map,
+};
+
+// ---- gather: a barrier; one document that says how many there were and a hash over them ----
+
+typedef struct gather_options {
+    int64_t modulo, delay_ms;
+} gather_options;
+
+static const tm_option gather_table[] = {
+    {"modulo", TM_OPT_INT, offsetof(gather_options, modulo), "1000000", 1, 1e9, NULL, "forget differences", 0},
+    {"delay_ms", TM_OPT_INT, offsetof(gather_options, delay_ms), "0", 0, 1e6, NULL, "time at the end", TM_OPT_NOKEY},
+    {0},
+};
+
+static tm_status gather_run(tm_work *work, tm_error *err)
+{
+    const gather_options *o = tm_work_options(work);
+    uint64_t n = 0, hash = 0;
+    tm_batch *in;
+    tm_status status;
+    while ((status = tm_take(work, "", &in, err)) == TM_OK) {
+        for (size_t row = 0; row < tm_batch_rows(in); row++, n++) {
+            tm_doc doc = tm_docs_get(in, row);
+            hash = tm_hash64(doc.text.data, doc.text.size, hash);
+        }
+        tm_batch_unref(in);
+    }
+    if (status < 0) return status;
+    nap(o->delay_ms);
+    char text[64];
+    snprintf(text, sizeof text, "%llu", (unsigned long long)(hash % (uint64_t)o->modulo));
+    tm_batch *out = tm_work_batch(work, "");
+    TM_TRY(add_text(out, tm_view_str("sum"), text, err));
+    (void)n;
+    return tm_put(work, "", out, err);
+}
+
+const tm_stage tm_stage_gather = {
+    .name = "gather", .brief = "Counts texts.", .example = "tm.gather { x }", .family = "curate", .version = 1,
+    .inputs = {{"", "documents", 0, NULL, "texts", NULL}}, .outputs = {{"", "documents", 0, NULL, "the sum", NULL}},
+    .options = gather_table, .options_size = sizeof(gather_options), .run = gather_run,
+};
+
+// ---- both: takes two inputs, the second one around a barrier ----
+
+static tm_status both_run(tm_work *work, tm_error *err)
+{
+    tm_batch *in, *side;
+    uint64_t seed = 0;
+    tm_status status;
+    while ((status = tm_take(work, "with", &side, err)) == TM_OK) {
+        for (size_t row = 0; row < tm_batch_rows(side); row++)
+            seed = tm_hash64(tm_docs_get(side, row).text.data, tm_docs_get(side, row).text.size, seed);
+        tm_batch_unref(side);
+    }
+    TM_TRY(status);
+    while ((status = tm_take(work, "", &in, err)) == TM_OK) {
+        tm_batch *out = tm_work_batch(work, "");
+        for (size_t row = 0; row < tm_batch_rows(in); row++) {
+            char text[64];
+            tm_doc doc = tm_docs_get(in, row);
+            snprintf(text, sizeof text, "%.*s/%llu", (int)doc.text.size, doc.text.data, (unsigned long long)(seed % 1000));
+            TM_TRY(add_text(out, doc.id, text, err));
+        }
+        tm_batch_unref(in);
+        TM_TRY(tm_put(work, "", out, err));
+    }
+    return status < 0 ? status : TM_OK;
+}
+
+const tm_stage tm_stage_both = {
+    .name = "both", .brief = "Joins.", .example = "tm.both { x, with = y }", .family = "curate", .version = 1,
+    .inputs = {{"", "documents", 0, NULL, "texts", NULL}, {"with", "documents", 0, NULL, "a side input", NULL}},
+    .outputs = {{"", "documents", 0, NULL, "joined", NULL}}, .run = both_run,
+};
+
+// ---- learn: a trainer; its "weights" are a hash over the steps, each of which reads a record ----
+
+typedef struct learn_options {
+    int64_t steps, every, delay_ms, keep_state;
+    double rate;
+    bool decays;
+} learn_options;
+
+static const tm_option learn_table[] = {
+    {"steps", TM_OPT_INT, offsetof(learn_options, steps), NULL, 1, 1e6, NULL, "how many", TM_OPT_EXTENDS},
+    {"rate", TM_OPT_NUMBER, offsetof(learn_options, rate), "0.5", 0, 1, NULL, "a number", 0},
+    {"decays", TM_OPT_BOOL, offsetof(learn_options, decays), "false", 0, 0, NULL, "the rate depends on steps", TM_OPT_EXTENDS},
+    {"every", TM_OPT_INT, offsetof(learn_options, every), "10", 1, 1e6, NULL, "snapshots", TM_OPT_NOKEY},
+    {"delay_ms", TM_OPT_INT, offsetof(learn_options, delay_ms), "0", 0, 1e6, NULL, "time per step", TM_OPT_NOKEY},
+    {0},
+};
+
+static tm_status write_number(const char *folder, const char *name, uint64_t value, tm_error *err)
+{
+    char path[1200], text[32];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    snprintf(text, sizeof text, "%llu\n", (unsigned long long)value);
+    return tm_file_write(path, text, strlen(text), false, err);
+}
+
+static tm_status read_number(const char *folder, const char *name, uint64_t *value, tm_error *err)
+{
+    char path[1200];
+    tm_buf text = {0};
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    TM_TRY(tm_file_read(path, &text, err));
+    *value = strtoull(text.data, NULL, 10);
+    tm_buf_clear(&text);
+    return TM_OK;
+}
+
+static tm_status learn_prefix(const tm_check *check, int64_t step, json_t *into, tm_error *err)
+{
+    const learn_options *o = check->options;
+    if (o->decays) {
+        json_object_set_new(into, "decay", json_integer(o->steps));
+        tm_fail(err, TM_DONE, "the rate depends on steps");
+    }
+    json_object_set_new(into, "rate", json_real(o->rate));
+    (void)step;
+    return TM_OK;
+}
+
+static tm_status learn_save(tm_work *work, int64_t step, uint64_t weights, bool keep, tm_error *err)
+{
+    char model[1100], state[1100];
+    TM_TRY(tm_work_scratch(work, state, sizeof state, err));
+    TM_TRY(write_number(state, "state", weights, err));
+    json_t *side = json_pack("{s:I}", "step", (json_int_t)step);
+    if (keep) return tm_work_keep(work, state, step, side, err);
+    TM_TRY(tm_work_scratch(work, model, sizeof model, err));
+    TM_TRY(write_number(model, "weights", weights, err));
+    tm_batch *metrics = tm_work_batch(work, "metrics");
+    tm_metric metric = {.step = step, .name = tm_view_str("train.loss"), .value = (double)(weights % 1000), .count = 1};
+    TM_TRY(tm_metrics_add(metrics, &metric, err));
+    TM_TRY(tm_put(work, "metrics", metrics, err));
+    return tm_put_tree(work, "", model, json_pack("{s:I}", "step", (json_int_t)step), state, side, err);
+}
+
+// One record for a step, from the first chunk on, around and around.
+static tm_status learn_record(tm_work *work, tm_batch **at, size_t *row, uint64_t *hash, tm_error *err)
+{
+    while (!*at || *row == tm_batch_rows(*at)) {
+        tm_batch_unref(*at);
+        *at = NULL;
+        *row = 0;
+        tm_status status = tm_take(work, "data", at, err);
+        if (status == TM_DONE) TM_TRY(tm_rewind(work, "data", err));
+        if (status < 0) return status;
+    }
+    tm_doc doc = tm_docs_get(*at, (*row)++);
+    *hash = tm_hash64(doc.text.data, doc.text.size, *hash);
+    return TM_OK;
+}
+
+static tm_status learn_run(tm_work *work, tm_error *err)
+{
+    const learn_options *o = tm_work_options(work);
+    tm_resume resume;
+    tm_batch *at = NULL;
+    size_t row = 0;
+    uint64_t weights = 1, unused = 0;
+    int64_t step = 0;
+    tm_status status = tm_work_resume(work, &resume, err);
+    TM_TRY(status);
+    if (status == TM_OK) {
+        step = resume.step;
+        TM_TRY(read_number(resume.state, "state", &weights, err));
+        for (int64_t i = 0; i < step; i++) TM_TRY(learn_record(work, &at, &row, &unused, err));
+    }
+    tm_work_log(work, "start at step %lld", (long long)step);
+    while (step < o->steps) {
+        double rate = o->decays ? o->rate * (1 - (double)step / (double)o->steps) : o->rate;
+        TM_TRY(learn_record(work, &at, &row, &weights, err));
+        weights = tm_hash64(&rate, sizeof rate, weights);
+        nap(o->delay_ms);
+        step++;
+        if (step % o->every == 0 || step == o->steps) TM_TRY(learn_save(work, step, weights, false, err));
+        else if (tm_work_stopping(work)) {
+            TM_TRY(learn_save(work, step, weights, true, err));
+            tm_batch_unref(at);
+            return tm_fail(err, TM_ESTOPPED, "stopped at step %lld", (long long)step);
+        }
+        tm_work_cores(work);
+        tm_work_progress(work, (double)step, (double)o->steps, "step");
+    }
+    tm_batch_unref(at);
+    return TM_OK;
+}
+
+const tm_stage tm_stage_learn = {
+    .name = "learn", .brief = "A toy trainer.", .example = "tm.learn { data = x, steps = 10 }", .family = "train", .version = 1,
+    .traits = TM_ELASTIC, .inputs = {{"data", "documents", 0, NULL, "texts", NULL}},
+    .outputs = {{"", "model", 0, NULL, "weights", NULL}, {"metrics", "metrics", 0, NULL, "losses", NULL}},
+    .options = learn_table, .options_size = sizeof(learn_options), .prefix = learn_prefix, .run = learn_run,
+};
+
+// ---- score: record-wise over snapshots ----
+
+static tm_status score_map(tm_work *work, const tm_batch *in, tm_batch *const *out, tm_error *err)
+{
+    const tm_snapshot *snapshot = tm_work_snapshot(work);
+    uint64_t weights;
+    (void)in;
+    TM_TRY(read_number(snapshot->folder, "weights", &weights, err));
+    tm_metric metric = {.step = json_integer_value(json_object_get(snapshot->attrs, "step")), .name = tm_view_str("score"),
+                        .value = (double)(weights % 97), .count = 1};
+    return tm_metrics_add(out[0], &metric, err);
+}
+
+const tm_stage tm_stage_score = {
+    .name = "score", .brief = "Scores snapshots.", .example = "tm.score { m:each {} }", .family = "judge", .version = 1,
+    .inputs = {{"", "model", 0, NULL, "models", NULL}}, .outputs = {{"", "metrics", 0, NULL, "scores", NULL}},
+    .map = score_map,
+};
+
+const tm_stage *const tm_stages[] = {
+    &tm_stage_both, &tm_stage_gather, &tm_stage_learn, &tm_stage_mark, &tm_stage_numbers, &tm_stage_score, NULL,
+};
+const tm_value *const tm_values[] = {NULL};
