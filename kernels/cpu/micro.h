@@ -24,11 +24,7 @@ static inline __attribute__((always_inline)) void micro(float *c, int64_t c_stri
                                                         int64_t b_stride, int64_t k, const int rows,
                                                         const int vectors, float alpha, tm_into into)
 {
-    vf sum[BLOCK_ROWS][BLOCK_VECTORS];
-#pragma GCC unroll 8
-    for (int i = 0; i < rows; i++)
-#pragma GCC unroll 4
-        for (int j = 0; j < vectors; j++) sum[i][j] = vf_set(0);
+    vf sum[BLOCK_ROWS][BLOCK_VECTORS] = {{{0}}};
     for (int64_t p = 0; p < k; p++, b += b_stride) {
         vf right[BLOCK_VECTORS];
 #pragma GCC unroll 4

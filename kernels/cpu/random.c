@@ -36,7 +36,7 @@ static void uniform_range(const void *arg, int64_t first, int64_t last)
     float below = nextafterf(r->b, r->a);
     for (int64_t i = first; i < last; i++) {
         double u = tm_random_unit(r->seed, r->stream, (uint64_t)i);
-        float x = (float)(r->a + (r->b - r->a) * u);
+        float x = (float)((double)r->a + ((double)r->b - (double)r->a) * u);
         r->x[i] = x < r->b ? x : below;
     }
 }
