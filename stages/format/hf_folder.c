@@ -2,12 +2,9 @@
 // Model folders: laying out files, and finding tensors over shards.
 #include "stages/format/hf_folder.h"
 
-#include <errno.h>
-#include <limits.h>
-#include <stdio.h>
-#include <sys/stat.h>
-
 #include <jansson.h>
+
+#include "engine/base/io.h"
 
 struct tm_hf_files_owner {
     tm_buf header;
@@ -28,7 +25,7 @@ static tm_status add_file(tm_hf_files *files, const char *name, const tm_view *p
         if (strcmp(files->files[i].name, name) == 0)
             return tm_fail(err, TM_EINVAL, "two files of a model folder are named %s", name);
     }
-    files->files[files->n_files++] = (tm_file_content){name, pieces, n};
+    files->files[files->n_files++] = (tm_content){name, pieces, n};
     return TM_OK;
 }
 
@@ -43,7 +40,7 @@ static tm_status lay_out(tm_hf_files *files, const tm_hf_model *model, tm_error 
         TM_TRY(add_file(files, "generation_config.json", &model->generation_config, 1, err));
     TM_TRY(add_file(files, "model.safetensors", owner->pieces, model->n_tensors + 1, err));
     for (size_t i = 0; i < model->n_extras; i++) {
-        const tm_file_content *extra = &model->extras[i];
+        const tm_content *extra = &model->extras[i];
         TM_TRY(add_file(files, extra->name, extra->pieces, extra->n_pieces, err));
     }
     return TM_OK;
@@ -73,22 +70,16 @@ void tm_hf_files_clear(tm_hf_files *files)
     *files = (tm_hf_files){0};
 }
 
-static tm_status join(char path[PATH_MAX], const char *folder, const char *name, tm_error *err)
-{
-    if (snprintf(path, PATH_MAX, "%s/%s", folder, name) < PATH_MAX) return TM_OK;
-    return tm_fail(err, TM_EINVAL, "path too long: %.200s...", folder);
-}
-
 tm_status tm_hf_folder_write(const char *folder, const tm_hf_model *model, tm_error *err)
 {
-    if (mkdir(folder, 0777) < 0 && errno != EEXIST) return tm_fail_errno(err, "cannot make %s", folder);
+    TM_TRY(tm_dir_make(folder, err));
     tm_hf_files files;
     TM_TRY(tm_hf_files_make(&files, model, err));
     tm_status status = TM_OK;
     for (size_t i = 0; i < files.n_files && status == TM_OK; i++) {
-        char path[PATH_MAX];
-        status = join(path, folder, files.files[i].name, err);
-        if (status == TM_OK) status = tm_file_write(path, files.files[i].pieces, files.files[i].n_pieces, err);
+        char path[TM_PATH_MAX];
+        status = tm_path(path, err, "%s/%s", folder, files.files[i].name);
+        if (status == TM_OK) status = tm_content_write(path, files.files[i].pieces, files.files[i].n_pieces, err);
     }
     tm_hf_files_clear(&files);
     return status;
@@ -98,15 +89,14 @@ tm_status tm_hf_folder_write(const char *folder, const tm_hf_model *model, tm_er
 
 static bool file_exists(const tm_hf_folder *folder, const char *name)
 {
-    char path[PATH_MAX];
-    struct stat st;
-    return join(path, folder->path, name, NULL) == TM_OK && stat(path, &st) == 0;
+    char path[TM_PATH_MAX];
+    return tm_path(path, NULL, "%s/%s", folder->path, name) == TM_OK && tm_file_exists(path);
 }
 
 static tm_status open_shard(tm_hf_folder *folder, const char *name, tm_error *err)
 {
-    char path[PATH_MAX];
-    TM_TRY(join(path, folder->path, name, err));
+    char path[TM_PATH_MAX];
+    TM_TRY(tm_path(path, err, "%s/%s", folder->path, name));
     TM_TRY(tm_safetensors_open(&folder->shards[folder->n_shards], path, err));
     folder->n_tensors += folder->shards[folder->n_shards++].n_tensors;
     return TM_OK;
@@ -170,9 +160,9 @@ static tm_status open_weights(tm_hf_folder *folder, tm_error *err)
         if (!folder->shards) return tm_fail(err, TM_ENOMEM, "no memory for shards");
         return open_shard(folder, single, err);
     }
-    char where[PATH_MAX];
+    char where[TM_PATH_MAX];
     tm_view bytes;
-    TM_TRY(join(where, folder->path, index, err));
+    TM_TRY(tm_path(where, err, "%s/%s", folder->path, index));
     TM_TRY(tm_hf_folder_file(folder, index, &bytes, err));
     json_error_t at;
     json_t *json = json_loadb(bytes.data ? bytes.data : "", bytes.size, JSON_REJECT_DUPLICATES, &at);
@@ -180,7 +170,7 @@ static tm_status open_weights(tm_hf_folder *folder, tm_error *err)
     tm_status status = json_is_object(map) ? open_index(folder, where, map, err)
                                            : tm_fail(err, TM_EFORMAT, "%s: no weight_map (%s)", where, at.text);
     json_decref(json);
-    tm_file_unmap(bytes);
+    tm_content_unmap(bytes);
     return status;
 }
 
@@ -198,7 +188,7 @@ void tm_hf_folder_close(tm_hf_folder *folder)
 {
     for (size_t i = 0; i < folder->n_shards; i++) tm_safetensors_close(&folder->shards[i]);
     tm_free(folder->shards);
-    tm_file_unmap(folder->config);
+    tm_content_unmap(folder->config);
     tm_free(folder->path);
     *folder = (tm_hf_folder){0};
 }
@@ -223,7 +213,7 @@ const tm_st_tensor *tm_hf_folder_tensor(const tm_hf_folder *folder, size_t i)
 
 tm_status tm_hf_folder_file(const tm_hf_folder *folder, const char *name, tm_view *bytes, tm_error *err)
 {
-    char path[PATH_MAX];
-    TM_TRY(join(path, folder->path, name, err));
-    return tm_file_map(path, bytes, err);
+    char path[TM_PATH_MAX];
+    TM_TRY(tm_path(path, err, "%s/%s", folder->path, name));
+    return tm_content_map(path, bytes, err);
 }

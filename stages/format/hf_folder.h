@@ -7,7 +7,7 @@
 // The folder knows no model: config.json passes through as bytes, weights as named tensors.
 #pragma once
 
-#include "stages/format/file.h"
+#include "stages/format/content.h"
 #include "stages/format/safetensors.h"
 
 // What to write. Everything is borrowed; `tensors` is sorted into file order.
@@ -16,13 +16,13 @@ typedef struct tm_hf_model {
     tm_view generation_config;  // generation_config.json; empty: not written
     tm_st_tensor *tensors;
     size_t n_tensors;
-    const tm_file_content *extras;  // the tokenizer's files, the training state
+    const tm_content *extras;  // the tokenizer's files, the training state
     size_t n_extras;
 } tm_hf_model;
 
 // The files of a folder, ready to be written one after the other without a copy of the weights.
 typedef struct tm_hf_files {
-    tm_file_content *files;
+    tm_content *files;
     size_t n_files;
     struct tm_hf_files_owner *owner;
 } tm_hf_files;
@@ -32,7 +32,7 @@ typedef struct tm_hf_files {
 tm_status tm_hf_files_make(tm_hf_files *files, const tm_hf_model *model, tm_error *err);
 void tm_hf_files_clear(tm_hf_files *files);
 
-// Write the files into `folder`, which is made if it is not there (its parent must exist).
+// Write the files into `folder`, which is made if it is not there.
 tm_status tm_hf_folder_write(const char *folder, const tm_hf_model *model, tm_error *err);
 
 // An open folder. Weights are mapped, not read.
@@ -55,5 +55,5 @@ const tm_st_tensor *tm_hf_folder_find(const tm_hf_folder *folder, const char *na
 // A tensor by its place, 0 .. n_tensors-1, shard after shard.
 const tm_st_tensor *tm_hf_folder_tensor(const tm_hf_folder *folder, size_t i);
 
-// Another file of the folder, mapped ("tokenizer.json"); release with tm_file_unmap. TM_ENOENT without it.
+// Another file of the folder, mapped ("tokenizer.json"); release with tm_content_unmap. TM_ENOENT without it.
 tm_status tm_hf_folder_file(const tm_hf_folder *folder, const char *name, tm_view *bytes, tm_error *err);

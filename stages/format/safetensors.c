@@ -6,7 +6,7 @@
 
 #include <jansson.h>
 
-#include "stages/format/file.h"
+#include "stages/format/content.h"
 
 #define HEADER_MAX 100000000u
 
@@ -200,10 +200,10 @@ tm_status tm_safetensors_parse(tm_safetensors *file, tm_view bytes, tm_error *er
 tm_status tm_safetensors_open(tm_safetensors *file, const char *path, tm_error *err)
 {
     tm_view bytes;
-    TM_TRY(tm_file_map(path, &bytes, err));
+    TM_TRY(tm_content_map(path, &bytes, err));
     tm_status status = tm_safetensors_parse(file, bytes, err);
     if (status < 0) {
-        tm_file_unmap(bytes);
+        tm_content_unmap(bytes);
         return tm_error_prefix(err, "%s", path);
     }
     file->owner->map = (void *)bytes.data;
@@ -215,7 +215,7 @@ void tm_safetensors_close(tm_safetensors *file)
 {
     if (file->owner) {
         json_decref(file->owner->json);
-        if (file->owner->map) tm_file_unmap(tm_view_of(file->owner->map, file->owner->map_size));
+        if (file->owner->map) tm_content_unmap(tm_view_of(file->owner->map, file->owner->map_size));
         tm_free(file->owner);
     }
     tm_free(file->tensors);
@@ -321,7 +321,7 @@ tm_status tm_safetensors_write(const char *path, tm_st_tensor *tensors, size_t n
     if (status == TM_OK) {
         pieces[0] = tm_buf_view(&header);
         for (size_t i = 0; i < n_tensors; i++) pieces[i + 1] = tensors[i].data;
-        status = tm_file_write(path, pieces, n_tensors + 1, err);
+        status = tm_content_write(path, pieces, n_tensors + 1, err);
     }
     tm_free(pieces);
     tm_buf_clear(&header);

@@ -99,7 +99,7 @@ tm_status tm_model_load(tm_model **model, const tm_hf_folder *folder, tm_error *
 
 // ---- writing
 
-static tm_status lay_out(tm_model_files *files, const tm_model *m, const tm_file_content *extras,
+static tm_status lay_out(tm_model_files *files, const tm_model *m, const tm_content *extras,
                          size_t n_extras, tm_error *err)
 {
     struct tm_model_files_owner *owner = files->owner;
@@ -119,7 +119,7 @@ static tm_status lay_out(tm_model_files *files, const tm_model *m, const tm_file
     return tm_hf_files_make(&files->hf, &owner->model, err);
 }
 
-tm_status tm_model_files_make(tm_model_files *files, const tm_model *model, const tm_file_content *extras,
+tm_status tm_model_files_make(tm_model_files *files, const tm_model *model, const tm_content *extras,
                               size_t n_extras, tm_error *err)
 {
     *files = (tm_model_files){.owner = tm_calloc(1, sizeof *files->owner)};
@@ -141,7 +141,7 @@ void tm_model_files_clear(tm_model_files *files)
     *files = (tm_model_files){0};
 }
 
-tm_status tm_model_write(const tm_model *model, const char *folder, const tm_file_content *extras, size_t n_extras,
+tm_status tm_model_write(const tm_model *model, const char *folder, const tm_content *extras, size_t n_extras,
                          tm_error *err)
 {
     tm_model_files files;

@@ -26,10 +26,10 @@ typedef struct tm_model_files {
     tm_hf_files hf;
     struct tm_model_files_owner *owner;
 } tm_model_files;
-tm_status tm_model_files_make(tm_model_files *files, const tm_model *model, const tm_file_content *extras,
+tm_status tm_model_files_make(tm_model_files *files, const tm_model *model, const tm_content *extras,
                               size_t n_extras, tm_error *err);
 void tm_model_files_clear(tm_model_files *files);
 
 // The same written into `folder`, which is made if it is not there.
-tm_status tm_model_write(const tm_model *model, const char *folder, const tm_file_content *extras, size_t n_extras,
+tm_status tm_model_write(const tm_model *model, const char *folder, const tm_content *extras, size_t n_extras,
                          tm_error *err);

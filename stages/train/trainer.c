@@ -289,7 +289,7 @@ static tm_status lay_out(const tm_trainer *t, tm_trainer_state *state, tm_error 
     TM_TRY(tm_safetensors_header(o->tensors, 2 * n, meta, 2, &o->header, err));
     o->pieces[0] = tm_buf_view(&o->header);
     for (size_t i = 0; i < 2 * n; i++) o->pieces[i + 1] = o->tensors[i].data;
-    state->file = (tm_file_content){"training_state.safetensors", o->pieces, 2 * n + 1};
+    state->file = (tm_content){"training_state.safetensors", o->pieces, 2 * n + 1};
     return TM_OK;
 }
 

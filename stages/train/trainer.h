@@ -65,7 +65,7 @@ const float *tm_trainer_grads(const tm_trainer *trainer);  // slab of the last s
 // Everything but the weights, as `training_state.safetensors`: first and second moments by tensor name, and in the
 // metadata the step and the cursor. With the weights of the same step it continues bit for bit.
 typedef struct tm_trainer_state {
-    tm_file_content file;
+    tm_content file;
     struct tm_trainer_state_owner *owner;
 } tm_trainer_state;
 tm_status tm_trainer_save(const tm_trainer *trainer, tm_trainer_state *state, tm_error *err);

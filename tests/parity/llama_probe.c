@@ -171,12 +171,12 @@ static tm_status fresh(char **argv, tm_device *dev, tm_error *err)
     tm_view json;
     tm_model_config config;
     tm_model *m;
-    TM_TRY(tm_file_map(argv[2], &json, err));
+    TM_TRY(tm_content_map(argv[2], &json, err));
     TM_TRY(tm_model_config_parse(&config, json, err));
     TM_TRY(tm_model_init(&m, &config, dev, strtoull(argv[3], NULL, 10), err));
     TM_TRY(tm_model_write(m, argv[4], NULL, 0, err));
     tm_model_free(m);
-    tm_file_unmap(json);
+    tm_content_unmap(json);
     return TM_OK;
 }
 
