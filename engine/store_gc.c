@@ -28,6 +28,7 @@ typedef struct gc {
     tm_hash_map marks;  // 1: reachable; 0: was, in a trial that was taken back
     bool *keep;         // of the records
     size_t n_records;   // that were looked at
+    uint64_t generation;  // of the keys then
     tm_hash *trial;     // marked since the trial began
     size_t n_trial, trial_capacity;
     bool on_trial;
@@ -177,6 +178,7 @@ static tm_status try_record(gc *g, const tm_record *record, bool *fits, tm_error
 static tm_status choose_records(gc *g, tm_error *err)
 {
     TM_TRY(tm_key_refresh(g->store, err));
+    g->generation = g->store->keys.generation;
     g->n_records = tm_key_count(g->store);
     g->keep = tm_calloc(g->n_records, sizeof *g->keep);
     if (!g->keep) return no_memory(err);
@@ -205,11 +207,15 @@ static void count_records(gc *g)
     }
 }
 
-// Records bound since we looked are kept, and are roots.
+// Records bound since we looked are kept, and are roots. With the lock of the ledger.
 static tm_status keep_news(gc *g, tm_error *err)
 {
+    if (g->generation != g->store->keys.generation) {  // somebody dropped records: the numbers are others now
+        tm_free(g->keep);
+        g->keep = NULL;
+        return choose_records(g, err);
+    }
     size_t count = tm_key_count(g->store);
-    if (count <= g->n_records) return TM_OK;
     bool *grown = tm_realloc(g->keep, count * sizeof *grown);
     if (!grown) return no_memory(err);
     g->keep = grown;
@@ -222,16 +228,22 @@ static tm_status keep_news(gc *g, tm_error *err)
 
 static tm_status drop_records(gc *g, tm_error *err)
 {
-    tm_status status = tm_ledger_lock(g->store->keys.ledger, err);
-    if (status < 0) return status;
-    status = keep_news(g, err);
+    TM_TRY(tm_ledger_lock(g->store->keys.ledger, err));
+    tm_status status = keep_news(g, err);
     if (status == TM_OK) count_records(g);
-    if (status == TM_OK && !g->dry_run && g->report->records_dropped) {
+    if (status == TM_OK && !g->dry_run && g->report->records_dropped)
         status = tm_keys_compact(g->store, g->keep, err);
-        g->n_records = tm_key_count(g->store);
-    }
     tm_ledger_unlock(g->store->keys.ledger);
     return status;
+}
+
+// After the drop every record is a root.
+static tm_status mark_records(gc *g, tm_error *err)
+{
+    if (g->dry_run) return TM_OK;
+    TM_TRY(tm_key_refresh(g->store, err));
+    for (size_t i = 0; i < tm_key_count(g->store); i++) TM_TRY(mark_record(g, tm_key_at(g->store, i), err));
+    return TM_OK;
 }
 
 // --- Roots: pins -------------------------------------------------------------------------------------------
@@ -400,8 +412,7 @@ static tm_status sweep_batch(gc *g, const candidate *list, size_t count, tm_erro
     int fd;
     if (count == 0) return TM_OK;
     TM_TRY(tm_store_enter(g->store, LOCK_EX, &fd, err));
-    tm_status status = tm_key_refresh(g->store, err);
-    if (status == TM_OK) status = keep_news(g, err);
+    tm_status status = mark_records(g, err);
     if (status == TM_OK) status = visit_sessions(g, err);
     for (size_t i = 0; i < count && status == TM_OK; i++) status = sweep_one(g, &list[i], err);
     tm_store_leave(fd);

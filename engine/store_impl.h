@@ -26,6 +26,7 @@ typedef struct tm_keys {
     tm_ledger *ledger;
     tm_key_node **nodes;  // in order of the ledger
     size_t count, capacity;
+    uint64_t generation;  // grows when nodes go, so that numbers change
     tm_hash_map by_content, by_recipe, by_own;  // -> index in nodes
 } tm_keys;
 

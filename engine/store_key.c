@@ -90,6 +90,7 @@ static void clear_nodes(tm_keys *keys)
 {
     clear_tables(keys);
     for (size_t i = 0; i < keys->count; i++) tm_free(keys->nodes[i]);
+    keys->generation += keys->count > 0;
     keys->count = 0;
 }
 
@@ -135,6 +136,7 @@ static tm_status drop_nodes(tm_keys *keys, tm_hash content, tm_error *err)
     }
     if (left == keys->count) return TM_OK;
     keys->count = left;
+    keys->generation++;
     return index_all(keys, err);
 }
 
@@ -276,6 +278,7 @@ tm_status tm_keys_compact(tm_store *store, const bool *keep, tm_error *err)
         if (keep[i]) keys->nodes[left++] = keys->nodes[i];
         else tm_free(keys->nodes[i]);
     }
+    keys->generation += left != keys->count;
     keys->count = left;
     return index_all(keys, err);
 }
