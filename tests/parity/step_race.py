@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Races a whole training step against torch in one interleaved run: `step_race.py STEP_BENCH [SHAPE...]`.
+
+The same shapes, tokens and fp32 AdamW with clipping; torch runs transformers' Llama with fused attention (the packed
+documents as rows of a batch). The best of three interleaved blocks each.
+"""
+
+import re
+import subprocess
+import sys
+import time
+
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+SHAPES = {
+    "quick": (dict(num_hidden_layers=4, hidden_size=192, num_attention_heads=6, intermediate_size=512,
+                   vocab_size=2048), (2, 512), 8),
+    "gpt2": (dict(num_hidden_layers=12, hidden_size=768, num_attention_heads=12, intermediate_size=2048,
+                  vocab_size=50304), (4, 256), 1),
+}
+
+
+class Torch:
+    def __init__(self, shape, batch):
+        config = LlamaConfig(**shape, tie_word_embeddings=True, max_position_embeddings=1024)
+        self.model = LlamaForCausalLM._from_config(config, attn_implementation="sdpa")
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-3, betas=(0.9, 0.95), fused=True)
+        self.ids = torch.randint(0, config.vocab_size, batch)
+
+    def step(self):
+        self.optimizer.zero_grad()
+        logits = self.model(self.ids, use_cache=False).logits
+        torch.nn.functional.cross_entropy(logits.flatten(0, 1), self.ids.flatten()).backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+
+    def time(self, steps):
+        start = time.perf_counter()
+        for _ in range(steps):
+            self.step()
+        return (time.perf_counter() - start) / steps * 1e3
+
+
+def ours(bench, name):
+    text = subprocess.run([bench, "2", name], capture_output=True, text=True, check=True).stdout
+    return float(re.search(r"([\d.]+) ms a step", text).group(1)), text.strip()
+
+
+def main():
+    bench, names = sys.argv[1], sys.argv[2:] or list(SHAPES)
+    torch.set_num_threads(2)
+    for name in names:
+        shape, batch, steps = SHAPES[name]
+        peer = Torch(shape, batch)
+        peer.step()
+        times = [(ours(bench, name), peer.time(steps)) for _ in range(3)]
+        (mine, line), theirs = min(t[0] for t in times), min(t[1] for t in times)
+        print(line)
+        print(f"{name:6} torch {torch.__version__}: {theirs:.1f} ms a step; ratio {theirs / mine:.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
