@@ -6,6 +6,7 @@
 #include "kernels/cpu/cpu.h"
 
 #include "kernels/cpu/micro.h"
+#include "kernels/cpu/pack.h"
 #include "kernels/cpu/reduce.h"
 
 enum { Q_BLOCK = 64, K_BLOCK = 64 };
@@ -71,11 +72,10 @@ static void small(float *c, int64_t c_stride, operand a, const float *b, int64_t
     if (i < m) rows_by(c + i * c_stride, c_stride, a, b, b_stride, n, k, 1, into);
 }
 
-// to [n_cols, K_BLOCK] = the transpose of from [n_rows, n_cols].
-static void turn(float *to, const float *from, int64_t stride, int64_t n_rows, int64_t n_cols)
+// to [size, K_BLOCK] = the transpose of n_rows rows of one head.
+static void turn(float *to, const float *from, int64_t stride, int64_t n_rows, int64_t size)
 {
-    for (int64_t r = 0; r < n_rows; r++)
-        for (int64_t c = 0; c < n_cols; c++) to[c * K_BLOCK + r] = from[r * stride + c];
+    pack_turned(to, K_BLOCK, from, 0, stride, n_rows, size, TM_F32);
 }
 
 // ---- Forward

@@ -4,7 +4,7 @@
 
 #include "kernels/cpu/reduce.h"
 
-enum { CHUNK_ELEMENTS = 1 << 22, CHUNK_ROWS_LEAST = 64 };
+enum { CHUNK_ELEMENTS = 1 << 24, CHUNK_ROWS_LEAST = 64 };
 
 typedef struct chunk {
     const tm_head_loss_args *args;
@@ -26,15 +26,17 @@ static void cap_row(float *x, int64_t n, float cap)
     if (i < n) vf_store_part(x + i, cap * vf_tanh(vf_load_part(x + i, n - i, 0) / cap), n - i);
 }
 
-// x holds logits; it becomes scale * (softmax(x) - one at label), through the cap if there is one.
-static void grad_row(float *x, int64_t n, int64_t label, float lse, float scale, float cap)
+// x holds exp(logit - largest); it becomes scale * (softmax - one at label).
+static void grad_row(float *x, int64_t n, int64_t label, float sum, float scale)
 {
-    if (cap == 0) {
-        row_exp(x, x, n, lse);
-        for (int64_t i = 0; i < n; i++) x[i] *= scale;
-        x[label] -= scale;
-        return;
-    }
+    float factor = scale / sum;
+    for (int64_t i = 0; i < n; i++) x[i] *= factor;
+    x[label] -= scale;
+}
+
+// The same through a cap; x holds capped logits.
+static void grad_row_capped(float *x, int64_t n, int64_t label, float lse, float scale, float cap)
+{
     for (int64_t i = 0; i < n; i += LANES) {
         int64_t part = min_of(LANES, n - i);
         vf logit = vf_load_part(x + i, part, 0), ratio = logit / cap;
@@ -42,6 +44,17 @@ static void grad_row(float *x, int64_t n, int64_t label, float lse, float scale,
         if (label >= i && label < i + LANES) d[label - i] -= 1;
         vf_store_part(x + i, d * scale * (1 - ratio * ratio), part);
     }
+}
+
+// From the logits of a row: the log-probability of its label; then, if wanted, the logits' gradient in place.
+static float loss_row(float *x, int64_t n, int64_t label, float scale, float cap, bool grad)
+{
+    if (cap != 0) cap_row(x, n, cap);
+    float largest = row_max(x, n), logit = x[label];
+    float sum = row_exp(grad && cap == 0 ? x : NULL, x, n, largest), lse = largest + logf(sum);
+    if (grad && cap == 0) grad_row(x, n, label, sum, scale);
+    else if (grad) grad_row_capped(x, n, label, lse, scale, cap);
+    return logit - lse;
 }
 
 static void chunk_rows(const void *arg, int64_t first, int64_t last)
@@ -58,12 +71,9 @@ static void chunk_rows(const void *arg, int64_t first, int64_t last)
             continue;
         }
         tm_assert(label < n);
-        if (args->softcap != 0) cap_row(x, n, args->softcap);
-        float largest = row_max(x, n), lse = largest + logf(row_exp(NULL, x, n, largest));
-        c->log_probs[t] = x[label] - lse;
-        if (!c->grad) continue;
         double weight = args->weights == NULL ? 1 : (double)args->weights[t];
-        grad_row(x, n, label, lse, (float)(weight / args->denominator), args->softcap);
+        float scale = c->grad ? (float)(weight / args->denominator) : 0;
+        c->log_probs[t] = loss_row(x, n, label, scale, args->softcap, c->grad);
     }
 }
 

@@ -10,10 +10,12 @@
 #include "kernels/cpu/cpu.h"
 
 #include "kernels/cpu/micro.h"
-#include "kernels/cpu/reduce.h"
+#include "kernels/cpu/pack.h"
 
 enum {
     K_BLOCK = 256,
+    K_PACK = 4096,                // of K that is packed at a time: a multiple of K_BLOCK
+    PIECE_STEP = BLOCK_ROWS % 4 == 0 && LANES % 4 == 0 ? 4 : 2,  // divides the widths of panels and slivers
     PACK_ELEMENTS = 1 << 22,      // of A and of B that are packed at a time, at most (unless one panel has more)
     TILE_ROWS = 96, TILE_COLS = 384,
     TILES_WANTED = 32,
@@ -29,102 +31,69 @@ typedef struct product {
     float alpha;
     tm_into into;
     float *packed_a, *packed_b;
-    int64_t m0, n0, panels, slivers;                  // the block that is packed
+    int64_t m0, n0, k0, n_k, panels, slivers;         // the block that is packed
     int64_t panels_per_tile, slivers_per_tile, tiles_across;
     int64_t panels_per_pack, slivers_per_pack, a_packs;
 } product;
 
 // ---- Packing
 
-typedef float v4 __attribute__((vector_size(16)));
-typedef float v4_loose __attribute__((vector_size(16), aligned(4), may_alias));
+// What is packed: one operand, as `width` rows (of A) or columns (of B) to a piece.
+typedef struct source {
+    const void *data;
+    tm_dtype dtype;
+    int64_t stride, extent;  // extent: rows or columns that there are
+    int64_t k0, n_k;         // the part of K
+    bool turned;             // K runs along the rows of storage
+} source;
 
-static inline float element(const void *data, int64_t at, const tm_dtype dtype)
+// Pieces first .. last of a source whose K runs down its rows: for each k a run of contiguous elements, so that
+// whole cache lines are read.
+static inline void pack_straight(float *to, int64_t width, const source *s, int64_t at, int64_t pieces,
+                                 const tm_dtype dtype)
 {
-    return dtype == TM_F32 ? ((const float *)data)[at] : tm_bf16_float(((const uint16_t *)data)[at]);
+    for (int64_t k = 0; k < s->n_k; k++)
+        for (int64_t p = 0; p < pieces; p++) {
+            int64_t first = at + p * width, valid = min_of(width, s->extent - first);
+            float *piece = to + (p * s->n_k + k) * width;
+            int64_t from = (s->k0 + k) * s->stride + first;
+            if (dtype == TM_F32 && valid == width) {
+                const float *row = (const float *)s->data + from;
+                for (int64_t r = 0; r < width; r += PIECE_STEP)
+                    memcpy(piece + r, row + r, PIECE_STEP * sizeof *piece);
+                continue;
+            }
+            for (int64_t r = 0; r < valid; r++) piece[r] = element(s->data, from + r, dtype);
+            for (int64_t r = valid; r < width; r++) piece[r] = 0;
+        }
 }
 
-static inline v4 four(const void *data, int64_t at, const tm_dtype dtype)
+static void pack(float *to, int64_t width, const source *s, int64_t at, int64_t pieces)
 {
-    if (dtype == TM_F32) return *(const v4_loose *)((const float *)data + at);
-    return (v4){element(data, at, dtype), element(data, at + 1, dtype), element(data, at + 2, dtype),
-                element(data, at + 3, dtype)};
-}
-
-// A 4 x 4 block, turned: four rows of the source become four columns of the panel.
-static inline void turn_four(float *to, int64_t width, const void *from, int64_t at, int64_t stride,
-                             const tm_dtype dtype)
-{
-    v4 a = four(from, at, dtype), b = four(from, at + stride, dtype);
-    v4 c = four(from, at + 2 * stride, dtype), d = four(from, at + 3 * stride, dtype);
-    v4 ab_low = __builtin_shufflevector(a, b, 0, 4, 1, 5), ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-    v4 cd_low = __builtin_shufflevector(c, d, 0, 4, 1, 5), cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
-    *(v4_loose *)to = __builtin_shufflevector(ab_low, cd_low, 0, 1, 4, 5);
-    *(v4_loose *)(to + width) = __builtin_shufflevector(ab_low, cd_low, 2, 3, 6, 7);
-    *(v4_loose *)(to + 2 * width) = __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5);
-    *(v4_loose *)(to + 3 * width) = __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7);
-}
-
-// to[k * width + r] = from[at + r * stride + k] for r < valid, else 0.
-static inline void pack_turned(float *to, int64_t width, const void *from, int64_t at, int64_t stride,
-                               int64_t valid, int64_t n_k, const tm_dtype dtype)
-{
-    int64_t k = 0;
-    for (; k + 4 <= n_k; k += 4) {
-        int64_t r = 0;
-        for (; r + 4 <= valid; r += 4)
-            turn_four(to + k * width + r, width, from, at + r * stride + k, stride, dtype);
-        for (; r < width; r++)
-            for (int64_t i = k; i < k + 4; i++)
-                to[i * width + r] = r < valid ? element(from, at + r * stride + i, dtype) : 0;
+    if (!s->turned) {
+        if (s->dtype == TM_F32) pack_straight(to, width, s, at, pieces, TM_F32);
+        else pack_straight(to, width, s, at, pieces, TM_BF16);
+        return;
     }
-    for (; k < n_k; k++)
-        for (int64_t r = 0; r < width; r++)
-            to[k * width + r] = r < valid ? element(from, at + r * stride + k, dtype) : 0;
-}
-
-// to[k * width + r] = from[at + k * stride + r] for r < valid, else 0.
-static inline void pack_straight(float *to, int64_t width, const void *from, int64_t at, int64_t stride,
-                                 int64_t valid, int64_t n_k, const tm_dtype dtype)
-{
-    for (int64_t k = 0; k < n_k; k++) {
-        for (int64_t r = 0; r < valid; r++) to[k * width + r] = element(from, at + k * stride + r, dtype);
-        for (int64_t r = valid; r < width; r++) to[k * width + r] = 0;
+    for (int64_t p = 0; p < pieces; p++, at += width, to += width * s->n_k) {
+        int64_t from = at * s->stride + s->k0, valid = min_of(width, s->extent - at);
+        if (s->dtype == TM_F32) pack_turned(to, width, s->data, from, s->stride, valid, s->n_k, TM_F32);
+        else pack_turned(to, width, s->data, from, s->stride, valid, s->n_k, TM_BF16);
     }
-}
-
-static void pack(float *to, int64_t width, const void *from, tm_dtype dtype, int64_t first, int64_t rows,
-                 int64_t stride, bool turned, int64_t n_k)
-{
-    int64_t valid = min_of(width, rows - first);
-    if (turned && dtype == TM_F32) pack_turned(to, width, from, first * stride, stride, valid, n_k, TM_F32);
-    else if (turned) pack_turned(to, width, from, first * stride, stride, valid, n_k, TM_BF16);
-    else if (dtype == TM_F32) pack_straight(to, width, from, first, stride, valid, n_k, TM_F32);
-    else pack_straight(to, width, from, first, stride, valid, n_k, TM_BF16);
-}
-
-static void pack_a(const product *p, int64_t panel)
-{
-    pack(p->packed_a + panel * BLOCK_ROWS * p->k, BLOCK_ROWS, p->a.data, TM_F32, p->m0 + panel * BLOCK_ROWS, p->m,
-         p->a.stride, !p->a_t, p->k);
-}
-
-static void pack_b(const product *p, int64_t sliver)
-{
-    pack(p->packed_b + sliver * p->width * p->k, p->width, p->b.data, p->b.dtype, p->n0 + sliver * p->width, p->n,
-         p->b.stride, p->b_t, p->k);
 }
 
 static void pack_tile(void *arg, int64_t tile, int lane)
 {
     const product *p = arg;
     if (tile < p->a_packs) {
-        int64_t first = tile * p->panels_per_pack, last = min_of(first + p->panels_per_pack, p->panels);
-        for (int64_t panel = first; panel < last; panel++) pack_a(p, panel);
+        int64_t first = tile * p->panels_per_pack, count = min_of(p->panels_per_pack, p->panels - first);
+        source a = {p->a.data, TM_F32, p->a.stride, p->m, p->k0, p->n_k, !p->a_t};
+        pack(p->packed_a + first * BLOCK_ROWS * p->n_k, BLOCK_ROWS, &a, p->m0 + first * BLOCK_ROWS, count);
     } else {
         int64_t first = (tile - p->a_packs) * p->slivers_per_pack;
-        int64_t last = min_of(first + p->slivers_per_pack, p->slivers);
-        for (int64_t sliver = first; sliver < last; sliver++) pack_b(p, sliver);
+        int64_t count = min_of(p->slivers_per_pack, p->slivers - first);
+        source b = {p->b.data, p->b.dtype, p->b.stride, p->n, p->k0, p->n_k, p->b_t};
+        pack(p->packed_b + first * p->width * p->n_k, p->width, &b, p->n0 + first * p->width, count);
     }
 }
 
@@ -160,11 +129,11 @@ static void block(const product *p, int64_t panel, int64_t sliver, int64_t k0)
 {
     int64_t row = p->m0 + panel * BLOCK_ROWS, col = p->n0 + sliver * p->width;
     int64_t rows = min_of(BLOCK_ROWS, p->m - row), cols = min_of(p->width, p->n - col);
-    int64_t k = min_of(K_BLOCK, p->k - k0);
-    const float *a = p->packed_a + (panel * p->k + k0) * BLOCK_ROWS;
-    const float *b = p->packed_b + (sliver * p->k + k0) * p->width;
+    int64_t k = min_of(K_BLOCK, p->n_k - k0);
+    const float *a = p->packed_a + (panel * p->n_k + k0) * BLOCK_ROWS;
+    const float *b = p->packed_b + (sliver * p->n_k + k0) * p->width;
     float *c = p->c.data + row * p->c.stride + col;
-    tm_into into = k0 == 0 ? p->into : TM_ADD;
+    tm_into into = p->k0 + k0 == 0 ? p->into : TM_ADD;
     if (rows == BLOCK_ROWS && cols == p->width) block_full(p, c, p->c.stride, a, b, k, into);
     else block_edge(p, c, a, b, k, rows, cols, into);
 }
@@ -176,7 +145,7 @@ static void product_tile(void *arg, int64_t tile, int lane)
     int64_t sliver0 = tile % p->tiles_across * p->slivers_per_tile;
     int64_t panel1 = min_of(panel0 + p->panels_per_tile, p->panels);
     int64_t sliver1 = min_of(sliver0 + p->slivers_per_tile, p->slivers);
-    for (int64_t k0 = 0; k0 < p->k; k0 += K_BLOCK)
+    for (int64_t k0 = 0; k0 < p->n_k; k0 += K_BLOCK)
         for (int64_t sliver = sliver0; sliver < sliver1; sliver++)
             for (int64_t panel = panel0; panel < panel1; panel++) block(p, panel, sliver, k0);
 }
@@ -209,8 +178,8 @@ static void grid_pick(product *p)
                                              parts_of(p->slivers, p->slivers_per_tile) < TILES_WANTED)
         p->panels_per_tile = parts_of(p->panels_per_tile, 2);
     p->tiles_across = parts_of(p->slivers, p->slivers_per_tile);
-    p->panels_per_pack = max_of(1, 16384 / (BLOCK_ROWS * p->k));
-    p->slivers_per_pack = max_of(1, 16384 / (p->width * p->k));
+    p->panels_per_pack = max_of(64 / BLOCK_ROWS, 16384 / (BLOCK_ROWS * p->n_k));
+    p->slivers_per_pack = max_of(parts_of(64, p->width), 16384 / (p->width * p->n_k));
 }
 
 // Rows or columns of a block: as many whole panels as may be packed at a time.
@@ -225,10 +194,10 @@ static void product_block(tm_device *dev, product *p, int64_t rows, int64_t cols
     p->panels = parts_of(rows, BLOCK_ROWS);
     p->slivers = parts_of(cols, p->width);
     grid_pick(p);
-    p->a_packs = a_is_packed ? 0 : parts_of(p->panels, p->panels_per_pack);
-    tm_pool *pool = tm_device_pool(dev);
     bool b_is_packed = p->m0 > 0;
+    p->a_packs = a_is_packed ? 0 : parts_of(p->panels, p->panels_per_pack);
     int64_t b_packs = b_is_packed ? 0 : parts_of(p->slivers, p->slivers_per_pack);
+    tm_pool *pool = tm_device_pool(dev);
     tm_pool_run(pool, p->a_packs + b_packs, pack_tile, p);
     tm_pool_run(pool, parts_of(p->panels, p->panels_per_tile) * p->tiles_across, product_tile, p);
 }
@@ -237,14 +206,17 @@ static void product_blocks(tm_device *dev, product *p)
 {
     p->vectors = vectors_pick(p->n);
     p->width = p->vectors * LANES;
-    int64_t rows = block_extent(p->m, BLOCK_ROWS, p->k), cols = block_extent(p->n, p->width, p->k);
-    p->packed_a = tm_scratch_push(dev, (size_t)(rows * p->k) * sizeof(float));
-    p->packed_b = tm_scratch_push(dev, (size_t)(cols * p->k) * sizeof(float));
-    if (p->packed_a != NULL && p->packed_b != NULL)
+    int64_t k_most = min_of(p->k, K_PACK);
+    int64_t rows = block_extent(p->m, BLOCK_ROWS, k_most), cols = block_extent(p->n, p->width, k_most);
+    p->packed_a = tm_scratch_push(dev, (size_t)(rows * k_most) * sizeof(float));
+    p->packed_b = tm_scratch_push(dev, (size_t)(cols * k_most) * sizeof(float));
+    for (p->k0 = 0; p->k0 < p->k && p->packed_a != NULL && p->packed_b != NULL; p->k0 += K_PACK) {
+        p->n_k = min_of(K_PACK, p->k - p->k0);
         for (p->n0 = 0; p->n0 < p->n; p->n0 += cols)
             for (p->m0 = 0; p->m0 < p->m; p->m0 += rows)
                 product_block(dev, p, min_of(rows, p->m - p->m0), min_of(cols, p->n - p->n0),
                               p->n0 > 0 && rows >= p->m);
+    }
     tm_scratch_pop(dev, p->packed_b);
     tm_scratch_pop(dev, p->packed_a);
 }

@@ -22,17 +22,10 @@ static tm_op_size flat_size(const op_case *c)
     return (tm_op_size){(double)size_of(c), 1, 1};
 }
 
-// Flat ops get a contiguous copy, made by this and put back by flat_out.
-static float *flat_in(tm_mat m)
+// Flat ops work on views of one row.
+static void flat_shapes(const op_case *c, op_shape in[], op_shape *out)
 {
-    float *flat = keep((size_t)(m.rows * m.cols) * sizeof *flat);
-    for (int64_t i = 0; i < m.rows * m.cols; i++) flat[i] = m.data[i / m.cols * m.stride + i % m.cols];
-    return flat;
-}
-
-static void flat_out(tm_mat m, const float *flat)
-{
-    for (int64_t i = 0; i < m.rows * m.cols; i++) m.data[i / m.cols * m.stride + i % m.cols] = flat[i];
+    in[0] = in[1] = *out = (op_shape){1, size_of(c)};
 }
 
 static void fill_reference(const op_case *c, const double *const in[], double *out)
@@ -42,9 +35,7 @@ static void fill_reference(const op_case *c, const double *const in[], double *o
 
 static void fill_forward(tm_device *dev, const op_case *c, const tm_mat in[], tm_mat out)
 {
-    float *x = flat_in(out);
-    tm_fill(dev, x, size_of(c), c->f[0]);
-    flat_out(out, x);
+    tm_fill(dev, out.data, size_of(c), c->f[0]);
 }
 
 static void scale_reference(const op_case *c, const double *const in[], double *out)
@@ -54,9 +45,8 @@ static void scale_reference(const op_case *c, const double *const in[], double *
 
 static void scale_forward(tm_device *dev, const op_case *c, const tm_mat in[], tm_mat out)
 {
-    float *x = flat_in(in[0]);
-    tm_scale(dev, x, size_of(c), c->f[0]);
-    flat_out(out, x);
+    tm_copy(dev, out, in[0]);
+    tm_scale(dev, out.data, size_of(c), c->f[0]);
 }
 
 static void copy_reference(const op_case *c, const double *const in[], double *out)
@@ -86,9 +76,8 @@ static void axpy_reference(const op_case *c, const double *const in[], double *o
 
 static void axpy_forward(tm_device *dev, const op_case *c, const tm_mat in[], tm_mat out)
 {
-    float *y = flat_in(in[0]);
-    tm_axpy(dev, y, flat_in(in[1]), size_of(c), c->f[0]);
-    flat_out(out, y);
+    tm_copy(dev, out, in[0]);
+    tm_axpy(dev, out.data, in[1].data, size_of(c), c->f[0]);
 }
 
 // Which elements stay is the rule that ops.h states.
@@ -114,10 +103,8 @@ static void dropout_backward(tm_device *dev, const op_case *c, const tm_mat in[]
 static void bf16_forward(tm_device *dev, const op_case *c, const tm_mat in[], tm_mat out)
 {
     uint16_t *half = keep((size_t)size_of(c) * sizeof *half);
-    float *back = flat_in(out);
-    tm_to_bf16(dev, half, flat_in(in[0]), size_of(c));
-    tm_from_bf16(dev, back, half, size_of(c));
-    flat_out(out, back);
+    tm_to_bf16(dev, half, in[0].data, size_of(c));
+    tm_from_bf16(dev, out.data, half, size_of(c));
 }
 
 static void from_bf16_reference(const op_case *c, const double *const in[], double *out)
@@ -137,9 +124,7 @@ static void normal_reference(const op_case *c, const double *const in[], double 
 
 static void normal_forward(tm_device *dev, const op_case *c, const tm_mat in[], tm_mat out)
 {
-    float *x = flat_in(out);
-    tm_random_normal(dev, x, size_of(c), 0.5f, c->f[0], 5, 6);
-    flat_out(out, x);
+    tm_random_normal(dev, out.data, size_of(c), 0.5f, c->f[0], 5, 6);
 }
 
 static void uniform_reference(const op_case *c, const double *const in[], double *out)
@@ -150,9 +135,7 @@ static void uniform_reference(const op_case *c, const double *const in[], double
 
 static void uniform_forward(tm_device *dev, const op_case *c, const tm_mat in[], tm_mat out)
 {
-    float *x = flat_in(out);
-    tm_random_uniform(dev, x, size_of(c), -1, c->f[0], 5, 6);
-    flat_out(out, x);
+    tm_random_uniform(dev, out.data, size_of(c), -1, c->f[0], 5, 6);
 }
 
 static const op_case cases[] = {
@@ -165,25 +148,25 @@ static const op_case cases[] = {
 };
 
 const op_spec specs_elementwise[] = {
-    {.op = "fill", .n_in = 0, .shapes = one_shapes, .reference = fill_reference, .forward = fill_forward,
+    {.op = "fill", .n_in = 0, .shapes = flat_shapes, .reference = fill_reference, .forward = fill_forward,
      .size = flat_size, .cases = cases},
-    {.op = "scale", .n_in = 1, .shapes = one_shapes, .reference = scale_reference, .forward = scale_forward,
+    {.op = "scale", .n_in = 1, .shapes = flat_shapes, .reference = scale_reference, .forward = scale_forward,
      .size = flat_size, .cases = cases},
     {.op = "copy", .n_in = 1, .shapes = one_shapes, .reference = copy_reference, .forward = copy_forward,
      .size = mat_size, .cases = cases},
     {.op = "add", .n_in = 2, .shapes = one_shapes, .reference = add_reference, .forward = add_forward,
      .size = mat_size, .cases = cases},
-    {.op = "axpy", .n_in = 2, .shapes = one_shapes, .reference = axpy_reference, .forward = axpy_forward,
+    {.op = "axpy", .n_in = 2, .shapes = flat_shapes, .reference = axpy_reference, .forward = axpy_forward,
      .size = flat_size, .cases = cases},
     {.op = "dropout", .grad = "dropout", .n_in = 1, .shapes = one_shapes, .reference = dropout_reference,
      .forward = dropout_forward, .backward = dropout_backward, .size = mat_size, .cases = cases},
-    {.op = "to_bf16", .n_in = 1, .shapes = one_shapes, .reference = copy_reference, .forward = bf16_forward,
+    {.op = "to_bf16", .n_in = 1, .shapes = flat_shapes, .reference = copy_reference, .forward = bf16_forward,
      .size = flat_size, .cases = cases},
-    {.op = "from_bf16", .n_in = 1, .shapes = one_shapes, .reference = from_bf16_reference, .forward = bf16_forward,
+    {.op = "from_bf16", .n_in = 1, .shapes = flat_shapes, .reference = from_bf16_reference, .forward = bf16_forward,
      .size = flat_size, .cases = cases},
-    {.op = "random_normal", .n_in = 0, .shapes = one_shapes, .reference = normal_reference,
+    {.op = "random_normal", .n_in = 0, .shapes = flat_shapes, .reference = normal_reference,
      .forward = normal_forward, .size = flat_size, .cases = cases},
-    {.op = "random_uniform", .n_in = 0, .shapes = one_shapes, .reference = uniform_reference,
+    {.op = "random_uniform", .n_in = 0, .shapes = flat_shapes, .reference = uniform_reference,
      .forward = uniform_forward, .size = flat_size, .cases = cases},
     {0},
 };

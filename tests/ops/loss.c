@@ -82,16 +82,6 @@ static const op_case loss_cases[] = {
     {0},
 };
 
-static void loss_bench_both(tm_device *dev, const op_case *c, const tm_mat in[], tm_mat out)
-{
-    tm_mat d_in[2];
-    for (int i = 0; i < 2; i++) d_in[i] = tm_mat_of(keep((size_t)(in[i].rows * in[i].cols) * 4), in[i].rows, in[i].cols);
-    tm_head_loss_args args = loss_args(c, in);
-    args.d_hidden = d_in[0];
-    args.d_head = d_in[1];
-    tm_head_loss(dev, &args);
-}
-
 static const op_case loss_bench[] = {
     {"1,024 x 2,048 x 192", {1024, 2048, 192, 0}, {0}, true},
     {"1,024 x 50,304 x 768", {1024, 50304, 768, 0}, {0}, true},
@@ -181,8 +171,8 @@ const op_spec specs_loss[] = {
     {.op = "head_loss", .grad = "head_loss", .n_in = 2, .adds = {0, 1}, .shapes = loss_shapes,
      .reference = loss_reference, .forward = loss_forward, .backward = loss_backward, .size = loss_size,
      .cases = loss_cases},
-    {.op = "head_loss", .n_in = 2, .shapes = loss_shapes, .forward = loss_bench_both, .size = loss_size,
-     .cases = loss_bench},
+    {.op = "head_loss", .grad = "head_loss", .n_in = 2, .shapes = loss_shapes, .forward = loss_forward,
+     .backward = loss_backward, .size = loss_size, .cases = loss_bench},
     {.op = "softmax", .n_in = 1, .shapes = rows_shapes, .reference = softmax_reference, .forward = softmax_forward,
      .size = rows_size, .cases = softmax_cases},
     {.op = "log_softmax", .n_in = 1, .shapes = rows_shapes, .reference = log_softmax_reference,
