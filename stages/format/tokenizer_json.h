@@ -10,7 +10,7 @@
 
 #include "stages/text/bpe.h"
 
-#define TM_TOKENIZER_JSON_MAX ((size_t)256 << 20)  // bytes
+#define TM_TOKENIZER_JSON_MAX ((size_t)64 << 20)  // bytes
 #define TM_TOKENIZER_JSON_DEPTH 64
 
 // TM_EFORMAT says what and where. Free with tm_bpe_free.

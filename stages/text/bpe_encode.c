@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: Apache-2.0
+// Encoding: added tokens, normalization, pieces, and for each piece its ids, mostly out of a cache.
+//
+// The cache is a table of lines of two entries (64 bytes), keyed by the piece itself, for pieces up to 15
+// bytes that have up to 3 ids. Pieces are looked up in batches, so that the lines are on their way before they
+// are needed. Longer pieces are merged every time; an entry of the vocabulary is found without merging.
+#include <stdlib.h>
+
+#include "stages/text/bpe_nfc.h"
+#include "stages/text/bpe_parts.h"
+
+#define LINES_LOG2 16
+#define BATCH 256
+#define KEY_BYTES 15
+#define CACHED_IDS 3
+
+typedef struct key {
+    uint64_t low, high;  // the bytes of the piece, its length in the topmost; {0, 0} is no piece
+} key;
+
+typedef struct entry {
+    key key;
+    uint32_t ids[CACHED_IDS], n;
+} entry;
+
+struct tm_bpe_encoder {
+    const tm_bpe *bpe;
+    entry *lines;  // 2 << LINES_LOG2
+    tm_bpe_heap heap;
+    tm_buf normal, spaced, spelled;
+};
+
+// --- Ids
+
+void tm_bpe_ids_clear(tm_bpe_ids *ids)
+{
+    tm_free(ids->data);
+    *ids = (tm_bpe_ids){0};
+}
+
+static bool reserve(tm_bpe_ids *ids, size_t more)
+{
+    if (more <= ids->capacity - ids->size) return true;
+    size_t capacity = ids->capacity + ids->capacity / 2 + more + 64;
+    uint32_t *data = tm_realloc(ids->data, capacity * sizeof *data);
+    if (!data) return false;
+    ids->data = data;
+    ids->capacity = capacity;
+    return true;
+}
+
+static bool push(tm_bpe_ids *ids, uint32_t id)
+{
+    if (!reserve(ids, 1)) return false;
+    ids->data[ids->size++] = id;
+    return true;
+}
+
+// --- The cache
+
+static inline key key_of(const char *p, size_t n, bool room)
+{
+    static const uint64_t masks[17] = {
+        0, 0xff, 0xffff, 0xffffff, 0xffffffff, 0xffffffffff, 0xffffffffffff, 0xffffffffffffff, UINT64_MAX,
+        UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,
+    };
+    uint64_t words[2] = {0, 0};
+    if (room) memcpy(words, p, 16);
+    else memcpy(words, p, n);
+    uint64_t high = n > 8 ? words[1] & masks[n - 8] : 0;
+    return (key){words[0] & masks[n], high | (uint64_t)n << 56};
+}
+
+static inline size_t line_of(key k)
+{
+    uint64_t a = (k.low ^ 0x9e3779b97f4a7c15u) * 0xd6e8feb86659fd93u;
+    uint64_t b = (k.high ^ (a >> 32)) * 0xc2b2ae3d27d4eb4fu;
+    return (a ^ b) >> (64 - LINES_LOG2);
+}
+
+static inline bool same(key a, key b)
+{
+    return a.low == b.low && a.high == b.high;
+}
+
+static void remember(tm_bpe_encoder *encoder, key k, const uint32_t *ids, size_t n)
+{
+    if (n > CACHED_IDS) return;
+    entry *line = encoder->lines + 2 * line_of(k);
+    line[1] = line[0];
+    line[0] = (entry){.key = k, .n = (uint32_t)n};
+    memcpy(line[0].ids, ids, n * sizeof *ids);
+}
+
+// Entries of the vocabulary first; the highest ids go in first, so that they are the first to be displaced.
+static void fill_cache(tm_bpe_encoder *encoder)
+{
+    for (size_t id = encoder->bpe->size; id-- > 0;) {
+        const tm_bpe_token *token = &encoder->bpe->tokens[id];
+        uint32_t only = (uint32_t)id;
+        if (token->whole && token->bytes.size <= KEY_BYTES)
+            remember(encoder, key_of(token->bytes.data, token->bytes.size, false), &only, 1);
+    }
+}
+
+tm_bpe_encoder *tm_bpe_encoder_new(const tm_bpe *bpe)
+{
+    tm_bpe_encoder *encoder = tm_calloc(1, sizeof *encoder);
+    if (!encoder) return NULL;
+    encoder->bpe = bpe;
+    encoder->lines = tm_calloc((size_t)2 << LINES_LOG2, sizeof *encoder->lines);
+    if (!encoder->lines) {
+        tm_bpe_encoder_free(encoder);
+        return NULL;
+    }
+    fill_cache(encoder);
+    return encoder;
+}
+
+void tm_bpe_encoder_free(tm_bpe_encoder *encoder)
+{
+    if (!encoder) return;
+    tm_free(encoder->lines);
+    tm_bpe_heap_clear(&encoder->heap);
+    tm_buf_clear(&encoder->normal);
+    tm_buf_clear(&encoder->spaced);
+    tm_buf_clear(&encoder->spelled);
+    tm_free(encoder);
+}
+
+// --- One piece
+
+// The symbols that a piece begins as: one a byte; what has none becomes `unk` or nothing.
+static size_t symbols(const tm_bpe *bpe, tm_view piece, uint32_t *ids)
+{
+    size_t n = 0;
+    bool after_unk = false;
+    for (size_t i = 0; i < piece.size; i++) {
+        uint32_t id = bpe->of_byte[(uint8_t)piece.data[i]];
+        bool unknown = id == TM_BPE_NONE;
+        if (!unknown) ids[n++] = id;
+        else if (bpe->spec.unk != TM_BPE_NONE && !(after_unk && bpe->spec.fuse_unk)) ids[n++] = bpe->spec.unk;
+        after_unk = unknown;
+    }
+    return n;
+}
+
+// The id of a piece that is an entry and comes out whole, or TM_BPE_NONE.
+static uint32_t whole(tm_bpe_encoder *encoder, tm_view piece)
+{
+    if (piece.size > encoder->bpe->longest) return TM_BPE_NONE;
+    tm_buf_reset(&encoder->spelled);
+    tm_bpe_spell(piece, &encoder->spelled);
+    uint32_t id = tm_bpe_find(encoder->bpe, tm_buf_view(&encoder->spelled));
+    return id != TM_BPE_NONE && encoder->bpe->tokens[id].whole ? id : TM_BPE_NONE;
+}
+
+// Append the ids of a piece that the cache does not have.
+static __attribute__((noinline)) tm_status add_piece(tm_bpe_encoder *encoder, tm_view piece, tm_bpe_ids *ids,
+                                                     tm_error *err)
+{
+    if (piece.size >= UINT32_MAX)
+        return tm_fail(err, TM_EUNSUPPORTED, "a piece of %zu bytes; the limit is 4 GiB", piece.size);
+    if (!reserve(ids, piece.size)) return tm_fail(err, TM_ENOMEM, "out of memory for %zu ids", piece.size);
+    uint32_t *out = ids->data + ids->size;
+    uint32_t id = whole(encoder, piece);
+    size_t n = 1;
+    if (id != TM_BPE_NONE) {
+        out[0] = id;
+    } else {
+        size_t n_symbols = symbols(encoder->bpe, piece, out);
+        n = tm_bpe_merge_long(encoder->bpe, &encoder->heap, out, n_symbols);
+        if (n_symbols && !n) return tm_fail(err, TM_ENOMEM, "out of memory for a piece of %zu bytes", piece.size);
+    }
+    ids->size += n;
+    if (piece.size <= KEY_BYTES) remember(encoder, key_of(piece.data, piece.size, false), out, n);
+    return TM_OK;
+}
+
+// --- A text without added tokens
+
+typedef struct pieces {
+    size_t n, ends[BATCH];
+    key keys[BATCH];
+    uint32_t lines[BATCH];
+} pieces;
+
+// Keys of the pieces in a batch, and the lines that may have them on their way.
+static void probe(const tm_bpe_encoder *encoder, tm_view text, size_t begin, pieces *batch)
+{
+    for (size_t i = 0; i < batch->n; begin = batch->ends[i++]) {
+        size_t size = batch->ends[i] - begin;
+        key k = size <= KEY_BYTES ? key_of(text.data + begin, size, begin + 16 <= text.size) : (key){0, 0};
+        size_t line = line_of(k);
+        __builtin_prefetch(encoder->lines + 2 * line);
+        batch->keys[i] = k;
+        batch->lines[i] = (uint32_t)line;
+    }
+}
+
+static tm_status add_batch(tm_bpe_encoder *encoder, tm_view text, size_t begin, const pieces *batch,
+                           tm_bpe_ids *ids, tm_error *err)
+{
+    for (size_t i = 0; i < batch->n; begin = batch->ends[i++]) {
+        const entry *found = encoder->lines + 2 * (size_t)batch->lines[i];
+        if (!same(found->key, batch->keys[i])) found++;
+        if (same(found->key, batch->keys[i]) && batch->keys[i].high) {
+            memcpy(ids->data + ids->size, found->ids, sizeof found->ids);
+            ids->size += found->n;
+            continue;
+        }
+        tm_view piece = tm_view_of(text.data + begin, batch->ends[i] - begin);
+        TM_TRY(add_piece(encoder, piece, ids, err));
+        if (!reserve(ids, (batch->n - i) * CACHED_IDS)) return tm_fail(err, TM_ENOMEM, "out of memory for ids");
+    }
+    return TM_OK;
+}
+
+static tm_status add_pieces(tm_bpe_encoder *encoder, tm_view text, tm_bpe_ids *ids, tm_error *err)
+{
+    pieces batch;
+    for (size_t at = 0, begin = 0;; begin = at) {
+        batch.n = tm_pretokenize(encoder->bpe->spec.pretokenizer, text, &at, batch.ends, BATCH);
+        if (!batch.n) return TM_OK;
+        if (!reserve(ids, BATCH * CACHED_IDS)) return tm_fail(err, TM_ENOMEM, "out of memory for ids");
+        probe(encoder, text, begin, &batch);
+        TM_TRY(add_batch(encoder, text, begin, &batch, ids, err));
+    }
+}
+
+static tm_status add_plain(tm_bpe_encoder *encoder, tm_view text, tm_bpe_ids *ids, tm_error *err)
+{
+    if (!encoder->bpe->spec.add_prefix_space || !text.size || text.data[0] == ' ')
+        return add_pieces(encoder, text, ids, err);
+    tm_buf_reset(&encoder->spaced);
+    tm_buf_char(&encoder->spaced, ' ');
+    tm_buf_add(&encoder->spaced, text.data, text.size);
+    TM_TRY(tm_buf_status(&encoder->spaced, err));
+    return add_pieces(encoder, tm_buf_view(&encoder->spaced), ids, err);
+}
+
+// --- Whole texts
+
+typedef tm_status part_fn(tm_bpe_encoder *encoder, tm_view text, bool plain, tm_bpe_ids *ids, tm_error *err);
+
+// The added tokens of one set, and what is between them by `part`.
+static tm_status add_parts(tm_bpe_encoder *encoder, const tm_bpe_needles *needles, part_fn *part, tm_view text,
+                           bool plain, tm_bpe_ids *ids, tm_error *err)
+{
+    tm_bpe_search search = {.needles = needles, .text = text, .plain = plain};
+    while (needles->n && tm_bpe_search_next(&search)) {
+        if (search.gap.size) TM_TRY(part(encoder, search.gap, plain, ids, err));
+        if (!push(ids, search.id)) return tm_fail(err, TM_ENOMEM, "out of memory for ids");
+    }
+    tm_view rest = needles->n ? search.gap : text;
+    return rest.size ? part(encoder, rest, plain, ids, err) : TM_OK;
+}
+
+static tm_status add_last(tm_bpe_encoder *encoder, tm_view text, bool plain, tm_bpe_ids *ids, tm_error *err)
+{
+    return add_plain(encoder, text, ids, err);
+}
+
+static tm_status add_normal(tm_bpe_encoder *encoder, tm_view text, bool plain, tm_bpe_ids *ids, tm_error *err)
+{
+    if (encoder->bpe->spec.nfc && !tm_nfc_is_normal(text)) {
+        tm_buf_reset(&encoder->normal);
+        TM_TRY(tm_nfc_add(text, &encoder->normal, err));
+        text = tm_buf_view(&encoder->normal);
+    }
+    return add_parts(encoder, &encoder->bpe->normal, add_last, text, plain, ids, err);
+}
+
+static tm_status add_all(tm_bpe_ids *ids, const uint32_t *more, size_t n, tm_error *err)
+{
+    if (!reserve(ids, n)) return tm_fail(err, TM_ENOMEM, "out of memory for ids");
+    if (n) memcpy(ids->data + ids->size, more, n * sizeof *more);
+    ids->size += n;
+    return TM_OK;
+}
+
+static tm_status encode(tm_bpe_encoder *encoder, tm_view text, unsigned flags, tm_bpe_ids *ids, tm_error *err)
+{
+    const tm_bpe_spec *spec = &encoder->bpe->spec;
+    if (flags & TM_BPE_TEMPLATE) TM_TRY(add_all(ids, spec->prefix, spec->n_prefix, err));
+    TM_TRY(add_parts(encoder, &encoder->bpe->raw, add_normal, text, flags & TM_BPE_PLAIN, ids, err));
+    return flags & TM_BPE_TEMPLATE ? add_all(ids, spec->suffix, spec->n_suffix, err) : TM_OK;
+}
+
+tm_status tm_bpe_encode(tm_bpe_encoder *encoder, tm_view text, unsigned flags, tm_bpe_ids *ids, tm_error *err)
+{
+    size_t before = ids->size;
+    tm_status status = encode(encoder, text, flags, ids, err);
+    if (status < 0) ids->size = before;
+    return status;
+}
