@@ -219,13 +219,13 @@ tm_status tm_options_check(const tm_option *table, const json_t *args, json_t **
     return canonical ? TM_OK : TM_ENOMEM;
 }
 
-static tm_status fill_list(const json_t *list, tm_strings *into, tm_error *err)
+static tm_status fill_list(const json_t *list, tm_string_list *into, tm_error *err)
 {
     size_t n = json_array_size(list);
     const char **items = n ? tm_calloc(n, sizeof *items) : NULL;
     if (n && !items) return tm_fail(err, TM_ENOMEM, "no memory for a list of %zu", n);
     for (size_t i = 0; i < n; i++) items[i] = json_string_value(json_array_get(list, i));
-    *into = (tm_strings){items, n};
+    *into = (tm_string_list){items, n};
     return TM_OK;
 }
 
@@ -251,5 +251,5 @@ tm_status tm_options_fill(const tm_option *table, const json_t *canonical, void 
 void tm_options_clear(const tm_option *table, void *options)
 {
     for (const tm_option *o = table; o && o->name; o++)
-        if (o->kind == TM_OPT_LIST) tm_free((void *)((tm_strings *)(void *)((char *)options + o->offset))->items);
+        if (o->kind == TM_OPT_LIST) tm_free((void *)((tm_string_list *)(void *)((char *)options + o->offset))->items);
 }

@@ -3,7 +3,7 @@
 //
 // An option's value lives in a plain struct of the stage at `offset`; the C type follows from the kind:
 //   BOOL bool | INT int64_t | NUMBER double | STRING, PATH, CHOICE const char *
-//   LIST tm_strings | VALUE const json_t * (a checked value such as tm.wsd{}, or NULL)
+//   LIST tm_string_list | VALUE const json_t * (a checked value such as tm.wsd{}, or NULL)
 // Defaults are JSON text ("0.8", "\"html\"", "[\"en\"]"), so that one field serves every kind; NULL means that
 // the option is required, "null" that it may be absent (0, NULL or an empty list then).
 #pragma once
@@ -39,10 +39,10 @@ typedef struct tm_option {
     unsigned flags;
 } tm_option;
 
-typedef struct tm_strings {
+typedef struct tm_string_list {
     const char *const *items;
     size_t n;
-} tm_strings;
+} tm_string_list;
 
 // What is wrong with one option, for a diagnostic that points at it.
 typedef struct tm_option_fault {

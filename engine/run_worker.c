@@ -431,12 +431,13 @@ static void on_count(run_group *g, const json_t *message)
     json_object_set_new(counts, name, json_integer(before + json_integer_value(json_object_get(message, "n"))));
 }
 
-static void on_cores(run *r, run_worker *w, const json_t *message)
+// A worker confirms every change; only the confirmation of a smaller lease frees something.
+static void on_cores(run_worker *w, const json_t *message)
 {
     int n = (int)json_integer_value(json_object_get(message, "n"));
-    if (w->cores) w->cores = n;
-    if (n <= w->asked_cores) w->asked_cores = 0;
-    (void)r;
+    if (!w->asked_cores || n > w->asked_cores) return;
+    if (w->cores > n) w->cores = n;
+    w->asked_cores = 0;
 }
 
 static void release_worker(run *r, run_worker *w)
@@ -487,7 +488,7 @@ static void on_message(run *r, run_worker *w, json_t *message)
         worker_serve(r, w);
     } else if (strcmp(op, "done") == 0) release_worker(r, w);
     else if (strcmp(op, "failed") == 0) on_failed(r, w, g, message);
-    else if (strcmp(op, "cores") == 0) on_cores(r, w, message);
+    else if (strcmp(op, "cores") == 0) on_cores(w, message);
     else if (!active) return;
     else if (strcmp(op, "mapped") == 0) status = on_mapped(r, w, g, message, &err);
     else if (strcmp(op, "put") == 0) status = on_put(r, w, g, message, &err);

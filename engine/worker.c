@@ -87,8 +87,10 @@ static tm_status send_message(worker *w, json_t *message, tm_error *err)
 static bool take_unsolicited(worker *w, const json_t *message)
 {
     const char *op = json_string_value(json_object_get(message, "op"));
-    if (op && strcmp(op, "cores") == 0) w->cores = (int)json_integer_value(json_object_get(message, "n"));
-    else if (op && strcmp(op, "stop") == 0) w->stopping = true;
+    if (op && strcmp(op, "cores") == 0) {
+        w->cores = (int)json_integer_value(json_object_get(message, "n"));
+        send_message(w, json_pack("{s:s, s:i}", "op", "cores", "n", w->cores), NULL);
+    } else if (op && strcmp(op, "stop") == 0) w->stopping = true;
     else return false;
     return true;
 }
@@ -96,13 +98,11 @@ static bool take_unsolicited(worker *w, const json_t *message)
 static void poll_messages(worker *w)
 {
     json_t *message;
-    int before = w->cores;
     // Only unsolicited messages can be there: every question waits for its answer.
     while (tm_wire_poll(&w->wire, &message, NULL) == TM_OK) {
         take_unsolicited(w, message);
         json_decref(message);
     }
-    if (w->cores < before) send_message(w, json_pack("{s:s, s:i}", "op", "cores", "n", w->cores), NULL);
 }
 
 static tm_status ask(worker *w, json_t *question, json_t **answer, tm_error *err)
@@ -112,10 +112,8 @@ static tm_status ask(worker *w, json_t *question, json_t **answer, tm_error *err
         tm_status status = tm_wire_receive(&w->wire, answer, err);
         if (status == TM_DONE) return tm_fail(err, TM_ESTOPPED, "the scheduler is gone");
         TM_TRY(status);
-        int before = w->cores;
         if (!take_unsolicited(w, *answer)) return TM_OK;
         json_decref(*answer);
-        if (w->cores < before) TM_TRY(send_message(w, json_pack("{s:s, s:i}", "op", "cores", "n", w->cores), err));
     }
 }
 
