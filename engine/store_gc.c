@@ -25,7 +25,7 @@ typedef struct gc {
     void *arg;
     tm_gc_report *report;
     int64_t now;
-    tm_hash_map marks;  // 1: reachable; 0: was, in a trial that was taken back
+    tm_hash_map marks;  // see below
     bool *keep;         // of the records
     size_t n_records;   // that were looked at
     uint64_t generation;  // of the keys then
@@ -46,10 +46,19 @@ static tm_status no_memory(tm_error *err)
     return tm_fail(err, TM_ENOMEM, "out of memory collecting garbage");
 }
 
+// Values in `marks`. An object that was not there when we came past may be there later, with all it leads to.
+enum { TAKEN_BACK = 0, WALKED = 1, ABSENT = 2 };
+
+static uint64_t mark_of(const gc *g, tm_hash hash)
+{
+    uint64_t value = TAKEN_BACK;
+    tm_hash_map_get(&g->marks, hash, &value);
+    return value;
+}
+
 static bool marked(const gc *g, tm_hash hash)
 {
-    uint64_t value = 0;
-    return tm_hash_map_get(&g->marks, hash, &value) && value;
+    return mark_of(g, hash) != TAKEN_BACK;
 }
 
 static tm_status note_trial(gc *g, tm_hash hash, tm_error *err)
@@ -71,17 +80,18 @@ static tm_status mark(gc *g, tm_hash hash, tm_error *err)
     char path[TM_PATH_MAX];
     bool packed;
     struct stat info;
-    if (marked(g, hash)) return TM_AGAIN;
-    if (g->on_trial) TM_TRY(note_trial(g, hash, err));
-    if (!tm_hash_map_put(&g->marks, hash, 1)) return no_memory(err);
+    if (mark_of(g, hash) == WALKED) return TM_AGAIN;
+    if (g->on_trial && !marked(g, hash)) TM_TRY(note_trial(g, hash, err));
+    if (!tm_hash_map_put(&g->marks, hash, WALKED)) return no_memory(err);
     if (g->policy->max_bytes && tm_object_find(g->store, hash, path, &packed, &info, NULL) == TM_OK)
         g->bytes += (uint64_t)info.st_size;
     return TM_OK;
 }
 
 // What is missing or damaged leads nowhere; any other failure ends gc, because it would delete too much.
-static bool leads_nowhere(tm_status status)
+static bool leads_nowhere(gc *g, tm_hash hash, tm_status status)
 {
+    if (status == TM_ENOENT || status == TM_ECORRUPT) tm_hash_map_put(&g->marks, hash, ABSENT);  // has a slot
     return status == TM_ENOENT || status == TM_ECORRUPT || status == TM_EFORMAT;
 }
 
@@ -91,7 +101,7 @@ static tm_status mark_tree(gc *g, tm_hash hash, tm_error *err)
     tm_status status = mark(g, hash, err);
     if (status != TM_OK) return status < 0 ? status : TM_OK;
     status = tm_tree_get(g->store, hash, &tree, err);
-    if (status < 0) return leads_nowhere(status) ? TM_OK : status;
+    if (status < 0) return leads_nowhere(g, hash, status) ? TM_OK : status;
     for (size_t i = 0; i < tree.count && status >= 0; i++) status = mark(g, tree.files[i].hash, err);
     tm_tree_clear(&tree);
     return status < 0 ? status : TM_OK;
@@ -103,7 +113,7 @@ static tm_status mark_artifact(gc *g, tm_hash hash, tm_error *err)
     tm_status status = mark(g, hash, err);
     if (status != TM_OK) return status < 0 ? status : TM_OK;
     status = tm_artifact_get(g->store, hash, &a, err);
-    if (status < 0) return leads_nowhere(status) ? TM_OK : status;
+    if (status < 0) return leads_nowhere(g, hash, status) ? TM_OK : status;
     for (size_t i = 0; i < a.count && status >= 0; i++)
         status = a.trees ? mark_tree(g, a.entries[i].hash, err) : mark(g, a.entries[i].hash, err);
     tm_artifact_clear(&a);
@@ -116,17 +126,19 @@ static tm_status mark_any(gc *g, tm_hash hash, tm_error *err)
     char path[TM_PATH_MAX], head[20] = {0};
     size_t got = 0;
     int fd;
-    if (marked(g, hash)) return TM_OK;
+    if (mark_of(g, hash) == WALKED) return TM_OK;
     TM_TRY(tm_object_path(g->store, hash, false, path, err));
     tm_status status = tm_fd_open(path, O_RDONLY, 0, &fd, err);
     if (status == TM_OK) {
         status = tm_fd_pread(fd, head, sizeof head, 0, &got, path, err);
         tm_sys.close(fd);
     }
-    if (status < 0 && status != TM_ENOENT) return status;
+    bool absent = status == TM_ENOENT;
+    if (status < 0 && !absent) return status;
     if (got == sizeof head && memcmp(head, "tidemill-artifact 1\n", 20) == 0) return mark_artifact(g, hash, err);
     if (got == sizeof head && memcmp(head, "tidemill-tree 1\n", 16) == 0) return mark_tree(g, hash, err);
     status = mark(g, hash, err);
+    if (status >= 0 && absent) tm_hash_map_put(&g->marks, hash, ABSENT);
     return status < 0 ? status : TM_OK;
 }
 
@@ -170,7 +182,7 @@ static tm_status try_record(gc *g, const tm_record *record, bool *fits, tm_error
     g->on_trial = false;
     *fits = g->bytes <= g->policy->max_bytes;
     if (*fits || status < 0) return status;
-    for (size_t i = 0; i < g->n_trial; i++) tm_hash_map_put(&g->marks, g->trial[i], 0);
+    for (size_t i = 0; i < g->n_trial; i++) tm_hash_map_put(&g->marks, g->trial[i], TAKEN_BACK);
     g->bytes = before;
     return TM_OK;
 }
@@ -529,7 +541,7 @@ static tm_status visit_memo(gc *g, const char *name, tm_error *err)
     TM_TRY(tm_store_at(g->store, path, err, "memo/%s", name));
     if (changed_ms(path) >= g->now - g->policy->keep_ms) return TM_OK;
     tm_status status = tm_ledger_open(path, "memo", look_at_memo, &look, &ledger, err);
-    if (status < 0) return leads_nowhere(status) ? TM_OK : status;
+    if (status < 0) return status == TM_ENOENT || status == TM_EFORMAT ? TM_OK : status;
     tm_ledger_close(ledger);
     if (look.used) return TM_OK;
     tell_of(g, "memo", name, 0);

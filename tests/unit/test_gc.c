@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: Apache-2.0
+// Garbage collection: what is kept, what goes, and gc against publishers.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "engine/lease.h"
+#include "engine/memo.h"
+#include "engine/store_log.h"
+#include "engine/store_tree.h"
+#include "tests/unit/store_fixture.h"
+
+static const tm_gc_policy all_goes = {.keep_ms = -1000, .grace_ms = -1000};
+static const tm_gc_policy records_stay = {.keep_ms = 1000000, .grace_ms = -1000};
+
+static tm_hash h(const char *name)
+{
+    return tm_hash_of(name, strlen(name));
+}
+
+static tm_entry put(tm_store *s, const char *text)
+{
+    tm_entry e = {.rows = 1, .bytes = strlen(text)};
+    OK(tm_store_put(s, text, strlen(text), TM_PUT_FILE, &e.hash, &err));
+    return e;
+}
+
+// An artifact of two chunks, bound to the content key `name`.
+static tm_hash bind_as(tm_store *s, const char *name, int64_t time_ms)
+{
+    char a[64], b[64];
+    snprintf(a, sizeof a, "%s, first chunk", name);
+    snprintf(b, sizeof b, "%s, second chunk", name);
+    tm_entry entries[2] = {put(s, a), put(s, b)};
+    tm_key_port port = {.name = "out"};
+    tm_bind_outcome outcome;
+    OK(tm_artifact_put(s, "text", false, entries, 2, &port.artifact, &err));
+    tm_record r = {.own = h(name), .recipe = h(name), .content = h(name), .ports = &port, .n_ports = 1,
+                   .time_ms = time_ms};
+    OK(tm_key_bind(s, &r, false, &outcome, &err));
+    return port.artifact;
+}
+
+static tm_gc_report collect(tm_store *s, const tm_gc_policy *policy, bool dry_run)
+{
+    tm_gc_report report;
+    OK(tm_store_gc(s, policy, dry_run, NULL, NULL, &report, &err));
+    return report;
+}
+
+static void only_what_records_reach_is_kept(void **state)
+{
+    tm_store *s = fresh(state);
+    tm_hash kept = bind_as(s, "kept", 0), refd = put(s, "a cursor refers to me").hash;
+    put(s, "garbage");
+    put(s, "more garbage");
+    char json[128], hex[TM_HASH_HEX];
+    tm_hash_hex(refd, hex);
+    snprintf(json, sizeof json, "{\"refs\":[\"%s\"]}", hex);
+    tm_record r = {.content = h("x"), .json = json};
+    tm_bind_outcome outcome;
+    OK(tm_key_bind(s, &r, false, &outcome, &err));
+    tm_gc_report dry = collect(s, &records_stay, true);
+    assert_int_equal(dry.objects_removed, 2);
+    assert_int_equal(dry.bytes_removed, 7 + 12);
+    assert_true(tm_store_has(s, h("garbage")));
+    tm_gc_report wet = collect(s, &records_stay, false);
+    assert_memory_equal(&wet, &dry, sizeof wet);
+    assert_false(tm_store_has(s, h("garbage")));
+    assert_true(tm_artifact_complete(s, kept));
+    assert_true(tm_store_has(s, refd));
+    assert_int_equal(count_names("trash"), 0);
+}
+
+static void an_old_record_goes_with_its_objects(void **state)
+{
+    tm_store *s = fresh(state);
+    tm_gc_policy policy = {.keep_ms = 1000000, .grace_ms = -1000};
+    tm_hash young = bind_as(s, "young", 0), old = bind_as(s, "old", 12345);
+    tm_gc_report report = collect(s, &policy, false);
+    assert_int_equal(report.records_dropped, 1);
+    assert_int_equal(report.records_kept, 1);
+    assert_int_equal(report.objects_removed, 3);
+    assert_null(tm_key_by_content(s, h("old")));
+    assert_false(tm_store_has(s, old));
+    assert_true(tm_artifact_complete(s, young));
+    tm_store_close(s);
+    s = reopen(state, 0);
+    assert_int_equal(tm_key_count(s), 1);
+}
+
+static bool keep_old(const tm_record *record, void *arg)
+{
+    return tm_hash_eq(record->content, h(arg));
+}
+
+static void the_caller_can_keep_records_and_roots(void **state)
+{
+    tm_store *s = fresh(state);
+    tm_gc_policy policy = all_goes;
+    tm_hash a = bind_as(s, "a", 0), b = bind_as(s, "b", 0), c = bind_as(s, "c", 0);
+    policy.keep = keep_old;
+    policy.arg = "a";
+    policy.roots = &b;
+    policy.n_roots = 1;
+    collect(s, &policy, false);
+    assert_true(tm_artifact_complete(s, a));
+    assert_true(tm_artifact_complete(s, b));
+    assert_false(tm_store_has(s, c));
+}
+
+static void a_size_limit_drops_the_oldest(void **state)
+{
+    tm_store *s = fresh(state);
+    tm_gc_policy policy = all_goes;
+    bind_as(s, "1", 1000);
+    bind_as(s, "2", 2000);
+    bind_as(s, "3", 3000);
+    struct stat info;
+    char path[TM_PATH_MAX];
+    OK(tm_store_path(s, tm_key_at(s, 0)->ports[0].artifact, path, &err));
+    assert_int_equal(stat(path, &info), 0);
+    policy.max_bytes = 2 * ((uint64_t)info.st_size + 14 + 15);  // two artifacts with their chunks
+    tm_gc_report report = collect(s, &policy, false);
+    assert_int_equal(report.records_dropped, 1);
+    assert_null(tm_key_by_content(s, h("1")));
+    assert_int_equal(report.bytes_kept, policy.max_bytes);
+    policy.max_bytes--;
+    report = collect(s, &policy, false);
+    assert_int_equal(report.records_dropped, 1);
+    assert_int_equal(report.objects_kept, 3);
+}
+
+static void objects_younger_than_the_grace_period_stay(void **state)
+{
+    tm_store *s = fresh(state);
+    tm_gc_policy policy = {.keep_ms = -1000, .grace_ms = 60000};
+    put(s, "put just now, bound soon");
+    assert_int_equal(collect(s, &policy, false).objects_removed, 0);
+}
+
+static void pins_hold_until_their_store_is_closed(void **state)
+{
+    tm_store *s = fresh(state), *reader;
+    tm_hash artifact = bind_as(s, "a", 0);
+    OK(tm_store_open(store_path, TM_STORE_NO_KEYS, &reader, &err));
+    OK(tm_store_pin(reader, artifact, &err));
+    OK(tm_store_pin(reader, artifact, &err));
+    assert_int_equal(collect(s, &all_goes, false).objects_removed, 0);
+    assert_true(tm_artifact_complete(s, artifact));
+    tm_store_close(reader);
+    assert_int_equal(collect(s, &all_goes, false).objects_removed, 3);
+}
+
+static void remainders_of_dead_processes_are_removed(void **state)
+{
+    tm_store *s = fresh(state);
+    tm_hash artifact = bind_as(s, "a", 0);
+    pid_t pid = fork();
+    if (pid == 0) {  // dies without closing anything
+        tm_store *mine;
+        tm_store_writer *w;
+        if (tm_store_open(store_path, 0, &mine, &err) < 0 || tm_store_pin(mine, artifact, &err) < 0) _exit(1);
+        if (tm_store_writer_new(mine, 0, &w, &err) < 0 || tm_store_writer_add(w, "half", 4, &err) < 0) _exit(1);
+        _exit(0);
+    }
+    int status;
+    waitpid(pid, &status, 0);
+    assert_int_equal(status, 0);
+    assert_int_equal(count_names("tmp"), 1);
+    tm_gc_report report = collect(s, &all_goes, false);
+    assert_int_equal(report.tmp_removed, 1);
+    assert_int_equal(report.objects_removed, 3);
+    assert_int_equal(count_names("tmp"), 0);
+    assert_int_equal(count_names("pins"), 1);  // ours
+}
+
+static void a_writer_at_work_keeps_its_file(void **state)
+{
+    tm_store *s = fresh(state), *other;
+    tm_store_writer *w;
+    tm_hash hash;
+    OK(tm_store_open(store_path, 0, &other, &err));
+    OK(tm_store_writer_new(other, 0, &w, &err));
+    OK(tm_store_writer_add(w, "all of it", 9, &err));
+    assert_int_equal(collect(s, &all_goes, false).tmp_removed, 0);
+    OK(tm_store_writer_commit(w, &hash, NULL, &err));
+    assert_true(tm_store_has(s, hash));
+    tm_store_close(other);
+}
+
+static void open_logs_are_roots_while_young_or_leased(void **state)
+{
+    tm_store *s = fresh(state);
+    tm_log *log;
+    tm_lease *lease;
+    tm_entry e = put(s, "entry of a log");
+    OK(tm_log_open(s, h("recipe"), "out", &log, &err));
+    OK(tm_log_append(log, e, NULL, &err));
+    tm_log_close(log);
+    assert_int_equal(collect(s, &records_stay, false).objects_removed, 0);
+    OK(tm_lease_try(s, h("recipe"), "r1", &lease, NULL, &err));
+    assert_int_equal(collect(s, &all_goes, false).objects_removed, 0);
+    tm_lease_release(lease);
+    tm_gc_report report = collect(s, &all_goes, false);
+    assert_int_equal(report.objects_removed, 1);
+    assert_int_equal(report.logs_removed, 1);
+    assert_int_equal(count_names("logs"), 0);
+    collect(s, &all_goes, false);
+    assert_int_equal(count_names("leases"), 0);
+}
+
+static void trees_and_their_folders_go_together(void **state)
+{
+    tm_store *s = fresh(state);
+    char folder[TM_PATH_MAX];
+    tm_tree_file file = {"model", put(s, "weights").hash, 7};
+    tm_entry entry = {.rows = 1, .bytes = 7};
+    tm_hash artifact;
+    OK(tm_tree_put(s, &(tm_tree){.files = &file, .count = 1}, &entry.hash, &err));
+    OK(tm_artifact_put(s, "model", true, &entry, 1, &artifact, &err));
+    OK(tm_tree_folder(s, entry.hash, folder, &err));
+    tm_gc_policy policy = all_goes;
+    policy.roots = &artifact;
+    policy.n_roots = 1;
+    tm_gc_report report = collect(s, &policy, false);
+    assert_int_equal(report.objects_removed + report.trees_removed, 0);
+    assert_true(tm_artifact_complete(s, artifact));
+    report = collect(s, &all_goes, false);
+    assert_int_equal(report.objects_removed, 3);
+    assert_int_equal(report.trees_removed, 1);
+    assert_false(tm_file_exists(folder));
+}
+
+static void an_old_memo_goes_when_nothing_it_names_is_kept(void **state)
+{
+    tm_store *s = fresh(state);
+    tm_memo *memo;
+    tm_hash artifact = bind_as(s, "a", 0);
+    tm_entry e = {.hash = h("a, first chunk")};
+    OK(tm_memo_open(s, h("group"), 1, &memo, &err));
+    OK(tm_memo_add(memo, h("input"), &(tm_memo_port){&e, 1}, &err));
+    tm_memo_close(memo);
+    tm_gc_policy policy = all_goes;
+    policy.roots = &artifact;
+    policy.n_roots = 1;
+    collect(s, &policy, false);
+    assert_int_equal(count_names("memo"), 1);
+    collect(s, &all_goes, false);
+    assert_int_equal(count_names("memo"), 0);
+}
+
+static void putting_again_makes_an_old_object_young(void **state)
+{
+    tm_store *s = fresh(state);
+    char path[TM_PATH_MAX];
+    tm_gc_policy policy = {.keep_ms = -1000, .grace_ms = 60000};
+    tm_entry e = put(s, "old");
+    OK(tm_store_path(s, e.hash, path, &err));
+    struct timeval long_ago[2] = {{1000, 0}, {1000, 0}};
+    assert_int_equal(utimes(path, long_ago), 0);
+    assert_int_equal(collect(s, &policy, true).objects_removed, 1);
+    put(s, "old");
+    assert_int_equal(collect(s, &policy, false).objects_removed, 0);
+}
+
+static void only_one_gc_runs_at_a_time(void **state)
+{
+    tm_store *s = fresh(state);
+    tm_gc_report report;
+    char path[TM_PATH_MAX];
+    snprintf(path, sizeof path, "%s/gc-lock", store_path);
+    collect(s, &all_goes, false);
+    int fd = open(path, O_RDWR);
+    assert_int_equal(tm_sys.flock(fd, 2 | 4), 0);  // LOCK_EX | LOCK_NB
+    assert_int_equal(tm_store_gc(s, &all_goes, false, NULL, NULL, &report, &err), TM_EBUSY);
+    close(fd);
+}
+
+// A publisher: puts (often what others put as well), pins, binds, and demands all of it back.
+static int publish(int id, int64_t until_ms)
+{
+    tm_store *s;
+    if (tm_store_open(store_path, 0, &s, &err) < 0) return 2;
+    int rounds = 0;
+    for (; tm_time_ms() < until_ms; rounds++) {
+        char text[64], name[64];
+        tm_entry entries[4];
+        tm_key_port port = {.name = "out"};
+        tm_bind_outcome outcome;
+        for (int i = 0; i < 4; i++) {
+            uint64_t n = tm_random_below(7, (uint64_t)id, (uint64_t)(4 * rounds + i), 50);
+            snprintf(text, sizeof text, "chunk %d", (int)n);
+            entries[i] = (tm_entry){h(text), 1, strlen(text)};
+            if (tm_store_pin(s, entries[i].hash, &err) < 0) return 3;
+            if (tm_store_put(s, text, strlen(text), 0, &entries[i].hash, &err) < 0) return 4;
+        }
+        if (tm_store_pin(s, tm_artifact_hash("text", false, entries, 4), &err) < 0) return 5;
+        if (tm_artifact_put(s, "text", false, entries, 4, &port.artifact, &err) < 0) return 6;
+        snprintf(name, sizeof name, "key %d of %d", rounds, id);
+        tm_record r = {.own = h("own"), .recipe = h(name), .content = h(name), .ports = &port, .n_ports = 1};
+        if (tm_key_bind(s, &r, false, &outcome, &err) < 0) return 7;
+        if (!tm_artifact_complete(s, port.artifact)) return 8;
+        if (rounds % 20 == 19) {  // lets go of its pins
+            tm_store_close(s);
+            if (tm_store_open(store_path, 0, &s, &err) < 0) return 9;
+        }
+    }
+    tm_store_close(s);
+    return rounds > 3 ? 0 : 10;
+}
+
+static void gc_never_takes_what_a_publisher_relies_on(void **state)
+{
+    tm_store *s = fresh(state);
+    enum { N = 3 };
+    pid_t pids[N];
+    int64_t until = tm_time_ms() + 1200;
+    for (int i = 0; i < N; i++) {
+        pids[i] = fork();
+        if (pids[i] == 0) _exit(publish(i, until));
+    }
+    size_t removed = 0;
+    while (tm_time_ms() < until) removed += collect(s, &all_goes, false).objects_removed;
+    for (int i = 0; i < N; i++) {
+        int status;
+        waitpid(pids[i], &status, 0);
+        assert_int_equal(status, 0);
+    }
+    assert_true(removed > 50);
+    collect(s, &all_goes, false);
+    tm_gc_report report = collect(s, &all_goes, false);
+    assert_int_equal(report.objects_kept, 0);
+    assert_int_equal(count_names("tmp") + count_names("trash"), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        in_folder(only_what_records_reach_is_kept),
+        in_folder(an_old_record_goes_with_its_objects),
+        in_folder(the_caller_can_keep_records_and_roots),
+        in_folder(a_size_limit_drops_the_oldest),
+        in_folder(objects_younger_than_the_grace_period_stay),
+        in_folder(pins_hold_until_their_store_is_closed),
+        in_folder(remainders_of_dead_processes_are_removed),
+        in_folder(a_writer_at_work_keeps_its_file),
+        in_folder(open_logs_are_roots_while_young_or_leased),
+        in_folder(trees_and_their_folders_go_together),
+        in_folder(an_old_memo_goes_when_nothing_it_names_is_kept),
+        in_folder(putting_again_makes_an_old_object_young),
+        in_folder(only_one_gc_runs_at_a_time),
+        in_folder(gc_never_takes_what_a_publisher_relies_on),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
