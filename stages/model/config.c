@@ -7,6 +7,8 @@
 
 #include <jansson.h>
 
+#include "kernels/ops.h"
+
 static const tm_family families[] = {
     {.name = "llama",   .architecture = "LlamaForCausalLM",   .bias_keys = true,
      .norm_eps = 1e-6,  .rope_theta = 10000},
@@ -402,8 +404,9 @@ static double llama3_frequency(const tm_model_config *c, double f)
 
 void tm_model_config_rope(const tm_model_config *c, float *inv_freq)
 {
+    tm_rope_frequencies(inv_freq, c->head_dim, c->rope_theta);
     for (uint32_t i = 0; i < c->head_dim / 2; i++) {
-        double f = (float)pow(c->rope_theta, -2.0 * i / c->head_dim);
+        double f = inv_freq[i];
         if (c->rope == TM_ROPE_LINEAR) f /= c->rope_factor;
         if (c->rope == TM_ROPE_LLAMA3) f = llama3_frequency(c, f);
         inv_freq[i] = (float)f;

@@ -15,7 +15,9 @@
 
 #define TOLERANCE 1e-4  // of the tensor's largest value: float32 sums in another order
 
-static const char *const fixtures[] = {"tests/fixtures/llama", "tests/fixtures/llama_tied"};
+static const char *const fixtures[] = {"tests/fixtures/llama", "tests/fixtures/llama_tied",
+                                       "tests/fixtures/llama_qwen2", "tests/fixtures/llama_qwen3"};
+enum { N_FIXTURES = 4 };
 
 // A fixture: the model and what is expected of it.
 typedef struct fixture {
@@ -91,7 +93,7 @@ static void compare_slab(const fixture *f, const char *prefix, const float *slab
 
 static void logits_and_losses_are_those_of_the_reference(void **state)
 {
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < N_FIXTURES; i++) {
         fixture f = open_fixture(fixtures[i], 2);
         tm_pass *pass;
         tm_loss loss;
@@ -140,9 +142,9 @@ static void split(const tm_tokens *b, uint32_t micro, tm_tokens *parts, int32_t 
 
 static void gradients_and_ten_clipped_steps_are_those_of_the_reference_in_1_2_and_4_parts(void **state)
 {
-    for (int i = 0; i < 6; i++) {
-        fixture f = open_fixture(fixtures[i % 2], 2);
-        uint32_t micro = 1u << i / 2;
+    for (int i = 0; i < 3 * N_FIXTURES; i++) {
+        fixture f = open_fixture(fixtures[i % N_FIXTURES], 2);
+        uint32_t micro = 1u << i / N_FIXTURES;
         tm_trainer *t = reference_trainer(&f, micro);
         tm_tokens parts[4];
         int32_t bounds[4][5];
@@ -160,6 +162,44 @@ static void gradients_and_ten_clipped_steps_are_those_of_the_reference_in_1_2_an
         tm_trainer_free(t);
         close_fixture(&f);
     }
+}
+
+// Gradient of one pass with the given weights and labels; free it with tm_param_slab_free.
+static float *gradient(const fixture *f, const int32_t *labels, const float *weights, tm_loss *loss)
+{
+    tm_pass *pass;
+    float *grads;
+    tm_tokens b = f->batch;
+    b.labels = labels;
+    assert_int_equal(tm_pass_new(&pass, f->model, f->dev, TM_PASS_TRAIN, (uint32_t)b.n_tokens, NULL), TM_OK);
+    assert_int_equal(tm_param_slab_new(&f->model->map, &grads, NULL), TM_OK);
+    assert_int_equal(tm_pass_forward(pass, &b, NULL), TM_OK);
+    tm_pass_backward(pass, weights, 10, grads, loss);
+    tm_pass_free(pass);
+    return grads;
+}
+
+static void weights_multiply_the_gradients_of_their_tokens(void **state)
+{
+    fixture f = open_fixture(fixtures[1], 2);
+    int32_t labels[64];
+    float weights[64];
+    tm_loss some, all;
+    for (int32_t i = 0; i < f.batch.n_tokens; i++) {
+        weights[i] = i % 3 == 0 ? 0 : 1;
+        labels[i] = i % 3 == 0 ? -1 : f.batch.labels[i];
+    }
+    float *masked = gradient(&f, labels, NULL, &some), *weighted = gradient(&f, f.batch.labels, weights, &all);
+    compare("weights of 0 and 1", weighted, masked, f.model->map.n_floats);
+    assert_true(all.count > some.count);
+    for (int32_t i = 0; i < f.batch.n_tokens; i++) weights[i] *= -2.5f;
+    tm_param_slab_free(weighted);
+    weighted = gradient(&f, f.batch.labels, weights, &all);
+    for (size_t i = 0; i < f.model->map.n_floats; i++) masked[i] *= -2.5f;
+    compare("weights of 0 and -2.5", weighted, masked, f.model->map.n_floats);
+    tm_param_slab_free(weighted);
+    tm_param_slab_free(masked);
+    close_fixture(&f);
 }
 
 static void a_document_leaves_the_logits_of_the_others_bit_for_bit(void **state)
@@ -331,6 +371,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(logits_and_losses_are_those_of_the_reference),
         cmocka_unit_test(gradients_and_ten_clipped_steps_are_those_of_the_reference_in_1_2_and_4_parts),
+        cmocka_unit_test(weights_multiply_the_gradients_of_their_tokens),
         cmocka_unit_test(a_document_leaves_the_logits_of_the_others_bit_for_bit),
         cmocka_unit_test(a_step_has_the_same_bits_on_1_2_and_3_threads),
         cmocka_unit_test(decoding_token_by_token_gives_the_logits_of_the_whole),
