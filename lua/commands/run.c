@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// run: bring everything that a graph returns up to date.
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "engine/run.h"
+#include "lua/console.h"
+#include "lua/place.h"
+#include "lua/session.h"
+
+static const tm_flag flags[] = {
+    TM_GRAPH_FLAGS,
+    TM_CHOICE_FLAGS,
+    {"--keep-going", 'k', NULL, "after a failure run what does not depend on it"},
+    {"--cores", 'j', "N", "lend N cores (default: all)"},
+    {"--quiet", 'q', NULL, "no progress, only errors and the summary"},
+    {0},
+};
+
+// Facts of this run for its journal.
+static json_t *facts(const tm_cli *cli, const tm_session *session)
+{
+    char *path = realpath(session->graph->file, NULL);
+    json_t *args = json_array();
+    for (int i = 0; i < cli->n_args; i++) json_array_append_new(args, json_string(cli->args[i]));
+    for (int i = 0; i < cli->n_given; i++) {
+        json_array_append_new(args, json_string(cli->given[2 * i]));
+        if (cli->given[2 * i + 1][0]) json_array_append_new(args, json_string(cli->given[2 * i + 1]));
+    }
+    json_t *all = json_pack("{s:s, s:o, s:s, s:O?, s:I}", "path", path ? path : session->graph->file, "args", args, "version",
+                            TM_VERSION, "files", session->graph->files, "pid", (json_int_t)getpid());
+    free(path);
+    return all;
+}
+
+static int exit_status(tm_status status, const tm_run_result *result)
+{
+    if (status == TM_ESTOPPED) return 128 + result->signal;
+    return status < 0 ? TM_EXIT_FAILED : TM_EXIT_OK;
+}
+
+static int finish(tm_cli *cli, tm_session *session, tm_console *console, tm_status status, const tm_run_result *result,
+                  const tm_error *err)
+{
+    if (!result->run[0]) return tm_cli_fail(cli, err);
+    json_t *placed = json_array();
+    tm_error place_error = {0};
+    tm_status placing = tm_place_all(session->plan, placed, &place_error);
+    if (cli->json) {
+        tm_cli_print(cli, json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:f, s:s, s:s, s:s, s:O}", "run", result->run, "status",
+                                    tm_status_name(status), "done", result->done, "cached", result->cached, "failed",
+                                    result->failed, "skipped", result->skipped, "seconds", result->seconds, "failed_node",
+                                    result->failed_node, "error", err->text, "fix", err->hint, "placed", placed));
+    } else {
+        tm_console_summary(console, session->plan, status, result, err, placed);
+        if (placing < 0) tm_cli_fail(cli, &place_error);
+    }
+    json_decref(placed);
+    int code = exit_status(status, result);
+    return code == TM_EXIT_OK && placing < 0 ? TM_EXIT_FAILED : code;
+}
+
+static int exec(tm_cli *cli)
+{
+    tm_session session = {0};
+    const char *cores = tm_cli_flag(cli, "--cores");
+    int code = tm_session_graph(&session, cli, cli->args[0]);
+    if (code == TM_EXIT_OK) code = tm_session_store(&session, cli, true);
+    if (code == TM_EXIT_OK) code = tm_session_plan(&session, cli, cli->args + 1);
+    if (code == TM_EXIT_OK) {
+        tm_console *console = tm_console_new(session.plan, tm_cli_flag(cli, "--quiet") || cli->json);
+        json_t *about = facts(cli, &session);
+        tm_run_options options = {.cores = cores ? atoi(cores) : 0, .keep_going = tm_cli_flag(cli, "--keep-going") != NULL,
+                                  .facts = about, .watch = tm_console_event, .arg = console};
+        tm_run_result result;
+        tm_error err = {0};
+        tm_status status = tm_run_plan(session.plan, &options, &result, &err);
+        code = finish(cli, &session, console, status, &result, &err);
+        json_decref(about);
+        tm_console_free(console);
+    }
+    tm_session_close(&session);
+    return code;
+}
+
+const tm_command tm_command_run = {
+    .name = "run", .brief = "Run a graph: make everything it returns, reusing what is there.", .usage = "GRAPH [NODE...]",
+    .example = "tidemill run graph.lua --set steps=2000", .min = 1, .max = -1, .flags = flags, .exec = exec,
+};

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+// Placing results in the file system.
+#include "lua/place.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "engine/base/io.h"
+#include "engine/store_artifact.h"
+#include "engine/store_tree.h"
+
+static json_t *row_json(const tm_type *type, const tm_batch *batch, size_t row)
+{
+    json_t *record = json_object();
+    for (size_t col = 0; col < type->n_cols; col++) {
+        json_t *value = NULL;
+        if (type->cols[col].kind == TM_COL_BYTES) {
+            tm_view v = tm_batch_get_bytes(batch, col, row);
+            value = json_stringn(v.data ? v.data : "", v.size);
+            if (!value) value = json_null();
+        } else if (type->cols[col].kind == TM_COL_I64) {
+            value = json_integer(tm_batch_get_i64(batch, col, row));
+        } else if (type->cols[col].kind == TM_COL_F64) {
+            double d = tm_batch_get_f64(batch, col, row);
+            value = isfinite(d) ? json_real(d) : json_null();
+        } else {
+            size_t n;
+            const uint32_t *ids = tm_batch_get_u32s(batch, col, row, &n);
+            value = json_array();
+            for (size_t i = 0; i < n; i++) json_array_append_new(value, json_integer(ids[i]));
+        }
+        json_object_set_new(record, type->cols[col].name, value);
+    }
+    return record;
+}
+
+static tm_status write_rows(const tm_type *type, const tm_batch *batch, FILE *file, tm_error *err)
+{
+    for (size_t row = 0; row < tm_batch_rows(batch); row++) {
+        json_t *record = row_json(type, batch, row);
+        int bad = json_dumpf(record, file, JSON_COMPACT | JSON_REAL_PRECISION(17));
+        json_decref(record);
+        if (bad || fputc('\n', file) == EOF) return tm_fail_errno(err, "write");
+    }
+    return TM_OK;
+}
+
+static tm_status write_lines(tm_store *store, const tm_type *type, const tm_artifact *log, FILE *file, tm_error *err)
+{
+    tm_status status = TM_OK;
+    for (size_t i = 0; status >= 0 && i < log->count; i++) {
+        tm_blob blob = {0};
+        tm_batch *batch = NULL;
+        status = tm_store_get(store, log->entries[i].hash, &blob, err);
+        if (status >= 0) status = tm_batch_decode(tm_view_of(blob.data, blob.size), type->cols, type->n_cols, &batch, err);
+        if (status >= 0) status = write_rows(type, batch, file, err);
+        tm_batch_unref(batch);
+        tm_blob_clear(&blob);
+    }
+    return status;
+}
+
+static tm_status place_lines(tm_store *store, const tm_type *type, const tm_artifact *log, const char *path, bool replace,
+                             tm_error *err)
+{
+    char part[TM_PATH_MAX];
+    if (!replace && tm_file_exists(path)) return tm_fail(err, TM_EEXIST, "%s is there already", path);
+    TM_TRY(tm_path(part, err, "%s.part", path));
+    FILE *file = fopen(part, "we");
+    if (!file) return tm_fail_errno(err, "%s", part);
+    tm_status status = write_lines(store, type, log, file, err);
+    if (fclose(file) && status >= 0) status = tm_fail_errno(err, "%s", part);
+    if (status >= 0 && tm_sys.rename(part, path)) status = tm_fail_errno(err, "%s", path);
+    if (status < 0) tm_sys.unlink(part);
+    return status;
+}
+
+tm_status tm_place_artifact(tm_store *store, const tm_type *type, tm_hash hash, const char *path, bool replace,
+                            tm_error *err)
+{
+    tm_artifact log = {0};
+    TM_TRY(tm_artifact_get(store, hash, &log, err));
+    tm_status status = TM_OK;
+    if (!type->tree) status = place_lines(store, type, &log, path, replace, err);
+    else if (!log.count) status = tm_fail(err, TM_ENOENT, "the log has no snapshot");
+    else status = tm_tree_place(store, log.entries[log.count - 1].hash, path, replace ? TM_PLACE_REPLACE : 0, err);
+    tm_artifact_clear(&log);
+    return status;
+}
+
+
+// The store remembers where it placed things; nothing else that is there is ever replaced.
+static tm_status placed_before(const tm_plan *plan, const char *path, bool *before, tm_error *err)
+{
+    char list[TM_PATH_MAX];
+    tm_buf text = {0}, line = {0};
+    TM_TRY(tm_path(list, err, "%s/placed", tm_store_folder(plan->store)));
+    if (tm_file_read(list, &text, NULL) < 0) tm_buf_reset(&text);
+    tm_buf_fmt(&line, "\n%s\n", path);
+    *before = text.size && line.data && strstr(text.data, line.data);
+    tm_buf_clear(&line);
+    tm_buf_clear(&text);
+    return TM_OK;
+}
+
+static tm_status note_placed(const tm_plan *plan, const char *path, tm_error *err)
+{
+    char list[TM_PATH_MAX];
+    tm_buf text = {0};
+    TM_TRY(tm_path(list, err, "%s/placed", tm_store_folder(plan->store)));
+    if (tm_file_read(list, &text, NULL) < 0) tm_buf_reset(&text);
+    tm_buf_fmt(&text, "\n%s\n", path);
+    tm_status status = tm_buf_status(&text, err);
+    if (status >= 0) status = tm_file_write(list, text.data, text.size, true, err);
+    tm_buf_clear(&text);
+    return status;
+}
+
+static tm_status place_at(const tm_plan *plan, const tm_plan_node *p, const char *path, tm_error *err)
+{
+    bool before;
+    TM_TRY(placed_before(plan, path, &before, err));
+    if (!before && tm_file_exists(path) && tm_sys.rmdir(path) != 0) {
+        tm_fail(err, TM_EEXIST, "%s: `to` names something that is there already and was not put there by this store", path);
+        tm_hint(err, "remove %s, or choose another place for %s", path, p->node->name);
+        return TM_EEXIST;
+    }
+    const tm_type *type = tm_type_find(p->node->stage->outputs[0].type);
+    TM_TRY(tm_place_artifact(plan->store, type, p->outputs[0], path, true, err));
+    return before ? TM_OK : note_placed(plan, path, err);
+}
+
+static tm_status place_node(const tm_plan *plan, const tm_plan_node *p, const char *to, json_t *placed, tm_error *err)
+{
+    char path[TM_PATH_MAX], parent[TM_PATH_MAX];
+    TM_TRY(tm_path(path, err, "%s%s%s", to[0] == '/' ? "" : plan->graph->folder, to[0] == '/' ? "" : "/", to));
+    snprintf(parent, sizeof parent, "%s", path);
+    char *slash = strrchr(parent, '/');
+    if (slash && slash != parent) {
+        *slash = 0;
+        TM_TRY(tm_dir_make(parent, err));
+    }
+    if (place_at(plan, p, path, err) < 0) return tm_error_prefix(err, "%s", p->node->name);
+    json_array_append_new(placed, json_pack("{s:s, s:s}", "node", p->node->name, "path", path));
+    return TM_OK;
+}
+
+tm_status tm_place_all(const tm_plan *plan, json_t *placed, tm_error *err)
+{
+    for (size_t i = 0; i < plan->graph->n_nodes; i++) {
+        const tm_plan_node *p = tm_plan_canonical(plan, plan->graph->nodes[i]);
+        const char *to = json_string_value(json_object_get(plan->graph->nodes[i]->options, "to"));
+        if (p->wanted && p->known && to && to[0]) TM_TRY(place_node(plan, p, to, placed, err));
+    }
+    return TM_OK;
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// Graph, store and plan of a command.
+#include "lua/session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "lua/load.h"
+
+static int show_diags(const tm_cli *cli, const tm_diags *diags, const char *folder)
+{
+    if (cli->json) {
+        json_t *errors = tm_diags_json(diags, folder);
+        tm_cli_print(cli, json_pack("{s:o}", "errors", errors));
+    } else {
+        tm_diags_print(diags, folder, stderr, cli->stderr_tty);
+    }
+    return TM_EXIT_GRAPH;
+}
+
+static void folder_of(const char *path, char *folder, size_t size)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash) snprintf(folder, size, ".");
+    else snprintf(folder, size, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+}
+
+// The --set flags: NAME=VALUE each.
+static int read_params(const tm_cli *cli, tm_graph_param *params, size_t capacity, size_t *n, char **copies)
+{
+    const char *text;
+    for (int i = 0; (text = tm_cli_flag_at(cli, "--set", i)); i++) {
+        char *equals = NULL;
+        if (*n < capacity) copies[*n] = strdup(text);
+        if (*n < capacity && copies[*n]) equals = strchr(copies[*n], '=');
+        if (!equals) return tm_cli_usage(cli, "--set takes NAME=VALUE, not \"%s\"", text);
+        *equals = 0;
+        params[*n] = (tm_graph_param){copies[*n], equals + 1};
+        ++*n;
+    }
+    return TM_EXIT_OK;
+}
+
+static int evaluate(const tm_cli *cli, const char *path, json_t **out)
+{
+    tm_graph_param params[64];
+    char *copies[64] = {0}, folder[TM_PATH_MAX];
+    size_t n = 0;
+    tm_lua_fault *fault = calloc(1, sizeof *fault);
+    tm_error err = {0};
+    int code = fault ? read_params(cli, params, 64, &n, copies) : TM_EXIT_RESOURCES;
+    json_t *catalogue = tm_catalogue();
+    char *text = json_dumps(catalogue, JSON_COMPACT);
+    tm_graph_source source = {.path = path, .params = params, .n_params = n};
+    folder_of(path, folder, sizeof folder);
+    if (code == TM_EXIT_OK) {
+        tm_status status = tm_graph_eval(&source, text, out, fault, &err);
+        if (status == TM_EGRAPH) {
+            tm_diags diags = {.n = 1};
+            diags.items[0] = fault->diag;
+            code = show_diags(cli, &diags, folder);
+        } else if (status < 0) {
+            code = tm_cli_fail(cli, &err);
+        }
+    }
+    for (size_t i = 0; i < 64; i++) free(copies[i]);
+    free(text);
+    json_decref(catalogue);
+    free(fault);
+    return code;
+}
+
+int tm_session_graph(tm_session *session, const tm_cli *cli, const char *path)
+{
+    json_t *data = NULL;
+    tm_error err = {0};
+    int code = evaluate(cli, path, &data);
+    if (code != TM_EXIT_OK) return code;
+    tm_diags *diags = calloc(1, sizeof *diags);
+    char folder[TM_PATH_MAX];
+    folder_of(path, folder, sizeof folder);
+    session->log = json_incref(json_object_get(data, "log"));
+    tm_status status = diags ? tm_graph_build(data, path, &session->graph, diags, &err) : TM_ENOMEM;
+    if (status == TM_EGRAPH) code = show_diags(cli, diags, folder);
+    else if (status < 0) code = tm_cli_fail(cli, &err);
+    size_t i;
+    json_t *line;
+    if (!cli->json) json_array_foreach(session->log, i, line) fprintf(stderr, "%s\n", json_string_value(line));
+    free(diags);
+    json_decref(data);
+    return code;
+}
+
+// The nearest .tidemill upward from a folder, else one right there.
+static void find_store(const char *start, char path[TM_PATH_MAX])
+{
+    char folder[TM_PATH_MAX];
+    snprintf(folder, sizeof folder, "%s", start);
+    for (;;) {
+        snprintf(path, TM_PATH_MAX, "%.*s/.tidemill", TM_PATH_MAX - 16, folder);
+        if (tm_file_exists(path)) return;
+        char *slash = strrchr(folder, '/');
+        if (!slash || slash == folder) break;
+        *slash = 0;
+    }
+    snprintf(path, TM_PATH_MAX, "%.*s/.tidemill", TM_PATH_MAX - 16, start);
+}
+
+int tm_session_store(tm_session *session, const tm_cli *cli, bool create)
+{
+    char path[TM_PATH_MAX], here[TM_PATH_MAX];
+    tm_error err = {0};
+    if (cli->store) snprintf(path, sizeof path, "%s", cli->store);
+    else if (session->graph) find_store(session->graph->folder, path);
+    else if (getcwd(here, sizeof here)) find_store(here, path);
+    tm_status status = tm_store_open(path, create ? TM_STORE_CREATE : 0, &session->store, &err);
+    if (status == TM_ENOENT && !create) tm_hint(&err, "run a graph first, or name the store with --store");
+    return status < 0 ? tm_cli_fail(cli, &err) : TM_EXIT_OK;
+}
+
+json_t *tm_run_record(tm_store *store, const char *run)
+{
+    tm_journal_reader *reader = NULL;
+    json_t *record = NULL;
+    if (tm_journal_reader_open(store, run, &reader, NULL) < 0) return NULL;
+    while (tm_journal_reader_next(reader, &record, NULL) == TM_OK) {
+        const char *event = json_string_value(json_object_get(record, "event"));
+        if (event && strcmp(event, "run") == 0) break;
+        json_decref(record);
+        record = NULL;
+    }
+    tm_journal_reader_close(reader);
+    return record;
+}
+
+static json_t *last_run(const tm_session *session)
+{
+    uint64_t *numbers = NULL;
+    size_t n = 0;
+    json_t *found = NULL;
+    if (tm_run_list(session->store, &numbers, &n, NULL) < 0) return NULL;
+    while (n-- > 0 && !found) {
+        char run[32];
+        snprintf(run, sizeof run, "r%llu", (unsigned long long)numbers[n]);
+        json_t *record = tm_run_record(session->store, run);
+        const char *graph = json_string_value(json_object_get(record, "path"));
+        char *path = realpath(session->graph->file, NULL);
+        if (graph && path && strcmp(graph, path) == 0) found = record;
+        else json_decref(record);
+        free(path);
+    }
+    tm_free(numbers);
+    return found;
+}
+
+int tm_session_plan(tm_session *session, const tm_cli *cli, const char *const *targets)
+{
+    tm_error err = {0};
+    session->before = last_run(session);
+    tm_plan_options options = {
+        .targets = targets,
+        .only = tm_cli_flag(cli, "--only"),
+        .from = tm_cli_flag(cli, "--from"),
+        .until = tm_cli_flag(cli, "--until"),
+        .force = tm_cli_flag(cli, "--force"),
+        .before = session->before,
+    };
+    tm_status status = tm_plan_make(session->graph, session->store, &options, &session->plan, &err);
+    return status < 0 ? tm_cli_fail(cli, &err) : TM_EXIT_OK;
+}
+
+void tm_session_close(tm_session *session)
+{
+    tm_plan_free(session->plan);
+    tm_graph_free(session->graph);
+    tm_store_close(session->store);
+    json_decref(session->before);
+    json_decref(session->log);
+    *session = (tm_session){0};
+}

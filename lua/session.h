@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// What most commands begin with: evaluating and checking a graph file, finding the store, making the plan.
+#pragma once
+
+#include "engine/journal.h"
+#include "engine/plan.h"
+#include "lua/cli.h"
+
+// Flags shared by commands that take a graph.
+#define TM_GRAPH_FLAGS {"--set", 's', "NAME=VALUE", "set a parameter of the graph (may be given several times)"}
+#define TM_CHOICE_FLAGS                                                                     \
+    {"--only", 0, "NODE", "this node alone; its inputs must be there"},                    \
+    {"--until", 0, "NODE", "this node and what it needs"},                                 \
+    {"--from", 0, "NODE", "run this node and everything behind it again"},                 \
+    {"--force", 'f', "NODE", "run this node again whatever is recorded"}
+
+typedef struct tm_session {
+    tm_graph *graph;
+    tm_store *store;
+    tm_plan *plan;
+    json_t *before;  // the "run" record of this graph's last run, or NULL
+    json_t *log;     // what the graph file printed
+} tm_session;
+
+// Each prints what is wrong and gives an exit status other than 0 then; tm_session_close frees whatever is there.
+int tm_session_graph(tm_session *session, const tm_cli *cli, const char *path);
+int tm_session_store(tm_session *session, const tm_cli *cli, bool create);  // after the graph, or without one
+int tm_session_plan(tm_session *session, const tm_cli *cli, const char *const *targets);
+void tm_session_close(tm_session *session);
+
+// The "run" record of a run's journal (a new reference), or NULL.
+json_t *tm_run_record(tm_store *store, const char *run);
