@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Breaks the program on purpose and expects a named test to notice: `mutate.py SOURCE [NAME...]`.
+
+Each row is a mistake that is easily made and easily missed. A copy of the tree is built once without optimisation;
+then one file at a time is changed, rebuilt and tested. A mutation that no test notices, or that the wrong test
+notices, is a failure of this script, and so is a row whose text is no longer in the source.
+"""
+
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+PASS, TRAIN, PACK, CONFIG = ("stages/model/pass.c", "stages/train/trainer.c", "stages/train/pack.c",
+                             "stages/model/config.c")
+LOGITS = "logits_and_losses_are_those_of_the_reference"
+STEPS = "gradients_and_ten_clipped_steps_are_those_of_the_reference_in_1_2_and_4_parts"
+APART = "a_document_leaves_the_logits_of_the_others_bit_for_bit"
+
+# name: (file, text, replacement, test program, test that must fail)
+MUTATIONS = {
+    "rotation interleaved": (
+        "kernels/cpu/rope.c",
+        "float a = x[i], b = x[half + i], s = direction * sines[i];\n"
+        "        x[i] = a * cosines[i] - b * s;\n        x[half + i] =",
+        "float a = x[2 * i], b = x[2 * i + 1], s = direction * sines[i];\n"
+        "        x[2 * i] = a * cosines[i] - b * s;\n        x[2 * i + 1] =", "test_llama", LOGITS),
+    "rotation not undone": (
+        "kernels/cpu/rope.c", "heads, positions, table, -1)", "heads, positions, table, 1)", "test_llama", STEPS),
+    "keys not rotated": (
+        PASS, "tm_rope(p->dev, k, c->kv_heads, p->batch.positions, table);", "(void)k;", "test_llama", LOGITS),
+    "rotation scaling ignored": (
+        CONFIG, "if (c->rope == TM_ROPE_LLAMA3) f = llama3_frequency(c, f);", "(void)llama3_frequency;", "test_llama",
+        LOGITS),
+    "theta of newer files ignored": (
+        CONFIG, 'read_real(&nested, "rope_theta", c->rope_theta)', "c->rope_theta", "test_llama", LOGITS),
+    "epsilon of the family": (
+        CONFIG, 'read_real(r, "rms_norm_eps", c->family->norm_eps)', "c->family->norm_eps", "test_llama", LOGITS),
+    "attention scale missing": (
+        PASS, "(float)(1 / sqrt((double)c->head_dim))", "(float)(1 + 0 * sqrt(1))", "test_llama", LOGITS),
+    "attention window ignored": (
+        PASS, "tm_model_config_window(c, layer)", "0 * tm_model_config_window(c, layer)", "test_llama", LOGITS),
+    "attention window in every layer": (
+        "stages/model/config.h", "layer >= config->window_first", "layer + 1 > 0", "test_llama", LOGITS),
+    "attention across documents": (
+        PASS, ".docs = p->batch.n_segments,\n        .q_start = p->batch.cu_seqlens,",
+        ".docs = 1, .q_start = ({ static int32_t whole[2]; whole[1] = p->batch.n_tokens; whole; }),", "test_llama",
+        APART),
+    "key heads in turn instead of in groups": (
+        "kernels/cpu/attention.c", "head * shape->kv_heads / shape->q_heads", "head % shape->kv_heads", "test_llama",
+        LOGITS),
+    "biases left out": (
+        PASS, "vector(w, at->qkv_bias), 1, TM_SET", "NULL, 1, TM_SET", "test_llama", LOGITS),
+    "biases without gradient": (
+        PASS, "if (bias != SIZE_MAX) tm_linear_grad_bias", "if (0) tm_linear_grad_bias", "test_llama", STEPS),
+    "norms of q and k left out": (
+        PASS, "    if (c->qk_norm) {\n", "    if (0) {\n", "test_llama", LOGITS),
+    "norms of q and k left out of the gradient": (
+        PASS, "    if (!c->qk_norm) return;\n", "    return;\n", "test_llama", STEPS),
+    "residual stream cut in the gradient": (
+        PASS, "rstd, 1, 0, TM_ADD);", "rstd, 1, 0, TM_SET);", "test_llama", STEPS),
+    "tied head without gradient": (
+        PASS, ".d_head = tm_mat_of(grads + m->map.head, m->config.vocab, p->width)",
+        ".d_head = m->config.tie ? (tm_mat){0} : tm_mat_of(grads + m->map.head, m->config.vocab, p->width)",
+        "test_llama", STEPS),
+    "tied look-up without gradient": (
+        PASS, "    tm_embed_grad(", "    if (!m->config.tie) tm_embed_grad(", "test_llama", STEPS),
+    "weights of tokens ignored": (
+        PASS, ".weights = weights,", ".weights = NULL,", "test_llama",
+        "weights_multiply_the_gradients_of_their_tokens"),
+    "mean of means": (
+        TRAIN, "(double)labels, t->grads", "(double)objective->weight(&batches[i]) * n, t->grads", "test_llama", STEPS),
+    "gradient of the last micro-batch alone": (
+        TRAIN, "        tm_loss loss;\n        TM_TRY(tm_pass_forward",
+        "        tm_loss loss;\n        tm_fill(t->dev, t->grads, (int64_t)t->model->map.n_floats, 0);\n"
+        "        TM_TRY(tm_pass_forward", "test_llama", STEPS),
+    "gradients never cleared": (
+        TRAIN, "    tm_fill(t->dev, t->grads, (int64_t)t->model->map.n_floats, 0);\n", "", "test_llama", STEPS),
+    "no clipping": (
+        TRAIN, "return fmin(1, t->options.clip / (norm + 1e-6));", "return 1;", "test_llama", STEPS),
+    "decay of vectors": (
+        TRAIN, "    args.weight_decay = 0;\n", "", "test_llama", STEPS),
+    "no decay": (
+        TRAIN, ".weight_decay = (float)o->weight_decay,", ".weight_decay = 0,", "test_llama", STEPS),
+    "epsilon inside the root": (
+        "kernels/cpu/optimiser.c", "(sqrtf(vi_) * a.root_correction + a.eps)",
+        "(sqrtf(vi_ + a.eps) * a.root_correction)", "test_llama", STEPS),
+    "no bias correction": (
+        "kernels/cpu/optimiser.c", "(1 - pow(args->beta1, step))", "(1 - 0 * pow(args->beta1, step))", "test_llama",
+        STEPS),
+    "cache positions from zero": (
+        "stages/model/decode.c", "d->positions[i] = d->cache.size + i", "d->positions[i] = i", "test_llama",
+        "decoding_token_by_token_gives_the_logits_of_the_whole"),
+    "positions not reset": (
+        PACK, "p->positions[at] = (int32_t)i;", "p->positions[at] = (int32_t)at;", "test_pack",
+        "every_token_is_a_label_once_and_no_label_crosses_a_document"),
+    "labels not shifted": (
+        PACK, "(int32_t)token_at(p, d, k + 1) : -1", "(int32_t)token_at(p, d, k) : -1", "test_pack",
+        "every_token_is_a_label_once_and_no_label_crosses_a_document"),
+    "mask ignored": (
+        PACK, "if (!d->mask) return true;", "return true;", "test_pack",
+        "whole_documents_wait_for_the_next_batch"),
+    "shuffle leaves its window": (
+        PACK, "*index = first + p->order[p->at.document - first];",
+        "*index = (first + 8 + p->order[p->at.document - first]) % 24;", "test_pack",
+        "windows_and_epochs_are_shuffled_and_nothing_leaves_its_window"),
+    "resume without second moments": (
+        TRAIN, "restore_slab(&t->model->map, t->v, SECOND, file, err)", "TM_OK", "test_trainer",
+        "a_restored_trainer_continues_bit_for_bit"),
+    "resume without the place in the data": (
+        TRAIN, "    t->cursor = tm_pack_tell(pack);\n", "", "test_trainer",
+        "a_restored_trainer_continues_bit_for_bit"),
+    "a step that is not a number is applied": (
+        TRAIN, "if (!isfinite(step->loss) || !isfinite(step->grad_norm))", "if (0)", "test_trainer",
+        "a_step_that_is_not_a_number_changes_nothing_and_says_so"),
+    "decay begins at another step for another total": (
+        "stages/train/schedule.c", '{"cosine",   "warmup, then half a cosine down to the floor",         '
+        "cosine_factor,   warmup_extends}", '{"cosine",   "",         cosine_factor,   constant_extends}',
+        "test_schedule", "rates_below_extends_are_the_same_for_every_longer_run"),
+}
+
+
+def build(tree, programs):
+    targets = [f"tests/{p}" for p in programs]
+    return subprocess.run(["ninja", "-C", tree / "build", "-j2", *targets], capture_output=True, text=True)
+
+
+def failed_tests(tree, program):
+    """Names of the failing tests, and how the program ended."""
+    done = subprocess.run([tree / "build/tests" / program], cwd=tree, capture_output=True, text=True, timeout=60)
+    lines = (done.stdout + done.stderr).splitlines()
+    return {l.split()[-1] for l in lines if l.startswith("[  FAILED  ]") and "test(s)" not in l}, done.returncode
+
+
+def try_mutation(tree, name):
+    file, old, new, program, test = MUTATIONS[name]
+    path = tree / file
+    source = path.read_text()
+    if old not in source:
+        return f"{file} has no such text any more"
+    try:
+        path.write_text(source.replace(old, new))
+        made = build(tree, [program])
+        if made.returncode != 0:
+            return "does not compile: " + made.stdout.strip()[-600:]
+        failed, code = failed_tests(tree, program)
+        if test not in failed:
+            return f"not noticed by {test} (exit {code}, failing: {sorted(failed) or 'none'})"
+    finally:
+        path.write_text(source)
+    return None
+
+
+def main():
+    source, names = pathlib.Path(sys.argv[1]), sys.argv[2:] or list(MUTATIONS)
+    programs = sorted({MUTATIONS[n][3] for n in names})
+    with tempfile.TemporaryDirectory() as tmp:
+        tree = pathlib.Path(tmp)
+        for part in ("meson.build", "engine", "kernels", "stages", "lua", "tests"):
+            (shutil.copytree if (source / part).is_dir() else shutil.copy)(source / part, tree / part)
+        subprocess.run(["meson", "setup", tree / "build", tree, "--buildtype=plain", "-Dwarning_level=0"], check=True,
+                       capture_output=True)
+        made = build(tree, programs)
+        sane = made.returncode == 0 and not any(failed_tests(tree, p)[1] for p in programs)
+        if not sane:
+            sys.exit("the program does not pass its tests before any change\n" + made.stdout[-2000:])
+        failures = 0
+        for name in names:
+            why = try_mutation(tree, name)
+            failures += why is not None
+            print(f"{'FAILED' if why else 'ok':6} {name}{': ' + why if why else ''}", flush=True)
+    print(f"{len(names) - failures} of {len(names)} mutations noticed")
+    sys.exit(failures > 0)
+
+
+if __name__ == "__main__":
+    main()
