@@ -2,10 +2,10 @@
 // tokenizer.json and tokenizer_config.json (Hugging Face) of byte-level BPE tokenizers.
 //
 // Read: model BPE; normalizer none or NFC; pre-tokenizer ByteLevel, Split + ByteLevel with a pattern that
-// tm_pretokenizer_of_pattern knows, or Digits + ByteLevel; post-processor none, ByteLevel, TemplateProcessing,
-// RobertaProcessing, BertProcessing or a Sequence of them; decoder ByteLevel; merges as pairs or as "a b".
-// What would give other ids than Hugging Face's library is refused with TM_EUNSUPPORTED and its name, never
-// passed over. `truncation` and `padding` are not looked at.
+// tm_pretokenizer_of_pattern knows, or Digits + ByteLevel; post-processor none, ByteLevel,
+// TemplateProcessing, RobertaProcessing, BertProcessing or a Sequence of them; decoder ByteLevel; merges as
+// pairs or as "a b". What would give other ids than Hugging Face's library is refused with TM_EUNSUPPORTED
+// and its name, never passed over. `truncation` and `padding` are not looked at.
 #pragma once
 
 #include "stages/text/bpe.h"
@@ -16,8 +16,8 @@
 // TM_EFORMAT says what and where. Free with tm_bpe_free.
 tm_status tm_tokenizer_json_read(tm_view json, tm_bpe **bpe, tm_error *err);
 
-// The file that `Tokenizer.save` of Hugging Face's library writes for the same tokenizer, byte for byte but for
-// the last newline. Appends to `json`.
+// The file that `Tokenizer.save` of Hugging Face's library writes for the same tokenizer, byte for byte but
+// for the last newline. Appends to `json`.
 tm_status tm_tokenizer_json_write(const tm_bpe *bpe, tm_buf *json, tm_error *err);
 
 typedef struct tm_tokenizer_config {

@@ -95,8 +95,8 @@ static tm_status number_texts(tm_bpe *bpe, tm_error *err)
     for (size_t i = 0; i < bpe->spec.n_vocab; i++) {
         const tm_bpe_entry *entry = &bpe->spec.vocab[i];
         if (entry->id >= TM_BPE_IDS_MAX)
-            return tm_fail(err, TM_EFORMAT, "token \"%.*s\" has id %u, above the limit of %u", shown(entry->text),
-                           entry->text.data, entry->id, TM_BPE_IDS_MAX - 1);
+            return tm_fail(err, TM_EFORMAT, "token \"%.*s\" has id %u, above the limit of %u",
+                           shown(entry->text), entry->text.data, entry->id, TM_BPE_IDS_MAX - 1);
         uint32_t number = tm_strings_add(&bpe->texts, entry->text);
         if (number == UINT32_MAX) return no_memory(err);
         if (number != i)
@@ -127,7 +127,8 @@ static tm_status number_added(tm_bpe *bpe, tm_error *err)
     return TM_OK;
 }
 
-// The content of each added token once more, normalized if the token asks for it; number i is that of token i.
+// The content of each added token once more, normalized if the token asks for it; number i is that of token
+// i.
 static tm_status number_keys(tm_bpe *bpe, tm_error *err)
 {
     tm_buf normal = {0};
@@ -135,12 +136,15 @@ static tm_status number_keys(tm_bpe *bpe, tm_error *err)
     for (size_t i = 0; status == TM_OK && i < bpe->spec.n_added; i++) {
         const tm_bpe_added *added = &bpe->spec.added[i];
         tm_buf_reset(&normal);
-        if (added->normalized && bpe->spec.nfc) status = tm_nfc_add(added->content, &normal, err);
-        else tm_buf_add(&normal, added->content.data, added->content.size);
+        if (added->normalized && bpe->spec.nfc)
+            status = tm_nfc_add(added->content, &normal, err);
+        else
+            tm_buf_add(&normal, added->content.data, added->content.size);
         if (status == TM_OK) status = tm_buf_status(&normal, err);
         if (status < 0) break;
         uint32_t number = tm_strings_add(&bpe->keys, tm_buf_view(&normal));
-        if (number == UINT32_MAX) status = no_memory(err);
+        if (number == UINT32_MAX)
+            status = no_memory(err);
         else if (number != i)
             status = tm_fail(err, TM_EFORMAT, "two added tokens are \"%.*s\"", shown(added->content),
                              added->content.data);
@@ -158,8 +162,8 @@ static tm_status place_tokens(tm_bpe *bpe, tm_error *err)
         tm_view text = tm_strings_get(&bpe->texts, i);
         tm_bpe_token *token = &bpe->tokens[bpe->ids[i]];
         if (token->text.data)
-            return tm_fail(err, TM_EFORMAT, "tokens \"%.*s\" and \"%.*s\" have the same id %u", shown(token->text),
-                           token->text.data, shown(text), text.data, bpe->ids[i]);
+            return tm_fail(err, TM_EFORMAT, "tokens \"%.*s\" and \"%.*s\" have the same id %u",
+                           shown(token->text), token->text.data, shown(text), text.data, bpe->ids[i]);
         token->text = text;
         if (i < bpe->spec.n_vocab) ((tm_bpe_entry *)bpe->spec.vocab)[i].text = text;
     }
@@ -177,7 +181,8 @@ static tm_status spell_tokens(tm_bpe *bpe, tm_error *err)
     tm_view *texts = tm_calloc(bpe->size, sizeof *texts);  // as they are decoded
     if (!texts) return no_memory(err);
     for (size_t id = 0; id < bpe->size; id++) texts[id] = bpe->tokens[id].text;
-    for (size_t i = 0; i < bpe->spec.n_added; i++) texts[bpe->spec.added[i].id] = tm_strings_get(&bpe->keys, i);
+    for (size_t i = 0; i < bpe->spec.n_added; i++)
+        texts[bpe->spec.added[i].id] = tm_strings_get(&bpe->keys, i);
     for (size_t id = 0; id < bpe->size; id++) {
         size_t before = bpe->bytes.size;
         bool spelled = texts[id].data && tm_bpe_unspell(texts[id], &bpe->bytes);
@@ -218,8 +223,8 @@ static tm_status join(const tm_bpe *bpe, size_t rank, tm_buf *text, uint32_t *id
 {
     tm_bpe_merge merge = bpe->spec.merges[rank];
     if (!is_used(bpe, merge.left) || !is_used(bpe, merge.right))
-        return tm_fail(err, TM_EFORMAT, "merge %zu joins ids %u and %u, which are not both in the vocabulary", rank,
-                       merge.left, merge.right);
+        return tm_fail(err, TM_EFORMAT, "merge %zu joins ids %u and %u, which are not both in the vocabulary",
+                       rank, merge.left, merge.right);
     tm_buf_reset(text);
     tm_buf_add(text, bpe->tokens[merge.left].text.data, bpe->tokens[merge.left].text.size);
     tm_buf_add(text, bpe->tokens[merge.right].text.data, bpe->tokens[merge.right].text.size);
@@ -281,7 +286,8 @@ static tm_status comes_out_whole(const tm_bpe *bpe, tm_bpe_heap *heap, tm_buf *i
     return n ? TM_OK : no_memory(err);
 }
 
-// Which entries come out whole when their bytes are one piece. (Not all must: merges may reach them on no way.)
+// Which entries come out whole when their bytes are one piece. (Not all must: merges may reach them on no
+// way.)
 static tm_status mark_whole(tm_bpe *bpe, tm_error *err)
 {
     tm_bpe_heap heap = {0};
@@ -291,7 +297,8 @@ static tm_status mark_whole(tm_bpe *bpe, tm_error *err)
         tm_bpe_token *token = &bpe->tokens[bpe->spec.vocab[i].id];
         if (!token->spelled || !token->bytes.size) continue;
         token->whole = bpe->spec.ignore_merges;
-        if (!token->whole) status = comes_out_whole(bpe, &heap, &buf, bpe->spec.vocab[i].id, &token->whole, err);
+        if (!token->whole)
+            status = comes_out_whole(bpe, &heap, &buf, bpe->spec.vocab[i].id, &token->whole, err);
         if (token->whole && token->bytes.size > bpe->longest) bpe->longest = token->bytes.size;
     }
     tm_bpe_heap_clear(&heap);
@@ -304,7 +311,8 @@ static tm_status check_template(const tm_bpe *bpe, tm_error *err)
     const tm_bpe_spec *spec = &bpe->spec;
     for (size_t i = 0; i < spec->n_prefix + spec->n_suffix; i++) {
         uint32_t id = i < spec->n_prefix ? spec->prefix[i] : spec->suffix[i - spec->n_prefix];
-        if (!is_used(bpe, id)) return tm_fail(err, TM_EFORMAT, "the template adds id %u, which no token has", id);
+        if (!is_used(bpe, id))
+            return tm_fail(err, TM_EFORMAT, "the template adds id %u, which no token has", id);
     }
     if (spec->unk != TM_BPE_NONE && !is_used(bpe, spec->unk))
         return tm_fail(err, TM_EFORMAT, "the unknown token has id %u, which no token has", spec->unk);

@@ -44,14 +44,18 @@ static const struct tm_bpe_needle *match(const tm_bpe_needles *needles, tm_view 
         size_t a = low, b = high;
         while (a < b) {  // the first key with this byte or a higher one here
             size_t mid = (a + b) / 2;
-            if ((uint8_t)needles->items[mid].key.data[depth] < byte) a = mid + 1;
-            else b = mid;
+            if ((uint8_t)needles->items[mid].key.data[depth] < byte)
+                a = mid + 1;
+            else
+                b = mid;
         }
         low = a, b = high;
         while (a < b) {  // the first key with a higher one
             size_t mid = (a + b) / 2;
-            if ((uint8_t)needles->items[mid].key.data[depth] <= byte) a = mid + 1;
-            else b = mid;
+            if ((uint8_t)needles->items[mid].key.data[depth] <= byte)
+                a = mid + 1;
+            else
+                b = mid;
         }
         high = a;
     }
@@ -93,7 +97,8 @@ static uint32_t char_before(tm_view text, size_t at, size_t *begin)
     const uint8_t *s = (const uint8_t *)text.data;
     for (size_t n = 1; n <= 4 && n <= at; n++) {
         uint32_t code;
-        if (tm_char_decode(s + at - n, s + at, &code) == n && code != UINT32_MAX) return *begin = at - n, code;
+        if (tm_char_decode(s + at - n, s + at, &code) == n && code != UINT32_MAX)
+            return *begin = at - n, code;
     }
     return *begin = at - 1, UINT32_MAX;
 }
@@ -138,7 +143,8 @@ bool tm_bpe_search_next(tm_bpe_search *search)
     tm_view text = search->text;
     while ((search->at = next_candidate(search->needles, text, search->at)) < text.size) {
         size_t begin = search->at;
-        const struct tm_bpe_needle *needle = match(search->needles, tm_view_of(text.data + begin, text.size - begin));
+        const struct tm_bpe_needle *needle =
+            match(search->needles, tm_view_of(text.data + begin, text.size - begin));
         if (!needle) {
             search->at++;
             continue;

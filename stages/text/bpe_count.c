@@ -35,7 +35,8 @@ static tm_status count(tm_bpe_counter *counter, tm_view piece, uint64_t times, t
     if (number >= counter->capacity) {
         size_t capacity = counter->pieces.capacity;
         uint64_t *counts = tm_realloc(counter->counts, capacity * sizeof *counts);
-        if (!counts) return tm_fail(err, TM_ENOMEM, "out of memory for %zu different pieces", counter->pieces.n);
+        if (!counts)
+            return tm_fail(err, TM_ENOMEM, "out of memory for %zu different pieces", counter->pieces.n);
         memset(counts + counter->capacity, 0, (capacity - counter->capacity) * sizeof *counts);
         counter->counts = counts;
         counter->capacity = capacity;

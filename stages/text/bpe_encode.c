@@ -2,8 +2,8 @@
 // Encoding: added tokens, normalization, pieces, and for each piece its ids, mostly out of a cache.
 //
 // The cache is a table of lines of two entries (64 bytes), keyed by the piece itself, for pieces up to 15
-// bytes that have up to 3 ids. Pieces are looked up in batches, so that the lines are on their way before they
-// are needed. Longer pieces are merged every time; an entry of the vocabulary is found without merging.
+// bytes that have up to 3 ids. Pieces are looked up in batches, so that the lines are on their way before
+// they are needed. Longer pieces are merged every time; an entry of the vocabulary is found without merging.
 #include <stdlib.h>
 
 #include "stages/text/bpe_nfc.h"
@@ -61,12 +61,17 @@ static bool push(tm_bpe_ids *ids, uint32_t id)
 static inline key key_of(const char *p, size_t n, bool room)
 {
     static const uint64_t masks[17] = {
-        0, 0xff, 0xffff, 0xffffff, 0xffffffff, 0xffffffffff, 0xffffffffffff, 0xffffffffffffff, UINT64_MAX,
-        UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,
+        0,          0xff,         0xffff,         0xffffff,
+        0xffffffff, 0xffffffffff, 0xffffffffffff, 0xffffffffffffff,
+        UINT64_MAX, UINT64_MAX,   UINT64_MAX,     UINT64_MAX,
+        UINT64_MAX, UINT64_MAX,   UINT64_MAX,     UINT64_MAX,
+        UINT64_MAX,
     };
     uint64_t words[2] = {0, 0};
-    if (room) memcpy(words, p, 16);
-    else memcpy(words, p, n);
+    if (room)
+        memcpy(words, p, 16);
+    else
+        memcpy(words, p, n);
     uint64_t high = n > 8 ? words[1] & masks[n - 8] : 0;
     return (key){words[0] & masks[n], high | (uint64_t)n << 56};
 }
@@ -138,8 +143,10 @@ static size_t symbols(const tm_bpe *bpe, tm_view piece, uint32_t *ids)
     for (size_t i = 0; i < piece.size; i++) {
         uint32_t id = bpe->of_byte[(uint8_t)piece.data[i]];
         bool unknown = id == TM_BPE_NONE;
-        if (!unknown) ids[n++] = id;
-        else if (bpe->spec.unk != TM_BPE_NONE && !(after_unk && bpe->spec.fuse_unk)) ids[n++] = bpe->spec.unk;
+        if (!unknown)
+            ids[n++] = id;
+        else if (bpe->spec.unk != TM_BPE_NONE && !(after_unk && bpe->spec.fuse_unk))
+            ids[n++] = bpe->spec.unk;
         after_unk = unknown;
     }
     return n;
@@ -170,7 +177,8 @@ static __attribute__((noinline)) tm_status add_piece(tm_bpe_encoder *encoder, tm
     } else {
         size_t n_symbols = symbols(encoder->bpe, piece, out);
         n = tm_bpe_merge_long(encoder->bpe, &encoder->heap, out, n_symbols);
-        if (n_symbols && !n) return tm_fail(err, TM_ENOMEM, "out of memory for a piece of %zu bytes", piece.size);
+        if (n_symbols && !n)
+            return tm_fail(err, TM_ENOMEM, "out of memory for a piece of %zu bytes", piece.size);
     }
     ids->size += n;
     if (piece.size <= KEY_BYTES) remember(encoder, key_of(piece.data, piece.size, false), out, n);
@@ -211,7 +219,8 @@ static tm_status add_batch(tm_bpe_encoder *encoder, tm_view text, size_t begin, 
         }
         tm_view piece = tm_view_of(text.data + begin, batch->ends[i] - begin);
         TM_TRY(add_piece(encoder, piece, ids, err));
-        if (!reserve(ids, (batch->n - i) * CACHED_IDS)) return tm_fail(err, TM_ENOMEM, "out of memory for ids");
+        if (!reserve(ids, (batch->n - i) * CACHED_IDS))
+            return tm_fail(err, TM_ENOMEM, "out of memory for ids");
     }
     return TM_OK;
 }
@@ -244,8 +253,8 @@ static tm_status add_plain(tm_bpe_encoder *encoder, tm_view text, tm_bpe_ids *id
 typedef tm_status part_fn(tm_bpe_encoder *encoder, tm_view text, bool plain, tm_bpe_ids *ids, tm_error *err);
 
 // The added tokens of one set, and what is between them by `part`.
-static tm_status add_parts(tm_bpe_encoder *encoder, const tm_bpe_needles *needles, part_fn *part, tm_view text,
-                           bool plain, tm_bpe_ids *ids, tm_error *err)
+static tm_status add_parts(tm_bpe_encoder *encoder, const tm_bpe_needles *needles, part_fn *part,
+                           tm_view text, bool plain, tm_bpe_ids *ids, tm_error *err)
 {
     tm_bpe_search search = {.needles = needles, .text = text, .plain = plain};
     while (needles->n && tm_bpe_search_next(&search)) {

@@ -56,7 +56,8 @@ void tm_bpe_heap_clear(tm_bpe_heap *heap)
 static void push(tm_bpe_heap *heap, uint64_t join)
 {
     size_t i = heap->n++;
-    for (; i > 0 && heap->joins[(i - 1) / 2] > join; i = (i - 1) / 2) heap->joins[i] = heap->joins[(i - 1) / 2];
+    for (; i > 0 && heap->joins[(i - 1) / 2] > join; i = (i - 1) / 2)
+        heap->joins[i] = heap->joins[(i - 1) / 2];
     heap->joins[i] = join;
 }
 

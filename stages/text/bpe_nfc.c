@@ -27,13 +27,16 @@ static bool may_change(uint32_t code)
     size_t low = 0, high = tm_nfc_n_ranges;
     while (low < high) {
         size_t mid = (low + high) / 2;
-        if (code > tm_nfc_ranges[mid][1]) low = mid + 1;
-        else high = mid;
+        if (code > tm_nfc_ranges[mid][1])
+            low = mid + 1;
+        else
+            high = mid;
     }
     return low < tm_nfc_n_ranges && code >= tm_nfc_ranges[low][0];
 }
 
-// The first character at or after `p` that may change; `*base` is where the one before it begins (or it does).
+// The first character at or after `p` that may change; `*base` is where the one before it begins (or it
+// does).
 static bytes find_change(bytes p, bytes end, bytes *base)
 {
     *base = p;
@@ -65,7 +68,8 @@ static bool push(cluster *c, uint32_t code)
         c->capacity = capacity;
     }
     int boundary = 0;
-    utf8proc_ssize_t n = utf8proc_decompose_char((int32_t)code, c->codes + c->n, 8, UTF8PROC_DECOMPOSE, &boundary);
+    utf8proc_ssize_t n =
+        utf8proc_decompose_char((int32_t)code, c->codes + c->n, 8, UTF8PROC_DECOMPOSE, &boundary);
     if (n < 0 || n > 8) {
         c->codes[c->n] = (int32_t)code;
         n = 1;
@@ -99,8 +103,8 @@ static void sort_marks(cluster *c)
 static tm_status add_cluster(cluster *c, tm_buf *normal, tm_error *err)
 {
     sort_marks(c);
-    utf8proc_ssize_t n = utf8proc_normalize_utf32(c->codes, (utf8proc_ssize_t)c->n,
-                                                  UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+    utf8proc_ssize_t n =
+        utf8proc_normalize_utf32(c->codes, (utf8proc_ssize_t)c->n, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
     if (n < 0) return tm_fail(err, TM_EFAILED, "utf8proc: %s", utf8proc_errmsg(n));
     for (utf8proc_ssize_t i = 0; i < n; i++) {
         uint8_t utf8[4];
@@ -136,7 +140,8 @@ tm_status tm_nfc_add(tm_view text, tm_buf *normal, tm_error *err)
         p = base;
         if (p == end) break;
         p = gather(&c, p, end);
-        status = p ? add_cluster(&c, normal, err) : tm_fail(err, TM_ENOMEM, "out of memory to normalize a text");
+        status =
+            p ? add_cluster(&c, normal, err) : tm_fail(err, TM_ENOMEM, "out of memory to normalize a text");
     }
     if (status == TM_OK) status = tm_buf_status(normal, err);
     tm_free(c.codes);

@@ -22,7 +22,7 @@ typedef struct tm_bpe_needles {
     struct tm_bpe_needle {
         tm_view key;  // content, or its normal form
         const tm_bpe_added *added;
-    } *items;
+    } * items;
     size_t n;
     bool first[256];  // bytes that a key begins with
     int only;         // the one byte that all begin with, or -1
@@ -57,7 +57,7 @@ static inline tm_bpe_rule tm_bpe_rule_of(const tm_bpe *bpe, uint32_t left, uint3
 size_t tm_bpe_merge_short(const tm_bpe *bpe, uint32_t *ids, size_t n);
 
 // The same for any length, with memory that grows as needed; 0 without memory (for n > 0, below 2^32).
-typedef struct tm_bpe_heap {  // starts as {0}
+typedef struct tm_bpe_heap {    // starts as {0}
     struct tm_bpe_site *sites;  // one a symbol
     uint64_t *joins;            // rank << 32 | site, a binary heap
     size_t n, capacity;         // joins; symbols there is room for

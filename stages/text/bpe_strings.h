@@ -8,7 +8,7 @@ typedef struct tm_strings {  // starts as {0}
     struct tm_string {
         uint64_t hash;
         size_t at, size;  // in `chars`
-    } *items;
+    } * items;
     size_t n, capacity;
     uint32_t *slots;  // number + 1, or 0; open addressing
     size_t n_slots;   // a power of two

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // Merging the most frequent pair.
 //
-// A heap holds candidates (count, pair, the words where it may be). Counts change while a candidate waits; the
-// true count is in the table of pairs, and a candidate with an old one goes back into the heap with the new.
-// A pair can be in the heap more than once, when one text is made by different merges: each candidate then
-// knows the words that its merge touched, as in Hugging Face's trainer, whose result depends on it.
+// A heap holds candidates (count, pair, the words where it may be). Counts change while a candidate waits;
+// the true count is in the table of pairs, and a candidate with an old one goes back into the heap with the
+// new. A pair can be in the heap more than once, when one text is made by different merges: each candidate
+// then knows the words that its merge touched, as in Hugging Face's trainer, whose result depends on it.
 #include "stages/text/bpe_train.h"
 
 #include "stages/text/bpe_count.h"
 
 typedef struct pair_row {
-    uint64_t pair;      // left << 32 | right
+    uint64_t pair;  // left << 32 | right
     int64_t count;
-    uint32_t n_new;     // words of this round where the pair arose
+    uint32_t n_new;  // words of this round where the pair arose
     uint32_t last_word;
-    size_t at;          // where the next of them goes
+    size_t at;  // where the next of them goes
 } pair_row;
 
 typedef struct candidate {
@@ -26,8 +26,8 @@ typedef struct candidate {
 
 typedef struct words {
     uint32_t *symbols;
-    size_t *begin;    // of word i; begin[n] is the end
-    uint32_t *size;   // symbols left in word i
+    size_t *begin;   // of word i; begin[n] is the end
+    uint32_t *size;  // symbols left in word i
     int64_t *counts;
     size_t n;
 } words;
@@ -39,15 +39,15 @@ typedef struct list {  // of items of one size
 
 typedef struct trainer {
     words words;
-    tm_strings texts;   // number = id
-    list rows;          // pair_row
-    uint32_t *slots;    // row + 1, or 0; by hash of the pair
+    tm_strings texts;  // number = id
+    list rows;         // pair_row
+    uint32_t *slots;   // row + 1, or 0; by hash of the pair
     size_t n_slots;
-    list heap;          // candidate
-    list places;        // uint32_t: words of the candidates
-    list fresh;         // struct {row, word}: pairs that arose in this round
-    list touched;       // uint32_t: their rows
-    list merges;        // tm_bpe_merge
+    list heap;     // candidate
+    list places;   // uint32_t: words of the candidates
+    list fresh;    // struct {row, word}: pairs that arose in this round
+    list touched;  // uint32_t: their rows
+    list merges;   // tm_bpe_merge
 } trainer;
 
 typedef struct arising {
@@ -259,11 +259,13 @@ static bool merge_word(trainer *t, uint32_t word, uint32_t left, uint32_t right,
             s[out++] = s[i];
             continue;
         }
-        if (out > 0 && (!change(t, s[out - 1], left, -times, word) || !change(t, s[out - 1], made, times, word)))
+        if (out > 0 &&
+            (!change(t, s[out - 1], left, -times, word) || !change(t, s[out - 1], made, times, word)))
             return false;
         s[out++] = made;
         i++;
-        if (i + 1 < n && (!change(t, right, s[i + 1], -times, word) || !change(t, made, s[i + 1], times, word)))
+        if (i + 1 < n &&
+            (!change(t, right, s[i + 1], -times, word) || !change(t, made, s[i + 1], times, word)))
             return false;
     }
     t->words.size[word] = (uint32_t)out;
@@ -323,7 +325,8 @@ static tm_status finish(const trainer *t, const tm_bpe_counter *counter, const t
         vocab[i] = (tm_bpe_entry){tm_strings_get(&t->texts, i), (uint32_t)i};
     for (size_t i = 0; vocab && added && i < options->n_special; i++) {
         uint32_t id = tm_strings_find(&t->texts, options->special[i]);
-        if (id == n_added) added[n_added++] = (tm_bpe_added){.content = vocab[id].text, .id = id, .special = true};
+        if (id == n_added)
+            added[n_added++] = (tm_bpe_added){.content = vocab[id].text, .id = id, .special = true};
     }
     tm_bpe_spec spec = {
         .pretokenizer = counter->pretokenizer,
@@ -357,7 +360,8 @@ static void clear(trainer *t)
 static tm_status check(const tm_bpe_counter *counter, const tm_bpe_training *options, tm_error *err)
 {
     if (options->size > TM_BPE_IDS_MAX)
-        return tm_fail(err, TM_EINVAL, "a vocabulary of %zu entries; the limit is %u", options->size, TM_BPE_IDS_MAX);
+        return tm_fail(err, TM_EINVAL, "a vocabulary of %zu entries; the limit is %u", options->size,
+                       TM_BPE_IDS_MAX);
     for (size_t i = 0; i < options->n_special; i++)
         if (!options->special[i].size) return tm_fail(err, TM_EINVAL, "special token %zu is empty", i);
     for (size_t i = 0; i < counter->pieces.n; i++)
@@ -367,7 +371,8 @@ static tm_status check(const tm_bpe_counter *counter, const tm_bpe_training *opt
     return TM_OK;
 }
 
-tm_status tm_bpe_train(const tm_bpe_counter *counter, const tm_bpe_training *options, tm_bpe **bpe, tm_error *err)
+tm_status tm_bpe_train(const tm_bpe_counter *counter, const tm_bpe_training *options, tm_bpe **bpe,
+                       tm_error *err)
 {
     TM_TRY(check(counter, options, err));
     trainer t = {0};

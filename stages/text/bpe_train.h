@@ -30,4 +30,5 @@ typedef struct tm_bpe_training {
 } tm_bpe_training;
 
 // TM_EINVAL if the size is above TM_BPE_IDS_MAX; TM_ENOMEM. Fewer entries than `size` if the pairs run out.
-tm_status tm_bpe_train(const tm_bpe_counter *counter, const tm_bpe_training *options, tm_bpe **bpe, tm_error *err);
+tm_status tm_bpe_train(const tm_bpe_counter *counter, const tm_bpe_training *options, tm_bpe **bpe,
+                       tm_error *err);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Scanners for the known pre-tokenizer patterns.
 //
-// `classify` is the only place that knows characters; everything above it works on classes. A scanner gets its
-// rule as a constant, so that the compiler makes one loop a kind.
+// `classify` is the only place that knows characters; everything above it works on classes. A scanner gets
+// its rule as a constant, so that the compiler makes one loop a kind.
 #include "stages/text/pretokenize.h"
 
 #ifdef __SSE2__
@@ -12,8 +12,8 @@
 #include "stages/text/pretokenize_classes.h"
 
 #define GPT2_PATTERN "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
-#define LETTERS_PATTERN(letters, digits, others)                                                    \
-    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?" letters "+|\\p{N}" digits "| ?" others    \
+#define LETTERS_PATTERN(letters, digits, others)                                                             \
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?" letters "+|\\p{N}" digits "| ?" others             \
     "+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 
 typedef struct rule {
@@ -24,13 +24,13 @@ typedef struct rule {
 } rule;
 
 // kind, name, pattern, rule
-#define KINDS(X)                                                                                    \
-    X(WHOLE, "whole", NULL, .gpt2 = false)                                                          \
-    X(GPT2, "gpt2", GPT2_PATTERN, .gpt2 = true)                                                     \
-    X(LLAMA3, "llama3", LETTERS_PATTERN("\\p{L}", "{1,3}", "[^\\s\\p{L}\\p{N}]"), .n_digits = 3)      \
-    X(QWEN2, "qwen2", LETTERS_PATTERN("\\p{L}", "", "[^\\s\\p{L}\\p{N}]"), .n_digits = 1)             \
-    X(QWEN35, "qwen3.5", LETTERS_PATTERN("[\\p{L}\\p{M}]", "", "[^\\s\\p{L}\\p{M}\\p{N}]"),           \
-      .n_digits = 1, .marks = true)                                                                 \
+#define KINDS(X)                                                                                             \
+    X(WHOLE, "whole", NULL, .gpt2 = false)                                                                   \
+    X(GPT2, "gpt2", GPT2_PATTERN, .gpt2 = true)                                                              \
+    X(LLAMA3, "llama3", LETTERS_PATTERN("\\p{L}", "{1,3}", "[^\\s\\p{L}\\p{N}]"), .n_digits = 3)             \
+    X(QWEN2, "qwen2", LETTERS_PATTERN("\\p{L}", "", "[^\\s\\p{L}\\p{N}]"), .n_digits = 1)                    \
+    X(QWEN35, "qwen3.5", LETTERS_PATTERN("[\\p{L}\\p{M}]", "", "[^\\s\\p{L}\\p{M}\\p{N}]"), .n_digits = 1,   \
+      .marks = true)                                                                                         \
     X(SMOLLM2, "smollm2", NULL, .gpt2 = true, .digits_apart = true)
 
 static const struct {
@@ -215,7 +215,7 @@ static inline size_t scan(rule r, tm_view text, size_t *at, size_t *ends, size_t
 size_t tm_pretokenize(tm_pretokenizer kind, tm_view text, size_t *at, size_t *ends, size_t capacity)
 {
     switch (kind) {
-#define CASE(kind, name, pattern, ...)                                                              \
+#define CASE(kind, name, pattern, ...)                                                                       \
     case TM_PRETOKENIZE_##kind: return scan((rule){__VA_ARGS__}, text, at, ends, capacity);
         KINDS(CASE)
 #undef CASE

@@ -24,14 +24,14 @@ typedef enum {
 const char *tm_pretokenizer_name(tm_pretokenizer kind);
 bool tm_pretokenizer_find(tm_view name, tm_pretokenizer *kind);
 
-// The pattern of a Split pre-tokenizer (GPT-2's is the built-in one of ByteLevel); NULL for WHOLE and SMOLLM2,
-// which have none of their own. The way back knows these exact strings and no other.
+// The pattern of a Split pre-tokenizer (GPT-2's is the built-in one of ByteLevel); NULL for WHOLE and
+// SMOLLM2, which have none of their own. The way back knows these exact strings and no other.
 const char *tm_pretokenizer_pattern(tm_pretokenizer kind);
 bool tm_pretokenizer_of_pattern(tm_view pattern, tm_pretokenizer *kind);
 
 // Where the piece that begins at `at` (< text.size) ends.
 size_t tm_pretokenize_next(tm_pretokenizer kind, tm_view text, size_t at);
 
-// The ends of up to `capacity` pieces from `*at` on; moves `*at` behind the last and returns how many (0 at the
-// end of the text).
+// The ends of up to `capacity` pieces from `*at` on; moves `*at` behind the last and returns how many (0 at
+// the end of the text).
 size_t tm_pretokenize(tm_pretokenizer kind, tm_view text, size_t *at, size_t *ends, size_t capacity);

@@ -21,11 +21,12 @@ extern const uint64_t tm_char_words[];
 static inline tm_char_class tm_char_class_of(uint32_t code)
 {
     size_t block = code >> 7 < TM_CHAR_BLOCKS ? code >> 7 : TM_CHAR_BLOCKS - 1;
-    return (tm_char_class)(tm_char_words[tm_char_blocks[block] * 8u + (code >> 4 & 7)] >> (code & 15) * 4 & 15);
+    return (tm_char_class)(tm_char_words[tm_char_blocks[block] * 8u + (code >> 4 & 7)] >> (code & 15) * 4 &
+                           15);
 }
 
-// Length of the character at `s` and its code; 1 and UINT32_MAX where the bytes before `end` are no valid UTF-8
-// (overlong forms, surrogates and codes above 0x10FFFF are not).
+// Length of the character at `s` and its code; 1 and UINT32_MAX where the bytes before `end` are no valid
+// UTF-8 (overlong forms, surrogates and codes above 0x10FFFF are not).
 static inline size_t tm_char_decode(const uint8_t *s, const uint8_t *end, uint32_t *code)
 {
     size_t left = (size_t)(end - s);
