@@ -3,6 +3,7 @@
 #include "kernels/device_parts.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "engine/base/bytes.h"
 
@@ -117,6 +118,14 @@ static char *block_memory(tm_scratch_block *block)
     return (char *)(((uintptr_t)(block + 1) + 63) / 64 * 64);
 }
 
+// Ask for large pages: packed operands are read at strides that small ones make slow. Advice, so errors are none.
+static void pages_enlarge(void *memory, size_t bytes)
+{
+    const size_t large = 2 << 20;
+    uintptr_t first = ((uintptr_t)memory + large - 1) / large * large, last = ((uintptr_t)memory + bytes) / large * large;
+    if (first < last) madvise((void *)first, last - first, MADV_HUGEPAGE);
+}
+
 static bool scratch_grow(tm_device *dev, size_t capacity)
 {
     tm_scratch_block *block = tm_alloc(sizeof *block + 64 + capacity);
@@ -125,6 +134,7 @@ static bool scratch_grow(tm_device *dev, size_t capacity)
             tm_fail(&dev->failure, TM_ENOMEM, "no memory for %zu bytes of scratch", capacity);
         return false;
     }
+    pages_enlarge(block, sizeof *block + 64 + capacity);
     *block = (tm_scratch_block){.below = dev->scratch, .capacity = capacity};
     dev->scratch = block;
     return true;

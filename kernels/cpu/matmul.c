@@ -15,7 +15,8 @@
 enum {
     K_BLOCK = 256,
     K_PACK = 4096,                // of K that is packed at a time: a multiple of K_BLOCK
-    PIECE_STEP = BLOCK_ROWS % 4 == 0 && LANES % 4 == 0 ? 4 : 2,  // divides the widths of panels and slivers
+    STRAIGHT_ROWS = 4,            // of K that are packed together
+    STRAIGHT_RUN = 256,           // elements of each that are read, at least
     PACK_ELEMENTS = 1 << 22,      // of A and of B that are packed at a time, at most (unless one panel has more)
     TILE_ROWS = 96, TILE_COLS = 384,
     TILES_WANTED = 32,
@@ -47,32 +48,38 @@ typedef struct source {
     bool turned;             // K runs along the rows of storage
 } source;
 
-// Pieces first .. last of a source whose K runs down its rows: for each k a run of contiguous elements, so that
-// whole cache lines are read.
-static inline void pack_straight(float *to, int64_t width, const source *s, int64_t at, int64_t pieces,
-                                 const tm_dtype dtype)
+// One row of K of one piece that juts out, or that is not float32.
+static void run_edge(float *to, int64_t width, const source *s, int64_t from, int64_t valid)
 {
-    for (int64_t k = 0; k < s->n_k; k++)
-        for (int64_t p = 0; p < pieces; p++) {
-            int64_t first = at + p * width, valid = min_of(width, s->extent - first);
-            float *piece = to + (p * s->n_k + k) * width;
-            int64_t from = (s->k0 + k) * s->stride + first;
-            if (dtype == TM_F32 && valid == width) {
-                const float *row = (const float *)s->data + from;
-                for (int64_t r = 0; r < width; r += PIECE_STEP)
-                    memcpy(piece + r, row + r, PIECE_STEP * sizeof *piece);
-                continue;
+    for (int64_t r = 0; r < valid; r++) to[r] = element(s->data, from + r, s->dtype);
+    for (int64_t r = valid; r < width; r++) to[r] = 0;
+}
+
+// Pieces of a source whose K runs down its rows. A few rows at a time over all pieces: long runs of a row are
+// read, and runs of each piece are written.
+static inline __attribute__((always_inline)) void pack_straight(float *to, const int64_t width, const source *s,
+                                                                int64_t at, int64_t pieces)
+{
+    int64_t whole = s->dtype == TM_F32 ? min_of(pieces, (s->extent - at) / width) : 0;
+    for (int64_t k = 0; k < s->n_k; k += STRAIGHT_ROWS) {
+        int64_t k_end = min_of(k + STRAIGHT_ROWS, s->n_k);
+        for (int64_t p = 0; p < pieces; p++)
+            for (int64_t i = k; i < k_end; i++) {
+                int64_t first = at + p * width, from = (s->k0 + i) * s->stride + first;
+                float *piece = to + (p * s->n_k + i) * width;
+                if (p < whole) memcpy(piece, (const float *)s->data + from, (size_t)width * sizeof *piece);
+                else run_edge(piece, width, s, from, min_of(width, s->extent - first));
             }
-            for (int64_t r = 0; r < valid; r++) piece[r] = element(s->data, from + r, dtype);
-            for (int64_t r = valid; r < width; r++) piece[r] = 0;
-        }
+    }
 }
 
 static void pack(float *to, int64_t width, const source *s, int64_t at, int64_t pieces)
 {
     if (!s->turned) {
-        if (s->dtype == TM_F32) pack_straight(to, width, s, at, pieces, TM_F32);
-        else pack_straight(to, width, s, at, pieces, TM_BF16);
+        if (width == BLOCK_ROWS) pack_straight(to, BLOCK_ROWS, s, at, pieces);
+        else if (width == LANES) pack_straight(to, LANES, s, at, pieces);
+        else if (width == 2 * LANES) pack_straight(to, 2 * LANES, s, at, pieces);
+        else pack_straight(to, width, s, at, pieces);
         return;
     }
     for (int64_t p = 0; p < pieces; p++, at += width, to += width * s->n_k) {
@@ -178,8 +185,8 @@ static void grid_pick(product *p)
                                              parts_of(p->slivers, p->slivers_per_tile) < TILES_WANTED)
         p->panels_per_tile = parts_of(p->panels_per_tile, 2);
     p->tiles_across = parts_of(p->slivers, p->slivers_per_tile);
-    p->panels_per_pack = max_of(64 / BLOCK_ROWS, 16384 / (BLOCK_ROWS * p->n_k));
-    p->slivers_per_pack = max_of(parts_of(64, p->width), 16384 / (p->width * p->n_k));
+    p->panels_per_pack = max_of(p->a_t ? STRAIGHT_RUN / BLOCK_ROWS : 1, 16384 / (BLOCK_ROWS * p->n_k));
+    p->slivers_per_pack = max_of(p->b_t ? 1 : STRAIGHT_RUN / p->width, 16384 / (p->width * p->n_k));
 }
 
 // Rows or columns of a block: as many whole panels as may be packed at a time.

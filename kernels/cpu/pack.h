@@ -33,20 +33,31 @@ static inline void turn_four(float *to, int64_t width, const void *from, int64_t
     *(v4_loose *)(to + 3 * width) = __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7);
 }
 
-// to[k * width + r] = from[at + r * stride + k] for r < valid, else 0.
+// Columns k .. k + n_k of four rows (fewer than four of them are `valid`: the others are 0).
+static inline void turn_strip(float *to, int64_t width, const void *from, int64_t at, int64_t stride, int64_t valid,
+                              int64_t n_k, const tm_dtype dtype)
+{
+    int64_t k = 0;
+    if (valid >= 4)
+        for (; k + 4 <= n_k; k += 4) turn_four(to + k * width, width, from, at + k, stride, dtype);
+    int64_t there = valid < 4 ? valid : 4;
+    for (; k < n_k; k++) {
+        for (int64_t r = 0; r < there; r++) to[k * width + r] = element(from, at + r * stride + k, dtype);
+        for (int64_t r = there; r < 4; r++) to[k * width + r] = 0;
+    }
+}
+
+// to[k * width + r] = from[at + r * stride + k] for r < valid, else 0; width a multiple of 4, or 2 more. Whole
+// cache lines of four rows at a time: rows may lie a power of two apart, and evict one another.
 static inline void pack_turned(float *to, int64_t width, const void *from, int64_t at, int64_t stride,
                                int64_t valid, int64_t n_k, const tm_dtype dtype)
 {
-    int64_t k = 0;
-    for (; k + 4 <= n_k; k += 4) {
-        int64_t r = 0;
-        for (; r + 4 <= valid; r += 4)
-            turn_four(to + k * width + r, width, from, at + r * stride + k, stride, dtype);
+    for (int64_t k = 0; k < n_k; k += 16) {
+        int64_t part = min_of(16, n_k - k), r = 0;
+        for (; r + 4 <= width; r += 4)
+            turn_strip(to + k * width + r, width, from, at + r * stride + k, stride, max_of(0, valid - r), part, dtype);
         for (; r < width; r++)
-            for (int64_t i = k; i < k + 4; i++)
+            for (int64_t i = k; i < k + part; i++)
                 to[i * width + r] = r < valid ? element(from, at + r * stride + i, dtype) : 0;
     }
-    for (; k < n_k; k++)
-        for (int64_t r = 0; r < width; r++)
-            to[k * width + r] = r < valid ? element(from, at + r * stride + k, dtype) : 0;
 }
