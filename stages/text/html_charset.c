@@ -8,7 +8,7 @@
 
 #include "stages/text/html_parts.h"
 #include "stages/text/unicode_charsets.h"
-#include "stages/text/unicode_utf8.h"
+#include "engine/base/utf8.h"
 
 #define META_BYTES 4096
 #define LABEL 32

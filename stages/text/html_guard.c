@@ -7,7 +7,7 @@
 
 #include "stages/text/html_parts.h"
 #include "stages/text/unicode_entities.h"
-#include "stages/text/unicode_utf8.h"
+#include "engine/base/utf8.h"
 
 #define STACK 512
 #define MAX_ATTRIBUTES 512

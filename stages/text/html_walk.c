@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Cuts the tree into blocks of visible text. The walk keeps its own stack, so depth costs no C stack.
 #include "stages/text/html_parts.h"
-#include "stages/text/unicode_utf8.h"
+#include "engine/base/utf8.h"
 
 #define MAX_LISTS 32
 

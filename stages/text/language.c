@@ -4,8 +4,8 @@
 
 #include <stdio.h>
 
+#include "engine/base/utf8.h"
 #include "stages/text/language_cld2.h"
-#include "stages/text/unicode_utf8.h"
 
 #define MAX_BYTES (1u << 20)
 

@@ -9,8 +9,8 @@
 
 #include "engine/base/hash.h"
 #include "engine/base/random.h"
+#include "engine/base/utf8.h"
 #include "stages/text/minhash_parts.h"
-#include "stages/text/unicode_utf8.h"
 
 #define ROLL 0x9e3779b97f4a7c15u  // base of the rolling hash over words
 

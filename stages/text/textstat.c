@@ -4,7 +4,7 @@
 
 #include <utf8proc.h>
 
-#include "stages/text/unicode_utf8.h"
+#include "engine/base/utf8.h"
 
 // ---- characters ----
 

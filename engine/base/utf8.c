@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Validation and cleaning of UTF-8, fast over ASCII.
-#include "stages/text/unicode_utf8.h"
+#include "engine/base/utf8.h"
 
 // The first byte at or after `p` that is not ASCII.
 static const unsigned char *skip_ascii(const unsigned char *p, const unsigned char *end)
