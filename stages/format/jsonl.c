@@ -9,11 +9,11 @@ struct tm_jsonl {
     tm_read_bytes *read;
     void *self;
     tm_jsonl_options options;
-    tm_buf bytes;    // what is read and not yet given, from `at`
+    tm_buf bytes; // what is read and not yet given, from `at`
     size_t at;
-    uint64_t line, offset;  // of the next line
+    uint64_t line, offset; // of the next line
     bool ended;
-    tm_buf decoded;  // strings with escapes
+    tm_buf decoded; // strings with escapes
     tm_buf meta;
 };
 
@@ -123,7 +123,7 @@ static bool is_blank(tm_view line)
 typedef struct mapping {
     tm_jsonl *jsonl;
     tm_jsonl_row *row;
-    tm_view meta;  // the meta object as it stands
+    tm_view meta; // the meta object as it stands
 } mapping;
 
 static const char *take_string(mapping *m, tm_view value, tm_view *field, const char *twice, const char *kind)
@@ -161,10 +161,13 @@ static const char *map_member(void *self, tm_view key, tm_view value)
         return take_string(m, value, &m->row->text, "two texts", "the text is no string");
     if (tm_json_key_is(key, names->id)) return value.data[0] == 'n' ? NULL : take_id(m, value);
     if (tm_json_key_is(key, names->source))
-        return value.data[0] == 'n' ? NULL
-                                    : take_string(m, value, &m->row->source, "two sources", "the source is no string");
-    if (tm_json_key_is(key, names->meta) && value.data[0] == '{' && !m->meta.data) m->meta = value;
-    else if (!names->any_shape) add_meta(m, key, value);
+        return value.data[0] == 'n'
+                   ? NULL
+                   : take_string(m, value, &m->row->source, "two sources", "the source is no string");
+    if (tm_json_key_is(key, names->meta) && value.data[0] == '{' && !m->meta.data)
+        m->meta = value;
+    else if (!names->any_shape)
+        add_meta(m, key, value);
     return NULL;
 }
 

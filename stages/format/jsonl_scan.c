@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A strict JSON scanner that builds nothing: it finds the members of one object. Nesting is a stack of brackets, so
-// hostile depth costs no C stack.
+// A strict JSON scanner that builds nothing: it finds the members of one object. Nesting is a stack of
+// brackets, so hostile depth costs no C stack.
 #include "stages/format/jsonl.h"
 
 #include "engine/base/utf8.h"
@@ -37,7 +37,8 @@ static const char *string_stop(const char *p, const char *end)
     while (end - p >= 16) {
         __m128i bytes = _mm_loadu_si128((const __m128i *)p);
         __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, control), bytes);
-        __m128i hit = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, slash)), low);
+        __m128i hit =
+            _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, slash)), low);
         unsigned mask = (unsigned)_mm_movemask_epi8(hit);
         if (mask) return p + __builtin_ctz(mask);
         p += 16;
@@ -74,7 +75,9 @@ static int32_t unicode_escape(scanner *s)
     if (high < 0) return fail(s, "wrong \\u escape"), -1;
     s->p += 5;
     if (high < 0xd800 || high > 0xdfff) return high;
-    int32_t low = high < 0xdc00 && s->end - s->p >= 6 && s->p[0] == '\\' && s->p[1] == 'u' ? hex4(s->p + 2, s->end) : -1;
+    int32_t low = high < 0xdc00 && s->end - s->p >= 6 && s->p[0] == '\\' && s->p[1] == 'u'
+                      ? hex4(s->p + 2, s->end)
+                      : -1;
     if (low < 0xdc00 || low > 0xdfff) return fail(s, "lone surrogate escape"), -1;
     s->p += 6;
     return 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
@@ -120,8 +123,10 @@ static bool scan_digits(scanner *s)
 static bool scan_number(scanner *s)
 {
     if (*s->p == '-') s->p++;
-    if (s->p < s->end && *s->p == '0') s->p++;
-    else if (!scan_digits(s)) return false;
+    if (s->p < s->end && *s->p == '0')
+        s->p++;
+    else if (!scan_digits(s))
+        return false;
     if (s->p < s->end && *s->p == '.') {
         s->p++;
         if (!scan_digits(s)) return false;
@@ -237,7 +242,8 @@ static bool scan_object(scanner *s, tm_json_member *member, void *self)
     if (s->p == s->end || *s->p != '{') return fail(s, "no JSON object");
     s->p++;
     skip_white(s);
-    if (s->p < s->end && *s->p == '}') s->p++;
+    if (s->p < s->end && *s->p == '}')
+        s->p++;
     else {
         for (;;) {
             if (!scan_member(s, member, self)) return false;
