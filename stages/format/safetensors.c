@@ -299,7 +299,7 @@ tm_status tm_safetensors_header(tm_st_tensor *tensors, size_t n_tensors, const t
                                 tm_buf *header, tm_error *err)
 {
     TM_TRY(check_tensors(tensors, n_tensors, err));
-    qsort(tensors, n_tensors, sizeof *tensors, by_alignment);
+    if (n_tensors > 0) qsort(tensors, n_tensors, sizeof *tensors, by_alignment);
     json_t *json = json_object();
     if (!json) return tm_fail(err, TM_ENOMEM, "no memory for a header");
     tm_status status = header_json(json, tensors, n_tensors, meta, n_meta, err);
