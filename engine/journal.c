@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "engine/base/json.h"
 #include "engine/store_impl.h"
 
 enum { SUM = 16, MAX_LINE = 16 << 20, WINDOW = 64 << 10 };
@@ -271,42 +272,48 @@ static tm_status load(tm_journal_reader *r, size_t *got, tm_error *err)
     return TM_OK;
 }
 
-static bool parse_line(const char *line, size_t size, json_t **record)
+static bool good_line(const char *line, size_t size)
 {
     char sum[SUM + 1];
-    if (size < SUM + 3 || line[SUM] != ' ') return false;
+    if (size < SUM + 3 || line[SUM] != ' ' || line[SUM + 1] != '{') return false;
     snprintf(sum, sizeof sum, "%016" PRIx64, tm_hash64(line + SUM + 1, size - SUM - 1, 0));
-    if (memcmp(sum, line, SUM) != 0) return false;
-    *record = json_loadb(line + SUM + 1, size - SUM - 1, 0, NULL);
-    return *record != NULL;
+    return memcmp(sum, line, SUM) == 0;
 }
 
-// A line that was cut by a crash and then written on has a good record behind some rubbish: look for it.
-static bool parse_within(const char *line, size_t size, json_t **record)
+// Where in the line its record begins; `size` when there is none. A line that lost its end runs into the next
+// one, so a good record may stand behind some rubbish.
+static size_t find_record(const char *line, size_t size)
 {
-    for (size_t i = 0; i + SUM + 3 <= size; i++)
-        if (line[i + SUM] == ' ' && line[i + SUM + 1] == '{' && parse_line(line + i, size - i, record)) return true;
-    return false;
+    size_t i = 0;
+    while (i < size && !good_line(line + i, size - i)) i++;
+    return i;
+}
+
+// One whole line, without its end. TM_AGAIN: damaged, and counted.
+static tm_status take_line(tm_journal_reader *r, const char *line, size_t size, json_t **record, tm_error *err)
+{
+    size_t at = find_record(line, size);
+    tm_status status = TM_EFORMAT;
+    if (at < size) status = tm_json_parse(tm_view_of(line + at + SUM + 1, size - at - SUM - 1), record, err);
+    if (status == TM_ENOMEM) return status;
+    r->bad += at > 0 || status < 0;
+    r->from += size + 1;
+    return status < 0 ? TM_AGAIN : TM_OK;
 }
 
 tm_status tm_journal_reader_next(tm_journal_reader *reader, json_t **record, tm_error *err)
 {
     *record = NULL;
-    size_t searched = 0;
-    for (;;) {
+    for (size_t searched = 0;;) {
         char *start = reader->window.data + reader->from;
-        size_t left = reader->window.size - reader->from;
+        size_t left = reader->window.size - reader->from, got;
         char *end = left > searched ? memchr(start + searched, '\n', left - searched) : NULL;
         if (end) {
-            size_t size = (size_t)(end - start);
-            reader->from += size + 1;
+            tm_status status = take_line(reader, start, (size_t)(end - start), record, err);
+            if (status != TM_AGAIN) return status;
             searched = 0;
-            if (parse_line(start, size, record)) return TM_OK;
-            reader->bad++;
-            if (parse_within(start, size, record)) return TM_OK;
             continue;
         }
-        size_t got;
         searched = left;
         TM_TRY(load(reader, &got, err));
         if (got == 0) {  // a line without its end is read anew: its writer may have failed and cut it

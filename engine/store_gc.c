@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <sys/file.h>
 
-#include <jansson.h>
-
+#include "engine/base/json.h"
 #include "engine/store_artifact.h"
 #include "engine/store_impl.h"
 #include "engine/store_log.h"
@@ -145,10 +144,11 @@ static tm_status mark_any(gc *g, tm_hash hash, tm_error *err)
 static tm_status mark_refs(gc *g, const char *text, tm_error *err)
 {
     if (!strstr(text, "\"refs\"")) return TM_OK;
-    json_t *all = json_loads(text, 0, NULL);
-    json_t *refs = json_object_get(all, "refs"), *ref;
+    json_t *all, *ref;
     size_t i;
-    tm_status status = TM_OK;
+    tm_status status = tm_json_parse(tm_view_str(text), &all, err);
+    if (status < 0) return status == TM_EFORMAT ? TM_OK : status;
+    json_t *refs = json_object_get(all, "refs");
     json_array_foreach(refs, i, ref) {
         tm_hash hash;
         const char *hex = json_string_value(ref);

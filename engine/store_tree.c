@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "engine/base/json.h"
+#include "engine/base/utf8.h"
 #include "engine/store_impl.h"
 
 static const char magic[] = "tidemill-tree 1\n";
@@ -14,6 +16,7 @@ enum { MAGIC = sizeof magic - 1 };
 // --- Manifests ---------------------------------------------------------------------------------------------
 static bool safe_name(const char *name)
 {
+    if (tm_utf8_valid(tm_view_str(name)) != strlen(name)) return false;
     for (const char *part = name;; part++) {
         size_t n = strcspn(part, "/");
         if (n == 0 || (n == 1 && part[0] == '.') || (n == 2 && part[0] == '.' && part[1] == '.')) return false;
@@ -63,7 +66,7 @@ static tm_status write_manifest(const tm_tree *tree, tm_buf *out, tm_error *err)
     json_t *rows = json_array();
     for (size_t i = 0; i < tree->count && status == TM_OK; i++)
         if (json_array_append_new(rows, file_row(&files[i])) != 0)
-            status = tm_fail(err, TM_EINVAL, "the name \"%.80s\" is not UTF-8", files[i].name);
+            status = tm_fail(err, TM_ENOMEM, "out of memory for a tree of %zu files", tree->count);
     tm_free(files);
     json_t *attributes = tree->attributes ? json_incref(tree->attributes) : json_object();
     json_t *all = json_pack("{s:o,s:o}", "attributes", attributes, "files", rows);
@@ -109,8 +112,9 @@ static tm_status read_manifest(tm_blob blob, tm_tree *tree, tm_error *err)
     json_t *files = NULL;
     if (blob.size < MAGIC || memcmp(blob.data, magic, MAGIC) != 0)
         return tm_fail(err, TM_EFORMAT, "the object is not a tree");
-    json_t *all = json_loadb(blob.data + MAGIC, blob.size - MAGIC, JSON_REJECT_DUPLICATES, NULL);
-    if (!all || json_unpack(all, "{s:O,s:o}", "attributes", &tree->attributes, "files", &files) != 0 ||
+    json_t *all;
+    TM_TRY(tm_json_parse(tm_view_of(blob.data + MAGIC, blob.size - MAGIC), &all, err));
+    if (json_unpack(all, "{s:O,s:o}", "attributes", &tree->attributes, "files", &files) != 0 ||
         !json_is_object(tree->attributes) || !json_is_array(files)) {
         json_decref(all);
         return tm_fail(err, TM_EFORMAT, "a tree's manifest is not as it should be");
