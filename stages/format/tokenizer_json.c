@@ -267,7 +267,7 @@ static tm_status add_named(const json_t *part, parts *p, bool behind, const char
         return tm_fail(err, TM_EFORMAT, "tokenizer.json: the template's \"%.64s\" has no ids", name);
     json_array_foreach(ids, i, value)
     {
-        uint32_t id;
+        uint32_t id = TM_BPE_NONE;
         TM_TRY(id_of(value, name, &id, err));
         TM_TRY(add_around(p, behind, id, err));
     }
@@ -298,7 +298,7 @@ static tm_status read_template(const json_t *part, parts *p, tm_error *err)
 static tm_status read_cls_sep(const json_t *part, parts *p, tm_error *err)
 {
     for (int behind = 0; behind < 2; behind++) {
-        uint32_t id;
+        uint32_t id = TM_BPE_NONE;
         const char *key = behind ? "sep" : "cls";
         TM_TRY(id_of(json_array_get(json_object_get(part, key), 1), key, &id, err));
         TM_TRY(add_around(p, behind, id, err));
