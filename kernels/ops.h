@@ -86,7 +86,7 @@ void tm_rope_grad(tm_device *dev, tm_mat dx, int64_t heads, const int32_t *posit
 // place k_count - (number of queries) + r, and sees the keys at places (place - window, place].
 typedef struct tm_attention_shape {
     int64_t q_heads, kv_heads, head_size;  // q_heads a multiple of kv_heads: head h reads h * kv_heads / q_heads
-    float scale;             // of the scores, usually 1 / sqrt(head_size)
+    float scale;             // of the scores, > 0, usually 1 / sqrt(head_size)
     float softcap;           // scores become softcap * tanh(score / softcap) (Gemma 2); 0: they do not
     int64_t window;          // keys that a query sees, itself included; 0: all before it
     bool bidirectional;      // every query sees every key of its document (encoders); window must be 0
@@ -163,7 +163,7 @@ void tm_head_loss(tm_device *dev, const tm_head_loss_args *args);
 
 // ---- For sampling ----------------------------------------------------------------------------------------
 
-// y = softmax(x * factor) by row, factor = 1 / temperature; y may be x.
+// y = softmax(x * factor) by row, factor = 1 / temperature > 0; y may be x.
 void tm_softmax(tm_device *dev, tm_mat y, tm_mat x, float factor);
 // y = log softmax(x) by row; y may be x.
 void tm_log_softmax(tm_device *dev, tm_mat y, tm_mat x);

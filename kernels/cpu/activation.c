@@ -57,40 +57,29 @@ typedef struct act_args {
 // A row of each kind of work; `f` is a constant after inlining.
 typedef void row_fn(const act_args *a, int64_t row, int64_t col, int64_t n, tm_activation f);
 
-static inline vf load_n(const float *p, int64_t n)
-{
-    return n == LANES ? vf_load(p) : vf_load_part(p, n, 0);
-}
-
-static inline void store_n(float *p, vf v, int64_t n)
-{
-    if (n == LANES) vf_store(p, v);
-    else vf_store_part(p, v, n);
-}
-
 static inline void act_vector(const act_args *a, int64_t row, int64_t c, int64_t n, tm_activation f)
 {
-    store_n(row_of(a->y, row) + c, curve_at(f, load_n(row_of(a->x, row) + c, n)).value, n);
+    vf_store_next(row_of(a->y, row) + c, curve_at(f, vf_load_next(row_of(a->x, row) + c, n, 0)).value, n);
 }
 
 static inline void act_grad_vector(const act_args *a, int64_t row, int64_t c, int64_t n, tm_activation f)
 {
-    curve at = curve_at(f, load_n(row_of(a->x, row) + c, n));
-    store_n(row_of(a->y, row) + c, load_n(row_of(a->dy, row) + c, n) * at.slope, n);
+    curve at = curve_at(f, vf_load_next(row_of(a->x, row) + c, n, 0));
+    vf_store_next(row_of(a->y, row) + c, vf_load_next(row_of(a->dy, row) + c, n, 0) * at.slope, n);
 }
 
 static inline void glu_vector(const act_args *a, int64_t row, int64_t c, int64_t n, tm_activation f)
 {
-    curve at = curve_at(f, load_n(row_of(a->x, row) + c, n));
-    store_n(row_of(a->y, row) + c, at.value * load_n(row_of(a->up, row) + c, n), n);
+    curve at = curve_at(f, vf_load_next(row_of(a->x, row) + c, n, 0));
+    vf_store_next(row_of(a->y, row) + c, at.value * vf_load_next(row_of(a->up, row) + c, n, 0), n);
 }
 
 static inline void glu_grad_vector(const act_args *a, int64_t row, int64_t c, int64_t n, tm_activation f)
 {
-    curve at = curve_at(f, load_n(row_of(a->x, row) + c, n));
-    vf dy = load_n(row_of(a->dy, row) + c, n), up = load_n(row_of(a->up, row) + c, n);
-    store_n(row_of(a->y, row) + c, dy * up * at.slope, n);
-    store_n(row_of(a->y2, row) + c, dy * at.value, n);
+    curve at = curve_at(f, vf_load_next(row_of(a->x, row) + c, n, 0));
+    vf dy = vf_load_next(row_of(a->dy, row) + c, n, 0), up = vf_load_next(row_of(a->up, row) + c, n, 0);
+    vf_store_next(row_of(a->y, row) + c, dy * up * at.slope, n);
+    vf_store_next(row_of(a->y2, row) + c, dy * at.value, n);
 }
 
 static inline __attribute__((always_inline)) void rows_with(row_fn *vector, const act_args *a, int64_t first,

@@ -80,27 +80,26 @@ static void turn(float *to, const float *from, int64_t stride, int64_t n_rows, i
 
 // ---- Forward
 
-// The softmax of a row as it grows: weights of this block replace its scores; returns the factor for the rest.
-static float row_fold(float *s, int64_t low, int64_t high, int64_t n, float *most, float *sum)
+// Scores through the cap; after it their scale is 1.
+static void cap_scores(float *s, int64_t n, const tm_attention_shape *shape)
 {
-    float block_most = row_max(s + low, high - low);
+    float factor = shape->scale / shape->softcap;
+    for (int64_t j = 0; j < n; j += LANES)
+        vf_store_next(s + j, shape->softcap * vf_tanh(vf_load_next(s + j, n - j, 0) * factor), n - j);
+}
+
+// The softmax of a row as it grows: weights of this block replace its scores, which are still to be multiplied by
+// `scale`; returns the factor for what was there before.
+static float row_fold(float *s, int64_t low, int64_t high, int64_t n, float scale, float *most, float *sum)
+{
+    float block_most = row_max(s + low, high - low) * scale;
     float now = block_most > *most ? block_most : *most;
-    float factor = *most == -INFINITY ? 0 : expf(*most - now);
-    *sum = *sum * factor + row_exp(s + low, s + low, high - low, now);
+    float factor = *most == now ? 1 : *most == -INFINITY ? 0 : expf(*most - now);
+    *sum = *sum * factor + row_exp(s + low, s + low, high - low, scale, now);
     *most = now;
     for (int64_t j = 0; j < low; j++) s[j] = 0;
     for (int64_t j = high; j < n; j++) s[j] = 0;
     return factor;
-}
-
-static void scores_finish(float *s, int64_t n, const tm_attention_shape *shape)
-{
-    for (int64_t j = 0; j < n; j++) s[j] *= shape->scale;
-    if (shape->softcap == 0) return;
-    int64_t j = 0;
-    for (; j + LANES <= n; j += LANES)
-        vf_store(s + j, shape->softcap * vf_tanh(vf_load(s + j) / shape->softcap));
-    for (; j < n; j++) s[j] = shape->softcap * tanhf(s[j] / shape->softcap);
 }
 
 typedef struct forward_rows {
@@ -115,6 +114,7 @@ static void forward_block(const attention *a, document doc, int64_t head, int64_
     int64_t size = shape->head_size, kv = head * shape->kv_heads / shape->q_heads;
     const float *q = row_of(a->q, doc.q0 + r0) + head * size;
     const float *k = row_of(a->k, doc.k0 + j0) + kv * size, *v = row_of(a->v, doc.k0 + j0) + kv * size;
+    bool capped = shape->softcap != 0;
     turn(turned, k, a->k.stride, cols, size);
     small(s, K_BLOCK, (operand){q, a->q.stride, 1}, turned, K_BLOCK, rows, cols, size, TM_SET);
     for (int64_t i = 0; i < rows; i++) {
@@ -126,8 +126,9 @@ static void forward_block(const attention *a, document doc, int64_t head, int64_
             memset(s + i * K_BLOCK, 0, (size_t)cols * sizeof *s);
             continue;
         }
-        scores_finish(s + i * K_BLOCK, cols, shape);
-        float factor = row_fold(s + i * K_BLOCK, low, high, cols, &state->most[i], &state->sum[i]);
+        if (capped) cap_scores(s + i * K_BLOCK, cols, shape);
+        float factor = row_fold(s + i * K_BLOCK, low, high, cols, capped ? 1 : shape->scale, &state->most[i],
+                                &state->sum[i]);
         if (factor != 1)
             for (int64_t c = 0; c < size; c++) o[i * size + c] *= factor;
     }
@@ -164,7 +165,7 @@ static void forward_tile(void *arg, int64_t tile, int lane)
 
 static void shape_check(const tm_attention_shape *s, tm_mat q, tm_mat k, tm_mat v)
 {
-    tm_assert(s->kv_heads > 0 && s->q_heads % s->kv_heads == 0 && !(s->bidirectional && s->window > 0));
+    tm_assert(s->scale > 0 && s->kv_heads > 0 && s->q_heads % s->kv_heads == 0 && !(s->bidirectional && s->window > 0));
     tm_assert(q.cols == s->q_heads * s->head_size && k.cols == s->kv_heads * s->head_size && v.cols == k.cols);
     tm_assert(s->docs == 0 || s->q_start[s->docs] <= q.rows);
     for (int64_t d = 0; d < s->docs; d++) {
@@ -216,23 +217,24 @@ typedef struct backward_room {
     float *delta;                // [queries of the device]: sum over a row of d_out * out
 } backward_room;
 
-// Row i of a block: p = exp(score - lse), ds = p * (dp - delta) * scale, 0 outside low .. high. s holds q k^T on
+// A row of a block: p = exp(score - lse), ds = p * (dp - delta) * scale, 0 outside low .. high. s holds q k^T on
 // entry and p on return, dp holds d_out v^T and then ds.
 static void backward_row(float *s, float *dp, int64_t low, int64_t high, int64_t n, float lse, float delta,
                          const tm_attention_shape *shape)
 {
-    scores_finish(s, n, shape);
+    bool capped = shape->softcap != 0;
+    float factor = capped ? 1 : shape->scale;
+    if (capped) cap_scores(s, n, shape);
     for (int64_t j = 0; j < n; j += LANES) {
-        int64_t part = min_of(LANES, n - j);
-        vf score = vf_load_part(s + j, part, 0), d = vf_load_part(dp + j, part, 0);
-        vf p = vf_exp(score - lse);
-        d = p * (d - delta) * shape->scale;
-        if (shape->softcap != 0) {
+        vf score = vf_load_next(s + j, n - j, 0);
+        vf p = vf_exp(score * factor - lse);
+        vf d = p * (vf_load_next(dp + j, n - j, 0) - delta) * shape->scale;
+        if (capped) {
             vf ratio = score / shape->softcap;
             d *= 1 - ratio * ratio;
         }
-        vf_store_part(s + j, p, part);
-        vf_store_part(dp + j, d, part);
+        vf_store_next(s + j, p, n - j);
+        vf_store_next(dp + j, d, n - j);
     }
     for (int64_t j = 0; j < low; j++) s[j] = dp[j] = 0;
     for (int64_t j = high; j < n; j++) s[j] = dp[j] = 0;

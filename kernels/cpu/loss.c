@@ -21,9 +21,8 @@ static float logit_scale(const tm_head_loss_args *args)
 
 static void cap_row(float *x, int64_t n, float cap)
 {
-    int64_t i = 0;
-    for (; i + LANES <= n; i += LANES) vf_store(x + i, cap * vf_tanh(vf_load(x + i) / cap));
-    if (i < n) vf_store_part(x + i, cap * vf_tanh(vf_load_part(x + i, n - i, 0) / cap), n - i);
+    for (int64_t i = 0; i < n; i += LANES)
+        vf_store_next(x + i, cap * vf_tanh(vf_load_next(x + i, n - i, 0) / cap), n - i);
 }
 
 // x holds exp(logit - largest); it becomes scale * (softmax - one at label).
@@ -38,11 +37,10 @@ static void grad_row(float *x, int64_t n, int64_t label, float sum, float scale)
 static void grad_row_capped(float *x, int64_t n, int64_t label, float lse, float scale, float cap)
 {
     for (int64_t i = 0; i < n; i += LANES) {
-        int64_t part = min_of(LANES, n - i);
-        vf logit = vf_load_part(x + i, part, 0), ratio = logit / cap;
+        vf logit = vf_load_next(x + i, n - i, 0), ratio = logit / cap;
         vf d = vf_exp(logit - lse);
         if (label >= i && label < i + LANES) d[label - i] -= 1;
-        vf_store_part(x + i, d * scale * (1 - ratio * ratio), part);
+        vf_store_next(x + i, d * scale * (1 - ratio * ratio), n - i);
     }
 }
 
@@ -51,7 +49,7 @@ static float loss_row(float *x, int64_t n, int64_t label, float scale, float cap
 {
     if (cap != 0) cap_row(x, n, cap);
     float largest = row_max(x, n), logit = x[label];
-    float sum = row_exp(grad && cap == 0 ? x : NULL, x, n, largest), lse = largest + logf(sum);
+    float sum = row_exp(grad && cap == 0 ? x : NULL, x, n, 1, largest), lse = largest + logf(sum);
     if (grad && cap == 0) grad_row(x, n, label, sum, scale);
     else if (grad) grad_row_capped(x, n, label, lse, scale, cap);
     return logit - lse;

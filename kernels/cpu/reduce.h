@@ -14,18 +14,18 @@ static inline float row_max(const float *x, int64_t n)
     return vf_largest(most);
 }
 
-// y[i] = exp(x[i] - shift) unless y is NULL; returns the sum. y may be x.
-static inline float row_exp(float *y, const float *x, int64_t n, float shift)
+// y[i] = exp(factor * x[i] - shift) unless y is NULL; returns the sum. y may be x.
+static inline float row_exp(float *y, const float *x, int64_t n, float factor, float shift)
 {
     vf sum = {0};
     int64_t i = 0;
     for (; i + LANES <= n; i += LANES) {
-        vf e = vf_exp(vf_load(x + i) - shift);
+        vf e = vf_exp(vf_load(x + i) * factor - shift);
         if (y != NULL) vf_store(y + i, e);
         sum += e;
     }
     if (i < n) {
-        vf e = vf_exp(vf_load_part(x + i, n - i, -INFINITY) - shift);
+        vf e = vf_exp(vf_load_part(x + i, n - i, -INFINITY) * factor - shift);
         if (y != NULL) vf_store_part(y + i, e, n - i);
         sum += e;
     }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -53,6 +54,18 @@ static inline void vf_store_part(float *p, vf v, int64_t n)
     memcpy(p, &v, (size_t)n * sizeof *p);
 }
 
+// The next min(n, LANES) elements.
+static inline vf vf_load_next(const float *p, int64_t n, float rest)
+{
+    return n >= LANES ? vf_load(p) : vf_load_part(p, n, rest);
+}
+
+static inline void vf_store_next(float *p, vf v, int64_t n)
+{
+    if (n >= LANES) vf_store(p, v);
+    else vf_store_part(p, v, n);
+}
+
 // mask elements are all ones or zero.
 static inline vf vf_select(vi mask, vf yes, vf no)
 {
@@ -82,19 +95,46 @@ static inline vf vf_min(vf a, vf b)
 #endif
 }
 
+// Sums and maxima of a vector fold its upper half onto its lower half until one is left.
+#if defined(__AVX512F__)
+static inline __m256 vf_halves(vf v, bool upper)
+{
+    __m512 whole = (__m512)v;
+    return upper ? _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(whole), 1)) : _mm512_castps512_ps256(whole);
+}
+#endif
+
 static inline float vf_sum(vf v)
 {
-    for (int half = LANES / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++) v[i] += v[i + half];
-    return v[0];
+#if defined(__AVX2__)
+#if defined(__AVX512F__)
+    __m256 eight = _mm256_add_ps(vf_halves(v, false), vf_halves(v, true));
+#else
+    __m256 eight = (__m256)v;
+#endif
+    __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    four = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(four, _mm_movehdup_ps(four)));
+#else
+    return v[0] + v[2] + (v[1] + v[3]);
+#endif
 }
 
 static inline float vf_largest(vf v)
 {
-    for (int half = LANES / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++)
-            if (v[i + half] > v[i]) v[i] = v[i + half];
-    return v[0];
+#if defined(__AVX2__)
+#if defined(__AVX512F__)
+    __m256 eight = _mm256_max_ps(vf_halves(v, false), vf_halves(v, true));
+#else
+    __m256 eight = (__m256)v;
+#endif
+    __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    four = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(four, _mm_movehdup_ps(four)));
+#else
+    float low = v[0] > v[2] ? v[0] : v[2], high = v[1] > v[3] ? v[1] : v[3];
+    return low > high ? low : high;
+#endif
 }
 
 // e^x; 0 below -88, infinity above 88.4, NaN for NaN.

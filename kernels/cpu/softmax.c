@@ -17,8 +17,7 @@ static void softmax_rows(const void *arg, int64_t first, int64_t last)
     for (int64_t r = first; r < last; r++) {
         float *y = row_of(a->y, r);
         const float *x = row_of(a->x, r);
-        for (int64_t i = 0; i < n; i++) y[i] = x[i] * a->factor;
-        float sum = row_exp(y, y, n, row_max(y, n)), inverse = 1 / sum;
+        float inverse = 1 / row_exp(y, x, n, a->factor, row_max(x, n) * a->factor);
         for (int64_t i = 0; i < n; i++) y[i] *= inverse;
     }
 }
@@ -26,6 +25,7 @@ static void softmax_rows(const void *arg, int64_t first, int64_t last)
 void tm_softmax(tm_device *dev, tm_mat y, tm_mat x, float factor)
 {
     same_shape(y, x);
+    tm_assert(factor > 0);
     rows_run(dev, x.rows, x.cols, softmax_rows, &(softmax_args){.y = y, .x = x, .factor = factor});
 }
 
@@ -36,7 +36,7 @@ static void log_softmax_rows(const void *arg, int64_t first, int64_t last)
     for (int64_t r = first; r < last; r++) {
         float *y = row_of(a->y, r);
         const float *x = row_of(a->x, r);
-        float largest = row_max(x, n), lse = largest + logf(row_exp(NULL, x, n, largest));
+        float largest = row_max(x, n), lse = largest + logf(row_exp(NULL, x, n, 1, largest));
         for (int64_t i = 0; i < n; i++) y[i] = x[i] - lse;
     }
 }
