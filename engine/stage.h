@@ -76,7 +76,8 @@ typedef struct tm_stage {
     tm_status (*check)(tm_check *check, tm_error *err);
     // Plan, sources: the identity of what will be read (files and their hashes), which enters the key.
     tm_status (*identity)(const tm_check *check, json_t *identity, tm_error *err);
-    // Plan, trainers: the part of the options that matters up to `step`, as a JSON object; TM_DONE: never reusable.
+    // Plan, trainers: the part of the options that matters up to `step`, as a JSON object; TM_DONE, with a text that
+    // says why: a snapshot of that step is of no use (it lies beyond the last step, or the schedule depends on it).
     tm_status (*prefix)(const tm_check *check, int64_t step, json_t *into, tm_error *err);
 
     tm_status (*begin)(tm_work *work, tm_error *err);  // once per worker; `end` follows even if it failed

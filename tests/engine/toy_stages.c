@@ -221,12 +221,12 @@ static tm_status read_number(const char *folder, const char *name, uint64_t *val
 static tm_status learn_prefix(const tm_check *check, int64_t step, json_t *into, tm_error *err)
 {
     const learn_options *o = check->options;
+    if (step > o->steps) return tm_fail(err, TM_DONE, "it is beyond step %lld", (long long)o->steps);
     if (o->decays) {
         json_object_set_new(into, "decay", json_integer(o->steps));
         tm_fail(err, TM_DONE, "the rate depends on steps");
     }
     json_object_set_new(into, "rate", json_real(o->rate));
-    (void)step;
     return TM_OK;
 }
 
@@ -246,16 +246,17 @@ static tm_status learn_save(tm_work *work, int64_t step, uint64_t weights, bool 
     return tm_put_tree(work, "", model, json_pack("{s:I}", "step", (json_int_t)step), state, side, err);
 }
 
-// One record for a step, from the first chunk on, around and around.
+// One record for a step, from the first chunk on, around and around; nothing where there are none.
 static tm_status learn_record(tm_work *work, tm_batch **at, size_t *row, uint64_t *hash, tm_error *err)
 {
-    while (!*at || *row == tm_batch_rows(*at)) {
+    for (int ends = 0; !*at || *row == tm_batch_rows(*at);) {
         tm_batch_unref(*at);
         *at = NULL;
         *row = 0;
         tm_status status = tm_take(work, "data", at, err);
-        if (status == TM_DONE) TM_TRY(tm_rewind(work, "data", err));
-        if (status < 0) return status;
+        if (status == TM_DONE && ++ends == 2) return TM_OK;
+        if (status == TM_DONE) status = tm_rewind(work, "data", err);
+        TM_TRY(status);
     }
     tm_doc doc = tm_docs_get(*at, (*row)++);
     *hash = tm_hash64(doc.text.data, doc.text.size, *hash);
