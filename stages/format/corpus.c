@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// Roots, globs and identities of sources.
+#include "stages/format/corpus.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "engine/base/hash.h"
+
+static bool has_glob(const char *text, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (strchr("*?[", text[i])) return true;
+    return false;
+}
+
+tm_status tm_corpus_parse(tm_corpus *corpus, const char *folder, const char *path, const char *match, tm_error *err)
+{
+    *corpus = (tm_corpus){0};
+    snprintf(corpus->shown, sizeof corpus->shown, "%s", path);
+    snprintf(corpus->match, sizeof corpus->match, "%s", match ? match : "");
+    size_t n = strlen(path), root = n;
+    if (has_glob(path, n)) {
+        // Up to the last slash before the first component with a glob.
+        size_t start = 0;
+        for (size_t i = 0; i <= n; i++) {
+            if (path[i] && path[i] != '/') continue;
+            if (has_glob(path + start, i - start)) break;
+            start = i + 1;
+        }
+        root = start ? start - 1 : 0;
+        if (corpus->match[0]) return tm_fail(err, TM_EINVAL, "\"%s\" has a pattern already: leave `match` out", path);
+        snprintf(corpus->match, sizeof corpus->match, "%s", path + start);
+    }
+    bool absolute = path[0] == '/';
+    if (root == 0 && absolute) return tm_path(corpus->root, err, "/");
+    if (root == 0) return tm_path(corpus->root, err, "%s", folder);
+    return tm_path(corpus->root, err, "%s%s%.*s", absolute ? "" : folder, absolute ? "" : "/", (int)root, path);
+}
+
+static tm_status hash_file(const char *path, tm_hash *hash, tm_error *err)
+{
+    int fd;
+    TM_TRY(tm_fd_open(path, O_RDONLY, 0, &fd, err));
+    tm_hasher *hasher = tm_hasher_new();
+    char *block = tm_alloc(1 << 20);
+    tm_status status = hasher && block ? TM_OK : tm_fail(err, TM_ENOMEM, "no memory to hash %s", path);
+    off_t at = 0;
+    while (status >= 0) {
+        size_t got;
+        status = tm_fd_pread(fd, block, 1 << 20, at, &got, path, err);
+        if (status < 0 || !got) break;
+        tm_hasher_add(hasher, block, got);
+        at += (off_t)got;
+    }
+    if (status >= 0) *hash = tm_hasher_end(hasher);
+    tm_hasher_free(hasher);
+    tm_free(block);
+    tm_sys.close(fd);
+    return status;
+}
+
+static tm_status add_file(const char *path, const char *name, json_t *files, tm_error *err)
+{
+    tm_hash hash;
+    char hex[TM_HASH_HEX];
+    TM_TRY(hash_file(path, &hash, err));
+    tm_hash_hex(hash, hex);
+    return json_object_set_new(files, name, json_string(hex)) ? tm_fail(err, TM_ENOMEM, "no memory for %s", name) : TM_OK;
+}
+
+static tm_status walk(const tm_corpus *corpus, const char *folder, const char *prefix, json_t *files, tm_error *err)
+{
+    tm_names names = {0};
+    TM_TRY(tm_dir_list(folder, &names, err));
+    tm_status status = TM_OK;
+    for (size_t i = 0; status >= 0 && i < names.count; i++) {
+        char path[TM_PATH_MAX], name[TM_PATH_MAX];
+        struct stat info;
+        status = tm_path(path, err, "%s/%s", folder, names.names[i]);
+        if (status >= 0) status = tm_path(name, err, "%s%s%s", prefix, prefix[0] ? "/" : "", names.names[i]);
+        if (status < 0 || tm_sys.lstat(path, &info) || names.names[i][0] == '.') continue;
+        if (S_ISDIR(info.st_mode)) status = walk(corpus, path, name, files, err);
+        else if (S_ISREG(info.st_mode)) status = add_file(path, name, files, err);
+    }
+    tm_names_clear(&names);
+    return status;
+}
+
+// An archive among the files may hold matches, so a glob leaves out only plain files that it does not match; telling
+// them apart would mean opening all, and a file too many in the identity costs no more than a rerun.
+tm_status tm_corpus_identity(const tm_corpus *corpus, json_t *files, tm_error *err)
+{
+    struct stat info;
+    if (tm_sys.stat(corpus->root, &info)) {
+        tm_fail(err, TM_ENOENT, "\"%s\" is not there (looked at %s)", corpus->shown, corpus->root);
+        tm_hint(err, "paths are relative to the graph file");
+        return TM_ENOENT;
+    }
+    const char *slash = strrchr(corpus->root, '/');
+    if (!S_ISDIR(info.st_mode)) return add_file(corpus->root, slash ? slash + 1 : corpus->root, files, err);
+    TM_TRY(walk(corpus, corpus->root, "", files, err));
+    if (json_object_size(files)) return TM_OK;
+    tm_fail(err, TM_ENOENT, "\"%s\" holds no files", corpus->shown);
+    tm_hint(err, "name a folder with documents in it, a file, or an archive");
+    return TM_ENOENT;
+}

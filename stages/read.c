@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+// Documents from files, folders and archives.
+//
+// Chunks are cut by content: behind a document with a probability that grows with its size, drawn from its id, so
+// that a document added anywhere changes the chunks up to the next cut and no others.
+#include <stdlib.h>
+
+#include "engine/base/random.h"
+#include "engine/stage.h"
+#include "stages/format/corpus.h"
+#include "stages/format/jsonl.h"
+
+#define CHUNK_BYTES (256 << 10)      // on average
+#define CHUNK_MAX_BYTES (2 << 20)
+
+typedef struct read_options {
+    tm_string_list path;
+    const char *format, *match;
+    const char *id, *text;
+} read_options;
+
+static const tm_option options[] = {
+    {"path", TM_OPT_LIST, offsetof(read_options, path), NULL, 0, 0, NULL,
+     "files, folders, globs or archives, relative to the graph file (the positional value)", 0},
+    {"format", TM_OPT_CHOICE, offsetof(read_options, format), "\"text\"", 0, 0, "text html jsonl",
+     "what a member is: one text, one page of HTML, or JSON lines", 0},
+    {"match", TM_OPT_STRING, offsetof(read_options, match), "\"\"", 0, 0, NULL, "only members whose path matches this glob", 0},
+    {"id", TM_OPT_STRING, offsetof(read_options, id), "\"id\"", 0, 0, NULL, "jsonl: the field with the id", 0},
+    {"text", TM_OPT_STRING, offsetof(read_options, text), "\"text\"", 0, 0, NULL, "jsonl: the field with the text", 0},
+    {0},
+};
+
+static tm_status check(tm_check *c, tm_error *err)
+{
+    const read_options *o = c->options;
+    (void)err;
+    if (strcmp(o->format, "html") == 0) json_object_set_new(c->outputs[0], "markup", json_string("html"));
+    if (o->path.n) return TM_OK;
+    c->fault->option = "path";
+    return tm_fail(err, TM_EINVAL, "it is given nothing to read");
+}
+
+static tm_status identity(const tm_check *c, json_t *into, tm_error *err)
+{
+    const read_options *o = c->options;
+    for (size_t i = 0; i < o->path.n; i++) {
+        tm_corpus corpus;
+        json_t *files = json_object();
+        tm_status status = tm_corpus_parse(&corpus, c->folder, o->path.items[i], o->match, err);
+        if (status >= 0) status = tm_corpus_identity(&corpus, files, err);
+        if (status < 0) {
+            json_decref(files);
+            return status;
+        }
+        char name[32];
+        snprintf(name, sizeof name, "%zu", i + 1);
+        json_object_set_new(into, name, files);
+    }
+    return TM_OK;
+}
+
+typedef struct reader {
+    tm_work *work;
+    tm_batch *chunk;
+    size_t chunk_bytes;
+    int64_t n_documents, n_bad;
+    double n_bytes;
+} reader;
+
+static tm_status flush(reader *r, tm_error *err)
+{
+    if (!r->chunk) return TM_OK;
+    tm_batch *chunk = r->chunk;
+    r->chunk = NULL;
+    r->chunk_bytes = 0;
+    return tm_put(r->work, "", chunk, err);
+}
+
+static bool cut_behind(const reader *r, tm_view id, size_t bytes)
+{
+    double draw = (double)(tm_mix64(tm_hash64(id.data, id.size, 1)) >> 11) * 0x1p-53;
+    return draw < (double)bytes / CHUNK_BYTES || r->chunk_bytes > CHUNK_MAX_BYTES;
+}
+
+static tm_status add(reader *r, const tm_doc *doc, tm_error *err)
+{
+    size_t bytes = doc->text.size + doc->meta.size + 64;
+    if (!r->chunk) r->chunk = tm_work_batch(r->work, "");
+    if (!r->chunk) return tm_fail(err, TM_ENOMEM, "no memory for a chunk");
+    TM_TRY(tm_docs_add(r->chunk, doc, err));
+    r->chunk_bytes += bytes;
+    r->n_documents++;
+    r->n_bytes += (double)bytes;
+    return cut_behind(r, doc->id, bytes) ? flush(r, err) : TM_OK;
+}
+
+// The id of a document: a hash of where it is from and what it holds.
+static tm_status make_id(const char *origin, tm_view bytes, char id[TM_HASH_HEX], tm_error *err)
+{
+    tm_hasher *hasher = tm_hasher_new();
+    if (!hasher) return tm_fail(err, TM_ENOMEM, "no memory for a hash");
+    tm_hasher_add(hasher, origin, strlen(origin) + 1);
+    tm_hasher_add(hasher, bytes.data, bytes.size);
+    tm_hash_hex(tm_hasher_end(hasher), id);
+    tm_hasher_free(hasher);
+    return TM_OK;
+}
+
+static tm_status read_document(reader *r, tm_archive *archive, const tm_member *member, tm_error *err)
+{
+    tm_buf bytes = {0};
+    char id[TM_HASH_HEX];
+    tm_status status = tm_archive_read_all(archive, &bytes, err);
+    if (status >= 0) status = make_id(member->path, tm_buf_view(&bytes), id, err);
+    if (status >= 0 && bytes.size) {
+        tm_doc doc = {.id = tm_view_str(id), .text = tm_buf_view(&bytes), .source = tm_view_str(member->path)};
+        status = add(r, &doc, err);
+    }
+    tm_buf_clear(&bytes);
+    return status;
+}
+
+// ---- JSON lines ----
+
+static tm_status read_member(void *archive, void *data, size_t size, size_t *got, tm_error *err)
+{
+    return tm_archive_read(archive, data, size, got, err);
+}
+
+static void bad_line(reader *r, const char *source, const tm_jsonl_row *row)
+{
+    if (r->n_bad++ < 20)
+        tm_work_log(r->work, "%s:%llu: %s (at byte %zu)", source, (unsigned long long)row->line, row->bad, row->bad_at);
+    tm_work_count(r->work, "bad_lines", 1);
+}
+
+static tm_status add_line(reader *r, const char *source, const tm_jsonl_row *row, tm_error *err)
+{
+    char id[TM_HASH_HEX], origin[600];
+    snprintf(origin, sizeof origin, "%.500s", source);
+    TM_TRY(make_id(origin, row->bytes, id, err));
+    tm_doc doc = {.id = row->id.size ? row->id : tm_view_str(id), .text = row->text,
+                  .source = row->source.data ? row->source : tm_view_str(source), .meta = row->meta};
+    return add(r, &doc, err);
+}
+
+static tm_status read_lines(reader *r, tm_archive *archive, const tm_member *member, const read_options *o, tm_error *err)
+{
+    char source[512];
+    tm_jsonl *lines = NULL;
+    tm_jsonl_options how = {.id = o->id, .text = o->text};
+    snprintf(source, sizeof source, "%s", member->path);
+    TM_TRY(tm_jsonl_open(&lines, read_member, archive, &how, err));
+    tm_jsonl_row row;
+    tm_status status;
+    while ((status = tm_jsonl_next(lines, &row, err)) == TM_OK) {
+        if (row.bad) bad_line(r, source, &row);
+        else status = add_line(r, source, &row, err);
+        if (status < 0) break;
+    }
+    tm_jsonl_close(lines);
+    return status < 0 ? status : TM_OK;
+}
+
+// ---- members ----
+
+static bool is_jsonl(const read_options *o)
+{
+    return strcmp(o->format, "jsonl") == 0;
+}
+
+static tm_status read_root(reader *r, const tm_corpus *corpus, const read_options *o, tm_error *err)
+{
+    tm_archive *archive = NULL;
+    tm_archive_options how = {.match = corpus->match[0] ? corpus->match : NULL};
+    TM_TRY(tm_archive_open(&archive, corpus->root, &tm_files_disk, &how, err));
+    tm_member member;
+    tm_status status;
+    while ((status = tm_archive_next(archive, &member, err)) == TM_OK) {
+        status = is_jsonl(o) ? read_lines(r, archive, &member, o, err) : read_document(r, archive, &member, err);
+        if (status < 0) break;
+        if (tm_work_stopping(r->work)) {
+            status = tm_fail(err, TM_ESTOPPED, "stopped");
+            break;
+        }
+        tm_work_progress(r->work, (double)r->n_documents, 0, "documents");
+    }
+    tm_archive_close(archive);
+    return status < 0 ? status : TM_OK;
+}
+
+static tm_status none_found(const reader *r, const read_options *o, tm_error *err)
+{
+    tm_fail(err, TM_ENOENT, "no documents in \"%s\"%s%s%s", o->path.items[0], o->path.n > 1 ? " and the other paths" : "",
+            o->match[0] ? ", matching " : "", o->match);
+    if (r->n_bad) tm_hint(err, "%lld lines were bad: `tidemill logs` shows the first of them", (long long)r->n_bad);
+    else tm_hint(err, "check the path, `match` and `format`");
+    return TM_ENOENT;
+}
+
+static tm_status run(tm_work *work, tm_error *err)
+{
+    const read_options *o = tm_work_options(work);
+    reader r = {.work = work};
+    tm_status status = TM_OK;
+    for (size_t i = 0; status >= 0 && i < o->path.n; i++) {
+        tm_corpus corpus;
+        status = tm_corpus_parse(&corpus, tm_work_folder(work), o->path.items[i], o->match, err);
+        if (status >= 0) status = read_root(&r, &corpus, o, err);
+    }
+    if (status >= 0) status = flush(&r, err);
+    tm_batch_unref(r.chunk);
+    if (status >= 0 && !r.n_documents) return none_found(&r, o, err);
+    return status;
+}
+
+const tm_stage tm_stage_read = {
+    .name = "read",
+    .brief = "Documents from files, folders, globs and archives.",
+    .help = "Folders are walked in byte order; tar (plain or compressed), zip, gz and Debian packages are read in place. A\n"
+            "document's id is a hash of its path and its bytes. The content of every file is part of the node's key: a\n"
+            "changed file is noticed, a touched one is not. Lines of JSON that cannot be used are counted and logged, and the\n"
+            "rest goes on.",
+    .example = "local pages = tm.read { \"corpus/**/*.html\", format = \"html\" }",
+    .family = "read",
+    .version = 1,
+    .traits = TM_SOURCE | TM_HOSTILE,
+    .libraries = "libarchive",
+    .outputs = {{"", "documents", 0, NULL, "one document per member (or line)", NULL}},
+    .options = options,
+    .options_size = sizeof(read_options),
+    .check = check,
+    .identity = identity,
+    .run = run,
+};
