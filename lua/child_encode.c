@@ -43,17 +43,15 @@ static void add_text(lua_State *L, const char *text)
 
 static void describe(const place *at, char *text, size_t size)
 {
-    char rest[160] = "";
-    const char *constructor = at->constructor;
-    for (; at; at = at->up) {
-        char part[160];
-        constructor = at->constructor ? at->constructor : constructor;
-        if (!at->name && !at->index) continue;
-        if (at->name) snprintf(part, sizeof part, "%.60s%s%.90s", at->name, rest[0] ? "." : "", rest);
-        else snprintf(part, sizeof part, "%lld%s%.90s", (long long)at->index, rest[0] ? "." : "", rest);
+    char rest[100] = "";
+    for (; at->up; at = at->up) {
+        char part[100];
+        bool first = !at->up->up;
+        if (at->name) snprintf(part, sizeof part, "%.60s%s%.30s", at->name, rest[0] ? "." : "", rest);
+        else snprintf(part, sizeof part, "%s%lld%s%.60s", first ? "value " : "", (long long)at->index, rest[0] ? "." : "", rest);
         memcpy(rest, part, sizeof rest);
     }
-    snprintf(text, size, "%s%s%s", constructor ? constructor : "value", rest[0] ? ": " : "", rest);
+    snprintf(text, size, "%s%s%s", at->constructor, rest[0] ? ": " : "", rest);
 }
 
 static const char *word_of(const place *at)
@@ -90,7 +88,7 @@ _Noreturn static void refuse_step(lua_State *L, int index, const place *at)
 {
     char where[224];
     describe(at, where, sizeof where);
-    lua_rawgeti(L, index, 1);
+    lua_getiuservalue(L, index, 1);
     const char *name = lua_tostring(L, -1);
     tm_child_fault(L, "TM0110", name, "give it an input as its first value, or put it inside tm.curate { source, ... }",
                    "%s is tm.%s {} without an input: a step, which stands only inside tm.curate", where, name);
@@ -156,7 +154,8 @@ static void encode_number(lua_State *L, int index, const place *at)
 
 tm_kind tm_child_kind(lua_State *L, int index)
 {
-    if (!lua_istable(L, index) || !lua_getmetatable(L, index)) return TM_KIND_PLAIN;
+    int type = lua_type(L, index);
+    if ((type != LUA_TUSERDATA && type != LUA_TTABLE) || !lua_getmetatable(L, index)) return TM_KIND_PLAIN;
     lua_rawgetp(L, LUA_REGISTRYINDEX, &tm_child_kinds);
     lua_insert(L, -2);
     lua_rawget(L, -2);
@@ -168,12 +167,12 @@ tm_kind tm_child_kind(lua_State *L, int index)
 static void encode_ref(lua_State *L, int index)
 {
     char head[48];
-    lua_rawgeti(L, index, 1);
+    lua_getiuservalue(L, index, 1);
     snprintf(head, sizeof head, "{\"$ref\":{\"node\":%lld,\"out\":", (long long)lua_tointeger(L, -1));
     add_text(L, head);
-    lua_rawgeti(L, index, 2);
+    lua_getiuservalue(L, index, 2);
     encode_string(L, -1, NULL);
-    if (lua_rawgeti(L, index, 3) == LUA_TSTRING) {
+    if (lua_getiuservalue(L, index, 3) == LUA_TSTRING) {
         add_text(L, ",\"select\":");
         add_text(L, lua_tostring(L, -1));
     }
@@ -241,7 +240,10 @@ static void encode_member(lua_State *L, int index, const place *at)
 
 static void encode_table(lua_State *L, int index, const place *at)
 {
-    if (at->depth > TM_CHILD_DEPTH) refuse(L, at->up, NULL, "is nested more than 64 deep, or holds itself");
+    if (at->depth > TM_CHILD_DEPTH) {
+        while (at->up && at->up->up) at = at->up;
+        refuse(L, at, NULL, "is nested more than 64 deep, or holds itself");
+    }
     size_t n = tm_sandbox_keys(L, index);
     if (is_list(L, n, at)) {
         lua_pop(L, 1);
@@ -269,7 +271,8 @@ static void encode(lua_State *L, int index, const place *at)
     case LUA_TNUMBER: encode_number(L, index, at); return;
     case LUA_TBOOLEAN: add_text(L, lua_toboolean(L, index) ? "true" : "false"); return;
     case LUA_TFUNCTION: refuse_function(L, index, at); return;
-    case LUA_TTABLE: break;
+    case LUA_TTABLE:
+    case LUA_TUSERDATA: break;
     default:
         lua_pushfstring(L, "is a %s value", luaL_typename(L, index));
         refuse(L, at, "a graph file gives plain data: text, numbers, true and false, tables of them", lua_tostring(L, -1));
@@ -279,7 +282,7 @@ static void encode(lua_State *L, int index, const place *at)
         encode_ref(L, index);
     } else if (kind == TM_KIND_TEXT) {
         size_t n;
-        lua_rawgeti(L, index, 1);
+        lua_getiuservalue(L, index, 1);
         const char *text = lua_tolstring(L, -1, &n);
         add(L, text, n);
         lua_pop(L, 1);

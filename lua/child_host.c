@@ -77,9 +77,33 @@ static const char *const kind_names[TM_N_KINDS] = {
     [TM_KIND_SWEEP] = "sweep", [TM_KIND_METRIC] = "metric", [TM_KIND_SPEC] = "spec", [TM_KIND_GRAPH] = "graph",
 };
 
+// kind(x) -> the kind of an object, "plain" for another table, the type of anything else
 static int kind(lua_State *L)
 {
-    lua_pushstring(L, kind_names[tm_child_kind(L, 1)]);
+    tm_kind k = tm_child_kind(L, 1);
+    lua_pushstring(L, k == TM_KIND_PLAIN && !lua_istable(L, 1) ? luaL_typename(L, 1) : kind_names[k]);
+    return 1;
+}
+
+// make(kind, ...) -> an object with these values
+static int make(lua_State *L)
+{
+    int n = lua_gettop(L) - 1;
+    lua_newuserdatauv(L, 0, n);
+    lua_insert(L, 2);
+    for (int i = n; i > 0; i--) lua_setiuservalue(L, 2, i);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &tm_child_kinds);
+    lua_pushvalue(L, 1);
+    lua_rawget(L, -2);
+    lua_setmetatable(L, 2);
+    lua_settop(L, 2);
+    return 1;
+}
+
+// get(object, i)
+static int get(lua_State *L)
+{
+    lua_getiuservalue(L, 1, (int)lua_tointeger(L, 2));
     return 1;
 }
 
@@ -190,7 +214,7 @@ static void push_json(lua_State *L, const json_t *json)
     }
 }
 
-// kinds.NAME: the metatables, which also know their number.
+// kinds.NAME: the metatables. In the registry: metatable -> number, and name -> metatable.
 static void add_kinds(lua_State *L)
 {
     lua_newtable(L);
@@ -202,6 +226,8 @@ static void add_kinds(lua_State *L)
         lua_pushvalue(L, -1);
         lua_pushinteger(L, i);
         lua_rawset(L, -4);
+        lua_pushvalue(L, -1);
+        lua_setfield(L, -3, kind_names[i]);
         lua_setfield(L, -3, kind_names[i]);
     }
     lua_rawsetp(L, LUA_REGISTRYINDEX, &tm_child_kinds);
@@ -221,7 +247,7 @@ static int make_host(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         {"args", tm_child_args},     {"entry", entry},     {"fault", fault}, {"json", tm_child_json}, {"kind", kind},
-        {"nearest", nearest},        {"number", tm_child_number},            {"site", site},
+        {"get", get},                {"make", make},       {"nearest", nearest}, {"number", tm_child_number}, {"site", site},
         {"set", raw_set_metatable},  {NULL, NULL},
     };
     tm_child *child = tm_child_of(L);

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What lua/tidemill.lua is written on: the functions that turn values of a graph file into plain data (JSON text).
 //
-// Objects of the language are tables with one of the metatables in `kinds`. What C knows of them:
+// Objects of the language are userdata without bytes, with one of the metatables in `kinds`; what they hold are user
+// values, which a graph file cannot reach. What C knows of them:
 //   ref     {node id, port, select (JSON) or nil}      an output of a node
 //   text    {JSON}                                     a value, a secret, a bundle of references
 //   step    {name, ...}                                a constructor without its input
-//   sweep   names to references                        walked like a plain table
+//   sweep   a table, names to references               walked like a plain one
 //   metric, spec, graph                                never data
 #pragma once
 

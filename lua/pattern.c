@@ -140,8 +140,9 @@ static const char *repeated(matcher *m, const char *s, const char *behind)
     int i = *behind - '1';
     if (i < 0 || i >= m->n_captures || m->captures[i].size == OPEN)
         luaL_error(m->L, "invalid capture index %%%d", i + 1);
-    size_t n = m->captures[i].size == POSITION ? 0 : (size_t)m->captures[i].size;
-    m->steps += (unsigned)(n < 4096 ? n / 8 : 512);
+    if (m->captures[i].size == POSITION) return NULL;
+    size_t n = (size_t)m->captures[i].size;
+    m->steps += (unsigned)(n < (1u << 20) ? n / 64 : 1u << 14);
     if ((size_t)(m->end - s) < n || memcmp(m->captures[i].start, s, n) != 0) return NULL;
     return s + n;
 }

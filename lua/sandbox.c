@@ -11,6 +11,7 @@
 #include <lualib.h>
 
 #define HOOK_STEPS 1000
+#define MAX_REFUSED 2   // collections that make just enough room, before the program counts as too big
 #define FAULT_TYPE "tm.fault"
 
 static const char env_key = 0;  // its address keys the globals of programs in the registry
@@ -26,7 +27,11 @@ static void *allocate(void *user, void *old, size_t old_size, size_t size)
         box->used -= old_size;
         return NULL;
     }
-    if (size > old_size && box->used + (size - old_size) > box->cap) return NULL;
+    bool over = size > old_size && (box->used + (size - old_size) > box->cap || box->n_refused > MAX_REFUSED);
+    if (over) {
+        box->n_refused++;
+        return NULL;
+    }
     void *memory = realloc(old, size);
     if (memory) box->used += size - old_size;
     return memory;
@@ -37,8 +42,8 @@ static void *allocate(void *user, void *old, size_t old_size, size_t size)
 static void follow(lua_State *L, lua_Debug *ar)
 {
     tm_sandbox *box = tm_sandbox_of(L);
+    if (ar->currentline < 0) return;  // code of ours
     lua_getinfo(L, "S", ar);
-    if (ar->source[0] != '@') return;
     box->trail->line = ar->currentline;
     if (ar->source == box->trail_source) return;
     box->trail_source = ar->source;
@@ -281,7 +286,8 @@ static int note_fault(lua_State *L)
     else if (lua_type(L, 1) == LUA_TSTRING && (text = lua_tolstring(L, 1, &n)))
         fault_of_text(box, "TM0102", text, n);
     else {
-        lua_pushfstring(L, "the error is no message but a %s value", luaL_typename(L, 1));
+        lua_pushfstring(L, lua_isnil(L, 1) ? "error was raised without a message" : "the error is no message but a %s",
+                        luaL_typename(L, 1));
         fault_of_text(box, "TM0102", lua_tostring(L, -1), strlen(lua_tostring(L, -1)));
     }
     if (!box->fault.line) {
@@ -362,6 +368,7 @@ static void fault_of_syntax(tm_sandbox *box, const char *name, bool compiled)
     const char *message = lua_tolstring(box->L, -1, &n);
     box->fault = (tm_fault){0};
     if (compiled) fault_of_text(box, "TM0101", "this is compiled Lua; a graph file is text", 42);
+    else if (message && strstr(message, "stack overflow")) fault_of_text(box, "TM0101", "the text is nested too deep", 27);
     else fault_of_text(box, "TM0101", message ? message : "", n);
     if (!box->fault.file[0]) snprintf(box->fault.file, sizeof box->fault.file, "%s", name);
 }
@@ -386,13 +393,28 @@ bool tm_sandbox_load(tm_sandbox *box, const char *name, const char *text, size_t
     return false;
 }
 
+static int add_to_buffer(lua_State *L, const void *data, size_t size, void *buf)
+{
+    (void)L;
+    tm_buf_add(buf, data, size);
+    return 0;
+}
+
+// Without line numbers: they would cost a hook a line, and are nobody's.
 bool tm_sandbox_load_trusted(tm_sandbox *box, const char *name, const char *text, size_t size)
 {
     char chunk[64];
+    tm_buf code = {0};
     snprintf(chunk, sizeof chunk, "=%s", name);
-    if (luaL_loadbufferx(box->L, text, size, chunk, "t") == LUA_OK) return true;
-    fault_of_syntax(box, name, false);
-    return false;
+    bool done = luaL_loadbufferx(box->L, text, size, chunk, "t") == LUA_OK;
+    if (done) {
+        lua_dump(box->L, add_to_buffer, &code, 1);
+        lua_pop(box->L, 1);
+        done = !code.failed && luaL_loadbufferx(box->L, code.data, code.size, chunk, "b") == LUA_OK;
+    }
+    if (!done) fault_of_syntax(box, name, false);
+    tm_buf_clear(&code);
+    return done;
 }
 
 static int open_libraries(lua_State *L)

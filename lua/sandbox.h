@@ -21,7 +21,7 @@
 #include "engine/base/bytes.h"
 
 #define TM_SANDBOX_MEMORY (192u << 20)     // bytes
-#define TM_SANDBOX_STEPS 100000000u        // about a second
+#define TM_SANDBOX_STEPS 40000000u         // under a second; 100,000 nodes take a quarter of it
 #define TM_SANDBOX_STRING (16u << 20)      // the longest string that a library function makes
 #define TM_SANDBOX_FAULT_TEXT 900          // bytes of a message
 
@@ -46,6 +46,7 @@ typedef struct tm_fault {
 typedef struct tm_sandbox {
     lua_State *L;
     size_t used, cap;          // bytes
+    unsigned n_refused;        // allocations beyond the cap
     uint64_t steps, max_steps;
     const char *doom;          // code of the bound that was reached, or NULL
     tm_trail *trail;

@@ -255,6 +255,7 @@ static void copy_metatable(lua_State *L)
         lua_pushstring(L, *event);
         lua_pushvalue(L, -1);
         if (lua_rawget(L, 2) == LUA_TNIL) lua_pop(L, 2);
+        else if (strcmp(*event, "__call") == 0 && !lua_isfunction(L, -1)) luaL_error(L, "'__call' must be a function");
         else lua_rawset(L, -3);
     }
     lua_pushvalue(L, 2);
@@ -319,6 +320,21 @@ static int protected_call(lua_State *L)
     return finish_call(L, status, 0);
 }
 
+// xpcall(f, handler, ...). The handler is called behind the error, not within it: within, a bound that is reached
+// could not stop it.
+static int finish_call_with(lua_State *L, int status, lua_KContext extra)
+{
+    int n = finish_call(L, status, extra);
+    if (status == LUA_OK || status == LUA_YIELD) return n;
+    lua_pushvalue(L, 2);
+    lua_pushvalue(L, -2);
+    status = lua_pcall(L, 1, 1, 0);
+    finish_call(L, status, 0);
+    if (status == LUA_OK) lua_pushboolean(L, 0);
+    if (status == LUA_OK) lua_insert(L, -2);
+    return 2;
+}
+
 static int protected_call_with(lua_State *L)
 {
     int n = lua_gettop(L);
@@ -326,8 +342,18 @@ static int protected_call_with(lua_State *L)
     lua_pushboolean(L, 1);
     lua_pushvalue(L, 1);
     lua_rotate(L, 3, 2);  // function, handler, true, function, arguments
-    int status = lua_pcallk(L, n - 2, LUA_MULTRET, 2, 2, finish_call);
-    return finish_call(L, status, 2);
+    int status = lua_pcallk(L, n - 2, LUA_MULTRET, 0, 2, finish_call_with);
+    return finish_call_with(L, status, 2);
+}
+
+static int raw_set(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    luaL_checkany(L, 3);
+    lua_settop(L, 3);
+    if (luaL_getmetafield(L, 1, "__metatable") != LUA_TNIL) return luaL_error(L, "cannot change a protected table");
+    lua_rawset(L, 1);
+    return 1;
 }
 
 // ---- globals ----
@@ -410,10 +436,11 @@ static void add_strictness(lua_State *L)
 void tm_sandbox_add_base(lua_State *L)
 {
     static const char *const stock[] = {"assert", "error",  "ipairs", "rawequal", "rawget",  "rawlen",
-                                        "rawset", "select", "tonumber", "type",   NULL};
+                                        "select", "tonumber", "type", NULL};
     static const luaL_Reg ours[] = {
         {"getmetatable", get_metatable}, {"next", next},   {"pairs", pairs},
-        {"pcall", protected_call},       {"print", print}, {"setmetatable", set_metatable},
+        {"pcall", protected_call},       {"print", print}, {"rawset", raw_set},
+        {"setmetatable", set_metatable},
         {"tostring", to_string},         {"xpcall", protected_call_with},
         {NULL, NULL},
     };

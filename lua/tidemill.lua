@@ -4,8 +4,11 @@
 local host = ...
 local env, kinds, names, nodes = host.env, host.kinds, host.names, host.nodes
 local fault, entry, set, kind = host.fault, host.entry, host.set, host.kind
-local pairs, ipairs, type, rawget, tostring = env.pairs, ipairs, type, rawget, env.tostring
+local make, get = host.make, host.get  -- objects: make(kind, ...), get(object, i) is the i-th value
+local pairs, tostring = env.pairs, env.tostring
 local concat, sort = table.concat, env.table.sort
+
+local MAX_NODES, MAX_POINTS = 100000, 10000
 
 local tm = {}
 
@@ -35,7 +38,7 @@ local function public(name, f)
 end
 
 local function check_table(args, constructor)
-  if type(args) == "table" and kind(args) == "plain" then return end
+  if kind(args) == "plain" then return end
   local word = constructor:gsub("^tm%.", "")
   fault("TM0113", word, "write: " .. constructor .. " { ... }",
         constructor .. " takes one table in braces, not " .. (args == nil and "nothing" or "a " .. type(args)))
@@ -59,20 +62,21 @@ local methods = {}
 local ref = kinds.ref
 
 local function new_ref(id, out, select)
-  return set({ id, out, select }, ref)
+  return make("ref", id, out, select)
 end
 
 local function label(r)
-  return made[r[1]].name .. (r[2] ~= "" and "." .. r[2] or "")
+  local out = get(r, 2)
+  return made[get(r, 1)].name .. (out ~= "" and "." .. out or "")
 end
 
 -- Give a reference a selector: members are JSON text.
 local function selected(r, method, members)
-  if type(r) ~= "table" or kind(r) ~= "ref" then
+  if kind(r) ~= "ref" then
     fault("TM0119", method, "write a colon: node:" .. method .. " ...", "'" .. method .. "' is a method of a node")
   end
-  if rawget(r, 3) then fault("TM0119", method, nil, label(r) .. " has been narrowed by a selector already") end
-  return new_ref(r[1], r[2], members and "{" .. members .. "}")
+  if get(r, 3) then fault("TM0119", method, nil, label(r) .. " has been narrowed by a selector already") end
+  return new_ref(get(r, 1), get(r, 2), members and "{" .. members .. "}")
 end
 
 local function check_count(value, method, what)
@@ -87,7 +91,7 @@ function methods.last(r) return selected(r, "last") end
 function methods.latest(r) return selected(r, "latest", '"kind":"latest"') end
 
 function methods.best(r, metric)
-  if type(r) == "table" and type(metric) ~= "string" then
+  if kind(r) == "ref" and type(metric) ~= "string" then
     fault("TM0119", "best", 'write: node:best "valid.loss"', ":best takes the name of a metric")
   end
   return selected(r, "best", '"kind":"best","metric":' .. quote(metric or ""))
@@ -95,7 +99,7 @@ end
 
 function methods.each(r, options)
   local every = ""
-  if type(r) == "table" then
+  if kind(r) == "ref" then
     options = options or {}
     check_table(options, ":each")
     check_names(options, { every = true }, ":each")
@@ -105,61 +109,61 @@ function methods.each(r, options)
 end
 
 function methods.at(r, step)
-  return selected(r, "at", '"kind":"at","at":' .. (type(r) == "table" and check_count(step, "at", "a step") or 0))
+  return selected(r, "at", '"kind":"at","at":' .. (kind(r) == "ref" and check_count(step, "at", "a step") or 0))
 end
 
 function methods.take(r, count)
-  return selected(r, "take", '"kind":"last","take":' .. (type(r) == "table" and check_count(count, "take", "a count") or 0))
+  return selected(r, "take", '"kind":"last","take":' .. (kind(r) == "ref" and check_count(count, "take", "a count") or 0))
 end
 
 for name, method in pairs(methods) do methods[name] = public(":" .. name, method) end
 
 local function no_port(r, key)
-  local all = {}
-  for port in pairs(ports[made[r[1]].name]) do
-    if port ~= "" then all[port] = true end
+  local all, id = {}, get(r, 1)
+  for port in pairs(ports[made[id].name]) do
+    if port ~= "" then all["." .. port] = true end
   end
-  if removed[r[1]] then all.removed = true end
-  for method in pairs(methods) do all[method] = true end
-  fault("TM0106", tostring(key), suggest(key, all), made[r[1]].name .. " has no port '" .. tostring(key) .. "'")
+  if removed[id] then all[".removed"] = true end
+  for method in pairs(methods) do all[":" .. method] = true end
+  fault("TM0106", tostring(key), suggest("." .. tostring(key), all), label(r) .. " has no port '" .. tostring(key) .. "'")
 end
 
 ref.__index = entry(function(r, key)
-  local id, out = rawget(r, 1), rawget(r, 2)
-  if out == "" and not rawget(r, 3) then
+  local id, out = get(r, 1), get(r, 2)
+  if out == "" and not get(r, 3) then
     if key == "removed" and removed[id] then return removed[id] end
     if key ~= "" and ports[made[id].name][key] then return new_ref(id, key) end
   end
   if methods[key] then return methods[key] end
   if type(key) == "string" and (key:find(".", 1, true) or made[id].metrics) and out == "" then
-    return set({ label(r) .. "." .. key }, kinds.metric)
+    return make("metric", label(r) .. "." .. key)
   end
   no_port(r, key)
 end)
 ref.__newindex = entry(function(r, key)
-  fault("TM0106", tostring(key), "give options in the braces of tm." .. made[r[1]].name .. " { ... }",
+  fault("TM0106", tostring(key), "give options in the braces of tm." .. made[get(r, 1)].name .. " { ... }",
         "a node cannot be changed")
 end)
-ref.__eq = function(a, b) return a[1] == b[1] and a[2] == b[2] and rawget(a, 3) == rawget(b, 3) end
-ref.__tostring = function(r) return "node " .. r[1] .. " (" .. label(r) .. ")" end
+ref.__eq = function(a, b)
+  return kind(a) == kind(b) and get(a, 1) == get(b, 1) and get(a, 2) == get(b, 2) and get(a, 3) == get(b, 3)
+end
+ref.__tostring = function(r) return "node " .. get(r, 1) .. " (" .. label(r) .. ")" end
 ref.__pairs = entry(function(r) fault("TM0106", nil, nil, label(r) .. " is a node: there is nothing in it to walk") end)
 
 -- Metrics have no value here; every use of one says where it belongs.
 local metric = kinds.metric
-metric.__index = entry(function(m, key) return set({ rawget(m, 1) .. "." .. tostring(key) }, metric) end)
-metric.__tostring = function(m) return "metric " .. rawget(m, 1) end
-
-local function name_of(value)
-  local k = type(value) == "table" and kind(value)
-  return k == "metric" and rawget(value, 1) or k == "ref" and label(value) or tostring(value)
-end
+metric.__index = entry(function(m, key) return make("metric", get(m, 1) .. "." .. tostring(key)) end)
+metric.__tostring = function(m) return "metric " .. get(m, 1) end
 
 local function no_value(a, b)
-  local m = type(a) == "table" and kind(a) ~= "plain" and a or b
-  local what = kind(m) == "metric" and "the metric " or "the node "
-  local rule = kind(m) == "metric" and rawget(m, 1):match("[^.]*%.(.*)") or "exam.task.metric"
-  fault("TM0111", rule:match("[%w_]*$"), 'let the engine decide: tm.gate { node, on = ..., require = "' .. rule .. ' > ..." }',
-        what .. name_of(m) .. " has no value while the graph is described, so it cannot be compared or computed with")
+  local object = (kind(a) == "metric" or kind(a) == "ref") and a or b
+  local is_metric = kind(object) == "metric"
+  local name = is_metric and get(object, 1) or label(object)
+  local rule = is_metric and name:match("[^.]*%.(.*)") or "exam.task.metric"
+  fault("TM0111", is_metric and rule:match("[%w_]*$") or name:match("^[%w_]*"),
+        'let the engine decide: tm.gate { node, on = ..., require = "' .. rule .. ' > ..." }',
+        (is_metric and "the metric " or "the node ") .. name ..
+        " has no value while the graph is described, so it cannot be compared or computed with")
 end
 
 for _, event in ipairs { "__lt", "__le", "__add", "__sub", "__mul", "__div", "__idiv", "__mod", "__pow", "__unm",
@@ -182,6 +186,9 @@ end
 -- Append a node; `args` and `extra` are JSON members.
 local function add_node(row, file, line, args, extra)
   local id = #nodes
+  if id >= MAX_NODES then
+    fault("TM0124", row.name, "look for a loop that makes too many", "the graph has more than " .. MAX_NODES .. " nodes")
+  end
   nodes[id + 1] = '{"id":' .. id .. ',"stage":"' .. row.name .. '","file":' .. file .. ',"line":' .. line ..
     ',"args":{' .. args .. "}" .. extra .. "}"
   made[id] = row
@@ -195,7 +202,7 @@ local function stage_constructor(row)
     local text, extra = host.args(name, args)
     local file, line = place()
     if row.step and rawget(args, 1) == nil then
-      return set({ row.name, row, text, extra, file, line }, kinds.step)
+      return make("step", row.name, row, text, extra, file, line)
     end
     return new_ref(add_node(row, file, line, text, extra), "")
   end)
@@ -208,14 +215,14 @@ local function value_constructor(row)
     local text, extra = host.args(name, args)
     local file, line = place()
     if extra ~= "" then text = text .. (text == "" and extra:sub(2) or extra) end
-    return set({ '{"$value":"' .. row.name .. '","file":' .. file .. ',"line":' .. line .. ',"args":{' .. text .. "}}" },
-               kinds.text)
+    return make("text", '{"$value":"' .. row.name .. '","file":' .. file .. ',"line":' .. line .. ',"args":{' .. text .. "}}")
   end)
 end
 
 kinds.step.__index = entry(function(step, key)
-  fault("TM0110", tostring(key), "put it inside tm.curate { source, tm." .. rawget(step, 1) .. " {} }",
-        "tm." .. rawget(step, 1) .. " {} without an input is a step: it has no ports")
+  local name = get(step, 1)
+  fault("TM0110", tostring(key), "put it inside tm.curate { source, tm." .. name .. " {} }",
+        "tm." .. name .. " {} without an input is a step: it has no ports")
 end)
 kinds.text.__index = entry(function(_, key)
   fault("TM0106", tostring(key), nil, "a value has no field '" .. tostring(key) .. "'")
@@ -231,13 +238,13 @@ for _, row in ipairs(host.catalogue.values or {}) do tm[row.name] = value_constr
 -- tm.curate { source, step, ... } ----------------------------------------------------------------------------------
 
 local function check_step(step, i)
-  if type(step) == "table" and kind(step) == "step" then return end
+  if kind(step) == "step" then return end
   local name = type(step) == "function" and names[step]
   if name then
     fault("TM0110", name:gsub("^tm%.", ""), "write: " .. name .. " {}", "value " .. i .. " of tm.curate is " .. name ..
           " itself: a step is made with braces")
   end
-  local what = step == nil and "nil" or type(step) == "table" and kind(step) == "ref" and "the node " .. label(step) or
+  local what = step == nil and "nil" or kind(step) == "ref" and "the node " .. label(step) or
     "a " .. type(step)
   fault("TM0110", "curate", "steps are constructors without an input: tm.curate { source, tm.gopher {} }",
         "value " .. i .. " of tm.curate is " .. what .. ", not a step")
@@ -253,7 +260,7 @@ local function check_curate(args)
     n = key > n and key or n
   end
   local source = rawget(args, 1)
-  if source == nil or type(source) == "table" and kind(source) == "step" then
+  if source == nil or kind(source) == "step" then
     fault("TM0113", "curate", "write: tm.curate { source, step, ... }", "tm.curate has no source as its first value")
   end
   if n < 2 then fault("TM0113", "curate", "write: tm.curate { source, step, ... }", "tm.curate has no steps") end
@@ -266,12 +273,12 @@ tm.curate = public("tm.curate", function(args)
   local input, bundle, last = host.args("tm.curate", { rawget(args, 1) }), {}, #nodes + n - 2
   for i = 2, n do
     local step = rawget(args, i)
-    local row, text, extra = step[2], step[3], step[4]
-    local id = add_node(row, step[5], step[6], input .. (text ~= "" and "," .. text or ""), extra .. ',"curate":' .. last)
+    local row, text, extra = get(step, 2), get(step, 3), get(step, 4)
+    local id = add_node(row, get(step, 5), get(step, 6), input .. (text ~= "" and "," .. text or ""), extra .. ',"curate":' .. last)
     input = '"1":{"$ref":{"node":' .. id .. ',"out":""}}'
     if ports[row.name].removed then bundle[#bundle + 1] = '{"$ref":{"node":' .. id .. ',"out":"removed"}}' end
   end
-  if #bundle > 0 then removed[last] = set({ '{"$refs":[' .. concat(bundle, ",") .. "]}" }, kinds.text) end
+  if #bundle > 0 then removed[last] = make("text", '{"$refs":[' .. concat(bundle, ",") .. "]}") end
   return new_ref(last, "")
 end)
 
@@ -282,7 +289,7 @@ local n_specs = 0
 
 local function wrong_value(spec, name, text, why)
   local given = spec.given and "--set " .. name .. "=" .. text or name .. " = " .. text
-  fault("TM0109", name, spec[2].doc and tostring(spec[2].doc) or nil, given .. ": " .. why)
+  fault("TM0109", name, spec.args.doc and tostring(spec.args.doc) or nil, given .. ": " .. why)
 end
 
 -- Turn the text of --set into a value of the kind; nil if it is none.
@@ -318,13 +325,13 @@ end
 
 local function check_choice(spec, name, value, text)
   local choices = {}
-  for _, choice in ipairs(spec[2].choices) do choices[choice] = true end
+  for _, choice in ipairs(spec.args.choices) do choices[choice] = true end
   if choices[value] then return end
-  wrong_value(spec, name, text, "it is one of " .. concat(spec[2].choices, ", "))
+  wrong_value(spec, name, text, "it is one of " .. concat(spec.args.choices, ", "))
 end
 
 local function check_value(spec, name, value, text)
-  local wanted, args = spec[1], spec[2]
+  local wanted, args = spec.kind, spec.args
   if wanted == "int" and math.type(value) == "float" then value = math.tointeger(value) or value end
   if not is_of_kind(value, wanted) then wrong_value(spec, name, text, "it takes " .. kind_words[wanted]) end
   if args.min ~= nil and value < args.min then wrong_value(spec, name, text, "it is at least " .. args.min) end
@@ -364,16 +371,16 @@ for wanted, known in pairs(spec_options) do
     check_spec(wanted, args)
     n_specs = n_specs + 1
     local _, line = host.site()
-    return set({ wanted, args, n_specs, line }, kinds.spec)
+    return make("spec", wanted, args, n_specs, line)
   end)
 end
 
 local function param_value(spec, name)
-  local text, default = host.overrides[name], spec[2][1]
+  local text, default = host.overrides[name], spec.args[1]
   if text then
-    local value = parse[spec[1]](text)
+    local value = parse[spec.kind](text)
     spec.given = true
-    if value == nil then wrong_value(spec, name, text, "it takes " .. kind_words[spec[1]]) end
+    if value == nil then wrong_value(spec, name, text, "it takes " .. kind_words[spec.kind]) end
     return check_value(spec, name, value, text)
   end
   if default == nil then
@@ -386,16 +393,17 @@ local function declare(name, spec)
   if type(name) ~= "string" or not name:find("^[%a_][%w_]*$") then
     fault("TM0107", tostring(name), nil, "'" .. tostring(name) .. "' is no name for a parameter: letters, digits and _")
   end
-  if type(spec) ~= "table" or kind(spec) ~= "spec" then
+  if kind(spec) ~= "spec" then
     fault("TM0107", name, "write: " .. name .. " = tm.int { 500, min = 1 } (or number, string, bool, choice, path)",
           "tm.params: " .. name .. " is no declaration")
   end
   if declared[name] then fault("TM0107", name, nil, "the parameter '" .. name .. "' is declared twice") end
   declared[name] = true
-  local value, args = param_value(spec, name), spec[2]
-  params[#params + 1] = { at = spec[3], json = host.json {
-    name = name, kind = spec[1], value = value, default = args[1], doc = args.doc, min = args.min, max = args.max,
-    choices = args.choices, line = spec[4] } }
+  local args = get(spec, 2)
+  local value = param_value({ kind = get(spec, 1), args = args }, name)
+  params[#params + 1] = { at = get(spec, 3), json = host.json {
+    name = name, kind = get(spec, 1), value = value, default = args[1], doc = args.doc, min = args.min, max = args.max,
+    choices = args.choices, line = get(spec, 4) } }
   return value
 end
 
@@ -403,15 +411,15 @@ tm.params = public("tm.params", function(args)
   check_table(args, "tm.params")
   local values = {}
   for name, spec in pairs(args) do values[name] = declare(name, spec) end
-  local known = {}
-  for name in pairs(values) do known[name] = true end
-  return set(values, {
+  return set({}, {
     __index = entry(function(_, key)
-      fault("TM0108", tostring(key), suggest(key, known), "there is no parameter '" .. tostring(key) .. "'")
+      if values[key] ~= nil then return values[key] end
+      fault("TM0108", tostring(key), suggest(key, values), "there is no parameter '" .. tostring(key) .. "'")
     end),
     __newindex = entry(function(_, key)
       fault("TM0108", tostring(key), "use a local variable", "parameters cannot be changed in the file")
     end),
+    __pairs = function() return env.next, values, nil end,
     __metatable = "params",
   })
 end)
@@ -422,7 +430,7 @@ tm.secret = public("tm.secret", function(name)
   if type(name) ~= "string" or not name:find("^[%a_][%w_]*$") then
     fault("TM0113", "secret", 'write: tm.secret "HUB_TOKEN"', "tm.secret takes the name of a secret")
   end
-  return set({ '{"$secret":' .. quote(name) .. "}" }, kinds.text)
+  return make("text", '{"$secret":' .. quote(name) .. "}")
 end)
 
 local function point_text(value)
@@ -447,9 +455,12 @@ end
 local function combinations(values)
   local points = { {} }
   for key, list in pairs(values) do
-    if type(list) ~= "table" or kind(list) ~= "plain" or #list == 0 then
+    if kind(list) ~= "plain" or #list == 0 then
       fault("TM0113", tostring(key), "write: tm.sweep({ lr = { 1e-4, 3e-4 } }, function(v) ... end)",
             "tm.sweep: '" .. tostring(key) .. "' is no list of values")
+    end
+    if #points * #list > MAX_POINTS then
+      fault("TM0124", "sweep", nil, "tm.sweep: there are more than " .. MAX_POINTS .. " combinations")
     end
     local longer = {}
     for _, point in ipairs(points) do
@@ -488,7 +499,7 @@ tm.sweep = public("tm.sweep", function(values, f)
     local copy = {}
     for k, v in pairs(point) do copy[k] = v end
     local result = f(strict_point(copy))
-    if type(result) ~= "table" then
+    if kind(result) ~= "ref" and kind(result) ~= "plain" and kind(result) ~= "sweep" then
       fault("TM0113", "sweep", "end the function with: return node", "tm.sweep: the function gave " ..
             (result == nil and "nothing" or "a " .. type(result)) .. " for " .. name)
     end
@@ -513,9 +524,8 @@ local function name_part(key, in_sweep)
 end
 
 local function refuse_target(name, value)
-  local k = type(value) == "table" and kind(value)
-  local what = type(value) == "function" and names[value] or
-    k == "step" and "the step tm." .. rawget(value, 1) .. " {}" or
+  local k = kind(value)
+  local what = names[value] or k == "step" and "the step tm." .. get(value, 1) .. " {}" or
     k == "text" and "a value or a bundle of ports" or
     k == "metric" and "a metric" or k == "spec" and "a declaration" or k == "graph" and "a graph" or "a " .. type(value)
   fault("TM0113", name:match("[%w_]+$"), "name nodes and their ports only", "tm.graph: '" .. name .. "' is " .. what)
@@ -525,10 +535,10 @@ local function add_targets(list, prefix, joint, value)
   local in_sweep = kind(value) == "sweep"
   for key, inner in pairs(value) do
     local name = prefix .. joint .. name_part(key, in_sweep)
-    local k = type(inner) == "table" and kind(inner)
+    local k = kind(inner)
     if k == "ref" then
-      local select = rawget(inner, 3)
-      list[#list + 1] = "[" .. quote(name) .. ',{"node":' .. inner[1] .. ',"out":' .. quote(inner[2]) ..
+      local select = get(inner, 3)
+      list[#list + 1] = "[" .. quote(name) .. ',{"node":' .. get(inner, 1) .. ',"out":' .. quote(get(inner, 2)) ..
         (select and ',"select":' .. select or "") .. "}]"
     elseif k == "plain" or k == "sweep" then
       add_targets(list, name, k == "sweep" and "/" or ".", inner)
@@ -545,7 +555,7 @@ tm.graph = public("tm.graph", function(args)
   if #list == 0 then
     fault("TM0113", "graph", "write: return tm.graph { name = node, ... }", "tm.graph names no node")
   end
-  return set({ "[" .. concat(list, ",") .. "]" }, kinds.graph)
+  return make("graph", "[" .. concat(list, ",") .. "]")
 end)
 
 -- The module, and what is done with what the file returns ------------------------------------------------------------
@@ -564,10 +574,9 @@ local module = set({}, {
 })
 
 local function finish(result)
-  if type(result) ~= "table" or kind(result) ~= "graph" then
+  if kind(result) ~= "graph" then
     fault("TM0113", "return", "end the file with: return tm.graph { name = node, ... }",
-          "the file returned " .. (result == nil and "nothing" or type(result) == "table" and kind(result) ~= "plain" and
-          "something else" or "a " .. type(result)) .. ", not a graph")
+          "the file returned " .. (result == nil and "nothing" or kind(result) == "ref" and "a node" or "a " .. type(result)) .. ", not a graph")
   end
   for name in pairs(host.overrides) do
     if not declared[name] then
@@ -577,7 +586,7 @@ local function finish(result)
   sort(params, function(a, b) return a.at < b.at end)
   local list = {}
   for i, param in ipairs(params) do list[i] = param.json end
-  return "[" .. concat(list, ",") .. "]", result[1]
+  return "[" .. concat(list, ",") .. "]", get(result, 1)
 end
 
 return module, finish

@@ -1,0 +1,2 @@
+-- TM0102
+table.concat({}, "", math.mininteger, math.maxinteger)

@@ -1,0 +1,3 @@
+-- TM0102
+local function deeper() return coroutine.wrap(deeper)() end
+deeper()

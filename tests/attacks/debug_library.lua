@@ -1,0 +1,2 @@
+-- TM0115
+return debug.getregistry()

@@ -1,0 +1,2 @@
+-- TM0102:2
+error(function() end)

@@ -1,0 +1,2 @@
+-- TM0102
+error("/etc/passwd:12: stolen", 0)

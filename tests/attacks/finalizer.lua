@@ -1,0 +1,2 @@
+-- TM0117
+setmetatable({}, { __gc = function() while true do end end })

@@ -1,0 +1,2 @@
+-- TM0120:2
+::top:: goto top

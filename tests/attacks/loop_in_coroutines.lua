@@ -1,0 +1,5 @@
+-- TM0120
+while true do
+  local co = coroutine.create(function() while true do end end)
+  coroutine.resume(co)
+end

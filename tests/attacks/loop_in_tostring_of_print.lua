@@ -1,0 +1,2 @@
+-- TM0120
+print(setmetatable({}, { __tostring = function() while true do end end }))

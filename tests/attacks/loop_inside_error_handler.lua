@@ -1,0 +1,2 @@
+-- TM0120
+xpcall(error, function() while true do end end)

@@ -1,0 +1,2 @@
+-- TM0120
+while true do pcall(function() while true do end end) end

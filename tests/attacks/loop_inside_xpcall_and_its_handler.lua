@@ -1,0 +1,3 @@
+-- TM0120
+local function spin() while true do end end
+while true do xpcall(spin, spin) end

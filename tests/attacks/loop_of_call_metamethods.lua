@@ -1,0 +1,4 @@
+-- TM0102
+local t = {}
+setmetatable(t, { __call = t })
+t()

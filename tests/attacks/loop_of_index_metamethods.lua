@@ -1,0 +1,5 @@
+-- TM0102
+local a, b = {}, {}
+setmetatable(a, { __index = b })
+setmetatable(b, { __index = a })
+return a.missing

@@ -1,0 +1,2 @@
+-- TM0102
+table.move({}, 1, math.maxinteger - 1, 2)

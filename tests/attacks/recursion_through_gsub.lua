@@ -1,0 +1,3 @@
+-- TM0102
+local function f() return (("x"):gsub("x", f)) end
+f()

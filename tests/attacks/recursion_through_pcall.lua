@@ -1,0 +1,4 @@
+-- TM0102
+local function f() return pcall(f) end
+f()
+error("held: it ended")

@@ -1,0 +1,2 @@
+-- TM0114
+return require("..")

@@ -1,0 +1,2 @@
+-- TM0102
+return string.dump(function() end)

@@ -1,0 +1,2 @@
+-- TM0102
+return string.format("%999999d", 1)

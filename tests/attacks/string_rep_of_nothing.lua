@@ -1,0 +1,3 @@
+-- TM0102
+local s = (""):rep(math.maxinteger)
+error("held: it ended")

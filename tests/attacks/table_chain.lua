@@ -1,0 +1,3 @@
+-- TM0121
+local t = {}
+while true do t = { t } end

@@ -1,0 +1,2 @@
+-- TM0102
+return table.unpack({}, 1, 100000000)

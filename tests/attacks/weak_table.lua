@@ -1,0 +1,2 @@
+-- TM0117
+return setmetatable({}, { __mode = "k" })
