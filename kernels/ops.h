@@ -173,8 +173,8 @@ void tm_argmax(tm_device *dev, int32_t *best, tm_mat x);
 // ---- Optimiser -------------------------------------------------------------------------------------------
 
 typedef struct tm_adamw_args {
-    float lr, beta1, beta2, eps;
-    float weight_decay;  // decoupled: w -= lr * weight_decay * w
+    double lr, beta1, beta2, eps;  // float64, so that 1 - beta2 keeps its digits
+    double weight_decay;  // decoupled: w -= lr * weight_decay * w
     float grad_scale;    // multiplies the gradient as it is read: the clip factor, 1 for none
     int64_t step;        // from 1: bias correction
 } tm_adamw_args;

@@ -5,7 +5,7 @@
 typedef struct adamw_job {
     float *w, *m, *v;
     const float *g;
-    float decay, beta1, beta2, eps, grad_scale;
+    float decay, beta1, beta2, rest1, rest2, eps, grad_scale;  // rest: 1 - beta
     float step_size, root_correction;  // lr / (1 - beta1^t), 1 / sqrt(1 - beta2^t)
 } adamw_job;
 
@@ -16,8 +16,8 @@ static void adamw_range(const void *arg, int64_t first, int64_t last)
     const float *restrict g = a.g;
     for (int64_t i = first; i < last; i++) {
         float grad = g[i] * a.grad_scale;
-        float mi = a.beta1 * m[i] + (1 - a.beta1) * grad;
-        float vi_ = a.beta2 * v[i] + (1 - a.beta2) * grad * grad;
+        float mi = a.beta1 * m[i] + a.rest1 * grad;
+        float vi_ = a.beta2 * v[i] + a.rest2 * grad * grad;
         m[i] = mi;
         v[i] = vi_;
         w[i] = w[i] * a.decay - a.step_size * mi / (sqrtf(vi_) * a.root_correction + a.eps);
@@ -30,8 +30,10 @@ void tm_adamw(tm_device *dev, float *w, float *m, float *v, const float *g, int6
     double step = (double)args->step;
     adamw_job job = {
         .w = w, .m = m, .v = v, .g = g,
-        .decay = (float)(1 - (double)args->lr * args->weight_decay),
-        .beta1 = args->beta1, .beta2 = args->beta2, .eps = args->eps, .grad_scale = args->grad_scale,
+        .decay = (float)(1 - args->lr * args->weight_decay),
+        .beta1 = (float)args->beta1, .beta2 = (float)args->beta2,
+        .rest1 = (float)(1 - args->beta1), .rest2 = (float)(1 - args->beta2),
+        .eps = (float)args->eps, .grad_scale = args->grad_scale,
         .step_size = (float)(args->lr / (1 - pow(args->beta1, step))),
         .root_correction = (float)(1 / sqrt(1 - pow(args->beta2, step))),
     };

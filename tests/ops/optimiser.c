@@ -4,7 +4,7 @@
 
 // ---- adamw: inputs w, m, v, g as rows; output [3, n]: w, m, v after the step. f = {weight decay, grad scale}
 
-static const double lr = 0.01, beta1 = 0.9, beta2 = 0.95, eps = 1e-4;
+static const double lr = 0.01, beta1 = 0.9, beta2 = 0.999, eps = 1e-4;
 
 static void adamw_shapes(const op_case *c, op_shape in[], op_shape *out)
 {
@@ -17,10 +17,10 @@ static void adamw_reference(const op_case *c, const double *const in[], double *
     int64_t n = c->n[0];
     for (int64_t i = 0; i < n; i++) {
         double g = in[3][i] * (double)c->f[1], v0 = in[2][i] * in[2][i];
-        double m = (double)(float)beta1 * in[1][i] + (1 - (double)(float)beta1) * g;
-        double v = (double)(float)beta2 * v0 + (1 - (double)(float)beta2) * g * g;
-        double m_hat = m / (1 - pow((double)(float)beta1, (double)c->n[1]));
-        double v_hat = v / (1 - pow((double)(float)beta2, (double)c->n[1]));
+        double m = beta1 * in[1][i] + (1 - beta1) * g;
+        double v = beta2 * v0 + (1 - beta2) * g * g;
+        double m_hat = m / (1 - pow(beta1, (double)c->n[1]));
+        double v_hat = v / (1 - pow(beta2, (double)c->n[1]));
         out[i] = in[0][i] * (1 - lr * (double)c->f[0]) - lr * m_hat / (sqrt(v_hat) + eps);
         out[n + i] = m;
         out[2 * n + i] = v;
@@ -36,8 +36,8 @@ static void adamw_forward(tm_device *dev, const op_case *c, const tm_mat in[], t
         m[i] = in[1].data[i];
         v[i] = in[2].data[i] * in[2].data[i];  // a second moment is not negative
     }
-    tm_adamw_args args = {.lr = (float)lr, .beta1 = (float)beta1, .beta2 = (float)beta2, .eps = (float)eps,
-                          .weight_decay = c->f[0], .grad_scale = c->f[1], .step = c->n[1]};
+    tm_adamw_args args = {.lr = lr, .beta1 = beta1, .beta2 = beta2, .eps = eps, .weight_decay = (double)c->f[0],
+                           .grad_scale = c->f[1], .step = c->n[1]};
     tm_adamw(dev, w, m, v, in[3].data, n, &args);
     for (int64_t i = 0; i < n; i++) {
         out.data[i] = w[i];
