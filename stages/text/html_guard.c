@@ -292,7 +292,7 @@ static size_t put_reference(tm_view html, size_t at, size_t end, tm_buf *text)
     size_t size = (size_t)(semicolon - name);
     uint32_t points[2] = {0};
     unsigned n = tm_entity_find(name, size, points);
-    if (!n && name[0] == '#') n = (points[0] = tm_entity_number(name + 1, size - 1)) != 0;
+    if (!n && name[0] == '#') n = tm_entity_number(name + 1, size - 1, points) && points[0];
     if (!n) return at;
     for (unsigned i = 0; i < n; i++) tm_buf_point(text, points[i]);
     return at + size + 2;

@@ -512,20 +512,21 @@ static bool forbidden(uint32_t point)
     return point == 0x7f || (point >= 0xfdd0 && point <= 0xfdef) || (point & 0xfffe) == 0xfffe;
 }
 
-uint32_t tm_entity_number(const char *digits, size_t size)
+bool tm_entity_number(const char *digits, size_t size, uint32_t *point)
 {
     unsigned base = size && (digits[0] == 'x' || digits[0] == 'X') ? 16 : 10;
     size_t i = base == 16;
     uint32_t value = 0;
-    if (i == size) return 0;
+    if (i == size) return false;
     for (; i < size; i++) {
         unsigned char c = (unsigned char)digits[i];
         unsigned digit = c - '0';
-        if (digit > 9) digit = base == 16 && (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10u : 99;
-        if (digit >= base) return 0;
+        if (digit > 9) digit = (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10u : 99;
+        if (digit >= base) return false;
         value = value > 0x10ffff ? value : value * base + digit;
     }
-    if (value == 0 || (value >= 0xd800 && value < 0xe000) || value > 0x10ffff) return 0xfffd;
-    if (value >= 0x80 && value < 0xa0) return tm_charset_high[TM_CHARSET_CP1252][value - 0x80];
-    return forbidden(value) ? 0 : value;
+    *point = forbidden(value) ? 0 : value;
+    if (value == 0 || (value >= 0xd800 && value < 0xe000) || value > 0x10ffff) *point = 0xfffd;
+    if (value >= 0x80 && value < 0xa0) *point = tm_charset_high[TM_CHARSET_CP1252][value - 0x80];
+    return true;
 }
