@@ -2,25 +2,17 @@
 """Compares the program's models with transformers on random shapes: run as `test_llama.py PROBE [CASE...]`.
 
 For each case: logits, log-probabilities, loss, every gradient and ten AdamW steps (eps 1e-2, clipping active) with the
-batch in 1, 2 and 4 parts; the written folder opened by transformers; greedy generation. TM_PEERS names a Python that
-has torch, transformers and safetensors; without one the test is skipped, which under CI is a failure.
+batch in 1, 2 and 4 parts; the written folder opened by transformers; greedy generation. with_peers.sh runs it
+where torch is.
 """
 
 import json
-import os
 import pathlib
 import subprocess
 import sys
 import tempfile
 
-if os.environ.get("TM_PEERS") and not os.environ.get("TM_PEERS_USED"):
-    os.execve(os.environ["TM_PEERS"], [os.environ["TM_PEERS"], *sys.argv], {**os.environ, "TM_PEERS_USED": "1"})
-try:
-    import torch
-except ImportError:
-    print("no torch here: set TM_PEERS to a Python that has it")
-    sys.exit(1 if os.environ.get("CI") == "true" else 77)
-
+import torch
 import transformers
 from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
