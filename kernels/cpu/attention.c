@@ -2,14 +2,15 @@
 // Attention in tiles of 64 queries by 64 keys (Dao 2022, FlashAttention; the backward pass as its alg. 4).
 //
 // Forward, a tile of work is (block of queries, head); backward it is (document, head of keys), so that dq, dk
-// and dv each have one writer. Scores that are masked are skipped block by block and never enter an exponential.
+// and dv each have one writer. Blocks that are masked whole are skipped; in a block that is masked in part, a group
+// of rows stops at the last key that one of them sees, and what is masked before that is minus infinity.
 #include "kernels/cpu/cpu.h"
 
 #include "kernels/cpu/micro.h"
 #include "kernels/cpu/pack.h"
 #include "kernels/cpu/reduce.h"
 
-enum { Q_BLOCK = 64, K_BLOCK = 64 };
+enum { Q_BLOCK = 64, K_BLOCK = 64, GROUP = 2 * BLOCK_ROWS };
 
 typedef struct attention {
     const tm_attention_shape *shape;
@@ -67,72 +68,139 @@ static void small(float *c, int64_t c_stride, operand a, const float *b, int64_t
     int64_t i = 0;
     for (; i + BLOCK_ROWS <= m; i += BLOCK_ROWS, a.data += BLOCK_ROWS * a.row)
         rows_by(c + i * c_stride, c_stride, a, b, b_stride, n, k, BLOCK_ROWS, into);
+    for (; i + 4 <= m; i += 4, a.data += 4 * a.row)
+        rows_by(c + i * c_stride, c_stride, a, b, b_stride, n, k, 4, into);
     for (; i + 2 <= m; i += 2, a.data += 2 * a.row)
         rows_by(c + i * c_stride, c_stride, a, b, b_stride, n, k, 2, into);
     if (i < m) rows_by(c + i * c_stride, c_stride, a, b, b_stride, n, k, 1, into);
 }
 
-// to [size, K_BLOCK] = the transpose of n_rows rows of one head.
+// to [size, K_BLOCK] = the transpose of n_rows rows of one head; columns without a row are 0.
 static void turn(float *to, const float *from, int64_t stride, int64_t n_rows, int64_t size)
 {
     pack_turned(to, K_BLOCK, from, 0, stride, n_rows, size, TM_F32);
 }
 
-// ---- Forward
+// ---- What a block sees
+
+// A block of scores, and the columns of it that are computed for a group of rows: whole vectors.
+typedef struct block {
+    document doc;
+    int64_t head, kv;      // of queries, of keys
+    int64_t r0, rows;      // queries of the document
+    int64_t j0, cols;      // its keys
+    bool whole;            // every query sees every key
+} block;
+
+static block block_at(const tm_attention_shape *shape, document doc, int64_t head, int64_t r0, int64_t rows, int64_t j0)
+{
+    block b = {doc, head, head * shape->kv_heads / shape->q_heads, r0, rows, j0, min_of(K_BLOCK, doc.n_k - j0), false};
+    int64_t low, high, unused;
+    seen(shape, doc, r0 + rows - 1, &low, &unused);
+    seen(shape, doc, r0, &unused, &high);
+    b.whole = low <= j0 && high >= j0 + b.cols && b.cols % LANES == 0;
+    return b;
+}
+
+static int64_t group_rows(const block *b)
+{
+    return b->whole ? b->rows : GROUP;
+}
+
+// Whole vectors of columns that hold all the keys which rows first .. first + n see.
+static int64_t group_cols(const tm_attention_shape *shape, const block *b, int64_t first, int64_t n)
+{
+    int64_t unused, high;
+    seen(shape, b->doc, b->r0 + first + n - 1, &unused, &high);
+    return parts_of(min_of(max_of(high - b->j0, 0), b->cols), LANES) * LANES;
+}
+
+// Minus infinity where row i of the block does not see; false if it sees nothing of `cols`.
+static bool row_mask(const tm_attention_shape *shape, const block *b, int64_t i, float *s, int64_t cols)
+{
+    if (b->whole) return true;
+    int64_t low, high;
+    seen(shape, b->doc, b->r0 + i, &low, &high);
+    low = max_of(low - b->j0, 0);
+    high = min_of(high - b->j0, b->cols);
+    for (int64_t j = 0; j < min_of(low, cols); j++) s[j] = -INFINITY;
+    for (int64_t j = max_of(high, 0); j < cols; j++) s[j] = -INFINITY;
+    return low < high;
+}
+
+static float *head_row(tm_mat m, int64_t row, int64_t head, int64_t size)
+{
+    return row_of(m, row) + head * size;
+}
 
 // Scores through the cap; after it their scale is 1.
 static void cap_scores(float *s, int64_t n, const tm_attention_shape *shape)
 {
     float factor = shape->scale / shape->softcap;
     for (int64_t j = 0; j < n; j += LANES)
-        vf_store_next(s + j, shape->softcap * vf_tanh(vf_load_next(s + j, n - j, 0) * factor), n - j);
+        vf_store(s + j, shape->softcap * vf_tanh(vf_load(s + j) * factor));
 }
 
-// The softmax of a row as it grows: weights of this block replace its scores, which are still to be multiplied by
-// `scale`; returns the factor for what was there before.
-static float row_fold(float *s, int64_t low, int64_t high, int64_t n, float scale, float *most, float *sum)
-{
-    float block_most = row_max(s + low, high - low) * scale;
-    float now = block_most > *most ? block_most : *most;
-    float factor = *most == now ? 1 : *most == -INFINITY ? 0 : expf(*most - now);
-    *sum = *sum * factor + row_exp(s + low, s + low, high - low, scale, now);
-    *most = now;
-    for (int64_t j = 0; j < low; j++) s[j] = 0;
-    for (int64_t j = high; j < n; j++) s[j] = 0;
-    return factor;
-}
+// ---- Forward
 
 typedef struct forward_rows {
     float most[Q_BLOCK], sum[Q_BLOCK];
+    float *turned, *s, *o;
 } forward_rows;
 
-// One block of keys: scores, weights, and their share of the output.
-static void forward_block(const attention *a, document doc, int64_t head, int64_t r0, int64_t rows, int64_t j0,
-                          int64_t cols, float *turned, float *s, float *o, forward_rows *state)
+// The softmax of a row as it grows: weights of this block replace its scores, which are still to be multiplied by
+// `scale`; the output so far is multiplied to fit.
+static void row_fold(float *s, int64_t n, float scale, float *most, float *sum, float *o, int64_t size)
+{
+    float block_most = row_max(s, n) * scale;
+    float now = block_most > *most ? block_most : *most;
+    float factor = *most == now ? 1 : *most == -INFINITY ? 0 : expf(*most - now);
+    *sum = *sum * factor + row_exp(s, s, n, scale, now);
+    *most = now;
+    if (factor != 1)
+        for (int64_t c = 0; c < size; c++) o[c] *= factor;
+}
+
+static void forward_group(const attention *a, const block *b, int64_t first, int64_t n, forward_rows *state)
 {
     const tm_attention_shape *shape = a->shape;
-    int64_t size = shape->head_size, kv = head * shape->kv_heads / shape->q_heads;
-    const float *q = row_of(a->q, doc.q0 + r0) + head * size;
-    const float *k = row_of(a->k, doc.k0 + j0) + kv * size, *v = row_of(a->v, doc.k0 + j0) + kv * size;
+    int64_t size = shape->head_size, cols = group_cols(shape, b, first, n);
+    float *s = state->s + first * K_BLOCK, *o = state->o + first * size;
+    const float *q = head_row(a->q, b->doc.q0 + b->r0 + first, b->head, size);
     bool capped = shape->softcap != 0;
-    turn(turned, k, a->k.stride, cols, size);
-    small(s, K_BLOCK, (operand){q, a->q.stride, 1}, turned, K_BLOCK, rows, cols, size, TM_SET);
-    for (int64_t i = 0; i < rows; i++) {
-        int64_t low, high;
-        seen(shape, doc, r0 + i, &low, &high);
-        low = min_of(max_of(low - j0, 0), cols);
-        high = max_of(min_of(high - j0, cols), 0);
-        if (low >= high) {
-            memset(s + i * K_BLOCK, 0, (size_t)cols * sizeof *s);
-            continue;
-        }
-        if (capped) cap_scores(s + i * K_BLOCK, cols, shape);
-        float factor = row_fold(s + i * K_BLOCK, low, high, cols, capped ? 1 : shape->scale, &state->most[i],
-                                &state->sum[i]);
-        if (factor != 1)
-            for (int64_t c = 0; c < size; c++) o[i * size + c] *= factor;
+    if (cols == 0) return;
+    small(s, K_BLOCK, (operand){q, a->q.stride, 1}, state->turned, K_BLOCK, n, cols, size, TM_SET);
+    for (int64_t i = 0; i < n; i++) {
+        float *row = s + i * K_BLOCK;
+        if (capped) cap_scores(row, cols, shape);
+        if (row_mask(shape, b, first + i, row, cols))
+            row_fold(row, cols, capped ? 1 : shape->scale, &state->most[first + i], &state->sum[first + i],
+                     o + i * size, size);
+        else
+            memset(row, 0, (size_t)cols * sizeof *row);
     }
-    small(o, size, (operand){s, K_BLOCK, 1}, v, a->v.stride, rows, size, cols, TM_ADD);
+    const float *v = head_row(a->v, b->doc.k0 + b->j0, b->kv, size);
+    small(o, size, (operand){s, K_BLOCK, 1}, v, a->v.stride, n, size, min_of(cols, b->cols), TM_ADD);
+}
+
+static void forward_block(const attention *a, const block *b, forward_rows *state)
+{
+    turn(state->turned, head_row(a->k, b->doc.k0 + b->j0, b->kv, a->shape->head_size), a->k.stride, b->cols,
+         a->shape->head_size);
+    for (int64_t first = 0; first < b->rows; first += group_rows(b))
+        forward_group(a, b, first, min_of(group_rows(b), b->rows - first), state);
+}
+
+static void forward_end(const attention *a, document doc, int64_t head, int64_t r0, int64_t rows,
+                        const forward_rows *state)
+{
+    int64_t size = a->shape->head_size;
+    for (int64_t i = 0; i < rows; i++) {
+        float *out = head_row(a->out, doc.q0 + r0 + i, head, size), inverse = 1 / state->sum[i];
+        for (int64_t c = 0; c < size; c++) out[c] = state->o[i * size + c] * inverse;
+        if (a->lse != NULL)
+            a->lse[(doc.q0 + r0 + i) * a->shape->q_heads + head] = state->most[i] + logf(state->sum[i]);
+    }
 }
 
 static void forward_tile(void *arg, int64_t tile, int lane)
@@ -143,24 +211,21 @@ static void forward_tile(void *arg, int64_t tile, int lane)
     const int64_t *at = a->blocks[tile / shape->q_heads];
     document doc = document_at(shape, at[0]);
     int64_t r0 = at[1], rows = min_of(Q_BLOCK, doc.n_q - r0), low, high, unused;
-    float *turned = a->scratch + lane * a->scratch_floats, *s = turned + size * K_BLOCK, *o = s + Q_BLOCK * K_BLOCK;
-    forward_rows state;
+    forward_rows state = {.turned = a->scratch + lane * a->scratch_floats};
+    state.s = state.turned + size * K_BLOCK;
+    state.o = state.s + Q_BLOCK * K_BLOCK;
     for (int64_t i = 0; i < rows; i++) {
         state.most[i] = -INFINITY;
         state.sum[i] = 0;
     }
-    memset(o, 0, (size_t)(rows * size) * sizeof *o);
+    memset(state.o, 0, (size_t)(rows * size) * sizeof *state.o);
     seen(shape, doc, r0, &low, &unused);
     seen(shape, doc, r0 + rows - 1, &unused, &high);
-    for (int64_t j0 = low / K_BLOCK * K_BLOCK; j0 < high; j0 += K_BLOCK)
-        forward_block(a, doc, head, r0, rows, j0, min_of(K_BLOCK, high - j0), turned, s, o, &state);
-    for (int64_t i = 0; i < rows; i++) {
-        float *out = row_of(a->out, doc.q0 + r0 + i) + head * size;
-        float inverse = state.sum[i] > 0 ? 1 / state.sum[i] : 0;
-        if (isnan(state.sum[i])) inverse = NAN;
-        for (int64_t c = 0; c < size; c++) out[c] = o[i * size + c] * inverse;
-        if (a->lse != NULL) a->lse[(doc.q0 + r0 + i) * shape->q_heads + head] = state.most[i] + logf(state.sum[i]);
+    for (int64_t j0 = low / K_BLOCK * K_BLOCK; j0 < high; j0 += K_BLOCK) {
+        block b = block_at(shape, doc, head, r0, rows, j0);
+        forward_block(a, &b, &state);
     }
+    forward_end(a, doc, head, r0, rows, &state);
 }
 
 static void shape_check(const tm_attention_shape *s, tm_mat q, tm_mat k, tm_mat v)
@@ -217,51 +282,69 @@ typedef struct backward_room {
     float *delta;                // [queries of the device]: sum over a row of d_out * out
 } backward_room;
 
-// A row of a block: p = exp(score - lse), ds = p * (dp - delta) * scale, 0 outside low .. high. s holds q k^T on
-// entry and p on return, dp holds d_out v^T and then ds.
-static void backward_row(float *s, float *dp, int64_t low, int64_t high, int64_t n, float lse, float delta,
-                         const tm_attention_shape *shape)
+// A row of a block: p = exp(score - lse), ds = p * (dp - delta) * scale. s holds q k^T, masked, on entry and p on
+// return; dp holds d_out v^T and then ds.
+static void backward_row(float *s, float *dp, int64_t n, float lse, float delta, const tm_attention_shape *shape)
 {
-    bool capped = shape->softcap != 0;
-    float factor = capped ? 1 : shape->scale;
-    if (capped) cap_scores(s, n, shape);
+    float cap = shape->softcap, factor = cap != 0 ? 1 : shape->scale;
     for (int64_t j = 0; j < n; j += LANES) {
-        vf score = vf_load_next(s + j, n - j, 0);
+        vf score = vf_load(s + j);
         vf p = vf_exp(score * factor - lse);
-        vf d = p * (vf_load_next(dp + j, n - j, 0) - delta) * shape->scale;
-        if (capped) {
-            vf ratio = score / shape->softcap;
+        vf d = p * (vf_load(dp + j) - delta) * shape->scale;
+        if (cap != 0) {
+            vf ratio = vf_max(vf_set(-cap), score) / cap;
             d *= 1 - ratio * ratio;
         }
-        vf_store_next(s + j, p, n - j);
-        vf_store_next(dp + j, d, n - j);
+        vf_store(s + j, p);
+        vf_store(dp + j, d);
     }
-    for (int64_t j = 0; j < low; j++) s[j] = dp[j] = 0;
-    for (int64_t j = high; j < n; j++) s[j] = dp[j] = 0;
 }
 
-static void backward_block(const attention *a, document doc, int64_t head, int64_t r0, int64_t rows, int64_t j0,
-                           int64_t cols, const backward_room *room)
+static void backward_group(const attention *a, const block *b, int64_t first, int64_t n, const backward_room *room)
 {
     const tm_attention_shape *shape = a->shape;
-    int64_t size = shape->head_size, kv = head * shape->kv_heads / shape->q_heads, t0 = doc.q0 + r0;
-    const float *q = row_of(a->q, t0) + head * size, *d_out = row_of(a->d_out, t0) + head * size;
-    small(room->p, K_BLOCK, (operand){q, a->q.stride, 1}, room->k_turned, K_BLOCK, rows, cols, size, TM_SET);
-    small(room->ds, K_BLOCK, (operand){d_out, a->d_out.stride, 1}, room->v_turned, K_BLOCK, rows, cols, size, TM_SET);
-    for (int64_t i = 0; i < rows; i++) {
-        int64_t low, high;
-        seen(shape, doc, r0 + i, &low, &high);
-        low = min_of(max_of(low - j0, 0), cols);
-        high = max_of(min_of(high - j0, cols), low);
-        backward_row(room->p + i * K_BLOCK, room->ds + i * K_BLOCK, low, high, cols,
-                     a->lse_in[(t0 + i) * shape->q_heads + head], room->delta[r0 + i], shape);
+    int64_t size = shape->head_size, cols = group_cols(shape, b, first, n), t0 = b->doc.q0 + b->r0 + first;
+    float *p = room->p + first * K_BLOCK, *ds = room->ds + first * K_BLOCK;
+    operand q = {head_row(a->q, t0, b->head, size), a->q.stride, 1};
+    operand d_out = {head_row(a->d_out, t0, b->head, size), a->d_out.stride, 1};
+    small(p, K_BLOCK, q, room->k_turned, K_BLOCK, n, cols, size, TM_SET);
+    small(ds, K_BLOCK, d_out, room->v_turned, K_BLOCK, n, cols, size, TM_SET);
+    for (int64_t i = 0; i < n; i++, p += K_BLOCK, ds += K_BLOCK) {
+        if (shape->softcap != 0) cap_scores(p, cols, shape);
+        row_mask(shape, b, first + i, p, cols);
+        backward_row(p, ds, cols, a->lse_in[(t0 + i) * shape->q_heads + b->head], room->delta[b->r0 + first + i],
+                     shape);
+        for (int64_t j = cols; j < b->cols; j++) p[j] = ds[j] = 0;
     }
-    float *dq = row_of(a->dq, t0) + head * size, *dk = row_of(a->dk, doc.k0 + j0) + kv * size;
-    float *dv = row_of(a->dv, doc.k0 + j0) + kv * size;
-    const float *k = row_of(a->k, doc.k0 + j0) + kv * size;
-    small(dv, a->dv.stride, (operand){room->p, 1, K_BLOCK}, d_out, a->d_out.stride, cols, size, rows, TM_ADD);
-    small(dk, a->dk.stride, (operand){room->ds, 1, K_BLOCK}, q, a->q.stride, cols, size, rows, TM_ADD);
-    small(dq, a->dq.stride, (operand){room->ds, K_BLOCK, 1}, k, a->k.stride, rows, size, cols, TM_ADD);
+    operand left = {room->ds + first * K_BLOCK, K_BLOCK, 1};
+    small(head_row(a->dq, t0, b->head, size), a->dq.stride, left, head_row(a->k, b->doc.k0 + b->j0, b->kv, size),
+          a->k.stride, n, size, min_of(cols, b->cols), TM_ADD);
+}
+
+// dv and dk of keys first .. first + n, from the rows that may see them.
+static void backward_keys(const attention *a, const block *b, int64_t first, int64_t n, const backward_room *room)
+{
+    int64_t size = a->shape->head_size, low, high, r = 0;
+    for (; r < b->rows; r += GROUP) {  // groups of rows that end before these keys have nothing for them
+        seen(a->shape, b->doc, b->r0 + min_of(r + GROUP, b->rows) - 1, &low, &high);
+        if (high > b->j0 + first) break;
+    }
+    if (r >= b->rows) return;
+    int64_t t = b->doc.q0 + b->r0 + r, key = b->doc.k0 + b->j0 + first;
+    operand p = {room->p + r * K_BLOCK + first, 1, K_BLOCK}, ds = {room->ds + r * K_BLOCK + first, 1, K_BLOCK};
+    small(head_row(a->dv, key, b->kv, size), a->dv.stride, p, head_row(a->d_out, t, b->head, size), a->d_out.stride, n,
+          size, b->rows - r, TM_ADD);
+    small(head_row(a->dk, key, b->kv, size), a->dk.stride, ds, head_row(a->q, t, b->head, size), a->q.stride, n, size,
+          b->rows - r, TM_ADD);
+}
+
+static void backward_block(const attention *a, const block *b, const backward_room *room)
+{
+    for (int64_t first = 0; first < b->rows; first += group_rows(b))
+        backward_group(a, b, first, min_of(group_rows(b), b->rows - first), room);
+    int64_t keys = b->whole ? b->cols : GROUP;
+    for (int64_t first = 0; first < b->cols; first += keys)
+        backward_keys(a, b, first, min_of(keys, b->cols - first), room);
 }
 
 static void backward_head(const attention *a, document doc, int64_t head, const backward_room *room)
@@ -269,19 +352,20 @@ static void backward_head(const attention *a, document doc, int64_t head, const 
     const tm_attention_shape *shape = a->shape;
     int64_t size = shape->head_size, kv = head * shape->kv_heads / shape->q_heads;
     for (int64_t r = 0; r < doc.n_q; r++) {
-        memset(row_of(a->dq, doc.q0 + r) + head * size, 0, (size_t)size * sizeof(float));
-        room->delta[r] = row_dot(row_of(a->d_out, doc.q0 + r) + head * size,
-                                 row_of(a->out, doc.q0 + r) + head * size, size);
+        memset(head_row(a->dq, doc.q0 + r, head, size), 0, (size_t)size * sizeof(float));
+        room->delta[r] = row_dot(head_row(a->d_out, doc.q0 + r, head, size), head_row(a->out, doc.q0 + r, head, size),
+                                 size);
     }
     for (int64_t j0 = 0; j0 < doc.n_k; j0 += K_BLOCK) {
         int64_t cols = min_of(K_BLOCK, doc.n_k - j0);
-        turn(room->k_turned, row_of(a->k, doc.k0 + j0) + kv * size, a->k.stride, cols, size);
-        turn(room->v_turned, row_of(a->v, doc.k0 + j0) + kv * size, a->v.stride, cols, size);
+        turn(room->k_turned, head_row(a->k, doc.k0 + j0, kv, size), a->k.stride, cols, size);
+        turn(room->v_turned, head_row(a->v, doc.k0 + j0, kv, size), a->v.stride, cols, size);
         for (int64_t r0 = 0; r0 < doc.n_q; r0 += Q_BLOCK) {
-            int64_t rows = min_of(Q_BLOCK, doc.n_q - r0), low, high, unused;
+            block b = block_at(shape, doc, head, r0, min_of(Q_BLOCK, doc.n_q - r0), j0);
+            int64_t low, high, unused;
             seen(shape, doc, r0, &low, &unused);
-            seen(shape, doc, r0 + rows - 1, &unused, &high);
-            if (j0 < high && j0 + cols > low) backward_block(a, doc, head, r0, rows, j0, cols, room);
+            seen(shape, doc, r0 + b.rows - 1, &unused, &high);
+            if (j0 < high && j0 + cols > low) backward_block(a, &b, room);
         }
     }
 }
