@@ -54,7 +54,6 @@ static unsigned class_of(uint32_t c)
     if (is_unicode_space(c)) return IS_SPACE;
     if (c == 0x27e8 || c == 0x27e9) return IS_BRACKET;
     utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)c);
-    if (category == UTF8PROC_CATEGORY_ND) return IS_DIGIT;
     return is_alphabetic(c, category) ? IS_ALPHA : 0;
 }
 

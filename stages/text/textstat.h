@@ -22,7 +22,7 @@ typedef struct tm_textstat {
     tm_view text;  // as given
     uint64_t n_chars;
     uint64_t n_alnum;    // of [a-zA-Z0-9\n?!,.]
-    uint64_t n_digits;   // decimal digits of any script
+    uint64_t n_digits;   // of [0-9]
     uint64_t n_white;    // space, tab, line end, carriage return, backspace
     uint64_t n_brackets; // {}[]() and the angle brackets U+27E8, U+27E9
     uint64_t n_url_chars;

@@ -8,8 +8,8 @@
 #include "engine/base/utf8.h"
 
 #define TABLE 0x2600  // characters beyond are few and looked up one by one
-#define MAX_ITEMS 5
-#define MAX_LITERALS 16
+#define MAX_ITEMS 7
+#define MAX_LITERALS 24
 #define N_RULES (sizeof rules / sizeof *rules)
 
 enum {
