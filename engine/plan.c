@@ -533,7 +533,7 @@ static void note_resume(tm_plan *plan)
         if (!p->wanted || p->same != (int)i || p->state != TM_RUN || !p->node->stage->prefix) continue;
         if (!inputs_known(plan, p)) continue;
         tm_resume_point point = {0};
-        if (p->forced || tm_resume_find(plan, p, &point, NULL) != TM_OK) {
+        if (p->forced || tm_resume_find(plan, p, NULL, NULL, &point, NULL) != TM_OK) {
             if (point.why_not[0]) {
                 size_t n = strlen(p->reason);
                 snprintf(p->reason + n, sizeof p->reason - n, "; cannot go on from an earlier run: %.120s", point.why_not);

@@ -13,7 +13,7 @@ tm_status tm_resume_prefix(const tm_graph *graph, const tm_node *node, int64_t s
     tm_check check = {.options = node->parsed, .values = node->options, .folder = graph->folder};
     for (size_t i = 0; i < node->n_links; i++) {
         size_t port = (size_t)(node->links[i].row - node->stage->inputs);
-        check.inputs[port] = node->links[i].from->attrs[node->links[i].out];
+        if (port < TM_MAX_PORTS) check.inputs[port] = node->links[i].from->attrs[node->links[i].out];
     }
     json_t *doc = json_object();
     tm_status status = node->stage->prefix(&check, step, doc, err);
@@ -110,88 +110,140 @@ static tm_status interrupted(const tm_plan *plan, const tm_plan_node *p, tm_resu
 
 // ---- the beginning of a finished run of the same family ----
 
-static bool same_beginning(const tm_plan *plan, const tm_plan_node *p, const json_t *cursor, const json_t *inputs,
-                           tm_resume_point *point)
+typedef struct finder {
+    const tm_plan *plan;
+    const tm_plan_node *p;
+    tm_resume_look look;
+    void *arg;
+    tm_resume_point *point;
+} finder;
+
+// Entry `i` of an input as it is now, whether its producer has ended or not.
+static tm_status entry_now(const finder *f, const tm_link *link, const tm_artifact *sealed, size_t i, tm_entry *entry)
 {
-    for (size_t i = 0; i < p->node->n_links; i++) {
-        const tm_link *link = &p->node->links[i];
-        tm_hash now, then;
-        const json_t *input = json_object_get(inputs, link->port);
-        if (tm_plan_link_hash(plan, link, &now, NULL) < 0 || !parse_hex(input, "hash", &then)) return false;
-        if (tm_hash_eq(now, then)) continue;
-        const json_t *taken = json_object_get(json_object_get(cursor, "taken"), link->port);
-        size_t n = (size_t)json_integer_value(taken);
-        tm_artifact a = {0}, b = {0};
-        bool equal = json_is_integer(taken) && tm_artifact_get(plan->store, now, &a, NULL) >= 0 &&
-                     tm_artifact_get(plan->store, then, &b, NULL) >= 0 && a.count >= n && b.count >= n;
-        for (size_t k = 0; equal && k < n; k++) equal = tm_hash_eq(a.entries[k].hash, b.entries[k].hash);
-        tm_artifact_clear(&a);
-        tm_artifact_clear(&b);
-        if (!equal) {
-            snprintf(point->why_not, sizeof point->why_not, "the data it had read changed (%.60s)", link->port);
-            return false;
-        }
-    }
-    return true;
+    if (!sealed) return f->look(f->arg, link, i, entry);
+    if (i >= sealed->count) return TM_DONE;
+    *entry = sealed->entries[i];
+    return TM_OK;
 }
 
-static tm_status try_record(const tm_plan *plan, const tm_plan_node *p, const tm_record *record, tm_resume_point *point)
+// Whether the first `n` entries of an input are those of the artifact `then`: TM_OK, TM_DONE or TM_AGAIN.
+static tm_status same_entries(const finder *f, const tm_link *link, const tm_hash *now, tm_hash then, size_t n)
+{
+    tm_artifact a = {0}, b = {0};
+    tm_status status = tm_artifact_get(f->plan->store, then, &b, NULL) < 0 || b.count < n ? TM_DONE : TM_OK;
+    if (status == TM_OK && now && tm_artifact_get(f->plan->store, *now, &a, NULL) < 0) status = TM_DONE;
+    for (size_t k = 0; status == TM_OK && k < n; k++) {
+        tm_entry entry;
+        status = entry_now(f, link, now ? &a : NULL, k, &entry);
+        if (status < 0 || (status == TM_OK && !tm_hash_eq(entry.hash, b.entries[k].hash))) status = TM_DONE;
+    }
+    tm_artifact_clear(&a);
+    tm_artifact_clear(&b);
+    return status;
+}
+
+// What was read of one input up to the cursor must be what there is to read now.
+static tm_status same_input(const finder *f, const tm_link *link, const json_t *cursor, const json_t *inputs)
+{
+    tm_hash now, then;
+    bool known = tm_plan_canonical(f->plan, link->from)->known;
+    if (!parse_hex(json_object_get(inputs, link->port), "hash", &then)) return TM_DONE;
+    if (known && tm_plan_link_hash(f->plan, link, &now, NULL) < 0) return TM_DONE;
+    if (known && tm_hash_eq(now, then)) return TM_OK;
+    if (!known && !f->look) return TM_DONE;
+    const json_t *taken = json_object_get(json_object_get(cursor, "taken"), link->port);
+    if (!json_is_integer(taken)) return known ? TM_DONE : TM_AGAIN;  // it was read to its end
+    return same_entries(f, link, known ? &now : NULL, then, (size_t)json_integer_value(taken));
+}
+
+static tm_status same_beginning(const finder *f, const json_t *cursor, const json_t *inputs)
+{
+    tm_status worst = TM_OK;
+    for (size_t i = 0; i < f->p->node->n_links && worst != TM_DONE; i++) {
+        const tm_link *link = &f->p->node->links[i];
+        tm_status status = same_input(f, link, cursor, inputs);
+        if (status > worst) worst = status;
+        if (status == TM_DONE)
+            snprintf(f->point->why_not, sizeof f->point->why_not, "the data it had read changed (%.60s)", link->port);
+    }
+    return worst;
+}
+
+// Whether one snapshot of a finished run can be continued.
+static tm_status try_snapshot(const finder *f, const json_t *cursor, const json_t *inputs, tm_hash model)
+{
+    tm_resume_point *point = f->point;
+    tm_hash then, now;
+    tm_error why = {0};
+    char *text = cursor ? json_dumps(cursor, JSON_COMPACT) : NULL;
+    tm_status status = text ? read_cursor(f->plan, point, text, model) : TM_DONE;
+    free(text);
+    if (status != TM_OK || !parse_hex(cursor, "prefix", &then)) return TM_DONE;
+    status = tm_resume_prefix(f->plan->graph, f->p->node, point->step, &now, &why);
+    if (status != TM_OK) snprintf(point->why_not, sizeof point->why_not, "%.150s", why.text);
+    else if (tm_hash_eq(now, then)) return same_beginning(f, cursor, inputs);
+    else snprintf(point->why_not, sizeof point->why_not, "what matters up to step %lld differs%s%.80s",
+                  (long long)point->step, why.text[0] ? ": " : "", why.text);
+    return TM_DONE;
+}
+
+static tm_status keep_cursors(tm_resume_point *point, const json_t *cursors, size_t n)
+{
+    point->cursors = tm_calloc(n + 1, sizeof *point->cursors);
+    for (size_t k = 0; point->cursors && k < n; k++) point->cursors[k] = json_incref(json_array_get(cursors, k));
+    return point->cursors ? TM_OK : TM_ENOMEM;
+}
+
+// The entries of a finished run's ports that come before the point: the first `n` of each.
+static tm_status keep_ports(const finder *f, const tm_record *record, size_t n)
+{
+    for (size_t i = 0; i < record->n_ports; i++) {
+        tm_artifact log = {0};
+        int port = tm_stage_output(f->p->node->stage, record->ports[i].name);
+        tm_status status = port < 0 ? TM_OK : tm_artifact_get(f->plan->store, record->ports[i].artifact, &log, NULL);
+        if (status >= 0 && port >= 0) status = log.count < n ? TM_DONE : keep_entries(f->point, port, log.entries, n);
+        tm_artifact_clear(&log);
+        if (status != TM_OK) return TM_DONE;
+    }
+    return TM_OK;
+}
+
+static tm_status try_record(const finder *f, const tm_record *record)
 {
     json_t *doc = json_loads(record->json, 0, NULL);
     const json_t *cursors = json_object_get(doc, "cursors"), *inputs = json_object_get(doc, "inputs");
     tm_artifact log = {0};
     tm_status found = TM_DONE;
-    if (record->n_ports && tm_artifact_get(plan->store, record->ports[0].artifact, &log, NULL) >= 0) {
-        for (size_t i = log.count; i-- > 0 && found != TM_OK;) {
-            const json_t *cursor = json_array_get(cursors, i);
-            tm_hash then, now;
-            char *text = cursor ? json_dumps(cursor, JSON_COMPACT) : NULL;
-            if (text && read_cursor(plan, point, text, log.entries[i].hash) == TM_OK && parse_hex(cursor, "prefix", &then)) {
-                tm_error why = {0};
-                tm_status status = tm_resume_prefix(plan->graph, p->node, point->step, &now, &why);
-                if (status != TM_OK) snprintf(point->why_not, sizeof point->why_not, "%.150s", why.text);
-                else if (!tm_hash_eq(now, then))
-                    snprintf(point->why_not, sizeof point->why_not, "what matters up to step %lld differs: %.80s",
-                             (long long)point->step, why.text);
-                else if (same_beginning(plan, p, cursor, inputs, point) &&
-                         keep_entries(point, 0, log.entries, i + 1) == TM_OK) {
-                    found = TM_OK;
-                    point->cursors = tm_calloc(i + 2, sizeof *point->cursors);
-                    for (size_t k = 0; point->cursors && k <= i; k++)
-                        point->cursors[k] = json_incref(json_array_get(cursors, k));
-                }
-            }
-            free(text);
+    if (record->n_ports && tm_artifact_get(f->plan->store, record->ports[0].artifact, &log, NULL) >= 0)
+        for (size_t i = log.count; i-- > 0 && found == TM_DONE;) {
+            found = try_snapshot(f, json_array_get(cursors, i), inputs, log.entries[i].hash);
+            if (found == TM_OK) found = keep_ports(f, record, i + 1);
+            if (found == TM_OK && keep_cursors(f->point, cursors, i + 1) < 0) found = TM_DONE;
         }
-    }
-    size_t n = point->n_entries[0];
     tm_artifact_clear(&log);
-    for (size_t port = 1; found == TM_OK && port < record->n_ports; port++) {
-        tm_artifact side = {0};
-        int index = tm_stage_output(p->node->stage, record->ports[port].name);
-        if (index <= 0 || tm_artifact_get(plan->store, record->ports[port].artifact, &side, NULL) < 0 || side.count < n ||
-            keep_entries(point, index, side.entries, n) < 0)
-            found = TM_DONE;
-        tm_artifact_clear(&side);
-    }
     json_decref(doc);
     return found;
 }
 
-tm_status tm_resume_find(const tm_plan *plan, const tm_plan_node *p, tm_resume_point *point, tm_error *err)
+tm_status tm_resume_find(const tm_plan *plan, const tm_plan_node *p, tm_resume_look look, void *arg,
+                         tm_resume_point *point, tm_error *err)
 {
-    *point = (tm_resume_point){0};
-    if (interrupted(plan, p, point) == TM_OK) return TM_OK;
+    finder f = {plan, p, look, arg, point};
     char why_not[sizeof point->why_not] = "";
+    *point = (tm_resume_point){0};
+    (void)err;
+    if (interrupted(plan, p, point) == TM_OK) return TM_OK;
     const tm_record *r = tm_hash_none(p->family) ? NULL : tm_key_by_own(plan->store, p->family);
     for (; r; r = tm_key_before(plan->store, r)) {
         tm_resume_clear(point);
-        if (try_record(plan, p, r, point) == TM_OK) return TM_OK;
+        tm_status status = try_record(&f, r);
+        if (status == TM_AGAIN) tm_resume_clear(point);
+        if (status != TM_DONE) return status;
         if (point->why_not[0]) memcpy(why_not, point->why_not, sizeof why_not);
     }
     tm_resume_clear(point);
     memcpy(point->why_not, why_not, sizeof why_not);
-    (void)err;
     return TM_DONE;
 }
 

@@ -26,8 +26,13 @@ typedef struct tm_resume_point {
     char why_not[160];     // when nothing was found although there was something to look at
 } tm_resume_point;
 
-// TM_OK, or TM_DONE when there is no such point. The node's inputs must be known (for the prefix of a finished run).
-tm_status tm_resume_find(const tm_plan *plan, const tm_plan_node *node, tm_resume_point *point, tm_error *err);
+// The i-th entry of an input that is still being made: TM_OK, TM_AGAIN (not yet), TM_DONE (there are no more).
+typedef tm_status (*tm_resume_look)(void *arg, const tm_link *link, size_t i, tm_entry *entry);
+
+// TM_OK, TM_DONE when there is no such point, or TM_AGAIN: what an unknown input gave so far (`look`) does not tell
+// yet. Without `look` unknown inputs count as different.
+tm_status tm_resume_find(const tm_plan *plan, const tm_plan_node *node, tm_resume_look look, void *arg,
+                         tm_resume_point *point, tm_error *err);
 void tm_resume_clear(tm_resume_point *point);
 
 // The hash of the stage's prefix document at `step`; TM_DONE when the stage says that nothing can continue.

@@ -32,6 +32,19 @@ int run_free_cores(const run *r)
     return r->cores - used;
 }
 
+void run_ask_for_core(run *r)
+{
+    for (size_t i = 0; i < r->n_workers; i++)
+        if (r->workers[i]->asked_cores) return;  // one is on its way
+    for (size_t i = 0; i < r->n_workers; i++) {
+        run_worker *w = r->workers[i];
+        if (w->group < 0 || w->cores < 2) continue;
+        w->asked_cores = w->cores - 1;
+        tm_wire_put(&w->wire, json_pack("{s:s, s:i}", "op", "cores", "n", w->asked_cores), NULL);
+        return;
+    }
+}
+
 static bool group_over(const run_group *g)
 {
     return g->state != GROUP_WAITING && g->state != GROUP_ACTIVE;

@@ -36,7 +36,7 @@ void group_clear(run_group *g)
     if (g->has_resume) tm_resume_clear(&g->resume);
     tm_lease_release(g->lease);
     json_decref(g->counts);
-    *g = (run_group){.plan = g->plan, .state = g->state, .cached = g->cached, .attempts = g->attempts};
+    *g = (run_group){.plan = g->plan, .state = g->state, .cached = g->cached, .deaths = g->deaths};
 }
 
 // Everything but its outcome: the lease last.
@@ -156,12 +156,24 @@ static tm_status open_map(run *r, run_group *g, tm_error *err)
     return tm_memo_open(r->plan->store, chain_key(r, g, err), (size_t)g->n_outputs, &g->memo, err);
 }
 
+static tm_status look_at_entry(void *arg, const tm_link *link, size_t i, tm_entry *entry)
+{
+    return link_entry(arg, link, i, entry, NULL);
+}
+
+static tm_status find_resume(run *r, run_group *g, tm_error *err)
+{
+    tm_plan_node *p = group_plan(r, g, 0);
+    if (p->forced) return tm_log_drop(r->plan->store, p->recipe, err);
+    tm_status status = tm_resume_find(r->plan, p, look_at_entry, r, &g->resume, err);
+    g->has_resume = status == TM_OK;
+    return status == TM_AGAIN ? TM_AGAIN : TM_OK;
+}
+
 // What a trainer made before: the log starts with it.
 static tm_status open_trainer(run *r, run_group *g, tm_error *err)
 {
     tm_plan_node *p = group_plan(r, g, 0);
-    if (p->forced) TM_TRY(tm_log_drop(r->plan->store, p->recipe, err));
-    else g->has_resume = tm_resume_find(r->plan, p, &g->resume, err) == TM_OK;
     for (int port = 0; port < TM_MAX_PORTS && p->node->stage->outputs[port].name; port++) {
         run_log *log = &r->logs[p->node->index][port];
         log_clear(log);
@@ -183,12 +195,16 @@ static tm_status open_trainer(run *r, run_group *g, tm_error *err)
     return tm_log_open(r->plan->store, p->recipe, "kept", &g->kept, err);
 }
 
+// TM_AGAIN: a trainer cannot know yet whether its data begin as they did in an earlier run.
 tm_status group_open(run *r, run_group *g, tm_error *err)
 {
+    bool trainer = group_node(r, g, 0)->stage->prefix != NULL;
+    tm_status status = trainer ? find_resume(r, g, err) : TM_OK;
+    if (status != TM_OK) return status;
     g->counts = json_object();
     g->start_ns = tm_time_ns();
     if (is_map(r, g)) return open_map(r, g, err);
-    if (group_node(r, g, 0)->stage->prefix) return open_trainer(r, g, err);
+    if (trainer) return open_trainer(r, g, err);
     for (int port = 0; port < TM_MAX_PORTS; port++) log_clear(&r->logs[group_node(r, g, 0)->index][port]);
     return TM_OK;
 }
@@ -357,9 +373,11 @@ void group_fail(run *r, run_group *g, const tm_error *error)
         r->result->error = *error;
         snprintf(r->result->failed_node, sizeof r->result->failed_node, "%s", group_name(r, g));
     }
-    r->failed = true;
+    r->failed = r->lost_inputs = true;
     r->result->failed += g->plan->n;
     g->state = GROUP_FAILED;
+    worker_abandon(r, g);
+    worker_keep_mapped(r, g);
     group_release(r, g);
 }
 
@@ -395,8 +413,23 @@ static bool try_lease(run *r, run_group *g)
 static void skip(run *r, run_group *g)
 {
     g->state = GROUP_SKIPPED;
+    r->lost_inputs = true;
     r->result->skipped += g->plan->n;
     run_event(r, "skipped", group_facts(r, g));
+    worker_abandon(r, g);
+    group_release(r, g);
+}
+
+// A group that streams from one that failed will never see the end of its input.
+static void skip_orphans(run *r)
+{
+    while (r->lost_inputs) {
+        r->lost_inputs = false;
+        for (size_t i = 0; i < r->plan->n_groups; i++) {
+            run_group *g = &r->groups[i];
+            if (g->state == GROUP_ACTIVE && look_at_inputs(r, g) == INPUTS_FAILED) skip(r, g);
+        }
+    }
 }
 
 static int cores_to_ask(const run *r, const run_group *g)
@@ -405,10 +438,23 @@ static int cores_to_ask(const run *r, const run_group *g)
     return (group_node(r, g, 0)->stage->traits & TM_ELASTIC) ? free : 1;
 }
 
+// How much of its inputs there is; grows by one more when a producer ends.
+static size_t inputs_size(run *r, const run_group *g)
+{
+    const tm_node *node = group_node(r, g, 0);
+    size_t size = 0;
+    for (size_t l = 0; l < node->n_links; l++) {
+        const tm_plan_node *from = tm_plan_canonical(r->plan, node->links[l].from);
+        size += log_of(r, &node->links[l])->n + (r->groups[from->group].state == GROUP_DONE);
+    }
+    return size + 1;
+}
+
 static void start(run *r, run_group *g)
 {
     tm_error err = {0};
-    if (!try_lease(r, g)) return;
+    if (g->lease && g->looked_at == inputs_size(r, g)) return;
+    if (!g->lease && !try_lease(r, g)) return;
     tm_key_refresh(r->plan->store, NULL);
     if (look_at_inputs(r, g) == INPUTS_KNOWN && found_in_store(r, g)) {  // another run made it meanwhile
         tm_lease_release(g->lease);
@@ -416,29 +462,17 @@ static void start(run *r, run_group *g)
         finish_cached(r, g);
         return;
     }
-    if (group_open(r, g, &err) < 0 || worker_assign(r, g, cores_to_ask(r, g), &err) < 0) {
+    g->looked_at = inputs_size(r, g);
+    tm_status status = group_open(r, g, &err);
+    if (status == TM_AGAIN) return;
+    if (status < 0 || worker_assign(r, g, cores_to_ask(r, g), &err) < 0) {
         group_fail(r, g, &err);
         return;
     }
     g->state = GROUP_ACTIVE;
-    g->attempts++;
     json_t *facts = group_facts(r, g);
     if (g->has_resume) json_object_set_new(facts, "resume", json_integer((json_int_t)g->resume.step));
     run_event(r, "start", facts);
-}
-
-// Make an elastic worker give up a core for a group that is ready.
-static void ask_for_core(run *r)
-{
-    for (size_t i = 0; i < r->n_workers; i++)
-        if (r->workers[i]->asked_cores) return;  // one is on its way
-    for (size_t i = 0; i < r->n_workers; i++) {
-        run_worker *w = r->workers[i];
-        if (w->group < 0 || w->cores < 2) continue;
-        w->asked_cores = w->cores - 1;
-        tm_wire_put(&w->wire, json_pack("{s:s, s:i}", "op", "cores", "n", w->asked_cores), NULL);
-        return;
-    }
 }
 
 static void consider(run *r, run_group *g)
@@ -459,7 +493,7 @@ static void consider(run *r, run_group *g)
         return;
     }
     if (run_free_cores(r) > 0) start(r, g);
-    else ask_for_core(r);
+    else run_ask_for_core(r);
 }
 
 // A second worker for a map group that has entries waiting.
@@ -501,6 +535,7 @@ void groups_schedule(run *r)
     for (size_t i = 0; i < n; i++) order[i] = &r->groups[i];
     qsort(order, n, sizeof *order, deeper_first);
     for (size_t i = 0; i < n; i++) consider(r, order[i]);
+    skip_orphans(r);
     for (size_t i = 0; i < r->n_workers; i++) worker_serve(r, r->workers[i]);
     for (size_t i = 0; i < n; i++) widen(r, order[i]);
     if (!r->stopping) lend_free_cores(r);

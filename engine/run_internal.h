@@ -35,6 +35,7 @@ typedef struct map_item {
     tm_entry in;
     char label[64];
     tm_entry *out;    // one per output port of every node, NULL until mapped
+    int by;           // number of the worker that has it
     bool dispatched, durable;
     bool remembered;  // from the memo
 } map_item;
@@ -48,7 +49,7 @@ typedef struct run_group {
     int64_t start_ns;
     int workers;      // assigned now
     bool followed;    // the journal says that another run works on it
-    int attempts;
+    int deaths;       // of workers since it last got anywhere
     // map groups
     tm_memo *memo;
     map_item *items;
@@ -58,6 +59,7 @@ typedef struct run_group {
     // trainers
     tm_resume_point resume;
     bool has_resume;
+    size_t looked_at;  // entries of the inputs when it was too early to tell from where to go on
     tm_log *open_logs[TM_MAX_PORTS];
     tm_log *kept;
     json_t *counts;   // node -> name -> n
@@ -100,12 +102,14 @@ typedef struct run {
     int64_t start_ns;
     int n_spawned;
     bool journal_dirty;
+    bool lost_inputs;  // a group failed or was skipped: active consumers must know
 } run;
 
 // run.c
 void run_event(run *r, const char *event, json_t *fields);  // steals `fields`; journal and watcher
 void run_tell(run *r, const char *event, json_t *fields);   // steals `fields`; watcher alone
 int run_free_cores(const run *r);
+void run_ask_for_core(run *r);  // make an elastic worker give one up
 
 // run_log.c
 tm_status log_add(run_log *log, const tm_entry *entry, int64_t step, json_t *cursor, tm_error *err);
@@ -135,3 +139,5 @@ void worker_serve(run *r, run_worker *w);     // answer its question if that is 
 void worker_readable(run *r, run_worker *w);  // handle what it sent
 void worker_free(run_worker *w);
 void worker_stop_all(run *r);
+void worker_keep_mapped(run *r, run_group *g);
+void worker_abandon(run *r, run_group *g);  // kill those that work on a group that is over

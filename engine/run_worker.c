@@ -12,8 +12,8 @@
 
 #include "engine/worker.h"
 
-// A worker that dies of a signal is tried again this often.
-#define MAX_ATTEMPTS 3
+// When so many workers died without a step forward between, the group has failed.
+#define MAX_DEATHS 3
 
 extern char **environ;
 
@@ -169,7 +169,10 @@ tm_status worker_assign(run *r, run_group *g, int cores, tm_error *err)
 static bool get_core(run *r, run_worker *w)
 {
     if (w->cores) return true;
-    if (run_free_cores(r) < 1) return false;
+    if (run_free_cores(r) < 1) {
+        run_ask_for_core(r);
+        return false;
+    }
     w->cores = 1;
     return true;
 }
@@ -267,6 +270,7 @@ static void serve_ready(run *r, run_worker *w, run_group *g)
         tm_wire_entry(message, &item->in);
         if (item->label[0]) json_object_set_new(message, "label", json_string(item->label));
         item->dispatched = true;
+        item->by = w->number;
         answer(w, message);
     } else if (!item && g->input_ended) {
         answer(w, json_pack("{s:s}", "op", "end"));
@@ -391,6 +395,7 @@ static tm_status make_durable(run *r, run_group *g, const put_ref *ref, tm_error
     if (ref->index < log->durable) return TM_OK;
     log->durable = ref->index + 1;
     if (!g->open_logs[ref->port]) return TM_OK;
+    g->deaths = 0;
     char *cursor = log->cursors[ref->index] ? json_dumps(log->cursors[ref->index], JSON_COMPACT) : NULL;
     tm_status status = tm_log_append(g->open_logs[ref->port], log->entries[ref->index], cursor, err);
     free(cursor);
@@ -513,10 +518,10 @@ static void describe_death(const run_worker *w, int status, tm_error *error)
 }
 
 // Entries of a map group that the dead worker held are given out again.
-static void give_back(run_group *g)
+static void give_back(run_group *g, const run_worker *w)
 {
     for (size_t i = 0; i < g->n_items; i++)
-        if (!g->items[i].out) g->items[i].dispatched = false;
+        if (!g->items[i].out && g->items[i].by == w->number) g->items[i].dispatched = false;
     g->next_dispatch = 0;
 }
 
@@ -538,6 +543,33 @@ static void keep_visible(run *r, run_group *g)
     }
 }
 
+// The same for what map workers gave: remembered, so that the next run need not make it again.
+void worker_keep_mapped(run *r, run_group *g)
+{
+    for (size_t i = 0; g->memo && i < g->n_items; i++)
+        for (int k = 0; !g->items[i].durable && g->items[i].out && k < g->n_outputs; k++)
+            if (tm_store_has(r->plan->store, g->items[i].out[k].hash))
+                tm_store_claim(r->plan->store, &g->items[i].out[k].hash, 1, NULL);
+    if (!g->memo || tm_store_sync(r->plan->store, NULL) < 0) return;
+    for (size_t i = 0; i < g->n_items; i++) {
+        put_ref ref = {.map = true, .index = i};
+        if (g->items[i].out && make_durable(r, g, &ref, NULL) < 0) return;
+    }
+    tm_memo_sync(g->memo, NULL);
+}
+
+// Go on without the dead worker: a map group with another one, the rest from the start or the newest snapshot.
+static void try_again(run *r, run_group *g, bool map)
+{
+    tm_error err = {0};
+    if (!map) {
+        group_release(r, g);
+        g->state = GROUP_WAITING;
+    } else if (!g->workers && worker_assign(r, g, 1, &err) < 0) {
+        group_fail(r, g, &err);
+    }
+}
+
 static void on_death(run *r, run_worker *w)
 {
     int status = 0;
@@ -545,27 +577,21 @@ static void on_death(run *r, run_worker *w)
     tm_sys.waitpid(w->pid, &status, 0);
     if (w->group < 0) return;
     run_group *g = &r->groups[w->group];
-    tm_error error = {0}, err = {0};
+    tm_error error = {0};
     describe_death(w, status, &error);
     w->group = -1;
     w->cores = w->asked_cores = 0;
     g->workers--;
     if (g->state != GROUP_ACTIVE) return;
     const tm_node *node = group_node(r, g, g->plan->n - 1);
-    run_event(r, "died", json_pack("{s:s, s:s, s:i}", "node", node->name, "text", error.text, "attempt", g->attempts));
-    bool map = node->stage->map != NULL;
-    if (map) give_back(g);
+    run_event(r, "died", json_pack("{s:s, s:s, s:i}", "node", node->name, "text", error.text, "attempt", ++g->deaths));
+    bool map = node->stage->map != NULL, last = g->deaths >= MAX_DEATHS;
+    if (map) give_back(g, w);
     else keep_visible(r, g);
+    if (map && r->stopping) worker_keep_mapped(r, g);
     if (r->stopping) return;
-    if (g->attempts >= MAX_ATTEMPTS) {
-        group_fail(r, g, &error);
-    } else if (!map) {
-        group_release(r, g);
-        g->state = GROUP_WAITING;  // starts again, from its newest snapshot if it has one
-    } else if (!g->workers) {
-        g->attempts++;
-        if (worker_assign(r, g, 1, &err) < 0) group_fail(r, g, &err);
-    }
+    if (last) group_fail(r, g, &error);
+    else try_again(r, g, map);
 }
 
 void worker_readable(run *r, run_worker *w)
@@ -592,5 +618,17 @@ void worker_stop_all(run *r)
         if (w->dead) continue;
         if (r->stopping > 1) tm_sys.kill(w->pid, SIGKILL);
         else tm_wire_put(&w->wire, json_pack("{s:s}", "op", "stop"), NULL);
+    }
+}
+
+void worker_abandon(run *r, run_group *g)
+{
+    for (size_t i = 0; i < r->n_workers; i++) {
+        run_worker *w = r->workers[i];
+        if (w->dead || w->group != (int)(g - r->groups)) continue;
+        tm_sys.kill(w->pid, SIGKILL);
+        w->group = -1;
+        w->hostile = true;
+        w->cores = w->asked_cores = 0;
     }
 }

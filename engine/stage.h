@@ -47,6 +47,7 @@ typedef struct tm_port {
 // Attributes of a type at plan time: a JSON object of strings and numbers; both ends of a link must agree on
 // those that both name.
 typedef struct tm_check {
+    const char *name;                 // of the node
     const void *options;              // filled from the table
     const json_t *values;             // the canonical options
     const json_t *inputs[TM_MAX_PORTS];  // attributes per input port (NULL: not connected)
@@ -76,8 +77,9 @@ typedef struct tm_stage {
     tm_status (*check)(tm_check *check, tm_error *err);
     // Plan, sources: the identity of what will be read (files and their hashes), which enters the key.
     tm_status (*identity)(const tm_check *check, json_t *identity, tm_error *err);
-    // Plan, trainers: the part of the options that matters up to `step`, as a JSON object; TM_DONE, with a text that
-    // says why: a snapshot of that step is of no use (it lies beyond the last step, or the schedule depends on it).
+    // Plan, trainers: the part of the options that matters up to `step`, as a JSON object; TM_DONE: a snapshot of that
+    // step is of no use (it lies beyond the last step). A text in `err` says why a longer run cannot continue, also
+    // when the answer is TM_OK ("cosine depends on steps").
     tm_status (*prefix)(const tm_check *check, int64_t step, json_t *into, tm_error *err);
 
     tm_status (*begin)(tm_work *work, tm_error *err);  // once per worker; `end` follows even if it failed

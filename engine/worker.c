@@ -583,6 +583,7 @@ static tm_status run_works(worker *w, tm_work *works, size_t n, const json_t *st
         status = works[0].stage->run(&works[0], err);
         if (status >= 0) status = sync_now(w, err);
     }
+    if (status < 0) sync_now(w, NULL);  // what came before the failure need not be made again
     for (size_t i = 0; i < begun; i++)
         if (works[i].stage->end) works[i].stage->end(&works[i]);
     return status;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Toy stages that exercise every shape of work the engine knows, with nothing behind them but counting.
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -307,11 +309,21 @@ const tm_stage tm_stage_learn = {
 
 // ---- score: record-wise over snapshots ----
 
+typedef struct score_options {
+    int64_t delay_ms;
+} score_options;
+
+static const tm_option score_table[] = {
+    {"delay_ms", TM_OPT_INT, offsetof(score_options, delay_ms), "0", 0, 1e6, NULL, "time per snapshot", TM_OPT_NOKEY},
+    {0},
+};
+
 static tm_status score_map(tm_work *work, const tm_batch *in, tm_batch *const *out, tm_error *err)
 {
     const tm_snapshot *snapshot = tm_work_snapshot(work);
     uint64_t weights;
     (void)in;
+    nap(((const score_options *)tm_work_options(work))->delay_ms);
     TM_TRY(read_number(snapshot->folder, "weights", &weights, err));
     tm_metric metric = {.step = json_integer_value(json_object_get(snapshot->attrs, "step")), .name = tm_view_str("score"),
                         .value = (double)(weights % 97), .count = 1};
@@ -321,10 +333,74 @@ static tm_status score_map(tm_work *work, const tm_batch *in, tm_batch *const *o
 const tm_stage tm_stage_score = {
     .name = "score", .brief = "Scores snapshots.", .example = "tm.score { m:each {} }", .family = "judge", .version = 1,
     .inputs = {{"", "model", 0, NULL, "models", NULL}}, .outputs = {{"", "metrics", 0, NULL, "scores", NULL}},
-    .map = score_map,
+    .options = score_table, .options_size = sizeof(score_options), .map = score_map,
+};
+
+// ---- crash: dies at the text n25, as often as it is told; crash_run is the same with a loop of its own ----
+
+typedef struct crash_options {
+    const char *how, *marks;
+    int64_t times;
+} crash_options;
+
+static const tm_option crash_table[] = {
+    {"how", TM_OPT_CHOICE, offsetof(crash_options, how), NULL, 0, 0, "kill abort exit", "the way to die", 0},
+    {"marks", TM_OPT_PATH, offsetof(crash_options, marks), NULL, 0, 0, NULL, "a file that counts deaths", 0},
+    {"times", TM_OPT_INT, offsetof(crash_options, times), NULL, 0, 1e6, NULL, "how often", 0},
+    {0},
+};
+
+static void die_if_told(const crash_options *o)
+{
+    FILE *f = fopen(o->marks, "a");
+    long deaths = f ? ftell(f) : 0;
+    if (f && deaths < o->times) fputc('x', f);
+    if (f) fclose(f);
+    if (!f || deaths >= o->times) return;
+    if (strcmp(o->how, "kill") == 0) raise(SIGKILL);
+    if (strcmp(o->how, "exit") == 0) _exit(7);
+    signal(SIGABRT, SIG_DFL);
+    abort();
+}
+
+static tm_status crash_map(tm_work *work, const tm_batch *in, tm_batch *const *out, tm_error *err)
+{
+    for (size_t row = 0; row < tm_batch_rows(in); row++) {
+        tm_doc doc = tm_docs_get(in, row);
+        if (tm_view_eq(doc.text, tm_view_str("n25"))) die_if_told(tm_work_options(work));
+        TM_TRY(tm_docs_add(out[0], &doc, err));
+    }
+    return TM_OK;
+}
+
+static tm_status crash_run(tm_work *work, tm_error *err)
+{
+    tm_batch *in;
+    tm_status status;
+    while ((status = tm_take(work, "", &in, err)) == TM_OK) {
+        tm_batch *out = tm_work_batch(work, "");
+        status = crash_map(work, in, &out, err);
+        tm_batch_unref(in);
+        TM_TRY(status);
+        TM_TRY(tm_put(work, "", out, err));
+    }
+    return status < 0 ? status : TM_OK;
+}
+
+const tm_stage tm_stage_crash = {
+    .name = "crash", .brief = "Dies.", .example = "tm.crash { x, how = \"kill\" }", .family = "curate", .version = 1,
+    .inputs = {{"", "documents", 0, NULL, "texts", NULL}}, .outputs = {{"", "documents", 0, NULL, "texts", NULL}},
+    .options = crash_table, .options_size = sizeof(crash_options), .map = crash_map,
+};
+
+const tm_stage tm_stage_crash_run = {
+    .name = "crash_run", .brief = "Dies.", .example = "tm.crash_run { x, how = \"kill\" }", .family = "curate",
+    .version = 1, .inputs = {{"", "documents", 0, NULL, "texts", NULL}},
+    .outputs = {{"", "documents", 0, NULL, "texts", NULL}},
+    .options = crash_table, .options_size = sizeof(crash_options), .run = crash_run,
 };
 
 const tm_stage *const tm_stages[] = {
-    &tm_stage_both, &tm_stage_gather, &tm_stage_learn, &tm_stage_mark, &tm_stage_numbers, &tm_stage_score, NULL,
+    &tm_stage_both, &tm_stage_crash, &tm_stage_crash_run, &tm_stage_gather, &tm_stage_learn, &tm_stage_mark, &tm_stage_numbers, &tm_stage_score, NULL,
 };
 const tm_value *const tm_values[] = {NULL};

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What flows while it is made: first entries, forks around barriers, order, and what one record more or less redoes."""
+
+import drive
+from drive import Graph
+
+
+def times(journal, node, event="entry"):
+    return [r["t"] for r in journal if r["event"] == event and r.get("node") == node]
+
+
+def remembered(events, node):
+    return [f["remembered"] for name, f in events if name == "entry" and f["node"] == node]
+
+
+class Streams(drive.Case):
+    def test_a_consumer_starts_on_the_first_entry(self):
+        mill, g = self.mill(), Graph()
+        numbers = g.add("numbers", to=80, delay_ms=30, name="numbers")
+        g.add("mark", numbers, with_="a", name="marked")
+        self.ok(mill.run(g))
+        journal = mill.journal()
+        made, marked = times(journal, "numbers"), times(journal, "marked")
+        self.assertEqual((len(made), len(marked)), (8, 8))
+        self.assertLess(marked[0], made[2])
+        self.assertGreaterEqual(marked[0], made[0])
+
+    def test_a_chain_of_consumers_is_done_soon_after_its_source(self):
+        mill, g = self.mill(), Graph()
+        at = g.add("numbers", to=100, delay_ms=30, name="numbers")
+        for i in range(3):
+            at = g.add("mark", at, with_=str(i), delay_ms=5, name="m%d" % i)
+        self.ok(mill.run(g, "--cores", 4))
+        journal = mill.journal()
+        self.assertLess(times(journal, "m2")[-1] - times(journal, "numbers")[-1], 150)
+
+    def test_what_was_streamed_is_what_is_cached_entry_for_entry(self):
+        mill, g = self.mill(), Graph()
+        numbers = g.add("numbers", to=100, delay_ms=2, name="numbers")
+        g.add("mark", numbers, with_="a", drop="7", name="marked")
+        streamed = self.ok(mill.run(g))
+        h = Graph()  # the consumer alone is new: it reads the sealed log
+        numbers = h.add("numbers", to=100, name="numbers")
+        h.add("mark", numbers, with_="a", drop="7", name="again")
+        h.add("mark", numbers, with_="b", drop="7", name="other")
+        replayed = self.ok(mill.run(h))
+        self.assertEqual(replayed.executed, ["other"])
+        self.assertEqual(replayed.outputs["again"], streamed.outputs["marked"])
+        self.assertEqual(len(mill.entries(replayed.outputs["other"][""])), 10)
+        self.assertEqual(replayed.outputs, self.fresh(h))
+
+    def test_a_fork_around_a_barrier_ends(self):
+        for cores in (1, 2):
+            g = Graph()
+            numbers = g.add("numbers", to=300)
+            marked = g.add("mark", numbers, with_="a")
+            g.add("both", marked, with_=g.add("gather", marked), name="joined")
+            result = self.ok(self.mill().run(g, "--cores", cores, timeout=20))
+            self.assertEqual(len(result.executed), 4)
+
+    def test_many_streams_end_on_one_core(self):
+        g = Graph()
+        at = g.add("numbers", to=50)
+        for i in range(40):
+            at = g.add("both", at, with_=g.add("gather", at), name="b%d" % i)
+        self.ok(self.mill().run(g, "--cores", 1, timeout=30))
+
+    def thousand(self, skip=-1, to=1000):
+        g = Graph()
+        marked = g.add("mark", g.add("numbers", to=to, skip=skip, name="numbers"), with_="a", name="marked")
+        g.add("gather", marked, name="sum")
+        g.add("mark", marked, with_="z", name="far")
+        return g
+
+    def test_leaving_out_one_number_redoes_its_chunk_and_the_barriers(self):
+        mill = self.mill()
+        self.ok(mill.run(self.thousand()))
+        result = self.ok(mill.run(self.thousand(skip=517)))
+        self.assertEqual(set(result.executed), {"numbers", "marked", "sum", "far"})
+        for node in ("marked", "far"):
+            self.assertEqual([i for i, r in enumerate(remembered(result.events, node)) if not r], [51])
+        self.assertEqual(result.outputs, self.fresh(self.thousand(skip=517)))
+
+    def test_adding_numbers_redoes_the_new_chunks(self):
+        mill = self.mill()
+        self.ok(mill.run(self.thousand()))
+        result = self.ok(mill.run(self.thousand(to=1001)))
+        self.assertEqual([i for i, r in enumerate(remembered(result.events, "marked")) if not r], [100])
+        self.assertEqual(result.outputs, self.fresh(self.thousand(to=1001)))
+
+    def test_order_does_not_depend_on_the_number_of_workers(self):
+        def graph():
+            g = Graph()
+            marked = g.add("mark", g.add("numbers", to=300, cut=3), with_="a", delay_ms=1, name="marked")
+            g.add("gather", marked, name="sum")
+            return g
+        outputs = [self.ok(self.mill().run(graph(), "--cores", cores)).outputs for cores in (1, 2, 5)]
+        self.assertEqual(outputs[0], outputs[1])
+        self.assertEqual(outputs[0], outputs[2])
+
+    def test_several_workers_share_a_slow_record_wise_stage(self):
+        g = Graph()
+        g.add("mark", g.add("numbers", to=100), with_="a", delay_ms=40, name="marked")
+        result = self.ok(self.mill().run(g, "--cores", 4))
+        sealed = [f for f in result.seen("sealed") if f["node"] == "marked"][0]
+        self.assertLess(sealed["seconds"], 0.30)  # ten chunks of 40 ms
+
+    def test_a_log_without_entries_flows_too(self):
+        g = Graph()
+        marked = g.add("mark", g.add("numbers", to=0), name="marked")
+        g.add("gather", marked, name="sum")
+        result = self.ok(self.mill().run(g))
+        self.assertEqual(len(result.executed), 3)
+
+
+if __name__ == "__main__":
+    drive.main()
