@@ -1,128 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-// Scanners for the known pre-tokenizer patterns.
-//
-// `classify` is the only place that knows characters; everything above it works on classes. A scanner gets
-// its rule as a constant, so that the compiler makes one loop a kind.
+// The scanner that goes piece by piece: the readable form of the rules, for single pieces and short texts.
+// (pretokenize_blocks.c does the same for long ones.)
 #include "stages/text/pretokenize.h"
 
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-
-#include "stages/text/pretokenize_classes.h"
-
-#define GPT2_PATTERN "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
-#define LETTERS_PATTERN(letters, digits, others)                                                             \
-    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?" letters "+|\\p{N}" digits "| ?" others             \
-    "+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
-
-typedef struct rule {
-    bool gpt2;          // GPT-2's alternatives
-    bool digits_apart;  // numbers are cut out before the pattern sees the text
-    bool marks;         // combining marks are letters
-    unsigned n_digits;  // Llama 3's alternatives, with numbers up to this long
-} rule;
-
-// kind, name, pattern, rule
-#define KINDS(X)                                                                                             \
-    X(WHOLE, "whole", NULL, .gpt2 = false)                                                                   \
-    X(GPT2, "gpt2", GPT2_PATTERN, .gpt2 = true)                                                              \
-    X(LLAMA3, "llama3", LETTERS_PATTERN("\\p{L}", "{1,3}", "[^\\s\\p{L}\\p{N}]"), .n_digits = 3)             \
-    X(QWEN2, "qwen2", LETTERS_PATTERN("\\p{L}", "", "[^\\s\\p{L}\\p{N}]"), .n_digits = 1)                    \
-    X(QWEN35, "qwen3.5", LETTERS_PATTERN("[\\p{L}\\p{M}]", "", "[^\\s\\p{L}\\p{M}\\p{N}]"), .n_digits = 1,   \
-      .marks = true)                                                                                         \
-    X(SMOLLM2, "smollm2", NULL, .gpt2 = true, .digits_apart = true)
+#include "stages/text/pretokenize_rule.h"
 
 static const struct {
     const char *name, *pattern;
 } kinds[] = {
 #define ROW(kind, name, pattern, ...) [TM_PRETOKENIZE_##kind] = {name, pattern},
-    KINDS(ROW)
+    TM_PRETOKENIZER_KINDS(ROW)
 #undef ROW
 };
 _Static_assert(sizeof kinds / sizeof *kinds == TM_PRETOKENIZERS, "one row a kind");
-
-#define O TM_CHAR_OTHER
-#define L TM_CHAR_LETTER
-#define N TM_CHAR_NUMBER
-#define S TM_CHAR_SPACE
-static const uint8_t ascii[128] = {
-    O, O, O, O, O, O, O, O, O, S, S, S, S, S, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O,
-    S, O, O, O, O, O, O, O, O, O, O, O, O, O, O, O, N, N, N, N, N, N, N, N, N, N, O, O, O, O, O, O,
-    O, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, O, O, O, O, O,
-    O, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, O, O, O, O, O,
-};
-#undef O
-#undef L
-#undef N
-#undef S
-
-typedef const uint8_t *bytes;
-
-// Not inlined: characters beyond ASCII are the slow path.
-static __attribute__((noinline)) unsigned classify_wide(bytes p, bytes end, bytes *next)
-{
-    uint32_t code;
-    *next = p + tm_char_decode(p, end, &code);
-    return code == UINT32_MAX ? TM_CHAR_OTHER : tm_char_class_of(code);
-}
-
-// One of OTHER, LETTER, NUMBER, SPACE, as the rule sees the character.
-static inline unsigned classify(rule r, bytes p, bytes end, bytes *next)
-{
-    if (*p < 128) return *next = p + 1, ascii[*p];
-    unsigned class = classify_wide(p, end, next);
-    if (class == TM_CHAR_MARK) return r.marks ? TM_CHAR_LETTER : TM_CHAR_OTHER;
-    if (class == TM_CHAR_NUMERIC) return r.digits_apart ? TM_CHAR_NUMBER : TM_CHAR_OTHER;
-    return class;
-}
-
-// Behind the ASCII letters at `p`.
-static inline bytes skip_ascii_letters(bytes p, bytes end)
-{
-#ifdef __SSE2__
-    while (end - p >= 16) {
-        __m128i x = _mm_or_si128(_mm_loadu_si128((const __m128i *)p), _mm_set1_epi8(0x20));
-        __m128i t = _mm_sub_epi8(x, _mm_set1_epi8('a'));
-        int letters = _mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(t, _mm_set1_epi8(25)), t));
-        if (letters != 0xffff) return p + __builtin_ctz(~(unsigned)letters);
-        p += 16;
-    }
-#endif
-    while (p < end && (unsigned)(*p | 0x20) - 'a' < 26) p++;
-    return p;
-}
 
 // Behind the run of one class at `p`.
 static inline bytes skip_run(rule r, unsigned class, bytes p, bytes end)
 {
     while (p < end) {
-        if (class == TM_CHAR_LETTER) {
-            p = skip_ascii_letters(p, end);
-            if (p == end || *p < 128) return p;
-        }
         bytes next;
         if (classify(r, p, end, &next) != class) return p;
         p = next;
     }
     return p;
-}
-
-static inline bool is_newline(uint8_t c)
-{
-    return c == '\n' || c == '\r';
-}
-
-// Length of 's 't 're 've 'm 'll 'd at the apostrophe `p`, or 0. In any case, "long s" is an s as well.
-static size_t contraction(bytes p, bytes end, bool any_case)
-{
-    size_t left = (size_t)(end - p);
-    unsigned fold = any_case ? 0x20 : 0;
-    unsigned a = left > 1 ? p[1] | fold : 0, b = left > 2 ? p[2] | fold : 0;
-    if (a == 's' || a == 't' || a == 'm' || a == 'd') return 2;
-    if ((a == 'r' && b == 'e') || (a == 'v' && b == 'e') || (a == 'l' && b == 'l')) return 3;
-    if (any_case && left > 2 && p[1] == 0xc5 && p[2] == 0xbf) return 3;
-    return 0;
 }
 
 // White space at `p`, whose first character ends at `next`: the last one goes to the piece behind the run, if
@@ -214,10 +114,12 @@ static inline size_t scan(rule r, tm_view text, size_t *at, size_t *ends, size_t
 
 size_t tm_pretokenize(tm_pretokenizer kind, tm_view text, size_t *at, size_t *ends, size_t capacity)
 {
+    if (kind != TM_PRETOKENIZE_WHOLE && capacity >= 64 && text.size - *at >= 64)
+        return tm_pretokenize_blocks(kind, text, at, ends, capacity);
     switch (kind) {
 #define CASE(kind, name, pattern, ...)                                                                       \
     case TM_PRETOKENIZE_##kind: return scan((rule){__VA_ARGS__}, text, at, ends, capacity);
-        KINDS(CASE)
+        TM_PRETOKENIZER_KINDS(CASE)
 #undef CASE
     }
     return 0;
