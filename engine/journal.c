@@ -136,7 +136,7 @@ tm_status tm_journal_resume(tm_store *store, const char *run, tm_journal **journ
     *journal = NULL;
     TM_TRY(tm_store_writable(store, err));
     TM_TRY(tm_run_folder(store, run, folder, err));
-    tm_journal *j;
+    tm_journal *j = NULL;
     TM_TRY(open_journal(store, run, 0, &j, err));
     tm_status status = find_end(j, &j->end, err);
     if (status < 0) {
@@ -157,16 +157,18 @@ void tm_journal_close(tm_journal *journal)
 
 static tm_status make_line(const char *event, json_t *fields, tm_buf *line, tm_error *err)
 {
-    json_t *record = json_pack("{s:I,s:s}", "t", (json_int_t)tm_time_ms(), "event", event);
-    int rc = record && fields ? json_object_update_missing(record, fields) : 0;
-    char *text = record && rc == 0 ? json_dumps(record, JSON_COMPACT) : NULL;
+    json_t *record = json_object();
+    bool good = json_object_set_new(record, "t", json_integer(tm_time_ms())) == 0 &&
+                json_object_set_new(record, "event", json_string(event)) == 0 &&
+                (!fields || json_object_update_missing(record, fields) == 0);
+    char *text = good ? json_dumps(record, JSON_COMPACT) : NULL;
     json_decref(record);
     if (!text) return tm_fail(err, TM_ENOMEM, "out of memory for a line of the journal");
     size_t n = strlen(text);
     tm_buf_fmt(line, "%016" PRIx64 " ", tm_hash64(text, n, 0));
     tm_buf_add(line, text, n);
     tm_buf_char(line, '\n');
-    free(text);
+    tm_json_free(text);
     return tm_buf_status(line, err);
 }
 

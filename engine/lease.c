@@ -12,8 +12,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include <jansson.h>
-
+#include "engine/base/json.h"
 #include "engine/store_impl.h"
 
 enum { LINE = 512 };
@@ -36,24 +35,25 @@ static void copy_text(char *to, size_t size, const char *from)
     snprintf(to, size, "%s", from ? from : "");
 }
 
-// False when the file is new, or damaged.
-static bool parse_holder(const char *line, tm_lease_holder *holder)
+static json_int_t number(const json_t *all, const char *key)
 {
-    if (strlen(line) < 17) return false;
+    return json_integer_value(json_object_get(all, key));
+}
+
+// TM_EFORMAT when the file is new, or damaged.
+static tm_status parse_holder(const char *line, tm_lease_holder *holder, tm_error *err)
+{
+    json_t *all;
+    if (strlen(line) < 17) return TM_EFORMAT;
     size_t n = strcspn(line + 17, "\n");
-    if (strtoull(line, NULL, 16) != tm_hash64(line + 17, n, 0)) return false;
-    json_t *all = json_loadb(line + 17, n, 0, NULL);
-    json_int_t epoch = 0, pid = 0, t = 0;
-    const char *run = NULL, *host = NULL;
-    bool ok = json_unpack(all, "{s:I,s:I,s:I,s:s,s:s}", "epoch", &epoch, "pid", &pid, "t", &t, "run", &run,
-                          "host", &host) == 0;
-    if (ok) {
-        *holder = (tm_lease_holder){.epoch = (uint64_t)epoch, .pid = pid, .time_ms = t};
-        copy_text(holder->run, sizeof holder->run, run);
-        copy_text(holder->host, sizeof holder->host, host);
-    }
+    if (strtoull(line, NULL, 16) != tm_hash64(line + 17, n, 0)) return TM_EFORMAT;
+    TM_TRY(tm_json_parse(tm_view_of(line + 17, n), &all, err));
+    *holder = (tm_lease_holder){
+        .epoch = (uint64_t)number(all, "epoch"), .pid = number(all, "pid"), .time_ms = number(all, "t")};
+    copy_text(holder->run, sizeof holder->run, json_string_value(json_object_get(all, "run")));
+    copy_text(holder->host, sizeof holder->host, json_string_value(json_object_get(all, "host")));
     json_decref(all);
-    return ok;
+    return TM_OK;
 }
 
 static tm_status read_line(int fd, const char *path, char line[LINE + 1], tm_error *err)
@@ -64,16 +64,25 @@ static tm_status read_line(int fd, const char *path, char line[LINE + 1], tm_err
     return TM_OK;
 }
 
+static char *holder_text(const tm_lease_holder *h)
+{
+    json_t *all = json_object();
+    bool good = json_object_set_new(all, "epoch", json_integer((json_int_t)h->epoch)) == 0 &&
+                json_object_set_new(all, "pid", json_integer(h->pid)) == 0 &&
+                json_object_set_new(all, "t", json_integer(h->time_ms)) == 0 &&
+                json_object_set_new(all, "run", json_string(h->run)) == 0 &&
+                json_object_set_new(all, "host", json_string(h->host)) == 0;
+    char *text = good ? json_dumps(all, JSON_COMPACT) : NULL;
+    json_decref(all);
+    return text;
+}
+
 static tm_status write_holder(int fd, const char *path, const tm_lease_holder *h, tm_error *err)
 {
-    char line[LINE + 1], *text = NULL;
-    json_t *all = json_pack("{s:I,s:I,s:I,s:s,s:s}", "epoch", (json_int_t)h->epoch, "pid", (json_int_t)h->pid, "t",
-                            (json_int_t)h->time_ms, "run", h->run, "host", h->host);
-    if (all) text = json_dumps(all, JSON_COMPACT);
-    json_decref(all);
+    char line[LINE + 1], *text = holder_text(h);
     if (!text) return tm_fail(err, TM_ENOMEM, "out of memory writing %s", path);
     int n = snprintf(line, sizeof line, "%016" PRIx64 " %s", tm_hash64(text, strlen(text), 0), text);
-    free(text);
+    tm_json_free(text);
     if (n < 0 || n >= LINE) return tm_fail(err, TM_EINVAL, "the name of the run is too long for %s", path);
     memset(line + n, ' ', (size_t)(LINE - n));
     line[n] = line[LINE - 1] = '\n';
@@ -82,13 +91,11 @@ static tm_status write_holder(int fd, const char *path, const tm_lease_holder *h
 
 // --- Taking ------------------------------------------------------------------------------------------------
 // Somebody who only looks holds the lock for microseconds, so a refusal must last for a millisecond.
-static int lock_now(int fd)
+static tm_status lock_now(int fd, const char *path, tm_error *err)
 {
     for (int attempt = 0;; attempt++) {
-        int rc;
-        do rc = tm_sys.flock(fd, LOCK_EX | LOCK_NB);
-        while (rc != 0 && errno == EINTR);
-        if (rc == 0 || errno != EWOULDBLOCK || attempt == 5) return rc;
+        tm_status status = tm_fd_try_lock(fd, LOCK_EX, path, err);
+        if (status != TM_EBUSY || attempt == 5) return status;
         nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
     }
 }
@@ -99,10 +106,9 @@ static tm_status lock_file(const char *path, int *fd, tm_error *err)
     for (;;) {
         struct stat a, b;
         TM_TRY(tm_fd_open(path, O_RDWR | O_CREAT, 0666, fd, err));
-        int rc = lock_now(*fd);
-        if (rc != 0 && errno == EWOULDBLOCK) return TM_EBUSY;
-        bool failed = rc != 0 || tm_sys.fstat(*fd, &a) != 0;
-        tm_status status = failed ? tm_fail_errno(err, "cannot lock %s", path) : TM_OK;
+        tm_status status = lock_now(*fd, path, err);
+        if (status == TM_EBUSY) return status;
+        if (status == TM_OK && tm_sys.fstat(*fd, &a) != 0) status = tm_fail_errno(err, "cannot stat %s", path);
         if (status == TM_OK && tm_sys.stat(path, &b) == 0 && a.st_ino == b.st_ino) return TM_OK;
         tm_sys.close(*fd);
         *fd = -1;
@@ -116,7 +122,9 @@ static tm_status hold(tm_lease *lease, const char *path, const char *run, tm_err
     tm_lease_holder h = {0};
     TM_TRY(read_line(lease->fd, path, line, err));
     // An unreadable epoch may have been any number: the clock in seconds is beyond all of them.
-    if (!parse_holder(line, &h)) h.epoch = line[0] ? (uint64_t)tm_time_ms() / 1000 : 0;
+    tm_status status = parse_holder(line, &h, err);
+    if (status == TM_EFORMAT) h.epoch = line[0] ? (uint64_t)tm_time_ms() / 1000 : 0;
+    else TM_TRY(status);
     h = (tm_lease_holder){.epoch = h.epoch + 1, .pid = getpid(), .time_ms = tm_time_ms()};
     copy_text(h.run, sizeof h.run, run);
     if (gethostname(h.host, sizeof h.host - 1) != 0) copy_text(h.host, sizeof h.host, "?");
@@ -128,7 +136,8 @@ static tm_status busy(int fd, const char *path, tm_lease_holder *holder, tm_erro
 {
     char line[LINE + 1];
     tm_lease_holder h = {0};
-    if (read_line(fd, path, line, NULL) < 0 || !parse_holder(line, &h)) copy_text(h.run, sizeof h.run, "?");
+    if (read_line(fd, path, line, NULL) < 0 || parse_holder(line, &h, NULL) < 0)
+        copy_text(h.run, sizeof h.run, "?");
     if (holder) *holder = h;
     return tm_fail(err, TM_EBUSY, "run %s (process %lld on %s) is working on this", h.run, (long long)h.pid, h.host);
 }
@@ -170,10 +179,10 @@ tm_status tm_lease_look(tm_store *store, tm_hash recipe, tm_lease_holder *holder
     *holder = (tm_lease_holder){0};
     TM_TRY(lease_path(store, recipe, path, err));
     TM_TRY(tm_fd_open(path, O_RDONLY, 0, &fd, err));
-    int rc = tm_sys.flock(fd, LOCK_SH | LOCK_NB);
-    bool held = rc != 0 && errno == EWOULDBLOCK;
-    tm_status status = held ? read_line(fd, path, line, err) : tm_fail(err, TM_ENOENT, "nobody holds %s", path);
-    if (held && status == TM_OK && !parse_holder(line, holder)) copy_text(holder->run, sizeof holder->run, "?");
+    tm_status status = tm_fd_try_lock(fd, LOCK_SH, path, err);
+    if (status == TM_OK) status = tm_fail(err, TM_ENOENT, "nobody holds %s", path);
+    else if (status == TM_EBUSY) status = read_line(fd, path, line, err);
+    if (status == TM_OK && parse_holder(line, holder, NULL) < 0) copy_text(holder->run, sizeof holder->run, "?");
     tm_sys.close(fd);
     return status;
 }

@@ -169,7 +169,7 @@ static tm_status read_head(tm_ledger *ledger, uint64_t size, tm_error *err)
 
 static tm_status read_new(tm_ledger *ledger, tm_error *err)
 {
-    uint64_t size;
+    uint64_t size = 0;
     TM_TRY(file_size(ledger, &size, err));
     if (size < ledger->end) {  // somebody truncated it: everything anew
         ledger->end = 0;
@@ -247,7 +247,7 @@ static void add_frame(tm_buf *out, const void *payload, size_t size, uint64_t at
 // The head again where it is damaged, and nothing behind the last good frame.
 static tm_status mend(tm_ledger *ledger, tm_error *err)
 {
-    uint64_t size;
+    uint64_t size = 0;
     TM_TRY(file_size(ledger, &size, err));
     if (!ledger->head_good) {
         char head[HEAD];

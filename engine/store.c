@@ -63,7 +63,8 @@ static tm_status make(const tm_store *store, const char *format_path, tm_error *
     TM_TRY(tm_store_at(store, path, err, "lock"));
     TM_TRY(tm_fd_open(path, O_RDWR | O_CREAT, 0666, &fd, err));
     TM_TRY(tm_fd_close(fd, path, err));
-    // The format file comes last and syncs the folder: with it, all the rest is there.
+    // With the format file all the rest is there: it gets its name after the other names are durable.
+    TM_TRY(tm_dir_sync(store->folder, err));
     TM_TRY(tm_file_write(format_path, format_text, strlen(format_text), true, err));
     TM_TRY(tm_store_at(store, path, err, ".."));
     return tm_dir_sync(path, err);
@@ -170,7 +171,7 @@ static tm_status make_session(tm_store *store, tm_error *err)
     snprintf(store->session, sizeof store->session, "%016llx", (unsigned long long)id);
     TM_TRY(tm_store_at(store, path, err, "pins/%s", store->session));
     TM_TRY(tm_fd_open(path, O_RDWR | O_CREAT | O_EXCL, 0666, &store->pin_fd, err));
-    tm_status status = tm_fd_lock(store->pin_fd, LOCK_EX | LOCK_NB, path, err);
+    tm_status status = tm_fd_lock(store->pin_fd, LOCK_EX, path, err);
     if (status < 0) {
         tm_sys.unlink(path);
         tm_sys.close(store->pin_fd);
@@ -199,15 +200,23 @@ tm_status tm_store_session(tm_store *store, tm_error *err)
     return status;
 }
 
+static tm_status write_pin(tm_store *store, tm_hash hash, tm_error *err)
+{
+    char path[TM_PATH_MAX];
+    TM_TRY(tm_store_at(store, path, err, "pins/%s", store->session));
+    off_t at = (off_t)(store->n_pins * sizeof hash.bytes);
+    TM_TRY(tm_fd_pwrite(store->pin_fd, hash.bytes, sizeof hash.bytes, at, path, err));
+    store->n_pins++;
+    return TM_OK;
+}
+
 static tm_status pin_locked(tm_store *store, tm_hash hash, tm_error *err)
 {
     int fd;
     TM_TRY(session_locked(store, err));
     if (tm_hash_map_get(&store->pinned, hash, NULL)) return TM_OK;
     TM_TRY(tm_store_enter(store, LOCK_SH, &fd, err));
-    tm_status status = tm_fd_pwrite(store->pin_fd, hash.bytes, sizeof hash.bytes,
-                                    (off_t)(store->n_pins * sizeof hash.bytes), store->session, err);
-    store->n_pins += status == TM_OK;
+    tm_status status = write_pin(store, hash, err);
     tm_store_leave(fd);
     if (status == TM_OK && !tm_hash_map_put(&store->pinned, hash, 1))
         status = tm_fail(err, TM_ENOMEM, "out of memory pinning an object");

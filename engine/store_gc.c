@@ -279,8 +279,9 @@ static tm_status visit_session(gc *g, const char *name, tm_error *err)
     tm_status status = tm_fd_open(path, O_RDWR, 0, &fd, err);
     if (status == TM_ENOENT) return TM_OK;
     TM_TRY(status);
-    if (tm_sys.flock(fd, LOCK_EX | LOCK_NB) != 0) status = mark_pins(g, fd, path, err);
-    else if (!g->dry_run) status = tm_file_remove(path, err);
+    status = tm_fd_try_lock(fd, LOCK_EX, path, err);
+    if (status == TM_EBUSY) status = mark_pins(g, fd, path, err);
+    else if (status == TM_OK && !g->dry_run) status = tm_file_remove(path, err);
     tm_sys.close(fd);
     return status;
 }
@@ -306,7 +307,7 @@ static bool lease_held(gc *g, const char *hex)
     if (tm_store_at(g->store, path, NULL, "leases/%s", hex) < 0) return true;
     tm_status status = tm_fd_open(path, O_RDWR, 0, &fd, NULL);
     if (status < 0) return status != TM_ENOENT;
-    bool held = tm_sys.flock(fd, LOCK_EX | LOCK_NB) != 0;
+    bool held = tm_fd_try_lock(fd, LOCK_EX, path, NULL) != TM_OK;  // in doubt, yes
     tm_sys.close(fd);
     return held;
 }
@@ -506,10 +507,10 @@ static tm_status visit_lease(gc *g, const char *name, tm_error *err)
     TM_TRY(tm_store_at(g->store, log, err, "logs/%s", name));
     if (g->dry_run || tm_file_exists(log) || changed_ms(path) >= g->now - g->policy->keep_ms) return TM_OK;
     TM_TRY(tm_fd_open(path, O_RDWR, 0, &fd, err));
-    tm_status status = TM_OK;
-    if (tm_sys.flock(fd, LOCK_EX | LOCK_NB) == 0) status = tm_file_remove(path, err);
+    tm_status status = tm_fd_try_lock(fd, LOCK_EX, path, err);
+    if (status == TM_OK) status = tm_file_remove(path, err);
     tm_sys.close(fd);
-    return status;
+    return status == TM_EBUSY ? TM_OK : status;
 }
 
 // A memo goes when it is old and nothing that it names is kept.
@@ -600,9 +601,10 @@ static tm_status alone(tm_store *store, int *fd, tm_error *err)
     char path[TM_PATH_MAX];
     TM_TRY(tm_store_at(store, path, err, "gc-lock"));
     TM_TRY(tm_fd_open(path, O_RDWR | O_CREAT, 0666, fd, err));
-    if (tm_sys.flock(*fd, LOCK_EX | LOCK_NB) == 0) return TM_OK;
-    tm_sys.close(*fd);
-    return tm_fail(err, TM_EBUSY, "another gc of %s is at work", store->folder);
+    tm_status status = tm_fd_try_lock(*fd, LOCK_EX, path, err);
+    if (status == TM_EBUSY) tm_fail(err, TM_EBUSY, "another gc of %s is at work", store->folder);
+    if (status < 0) tm_sys.close(*fd);
+    return status;
 }
 
 tm_status tm_store_gc(tm_store *store, const tm_gc_policy *policy, bool dry_run, tm_gc_tell tell, void *arg,

@@ -51,11 +51,27 @@ static tm_status check_names(const tm_tree_file *files, size_t count, tm_error *
     return TM_OK;
 }
 
-static json_t *file_row(const tm_tree_file *file)
+// Appending or setting NULL fails, so a value that found no memory is noticed there (json_pack may drop it).
+static bool add_row(json_t *rows, const tm_tree_file *file)
 {
     char hex[TM_HASH_HEX];
     tm_hash_hex(file->hash, hex);
-    return json_pack("[s,s,I]", file->name, hex, (json_int_t)file->bytes);
+    json_t *row = json_array();
+    return json_array_append_new(rows, row) == 0 && json_array_append_new(row, json_string(file->name)) == 0 &&
+           json_array_append_new(row, json_string(hex)) == 0 &&
+           json_array_append_new(row, json_integer((json_int_t)file->bytes)) == 0;
+}
+
+static char *manifest_text(const tm_tree *tree, const tm_tree_file *files)
+{
+    json_t *all = json_object(), *rows = json_array();
+    bool good = json_object_set_new(all, "files", rows) == 0;
+    for (size_t i = 0; i < tree->count && good; i++) good = add_row(rows, &files[i]);
+    if (good && tree->attributes) good = json_object_set(all, "attributes", tree->attributes) == 0;
+    else if (good) good = json_object_set_new(all, "attributes", json_object()) == 0;
+    char *text = good ? json_dumps(all, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+    json_decref(all);
+    return text;
 }
 
 static tm_status write_manifest(const tm_tree *tree, tm_buf *out, tm_error *err)
@@ -63,22 +79,15 @@ static tm_status write_manifest(const tm_tree *tree, tm_buf *out, tm_error *err)
     tm_tree_file *files = sorted(tree);
     if (!files) return tm_fail(err, TM_ENOMEM, "out of memory for a tree of %zu files", tree->count);
     tm_status status = check_names(files, tree->count, err);
-    json_t *rows = json_array();
-    for (size_t i = 0; i < tree->count && status == TM_OK; i++)
-        if (json_array_append_new(rows, file_row(&files[i])) != 0)
-            status = tm_fail(err, TM_ENOMEM, "out of memory for a tree of %zu files", tree->count);
+    char *text = status == TM_OK ? manifest_text(tree, files) : NULL;
     tm_free(files);
-    json_t *attributes = tree->attributes ? json_incref(tree->attributes) : json_object();
-    json_t *all = json_pack("{s:o,s:o}", "attributes", attributes, "files", rows);
-    char *text = all && status == TM_OK ? json_dumps(all, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
     if (status == TM_OK && !text) status = tm_fail(err, TM_ENOMEM, "out of memory for a tree's manifest");
     if (status == TM_OK) {
         tm_buf_add(out, magic, MAGIC);
         tm_buf_str(out, text);
         status = tm_buf_status(out, err);
     }
-    free(text);
-    json_decref(all);
+    tm_json_free(text);
     return status;
 }
 
@@ -97,10 +106,10 @@ tm_status tm_tree_put(tm_store *store, const tm_tree *tree, tm_hash *hash, tm_er
 
 static tm_status read_row(json_t *row, tm_tree_file *file, tm_error *err)
 {
-    const char *name, *hex;
-    json_int_t bytes;
-    if (json_unpack(row, "[s,s,I]", &name, &hex, &bytes) != 0 || strlen(hex) != 32 || bytes < 0 ||
-        !tm_hash_parse(hex, &file->hash))
+    const char *name = json_string_value(json_array_get(row, 0)), *hex = json_string_value(json_array_get(row, 1));
+    json_int_t bytes = json_integer_value(json_array_get(row, 2));
+    if (!name || !hex || json_array_size(row) != 3 || !json_is_integer(json_array_get(row, 2)) || bytes < 0 ||
+        strlen(hex) != 32 || !tm_hash_parse(hex, &file->hash))
         return tm_fail(err, TM_EFORMAT, "a tree's manifest has a row that is not [name, hash, bytes]");
     file->bytes = (uint64_t)bytes;
     file->name = tm_strdup(name);
@@ -109,13 +118,13 @@ static tm_status read_row(json_t *row, tm_tree_file *file, tm_error *err)
 
 static tm_status read_manifest(tm_blob blob, tm_tree *tree, tm_error *err)
 {
-    json_t *files = NULL;
     if (blob.size < MAGIC || memcmp(blob.data, magic, MAGIC) != 0)
         return tm_fail(err, TM_EFORMAT, "the object is not a tree");
     json_t *all;
     TM_TRY(tm_json_parse(tm_view_of(blob.data + MAGIC, blob.size - MAGIC), &all, err));
-    if (json_unpack(all, "{s:O,s:o}", "attributes", &tree->attributes, "files", &files) != 0 ||
-        !json_is_object(tree->attributes) || !json_is_array(files)) {
+    json_t *files = json_object_get(all, "files");
+    tree->attributes = json_incref(json_object_get(all, "attributes"));
+    if (!json_is_object(tree->attributes) || !json_is_array(files)) {
         json_decref(all);
         return tm_fail(err, TM_EFORMAT, "a tree's manifest is not as it should be");
     }

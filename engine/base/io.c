@@ -128,6 +128,15 @@ tm_status tm_fd_lock(int fd, int operation, const char *path, tm_error *err)
     return rc != 0 ? tm_fail_errno(err, "cannot lock %s", path) : TM_OK;
 }
 
+tm_status tm_fd_try_lock(int fd, int operation, const char *path, tm_error *err)
+{
+    int rc;
+    do rc = tm_sys.flock(fd, operation | LOCK_NB);
+    while (rc != 0 && errno == EINTR);
+    if (rc != 0 && errno == EWOULDBLOCK) return TM_EBUSY;
+    return rc != 0 ? tm_fail_errno(err, "cannot lock %s", path) : TM_OK;
+}
+
 tm_status tm_fd_close(int fd, const char *path, tm_error *err)
 {
     // Linux frees the descriptor even when close() is interrupted.

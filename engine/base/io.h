@@ -69,6 +69,8 @@ tm_status tm_fd_pread(int fd, void *data, size_t size, off_t offset, size_t *got
                       tm_error *err);
 tm_status tm_fd_sync(int fd, bool data_only, const char *path, tm_error *err);
 tm_status tm_fd_lock(int fd, int operation, const char *path, tm_error *err);  // flock; waits
+// TM_EBUSY (and no text) when another has it.
+tm_status tm_fd_try_lock(int fd, int operation, const char *path, tm_error *err);
 tm_status tm_fd_close(int fd, const char *path, tm_error *err);  // passes on what close() says; fd is gone
 
 // --- Files -------------------------------------------------------------------------------------------------

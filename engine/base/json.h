@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// JSON text to values, with our errors: jansson tells a lack of memory and a wrong text apart only on a close
-// look.
+// JSON text to values, with our errors: a lack of memory is never taken for a mistake in the text.
 #pragma once
 
 #include <jansson.h>
@@ -9,3 +8,6 @@
 
 // The caller owns *value. TM_EFORMAT says where and what; duplicate keys are refused. TM_ENOMEM.
 tm_status tm_json_parse(tm_view text, json_t **value, tm_error *err);
+
+// Frees what json_dumps gave, with the allocator jansson uses. NULL is fine.
+void tm_json_free(char *text);

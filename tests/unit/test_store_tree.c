@@ -8,7 +8,7 @@
 static void write_at(const char *folder, const char *name, const char *text)
 {
     char path[TM_PATH_MAX];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
+    OK(tm_path(path, &err, "%s/%s", folder, name));
     OK(tm_file_write(path, text, strlen(text), false, &err));
 }
 
@@ -16,7 +16,7 @@ static void assert_file(const char *folder, const char *name, const char *text)
 {
     char path[TM_PATH_MAX];
     tm_buf got = {0};
-    snprintf(path, sizeof path, "%s/%s", folder, name);
+    OK(tm_path(path, &err, "%s/%s", folder, name));
     OK(tm_file_read(path, &got, &err));
     assert_int_equal(got.size, strlen(text));
     assert_memory_equal(got.data, text, got.size);
