@@ -541,7 +541,7 @@ static void stage_check(builder *b, tm_node *node)
 {
     tm_option_fault fault = {0};
     tm_error err = {0};
-    tm_check check = {.options = node->parsed, .values = node->options, .folder = b->graph->folder, .fault = &fault};
+    tm_check check = {.name = node->name, .options = node->parsed, .values = node->options, .folder = b->graph->folder, .fault = &fault};
     for (size_t i = 0; i < node->n_links; i++) {
         size_t port = (size_t)(node->links[i].row - node->stage->inputs);
         if (port < TM_MAX_PORTS) check.inputs[port] = node->links[i].from->attrs[node->links[i].out];

@@ -40,6 +40,12 @@ static tm_status read_cursor(const tm_plan *plan, tm_resume_point *point, const 
     return TM_OK;
 }
 
+// How many entries an output port had at a cursor.
+static size_t entries_at(const json_t *cursor, int port)
+{
+    return (size_t)json_integer_value(json_array_get(json_object_get(cursor, "entries"), (size_t)port));
+}
+
 static tm_status keep_entries(tm_resume_point *point, int port, const tm_entry *entries, size_t n)
 {
     point->entries[port] = tm_calloc(n + 1, sizeof *entries);
@@ -93,7 +99,6 @@ static tm_status interrupted(const tm_plan *plan, const tm_plan_node *p, tm_resu
     if (have_kept && (!use || kept.step > logged.step)) {
         json_decref(logged.cursor);
         *point = kept;
-        use = (size_t)json_integer_value(json_object_get(kept.cursor, "entries"));
     } else {
         json_decref(kept.cursor);
         *point = logged;
@@ -103,8 +108,10 @@ static tm_status interrupted(const tm_plan *plan, const tm_plan_node *p, tm_resu
             return TM_DONE;
         }
     }
-    for (int port = 0; port < TM_MAX_PORTS && p->node->stage->outputs[port].name; port++)
-        if (log_entries(plan, p, port, use, point) < 0) return TM_DONE;
+    for (int port = 0; port < TM_MAX_PORTS && p->node->stage->outputs[port].name; port++) {
+        size_t had = entries_at(point->cursor, port);
+        if (log_entries(plan, p, port, had, point) < 0 || point->n_entries[port] < had) return TM_DONE;
+    }
     return TM_OK;
 }
 
@@ -195,13 +202,14 @@ static tm_status keep_cursors(tm_resume_point *point, const json_t *cursors, siz
     return point->cursors ? TM_OK : TM_ENOMEM;
 }
 
-// The entries of a finished run's ports that come before the point: the first `n` of each.
-static tm_status keep_ports(const finder *f, const tm_record *record, size_t n)
+// The entries of a finished run's ports that come before the point.
+static tm_status keep_ports(const finder *f, const tm_record *record)
 {
     for (size_t i = 0; i < record->n_ports; i++) {
         tm_artifact log = {0};
         int port = tm_stage_output(f->p->node->stage, record->ports[i].name);
         tm_status status = port < 0 ? TM_OK : tm_artifact_get(f->plan->store, record->ports[i].artifact, &log, NULL);
+        size_t n = port < 0 ? 0 : entries_at(f->point->cursor, port);
         if (status >= 0 && port >= 0) status = log.count < n ? TM_DONE : keep_entries(f->point, port, log.entries, n);
         tm_artifact_clear(&log);
         if (status != TM_OK) return TM_DONE;
@@ -218,7 +226,7 @@ static tm_status try_record(const finder *f, const tm_record *record)
     if (record->n_ports && tm_artifact_get(f->plan->store, record->ports[0].artifact, &log, NULL) >= 0)
         for (size_t i = log.count; i-- > 0 && found == TM_DONE;) {
             found = try_snapshot(f, json_array_get(cursors, i), inputs, log.entries[i].hash);
-            if (found == TM_OK) found = keep_ports(f, record, i + 1);
+            if (found == TM_OK) found = keep_ports(f, record);
             if (found == TM_OK && keep_cursors(f->point, cursors, i + 1) < 0) found = TM_DONE;
         }
     tm_artifact_clear(&log);

@@ -1,31 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Encoding: added tokens, normalization, pieces, and for each piece its ids, mostly out of a cache.
 //
-// The cache is a table of lines of two entries (64 bytes), keyed by the piece itself, for pieces up to 15
-// bytes that have up to 3 ids. Pieces are looked up in batches, so that the lines are on their way before
-// they are needed. Longer pieces are merged every time; an entry of the vocabulary is found without merging.
+// Pieces are looked up in batches, so that the lines of the cache are on their way before they are needed.
 #include <stdlib.h>
 
+#include "stages/text/bpe_cache.h"
 #include "stages/text/bpe_nfc.h"
 #include "stages/text/bpe_parts.h"
 
-#define LINES_LOG2 16
-#define BATCH 256
-#define KEY_BYTES 15
-#define CACHED_IDS 3
-
-typedef struct key {
-    uint64_t low, high;  // the bytes of the piece, its length in the topmost; {0, 0} is no piece
-} key;
-
-typedef struct entry {
-    key key;
-    uint32_t ids[CACHED_IDS], n;
-} entry;
+#define BATCH 512
 
 struct tm_bpe_encoder {
     const tm_bpe *bpe;
-    entry *lines;  // 2 << LINES_LOG2
+    tm_bpe_cache cache;
     tm_bpe_heap heap;
     tm_buf normal, spaced, spelled;
 };
@@ -56,55 +43,16 @@ static bool push(tm_bpe_ids *ids, uint32_t id)
     return true;
 }
 
-// --- The cache
+// --- The encoder
 
-static inline key key_of(const char *p, size_t n, bool room)
-{
-    static const uint64_t masks[17] = {
-        0,          0xff,         0xffff,         0xffffff,
-        0xffffffff, 0xffffffffff, 0xffffffffffff, 0xffffffffffffff,
-        UINT64_MAX, UINT64_MAX,   UINT64_MAX,     UINT64_MAX,
-        UINT64_MAX, UINT64_MAX,   UINT64_MAX,     UINT64_MAX,
-        UINT64_MAX,
-    };
-    uint64_t words[2] = {0, 0};
-    if (room)
-        memcpy(words, p, 16);
-    else
-        memcpy(words, p, n);
-    uint64_t high = n > 8 ? words[1] & masks[n - 8] : 0;
-    return (key){words[0] & masks[n], high | (uint64_t)n << 56};
-}
-
-static inline size_t line_of(key k)
-{
-    uint64_t a = (k.low ^ 0x9e3779b97f4a7c15u) * 0xd6e8feb86659fd93u;
-    uint64_t b = (k.high ^ (a >> 32)) * 0xc2b2ae3d27d4eb4fu;
-    return (a ^ b) >> (64 - LINES_LOG2);
-}
-
-static inline bool same(key a, key b)
-{
-    return a.low == b.low && a.high == b.high;
-}
-
-static void remember(tm_bpe_encoder *encoder, key k, const uint32_t *ids, size_t n)
-{
-    if (n > CACHED_IDS) return;
-    entry *line = encoder->lines + 2 * line_of(k);
-    line[1] = line[0];
-    line[0] = (entry){.key = k, .n = (uint32_t)n};
-    memcpy(line[0].ids, ids, n * sizeof *ids);
-}
-
-// Entries of the vocabulary first; the highest ids go in first, so that they are the first to be displaced.
+// Entries of the vocabulary are known from the start. The highest ids go in first and are the first to go.
 static void fill_cache(tm_bpe_encoder *encoder)
 {
     for (size_t id = encoder->bpe->size; id-- > 0;) {
         const tm_bpe_token *token = &encoder->bpe->tokens[id];
         uint32_t only = (uint32_t)id;
-        if (token->whole && token->bytes.size <= KEY_BYTES)
-            remember(encoder, key_of(token->bytes.data, token->bytes.size, false), &only, 1);
+        if (token->whole && token->bytes.size <= TM_BPE_KEY_BYTES)
+            tm_bpe_cache_put(&encoder->cache, token->bytes, &only, 1);
     }
 }
 
@@ -113,8 +61,7 @@ tm_bpe_encoder *tm_bpe_encoder_new(const tm_bpe *bpe)
     tm_bpe_encoder *encoder = tm_calloc(1, sizeof *encoder);
     if (!encoder) return NULL;
     encoder->bpe = bpe;
-    encoder->lines = tm_calloc((size_t)2 << LINES_LOG2, sizeof *encoder->lines);
-    if (!encoder->lines) {
+    if (!tm_bpe_cache_init(&encoder->cache)) {
         tm_bpe_encoder_free(encoder);
         return NULL;
     }
@@ -125,7 +72,7 @@ tm_bpe_encoder *tm_bpe_encoder_new(const tm_bpe *bpe)
 void tm_bpe_encoder_free(tm_bpe_encoder *encoder)
 {
     if (!encoder) return;
-    tm_free(encoder->lines);
+    tm_bpe_cache_clear(&encoder->cache);
     tm_bpe_heap_clear(&encoder->heap);
     tm_buf_clear(&encoder->normal);
     tm_buf_clear(&encoder->spaced);
@@ -162,7 +109,20 @@ static uint32_t whole(tm_bpe_encoder *encoder, tm_view piece)
     return id != TM_BPE_NONE && encoder->bpe->tokens[id].whole ? id : TM_BPE_NONE;
 }
 
-// Append the ids of a piece that the cache does not have.
+// Put the ids of a piece at `out`, which has room for one a byte.
+static tm_status merge_piece(tm_bpe_encoder *encoder, tm_view piece, uint32_t *out, size_t *n, tm_error *err)
+{
+    uint32_t id = whole(encoder, piece);
+    *n = 1;
+    out[0] = id;
+    if (id != TM_BPE_NONE) return TM_OK;
+    size_t n_symbols = symbols(encoder->bpe, piece, out);
+    *n = tm_bpe_merge_long(encoder->bpe, &encoder->heap, out, n_symbols);
+    if (*n || !n_symbols) return TM_OK;
+    return tm_fail(err, TM_ENOMEM, "out of memory for a piece of %zu bytes", piece.size);
+}
+
+// Append the ids of a piece that the lines of the cache do not have.
 static __attribute__((noinline)) tm_status add_piece(tm_bpe_encoder *encoder, tm_view piece, tm_bpe_ids *ids,
                                                      tm_error *err)
 {
@@ -170,18 +130,15 @@ static __attribute__((noinline)) tm_status add_piece(tm_bpe_encoder *encoder, tm
         return tm_fail(err, TM_EUNSUPPORTED, "a piece of %zu bytes; the limit is 4 GiB", piece.size);
     if (!reserve(ids, piece.size)) return tm_fail(err, TM_ENOMEM, "out of memory for %zu ids", piece.size);
     uint32_t *out = ids->data + ids->size;
-    uint32_t id = whole(encoder, piece);
-    size_t n = 1;
-    if (id != TM_BPE_NONE) {
-        out[0] = id;
+    size_t n;
+    const uint32_t *known = tm_bpe_cache_get_long(&encoder->cache, piece, &n);
+    if (known) {
+        memcpy(out, known, n * sizeof *out);
     } else {
-        size_t n_symbols = symbols(encoder->bpe, piece, out);
-        n = tm_bpe_merge_long(encoder->bpe, &encoder->heap, out, n_symbols);
-        if (n_symbols && !n)
-            return tm_fail(err, TM_ENOMEM, "out of memory for a piece of %zu bytes", piece.size);
+        TM_TRY(merge_piece(encoder, piece, out, &n, err));
+        tm_bpe_cache_put(&encoder->cache, piece, out, n);
     }
     ids->size += n;
-    if (piece.size <= KEY_BYTES) remember(encoder, key_of(piece.data, piece.size, false), out, n);
     return TM_OK;
 }
 
@@ -189,20 +146,30 @@ static __attribute__((noinline)) tm_status add_piece(tm_bpe_encoder *encoder, tm
 
 typedef struct pieces {
     size_t n, ends[BATCH];
-    key keys[BATCH];
-    uint32_t lines[BATCH];
+    tm_bpe_key keys[BATCH];
+    const tm_bpe_line *lines[BATCH];
 } pieces;
+
+static tm_bpe_key key_near_end(const char *p, size_t n)
+{
+    char padded[16] = {0};
+    memcpy(padded, p, n);
+    return tm_bpe_key_of(padded, n);
+}
 
 // Keys of the pieces in a batch, and the lines that may have them on their way.
 static void probe(const tm_bpe_encoder *encoder, tm_view text, size_t begin, pieces *batch)
 {
+    size_t last_room = text.size < 16 ? 0 : text.size - 15;  // before it, 16 bytes can be read
     for (size_t i = 0; i < batch->n; begin = batch->ends[i++]) {
         size_t size = batch->ends[i] - begin;
-        key k = size <= KEY_BYTES ? key_of(text.data + begin, size, begin + 16 <= text.size) : (key){0, 0};
-        size_t line = line_of(k);
-        __builtin_prefetch(encoder->lines + 2 * line);
-        batch->keys[i] = k;
-        batch->lines[i] = (uint32_t)line;
+        tm_bpe_key key = {0, 0};
+        if (size <= TM_BPE_KEY_BYTES)
+            key = begin < last_room ? tm_bpe_key_of(text.data + begin, size)
+                                    : key_near_end(text.data + begin, size);
+        batch->keys[i] = key;
+        batch->lines[i] = &encoder->cache.lines[tm_bpe_line_of(key)];
+        __builtin_prefetch(batch->lines[i]);
     }
 }
 
@@ -210,16 +177,17 @@ static tm_status add_batch(tm_bpe_encoder *encoder, tm_view text, size_t begin, 
                            tm_bpe_ids *ids, tm_error *err)
 {
     for (size_t i = 0; i < batch->n; begin = batch->ends[i++]) {
-        const entry *found = encoder->lines + 2 * (size_t)batch->lines[i];
-        if (!same(found->key, batch->keys[i])) found++;
-        if (same(found->key, batch->keys[i]) && batch->keys[i].high) {
-            memcpy(ids->data + ids->size, found->ids, sizeof found->ids);
-            ids->size += found->n;
+        tm_bpe_key key = batch->keys[i];
+        const struct tm_bpe_short *entry = batch->lines[i]->entries;
+        entry += !tm_bpe_key_eq(entry->key, key);
+        if (tm_bpe_key_eq(entry->key, key) && key.high) {
+            memcpy(ids->data + ids->size, entry->ids, sizeof entry->ids);
+            ids->size += entry->n;
             continue;
         }
         tm_view piece = tm_view_of(text.data + begin, batch->ends[i] - begin);
         TM_TRY(add_piece(encoder, piece, ids, err));
-        if (!reserve(ids, (batch->n - i) * CACHED_IDS))
+        if (!reserve(ids, (batch->n - i) * TM_BPE_KEY_IDS))
             return tm_fail(err, TM_ENOMEM, "out of memory for ids");
     }
     return TM_OK;
@@ -231,7 +199,7 @@ static tm_status add_pieces(tm_bpe_encoder *encoder, tm_view text, tm_bpe_ids *i
     for (size_t at = 0, begin = 0;; begin = at) {
         batch.n = tm_pretokenize(encoder->bpe->spec.pretokenizer, text, &at, batch.ends, BATCH);
         if (!batch.n) return TM_OK;
-        if (!reserve(ids, BATCH * CACHED_IDS)) return tm_fail(err, TM_ENOMEM, "out of memory for ids");
+        if (!reserve(ids, BATCH * TM_BPE_KEY_IDS)) return tm_fail(err, TM_ENOMEM, "out of memory for ids");
         probe(encoder, text, begin, &batch);
         TM_TRY(add_batch(encoder, text, begin, &batch, ids, err));
     }

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Loading tokenizer.json and tokenizer_config.json.
+#include "stages/text/tokenizer_folder.h"
+
+#include <jansson.h>
+
+#include "engine/base/io.h"
+
+// The id of a special token in tokenizer_config.json: a string, or an object with its content.
+static int64_t special_id(const tm_bpe *bpe, const json_t *config, const char *name)
+{
+    const json_t *token = json_object_get(config, name);
+    if (json_is_object(token)) token = json_object_get(token, "content");
+    const char *text = json_string_value(token);
+    uint32_t id = text ? tm_bpe_find(bpe, tm_view_str(text)) : TM_BPE_NONE;
+    return id == TM_BPE_NONE ? -1 : (int64_t)id;
+}
+
+static tm_status read_file(const char *folder, const char *name, tm_buf *bytes, tm_error *err)
+{
+    char path[TM_PATH_MAX];
+    TM_TRY(tm_path(path, err, "%s/%s", folder, name));
+    return tm_file_read(path, bytes, err);
+}
+
+tm_status tm_tokenizer_load(tm_tokenizer *t, const char *folder, tm_error *err)
+{
+    tm_buf bytes = {0};
+    *t = (tm_tokenizer){.bos = -1, .eos = -1};
+    tm_status status = read_file(folder, "tokenizer.json", &bytes, err);
+    if (status >= 0) status = tm_tokenizer_json_read(tm_buf_view(&bytes), &t->bpe, err);
+    if (status >= 0 && !(t->encoder = tm_bpe_encoder_new(t->bpe))) status = tm_fail(err, TM_ENOMEM, "no memory to encode");
+    tm_buf_reset(&bytes);
+    if (status >= 0 && read_file(folder, "tokenizer_config.json", &bytes, NULL) >= 0) {
+        json_t *config = json_loadb(bytes.data, bytes.size, 0, NULL);
+        t->bos = special_id(t->bpe, config, "bos_token");
+        t->eos = special_id(t->bpe, config, "eos_token");
+        json_decref(config);
+    }
+    tm_buf_clear(&bytes);
+    if (status < 0) tm_tokenizer_clear(t);
+    return status;
+}
+
+void tm_tokenizer_clear(tm_tokenizer *t)
+{
+    if (t->encoder) tm_bpe_encoder_free(t->encoder);
+    if (t->bpe) tm_bpe_free(t->bpe);
+    *t = (tm_tokenizer){.bos = -1, .eos = -1};
+}
