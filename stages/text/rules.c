@@ -32,18 +32,21 @@ static tm_status unknown(const tm_rules *rules, const char *option, const char *
     return tm_fail(err, TM_EINVAL, "there is no rule \"%s\"", word);
 }
 
+static bool parse_number(const char *text, size_t size, double *number)
+{
+    char copy[64], *end;
+    if (!size) return true;  // that bound stays
+    if (size >= sizeof copy) return false;
+    memcpy(copy, text, size);
+    copy[size] = 0;
+    *number = strtod(copy, &end);
+    return !*end;
+}
+
 static bool parse_bounds(const char *text, double *min, double *max)
 {
-    char *end;
     const char *dots = strstr(text, "..");
-    if (!dots) return false;
-    if (dots != text) {
-        *min = strtod(text, &end);
-        if (end != dots) return false;
-    }
-    if (!dots[2]) return true;
-    *max = strtod(dots + 2, &end);
-    return !*end;
+    return dots && parse_number(text, (size_t)(dots - text), min) && parse_number(dots + 2, strlen(dots + 2), max);
 }
 
 static tm_status change_bounds(tm_rules *rules, const char *text, tm_option_fault *fault, tm_error *err)
