@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Prints the table of commands: one row for every `const tm_command tm_command_X` in the files given.
 rows=$(sed -n 's/^const tm_command \(tm_command_[a-z0-9_]*\) = .*/\1/p' "$@" | sort)
 echo '// Made by lua/rows.sh from the files in lua/commands/.'

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Prints the tables of stages and values: one row for every `const tm_stage tm_stage_X` and `const tm_value tm_value_X`
 # in the files given. This is the only registration there is.
 stages=$(sed -n 's/^const tm_stage \(tm_stage_[a-z0-9_]*\) = .*/\1/p' "$@" | sort)
