@@ -48,7 +48,9 @@ static void describe(const place *at, char *text, size_t size)
         char part[100];
         bool first = !at->up->up;
         if (at->name) snprintf(part, sizeof part, "%.60s%s%.30s", at->name, rest[0] ? "." : "", rest);
-        else snprintf(part, sizeof part, "%s%lld%s%.60s", first ? "value " : "", (long long)at->index, rest[0] ? "." : "", rest);
+        else
+            snprintf(part, sizeof part, "%s%lld%s%.60s", first ? "value " : "", (long long)at->index,
+                     rest[0] ? "." : "", rest);
         memcpy(rest, part, sizeof rest);
     }
     snprintf(text, size, "%s%s%s", at->constructor, rest[0] ? ": " : "", rest);
@@ -90,8 +92,9 @@ _Noreturn static void refuse_step(lua_State *L, int index, const place *at)
     describe(at, where, sizeof where);
     lua_getiuservalue(L, index, 1);
     const char *name = lua_tostring(L, -1);
-    tm_child_fault(L, "TM0110", name, "give it an input as its first value, or put it inside tm.curate { source, ... }",
-                   "%s is tm.%s {} without an input: a step, which stands only inside tm.curate", where, name);
+    tm_child_fault(
+        L, "TM0110", name, "give it an input as its first value, or put it inside tm.curate { source, ... }",
+        "%s is tm.%s {} without an input: a step, which stands only inside tm.curate", where, name);
 }
 
 _Noreturn static void refuse_kind(lua_State *L, int index, tm_kind kind, const place *at)
@@ -101,7 +104,8 @@ _Noreturn static void refuse_kind(lua_State *L, int index, tm_kind kind, const p
     case TM_KIND_METRIC:
         refuse(L, at, "name it in text: tm.gate { node, on = exam, require = \"text.perplexity < 20\" }",
                "is a metric, which has no value while the graph is described");
-    case TM_KIND_SPEC: refuse(L, at, "put it into tm.params { NAME = ... } and use what that gives", "declares a parameter");
+    case TM_KIND_SPEC:
+        refuse(L, at, "put it into tm.params { NAME = ... } and use what that gives", "declares a parameter");
     default: refuse(L, at, "a graph is what the file returns, nothing else", "is a graph");
     }
 }
@@ -146,7 +150,8 @@ static void encode_number(lua_State *L, int index, const place *at)
     char text[40];
     lua_Number x = lua_tonumber(L, index);
     if (lua_isinteger(L, index)) snprintf(text, sizeof text, "%lld", (long long)lua_tointeger(L, index));
-    else if (!isfinite(x)) refuse(L, at, "look for a division by zero", isnan(x) ? "is not a number (nan)" : "is infinite");
+    else if (!isfinite(x))
+        refuse(L, at, "look for a division by zero", isnan(x) ? "is not a number (nan)" : "is infinite");
     else if (x == floor(x) && x >= -0x1p63 && x < 0x1p63) snprintf(text, sizeof text, "%lld", (long long)x);
     else shortest(x, text);
     add_text(L, text);
@@ -191,11 +196,13 @@ static bool is_list(lua_State *L, size_t n, const place *at)
         bool in_order = type == LUA_TNUMBER && lua_isinteger(L, -1) && lua_tointeger(L, -1) == (lua_Integer)i;
         if (type == LUA_TBOOLEAN) refuse(L, at, NULL, "has true or false as a key");
         if (type == LUA_TNUMBER && !in_order)
-            refuse(L, at, "a nil in a list makes a hole: is a name misspelled?", "is a list with a hole in it, or with keys that are no positions");
+            refuse(L, at, "a nil in a list makes a hole: is a name misspelled?",
+                   "is a list with a hole in it, or with keys that are no positions");
         n_numbers += in_order;
         lua_pop(L, 1);
     }
-    if (n_numbers && n_numbers < n) refuse(L, at, "use either positions or names in one table", "mixes positions and names");
+    if (n_numbers && n_numbers < n)
+        refuse(L, at, "use either positions or names in one table", "mixes positions and names");
     return n_numbers == n;
 }
 
@@ -275,7 +282,8 @@ static void encode(lua_State *L, int index, const place *at)
     case LUA_TUSERDATA: break;
     default:
         lua_pushfstring(L, "is a %s value", luaL_typename(L, index));
-        refuse(L, at, "a graph file gives plain data: text, numbers, true and false, tables of them", lua_tostring(L, -1));
+        refuse(L, at, "a graph file gives plain data: text, numbers, true and false, tables of them",
+               lua_tostring(L, -1));
     }
     kind = tm_child_kind(L, index);
     if (kind == TM_KIND_REF) {

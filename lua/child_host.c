@@ -59,9 +59,18 @@ static int entry(lua_State *L)
 static int site(lua_State *L)
 {
     tm_child *child = tm_child_of(L);
-    lua_pushstring(L, child->site ? child->site + 1 : "?");
+    lua_pushstring(L, child->site ? child->site + (child->site[0] == '@') : "?");
     lua_pushinteger(L, child->site_line);
     return 2;
+}
+
+// move(file, line): what comes is about that line
+static int move(lua_State *L)
+{
+    tm_child *child = tm_child_of(L);
+    child->site = luaL_checkstring(L, 1);  // the module holds the string
+    child->site_line = (int)luaL_checkinteger(L, 2);
+    return 0;
 }
 
 static int nearest(lua_State *L)
@@ -246,9 +255,19 @@ static void add_table(lua_State *L, const char *name, const void *key)
 static int make_host(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"args", tm_child_args},     {"entry", entry},     {"fault", fault}, {"json", tm_child_json}, {"kind", kind},
-        {"get", get},                {"make", make},       {"nearest", nearest}, {"number", tm_child_number}, {"site", site},
-        {"set", raw_set_metatable},  {NULL, NULL},
+        {"args", tm_child_args},
+        {"entry", entry},
+        {"fault", fault},
+        {"json", tm_child_json},
+        {"kind", kind},
+        {"get", get},
+        {"make", make},
+        {"move", move},
+        {"nearest", nearest},
+        {"number", tm_child_number},
+        {"site", site},
+        {"set", raw_set_metatable},
+        {NULL, NULL},
     };
     tm_child *child = tm_child_of(L);
     lua_newtable(L);

@@ -25,6 +25,7 @@
 enum { WALL_MS = 8000, LOG_LINES = 70000 };
 
 typedef struct talk {
+    const tm_graph_source *source;
     tm_graph_files files;
     int fd;              // socket to the child
     pid_t pid;
@@ -299,14 +300,15 @@ static tm_status start_child(talk *t, const char *program, tm_error *err)
 
 // ---- the conversation ----
 
-static tm_status introduce(talk *t, const tm_graph_source *source, const char *catalogue, const tm_buf *text,
-                           tm_error *err)
+static tm_status introduce(talk *t, const char *catalogue, const tm_buf *text, tm_error *err)
 {
+    const tm_graph_source *source = t->source;
     tm_status status = put_frame(t, 'c', catalogue, NULL, 0, err);
     for (size_t i = 0; i < source->n_params && status == TM_OK; i++)
-        status = put_frame(t, 'p', source->params[i].name, source->params[i].text, strlen(source->params[i].text), err);
-    if (status == TM_OK) status = put_frame(t, 's', tm_graph_files_name(&t->files), text->data ? text->data : "", text->size, err);
-    return status;
+        status = put_frame(t, 'p', source->params[i].name, source->params[i].text,
+                           strlen(source->params[i].text), err);
+    if (status != TM_OK) return status;
+    return put_frame(t, 's', tm_graph_files_name(&t->files), text->data ? text->data : "", text->size, err);
 }
 
 static tm_status serve_file(talk *t, const char *name, tm_error *err)
@@ -327,14 +329,18 @@ static void note_line(talk *t, const tm_buf *body)
     if (json_array_size(t->log) >= LOG_LINES) return;
     tm_sandbox_clean(line, sizeof line, body->data, body->size);
     json_array_append_new(t->log, json_string(line));
+    if (t->source->print) t->source->print(t->source->user, line);
 }
 
 static tm_status take_result(talk *t, const tm_buf *body, tm_error *err)
 {
     t->result = json_loadb(body->data, body->size, 0, NULL);
-    bool whole = json_is_array(json_object_get(t->result, "nodes")) && json_is_array(json_object_get(t->result, "params")) &&
-                 json_is_array(json_object_get(t->result, "targets"));
-    return whole ? TM_OK : fault_set(t, err, "TM0125", "the graph process gave no graph", "please report this as a bug");
+    static const char *const parts[] = {"nodes", "params", "targets"};
+    bool whole = true;
+    for (int i = 0; i < 3; i++) whole = whole && json_is_array(json_object_get(t->result, parts[i]));
+    return whole ? TM_OK
+                 : fault_set(t, err, "TM0125", "the graph process gave no graph",
+                             "please report this as a bug");
 }
 
 // TM_DONE: the child is silent or gone.
@@ -364,13 +370,12 @@ static int end_child(talk *t)
     return status;
 }
 
-static tm_status evaluate(talk *t, const tm_graph_source *source, const char *catalogue, const tm_buf *text,
-                          tm_error *err)
+static tm_status evaluate(talk *t, const char *catalogue, const tm_buf *text, tm_error *err)
 {
     tm_buf body = {0};
     TM_TRY(make_trail(t, err));
-    TM_TRY(start_child(t, source->program ? source->program : "/proc/self/exe", err));
-    tm_status status = introduce(t, source, catalogue, text, err);
+    TM_TRY(start_child(t, t->source->program ? t->source->program : "/proc/self/exe", err));
+    tm_status status = introduce(t, catalogue, text, err);
     if (status == TM_OK) status = converse(t, &body, err);
     tm_buf_clear(&body);
     shutdown(t->fd, SHUT_RDWR);
@@ -393,7 +398,12 @@ static tm_status finish(talk *t, json_t **out, tm_error *err)
 tm_status tm_graph_eval(const tm_graph_source *source, const char *catalogue, json_t **out, tm_lua_fault *fault,
                         tm_error *err)
 {
-    talk t = {.fd = -1, .trail_fd = -1, .fault = fault, .log = json_array(), .deadline = now_ms() + WALL_MS};
+    talk t = {.source = source,
+              .fd = -1,
+              .trail_fd = -1,
+              .fault = fault,
+              .log = json_array(),
+              .deadline = now_ms() + WALL_MS};
     tm_buf text = {0};
     *fault = (tm_lua_fault){0};
     *out = NULL;
@@ -403,7 +413,7 @@ tm_status tm_graph_eval(const tm_graph_source *source, const char *catalogue, js
         TM_DIAG(fault->diag.what, "%.500s", err ? err->text : source->path);
         TM_DIAG(fault->diag.file, "%s", tm_graph_files_name(&t.files));
     } else {
-        status = evaluate(&t, source, catalogue, &text, err);
+        status = evaluate(&t, catalogue, &text, err);
         if (status == TM_OK) status = finish(&t, out, err);
     }
     if (t.fd >= 0) close(t.fd);

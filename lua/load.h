@@ -36,6 +36,8 @@ typedef struct tm_graph_source {
     const tm_graph_param *params;
     size_t n_params;
     const char *program;           // what to start with --graph-child; NULL: /proc/self/exe
+    void (*print)(void *user, const char *line);  // gets each line that the file prints, as it does; or NULL
+    void *user;
 } tm_graph_source;
 
 // What is wrong with a graph file. Codes are TM01nn, see tm_lua_codes; the file is relative to the graph's folder.

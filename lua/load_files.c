@@ -35,7 +35,8 @@ static tm_status add(tm_graph_files *files, const char *path, const tm_buf *text
     char hex[TM_HASH_HEX];
     files->bytes += text->size;
     if (++files->n > TM_GRAPH_FILES || files->bytes > TM_GRAPH_FILES_MAX)
-        return tm_fail(err, TM_EINVAL, "the files of the graph are more than %d, or bigger than 16 MiB", TM_GRAPH_FILES);
+        return tm_fail(err, TM_EINVAL, "the files of the graph are more than %d, or bigger than 16 MiB",
+                       TM_GRAPH_FILES);
     tm_hash_hex(tm_hash_of(text->data, text->size), hex);
     json_t *row = json_pack("{s:s, s:s}", "path", path, "hash", hex);
     if (!row || json_array_append_new(files->list, row) < 0) return tm_fail(err, TM_ENOMEM, "no memory for %s", path);

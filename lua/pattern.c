@@ -453,7 +453,8 @@ static int gsub(lua_State *L)
         } else {
             break;
         }
-        if (luaL_bufflen(&out) > TM_SANDBOX_STRING) return luaL_error(L, "'gsub' would make a string of more than 16 MiB");
+        if (luaL_bufflen(&out) > TM_SANDBOX_STRING)
+            return luaL_error(L, "'gsub' would make a string of more than 16 MiB");
         if (anchored) break;
     }
     if (s < m.end) luaL_addlstring(&out, s, (size_t)(m.end - s));
@@ -464,6 +465,7 @@ static int gsub(lua_State *L)
 
 void tm_pattern_add(lua_State *L)
 {
-    static const luaL_Reg ours[] = {{"find", find}, {"gmatch", gmatch}, {"gsub", gsub}, {"match", match}, {NULL, NULL}};
+    static const luaL_Reg ours[] = {
+        {"find", find}, {"gmatch", gmatch}, {"gsub", gsub}, {"match", match}, {NULL, NULL}};
     luaL_setfuncs(L, ours, 0);
 }

@@ -286,8 +286,9 @@ static int note_fault(lua_State *L)
     else if (lua_type(L, 1) == LUA_TSTRING && (text = lua_tolstring(L, 1, &n)))
         fault_of_text(box, "TM0102", text, n);
     else {
-        lua_pushfstring(L, lua_isnil(L, 1) ? "error was raised without a message" : "the error is no message but a %s",
-                        luaL_typename(L, 1));
+        lua_pushfstring(
+            L, lua_isnil(L, 1) ? "error was raised without a message" : "the error is no message but a %s",
+            luaL_typename(L, 1));
         fault_of_text(box, "TM0102", lua_tostring(L, -1), strlen(lua_tostring(L, -1)));
     }
     if (!box->fault.line) {
@@ -368,7 +369,8 @@ static void fault_of_syntax(tm_sandbox *box, const char *name, bool compiled)
     const char *message = lua_tolstring(box->L, -1, &n);
     box->fault = (tm_fault){0};
     if (compiled) fault_of_text(box, "TM0101", "this is compiled Lua; a graph file is text", 42);
-    else if (message && strstr(message, "stack overflow")) fault_of_text(box, "TM0101", "the text is nested too deep", 27);
+    else if (message && strstr(message, "stack overflow"))
+        fault_of_text(box, "TM0101", "the text is nested too deep", 27);
     else fault_of_text(box, "TM0101", message ? message : "", n);
     if (!box->fault.file[0]) snprintf(box->fault.file, sizeof box->fault.file, "%s", name);
 }

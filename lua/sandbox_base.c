@@ -255,7 +255,8 @@ static void copy_metatable(lua_State *L)
         lua_pushstring(L, *event);
         lua_pushvalue(L, -1);
         if (lua_rawget(L, 2) == LUA_TNIL) lua_pop(L, 2);
-        else if (strcmp(*event, "__call") == 0 && !lua_isfunction(L, -1)) luaL_error(L, "'__call' must be a function");
+        else if (strcmp(*event, "__call") == 0 && !lua_isfunction(L, -1))
+            luaL_error(L, "'__call' must be a function");
         else lua_rawset(L, -3);
     }
     lua_pushvalue(L, 2);
@@ -266,7 +267,8 @@ static int set_metatable(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
     luaL_argexpected(L, lua_isnil(L, 2) || lua_istable(L, 2), 2, "nil or table");
-    if (luaL_getmetafield(L, 1, "__metatable") != LUA_TNIL) return luaL_error(L, "cannot change a protected metatable");
+    if (luaL_getmetafield(L, 1, "__metatable") != LUA_TNIL)
+        return luaL_error(L, "cannot change a protected metatable");
     lua_settop(L, 2);
     if (lua_isnil(L, 2)) {
         lua_setmetatable(L, 1);

@@ -36,7 +36,8 @@ static int insert(lua_State *L)
 static int take_out(lua_State *L)
 {
     lua_Integer n = length(L, 1), at = luaL_optinteger(L, 2, n);
-    if (lua_gettop(L) > 1) luaL_argcheck(L, (n == 0 && at == 0) || (at >= 1 && at <= n + 1), 2, "position out of bounds");
+    if (lua_gettop(L) > 1)
+        luaL_argcheck(L, (n == 0 && at == 0) || (at >= 1 && at <= n + 1), 2, "position out of bounds");
     lua_rawgeti(L, 1, at);
     tm_sandbox_charge(L, at <= n ? (uint64_t)(n - at) : 0);
     for (; at < n; at++) {

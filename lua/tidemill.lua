@@ -82,7 +82,8 @@ end
 local function check_count(value, method, what)
   if math.type(value) == "float" and value == math.floor(value) then value = math.tointeger(value) end
   if math.type(value) ~= "integer" or value < 1 then
-    fault("TM0119", method, nil, ":" .. method .. " takes " .. what .. ", a whole number from 1, not " .. tostring(value))
+    fault("TM0119", method, nil,
+          ":" .. method .. " takes " .. what .. ", a whole number from 1, not " .. tostring(value))
   end
   return value
 end
@@ -103,29 +104,34 @@ function methods.each(r, options)
     options = options or {}
     check_table(options, ":each")
     check_names(options, { every = true }, ":each")
-    if options.every ~= nil then every = ',"every":' .. check_count(options.every, "each", "every = a number of steps") end
+    if options.every ~= nil then
+      every = ',"every":' .. check_count(options.every, "each", "every = a number of steps")
+    end
   end
   return selected(r, "each", '"kind":"each"' .. every)
 end
 
 function methods.at(r, step)
-  return selected(r, "at", '"kind":"at","at":' .. (kind(r) == "ref" and check_count(step, "at", "a step") or 0))
+  step = kind(r) == "ref" and check_count(step, "at", "a step")
+  return selected(r, "at", '"kind":"at","at":' .. tostring(step))
 end
 
 function methods.take(r, count)
-  return selected(r, "take", '"kind":"last","take":' .. (kind(r) == "ref" and check_count(count, "take", "a count") or 0))
+  count = kind(r) == "ref" and check_count(count, "take", "a count")
+  return selected(r, "take", '"kind":"last","take":' .. tostring(count))
 end
 
 for name, method in pairs(methods) do methods[name] = public(":" .. name, method) end
 
 local function no_port(r, key)
-  local all, id = {}, get(r, 1)
-  for port in pairs(ports[made[id].name]) do
-    if port ~= "" then all["." .. port] = true end
-  end
-  if removed[id] then all[".removed"] = true end
-  for method in pairs(methods) do all[":" .. method] = true end
-  fault("TM0106", tostring(key), suggest("." .. tostring(key), all), label(r) .. " has no port '" .. tostring(key) .. "'")
+  local all, listed, id = {}, {}, get(r, 1)
+  for method in pairs(methods) do all[method] = ":" .. method end
+  for port in pairs(ports[made[id].name]) do all[port] = port ~= "" and "." .. port or nil end
+  if removed[id] then all.removed = ".removed" end
+  for _, shown in pairs(all) do listed[#listed + 1] = shown end
+  local near = type(key) == "string" and host.nearest(key, all)
+  fault("TM0106", tostring(key), near and "did you mean " .. all[near] .. "?" or "there is: " .. concat(listed, ", "),
+        label(r) .. " has no port '" .. tostring(key) .. "'")
 end
 
 ref.__index = entry(function(r, key)
@@ -187,7 +193,8 @@ end
 local function add_node(row, file, line, args, extra)
   local id = #nodes
   if id >= MAX_NODES then
-    fault("TM0124", row.name, "look for a loop that makes too many", "the graph has more than " .. MAX_NODES .. " nodes")
+    fault("TM0124", row.name, "look for a loop that makes too many",
+          "the graph has more than " .. MAX_NODES .. " nodes")
   end
   nodes[id + 1] = '{"id":' .. id .. ',"stage":"' .. row.name .. '","file":' .. file .. ',"line":' .. line ..
     ',"args":{' .. args .. "}" .. extra .. "}"
@@ -215,7 +222,8 @@ local function value_constructor(row)
     local text, extra = host.args(name, args)
     local file, line = place()
     if extra ~= "" then text = text .. (text == "" and extra:sub(2) or extra) end
-    return make("text", '{"$value":"' .. row.name .. '","file":' .. file .. ',"line":' .. line .. ',"args":{' .. text .. "}}")
+    local place_text = ',"file":' .. file .. ',"line":' .. line
+    return make("text", '{"$value":"' .. row.name .. '"' .. place_text .. ',"args":{' .. text .. "}}")
   end)
 end
 
@@ -274,7 +282,8 @@ tm.curate = public("tm.curate", function(args)
   for i = 2, n do
     local step = rawget(args, i)
     local row, text, extra = get(step, 2), get(step, 3), get(step, 4)
-    local id = add_node(row, get(step, 5), get(step, 6), input .. (text ~= "" and "," .. text or ""), extra .. ',"curate":' .. last)
+    text = input .. (text ~= "" and "," .. text or "")
+    local id = add_node(row, get(step, 5), get(step, 6), text, extra .. ',"curate":' .. last)
     input = '"1":{"$ref":{"node":' .. id .. ',"out":""}}'
     if ports[row.name].removed then bundle[#bundle + 1] = '{"$ref":{"node":' .. id .. ',"out":"removed"}}' end
   end
@@ -285,7 +294,7 @@ end)
 -- Parameters -------------------------------------------------------------------------------------------------------
 
 local declared, params = {}, {}  -- name -> declaration; JSON in the order of the file
-local n_specs = 0
+local n_specs, params_at = 0, nil  -- params_at: the first call of tm.params
 
 local function wrong_value(spec, name, text, why)
   local given = spec.given and "--set " .. name .. "=" .. text or name .. " = " .. text
@@ -352,7 +361,9 @@ local function check_spec(wanted, args)
       fault("TM0107", bound, nil, "tm." .. wanted .. ": " .. bound .. " is a number")
     end
   end
-  if args.doc ~= nil and type(args.doc) ~= "string" then fault("TM0107", "doc", nil, "tm." .. wanted .. ": doc is text") end
+  if args.doc ~= nil and type(args.doc) ~= "string" then
+    fault("TM0107", "doc", nil, "tm." .. wanted .. ": doc is text")
+  end
   if wanted ~= "choice" then return end
   local choices, n = args.choices, 0
   if type(choices) == "table" then
@@ -384,7 +395,8 @@ local function param_value(spec, name)
     return check_value(spec, name, value, text)
   end
   if default == nil then
-    fault("TM0109", name, "add: --set " .. name .. "=...", "the parameter '" .. name .. "' has no default: it must be given")
+    fault("TM0109", name, "add: --set " .. name .. "=...",
+          "the parameter '" .. name .. "' has no default: it must be given")
   end
   return check_value(spec, name, default, tostring(default))
 end
@@ -409,6 +421,7 @@ end
 
 tm.params = public("tm.params", function(args)
   check_table(args, "tm.params")
+  params_at = params_at or { host.site() }
   local values = {}
   for name, spec in pairs(args) do values[name] = declare(name, spec) end
   return set({}, {
@@ -518,7 +531,8 @@ local function name_part(key, in_sweep)
   if type(key) == "number" then return tostring(key) end
   if in_sweep then return key end
   if type(key) ~= "string" or not key:find("^[%a_][%w_-]*$") then
-    fault("TM0113", tostring(key), "use letters, digits, _ and -", "tm.graph: '" .. tostring(key) .. "' cannot name a node")
+    fault("TM0113", tostring(key), "use letters, digits, _ and -",
+          "tm.graph: '" .. tostring(key) .. "' cannot name a node")
   end
   return key
 end
@@ -573,16 +587,22 @@ local module = set({}, {
   __metatable = "tidemill",
 })
 
-local function finish(result)
-  if kind(result) ~= "graph" then
-    fault("TM0113", "return", "end the file with: return tm.graph { name = node, ... }",
-          "the file returned " .. (result == nil and "nothing" or kind(result) == "ref" and "a node" or "a " .. type(result)) .. ", not a graph")
-  end
+local function check_overrides()
   for name in pairs(host.overrides) do
     if not declared[name] then
+      if params_at then host.move(params_at[1], params_at[2]) end
       fault("TM0108", "params", suggest(name, declared, "--set ", "=..."), "there is no parameter '" .. name .. "'")
     end
   end
+end
+
+local function finish(result)
+  if kind(result) ~= "graph" then
+    local what = result == nil and "nothing" or kind(result) == "ref" and "a node" or "a " .. type(result)
+    fault("TM0113", "return", "end the file with: return tm.graph { name = node, ... }",
+          "the file returned " .. what .. ", not a graph")
+  end
+  check_overrides()
   sort(params, function(a, b) return a.at < b.at end)
   local list = {}
   for i, param in ipairs(params) do list[i] = param.json end

@@ -61,8 +61,8 @@ static bool ends_as_expected(const char *name)
     double begin = seconds();
     tm_status status = tm_graph_eval(&(tm_graph_source){.path = path}, catalogue, &graph, &fault, &err);
     double took = seconds() - begin;
-    bool right = status == TM_EGRAPH && strlen(fault.diag.code) == 6 && strstr(want.codes, fault.diag.code) && strcmp(fault.diag.file, name) == 0 &&
-                 (want.line == 0 || fault.diag.line == want.line) &&
+    bool right = status == TM_EGRAPH && strlen(fault.diag.code) == 6 && strstr(want.codes, fault.diag.code) &&
+                 strcmp(fault.diag.file, name) == 0 && (want.line == 0 || fault.diag.line == want.line) &&
                  (fault.diag.line > 0 || strcmp(want.codes, "TM0101") == 0) && took < 10 &&
                  fault.max_rss_kib < 300 * 1024;
     for (const char *c = fault.diag.what; *c; c++) right = right && !iscntrl((unsigned char)*c);

@@ -82,8 +82,8 @@ static void pairs_and_next_walk_numbers_by_value_then_strings_then_booleans(void
         "assert(table.concat(out, ' ') == table.concat(again, ' '))\n"
         "print(table.concat(out, ' '))";
     assert_true(run(*state, text));
-    assert_string_equal(((fixture *)*state)->shown,
-                        "-inf -9223372036854775808 -3 1.5 2 9007199254740992 9223372036854775807 1e+300  B a aa b false true");
+    assert_string_equal(((fixture *)*state)->shown, "-inf -9223372036854775808 -3 1.5 2 9007199254740992 "
+                                                    "9223372036854775807 1e+300  B a aa b false true");
 }
 
 static void pairs_skips_what_was_removed_on_the_way(void **state)
@@ -103,17 +103,25 @@ static void sort_is_stable_and_agrees_with_the_operators(void **state)
                             "  local a, b = t[i - 1], t[i]\n"
                             "  assert(a[1] < b[1] or a[1] == b[1] and a[2] < b[2])\n"
                             "end"));
-    assert_gives(*state, "(function() local t = { 'b', 'a', 'c', 'A' } table.sort(t) return table.concat(t) end)()", "Aabc");
-    assert_gives(*state, "(function() local t = { 2, 1.5, -1 } table.sort(t) return table.concat(t, ' ') end)()", "-1 1.5 2");
+    assert_gives(*state,
+                 "(function() local t = { 'b', 'a', 'c', 'A' } table.sort(t) return table.concat(t) end)()",
+                 "Aabc");
+    assert_gives(*state,
+                 "(function() local t = { 2, 1.5, -1 } table.sort(t) return table.concat(t, ' ') end)()",
+                 "-1 1.5 2");
     assert_fails(*state, "table.sort { 1, 'x' }", "TM0102", "attempt to compare");
 }
 
 static void table_functions_do_as_the_manual_says(void **state)
 {
     static const char *const cases[][2] = {
-        {"(function() local t = { 1, 2 } table.insert(t, 1, 0) table.insert(t, 3) return table.concat(t, ',') end)()", "0,1,2,3"},
-        {"(function() local t = { 1, 2, 3 } local x = table.remove(t, 1) return x .. table.concat(t) end)()", "123"},
-        {"(function() local t = { 1, 2, 3 } return table.remove(t) .. #t .. tostring(table.remove {}) end)()", "32nil"},
+        {"(function() local t = { 1, 2 } table.insert(t, 1, 0) table.insert(t, 3) return table.concat(t, "
+         "',') end)()",
+         "0,1,2,3"},
+        {"(function() local t = { 1, 2, 3 } local x = table.remove(t, 1) return x .. table.concat(t) end)()",
+         "123"},
+        {"(function() local t = { 1, 2, 3 } return table.remove(t) .. #t .. tostring(table.remove {}) end)()",
+         "32nil"},
         {"table.concat(table.move({ 1, 2, 3 }, 1, 3, 2), ',')", "1,1,2,3"},
         {"table.concat(table.move({ 1, 2, 3 }, 2, 3, 1), ',')", "2,3,3"},
         {"table.concat(table.move({ 1, 2 }, 1, 2, 2, { 9 }), ',')", "9,1,2"},
@@ -154,17 +162,22 @@ static void errors_can_be_caught_but_bounds_cannot(void **state)
     assert_gives(*state, "pcall(function(...) return select('#', ...) end, 1, 2)", "true\t2");
     assert_gives(*state, "xpcall(function(x) error(x, 0) end, function(e) return e .. '!' end, 'oh')", "false\toh!");
     assert_gives(*state, "xpcall(error, function() error('again', 0) end)", "false\tagain");
-    assert_gives(*state, "(function()\n"
-                         "  local co = coroutine.wrap(function() local ok, e = pcall(function() error(coroutine.yield(1), 0) end)\n"
-                         "    return e end)\n"
-                         "  return co() .. co('two')\n"
-                         "end)()", "1two");
+    assert_gives(*state,
+                 "(function()\n"
+                 "  local co = coroutine.wrap(function() local ok, e = pcall(function() "
+                 "error(coroutine.yield(1), 0) end)\n"
+                 "    return e end)\n"
+                 "  return co() .. co('two')\n"
+                 "end)()",
+                 "1two");
     assert_fails(*state, "pcall(function() while true do end end) print('on')", "TM0120", "steps");
 }
 
 static void too_much_memory_ends_the_program_at_its_line(void **state)
 {
-    assert_fails(*state, "local t = {}\nlocal x = ('x'):rep(1 << 20)\nfor i = 1, 100 do pcall(function() t[i] = x .. i end) end",
+    assert_fails(*state,
+                 "local t = {}\nlocal x = ('x'):rep(1 << 20)\nfor i = 1, 100 do pcall(function() t[i] = x .. "
+                 "i end) end",
                  "TM0121", "16 MiB");
     fixture *f = *state;
     assert_int_equal(f->box->fault.line, 3);
@@ -175,7 +188,9 @@ static void too_much_memory_ends_the_program_at_its_line(void **state)
 static void faults_name_file_line_word_and_calls(void **state)
 {
     fixture *f = *state;
-    assert_fails(f, "local x = {}\nlocal function inner() return x.y.z end\nlocal function outer() local r = inner() return r end\nouter()",
+    assert_fails(f,
+                 "local x = {}\nlocal function inner() return x.y.z end\nlocal function outer() local r = "
+                 "inner() return r end\nouter()",
                  "TM0102", "attempt to index a nil value (field 'y')");
     assert_int_equal(f->box->fault.line, 2);
     assert_string_equal(f->box->fault.word, "y");
@@ -209,7 +224,8 @@ static void trusted_code_sees_the_stock_library_and_programs_do_not(void **state
     assert_true(tm_sandbox_call(f->box, 0, 1));
     assert_true(lua_toboolean(f->box->L, -1));
     lua_pop(f->box->L, 1);
-    static const char *const refused[] = {"load", "dofile", "loadfile", "collectgarbage", "io", "os", "debug", "package", "_G"};
+    static const char *const refused[] = {"load",  "dofile",  "loadfile", "collectgarbage", "io", "os",
+                                          "debug", "package", "_G"};
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
         char text[64];
         snprintf(text, sizeof text, "return %s", refused[i]);
