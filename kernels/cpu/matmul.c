@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Matrix products: both operands packed once, then tiles of C, each by one thread.
+// Matrix products: B packed once, then tiles of C, each by one thread.
 //
-//   packed A: panels of BLOCK_ROWS rows     [panel][k][BLOCK_ROWS]
 //   packed B: slivers of `width` columns    [sliver][k][width]     width = vectors * LANES
+//   packed A: panels of BLOCK_ROWS rows     [panel][k][BLOCK_ROWS]
 //
 // (Goto & van de Geijn 2008; Van Zee & van de Geijn 2015.) Packing widens any storage type to float32. Unlike
-// there, the whole K of a block of rows is packed before any tile starts, so that one wait divides a product.
+// there, A is read where it lies when its rows run along K; only where they do not, a tile packs its own part.
 // Every element of C is a sum over K in blocks of K_BLOCK, whatever the tiles: their grid changes no bits.
 #include "kernels/cpu/cpu.h"
 
@@ -14,13 +14,15 @@
 
 enum {
     K_BLOCK = 256,
-    K_PACK = 4096,                // of K that is packed at a time: a multiple of K_BLOCK
-    STRAIGHT_ROWS = 4,            // of K that are packed together
-    STRAIGHT_RUN = 256,           // elements of each that are read, at least
-    PACK_ELEMENTS = 1 << 22,      // of A and of B that are packed at a time, at most (unless one panel has more)
-    TILE_ROWS = 96, TILE_COLS = 384,
+    K_PACK = 4096,           // of K that is packed at a time: a multiple of K_BLOCK
+    PACK_ELEMENTS = 1 << 22, // of B that are packed at a time, at most
+    STRAIGHT_ROWS = 4,       // of K that are packed together
+    STRAIGHT_RUN = 256,      // elements of each that are read, at least
+    TILE_ROWS = 96,
+    TILE_COLS = 384,
+    TILE_PANELS = TILE_ROWS / BLOCK_ROWS,
     TILES_WANTED = 32,
-    DOT_ROWS = 3,                 // with this many rows, or fewer, packing does not pay
+    DOT_ROWS = 3,  // with this many rows, or fewer, packing does not pay
 };
 
 typedef struct product {
@@ -28,13 +30,12 @@ typedef struct product {
     tm_weight b;
     bool a_t, b_t;
     int64_t m, n, k;
-    int vectors, width;           // of a sliver
+    int vectors, width;  // of a sliver
     float alpha;
     tm_into into;
-    float *packed_a, *packed_b;
-    int64_t m0, n0, k0, n_k, panels, slivers;         // the block that is packed
-    int64_t panels_per_tile, slivers_per_tile, tiles_across;
-    int64_t panels_per_pack, slivers_per_pack, a_packs;
+    float *packed_a, *packed_b;      // of each lane; of the block
+    int64_t n0, k0, n_k, slivers;    // the block of B that is packed
+    int64_t panels, panels_per_tile, slivers_per_tile, tiles_across, slivers_per_pack;
 } product;
 
 // ---- Packing
@@ -92,24 +93,16 @@ static void pack(float *to, int64_t width, const source *s, int64_t at, int64_t 
 static void pack_tile(void *arg, int64_t tile, int lane)
 {
     const product *p = arg;
-    if (tile < p->a_packs) {
-        int64_t first = tile * p->panels_per_pack, count = min_of(p->panels_per_pack, p->panels - first);
-        source a = {p->a.data, TM_F32, p->a.stride, p->m, p->k0, p->n_k, !p->a_t};
-        pack(p->packed_a + first * BLOCK_ROWS * p->n_k, BLOCK_ROWS, &a, p->m0 + first * BLOCK_ROWS, count);
-    } else {
-        int64_t first = (tile - p->a_packs) * p->slivers_per_pack;
-        int64_t count = min_of(p->slivers_per_pack, p->slivers - first);
-        source b = {p->b.data, p->b.dtype, p->b.stride, p->n, p->k0, p->n_k, p->b_t};
-        pack(p->packed_b + first * p->width * p->n_k, p->width, &b, p->n0 + first * p->width, count);
-    }
+    int64_t first = tile * p->slivers_per_pack, count = min_of(p->slivers_per_pack, p->slivers - first);
+    source b = {p->b.data, p->b.dtype, p->b.stride, p->n, p->k0, p->n_k, p->b_t};
+    pack(p->packed_b + first * p->width * p->n_k, p->width, &b, p->n0 + first * p->width, count);
 }
 
 // ---- Tiles
 
-static inline void block_full(const product *p, float *c, int64_t stride, const float *a, const float *b, int64_t k,
+static inline void block_full(const product *p, float *c, int64_t stride, operand left, const float *b, int64_t k,
                               tm_into into)
 {
-    operand left = {a, 1, BLOCK_ROWS};
     switch (p->vectors) {
     case 1: micro(c, stride, left, b, LANES, k, BLOCK_ROWS, 1, p->alpha, into); break;
     case 2: micro(c, stride, left, b, 2 * LANES, k, BLOCK_ROWS, 2, p->alpha, into); break;
@@ -120,7 +113,7 @@ static inline void block_full(const product *p, float *c, int64_t stride, const 
 }
 
 // A block that juts out of C is computed beside it.
-static void block_edge(const product *p, float *c, const float *a, const float *b, int64_t k, int64_t rows,
+static void block_edge(const product *p, float *c, operand a, const float *b, int64_t k, int64_t rows,
                        int64_t cols, tm_into into)
 {
     float beside[BLOCK_ROWS * BLOCK_VECTORS * LANES];
@@ -132,12 +125,27 @@ static void block_edge(const product *p, float *c, const float *a, const float *
         }
 }
 
-static void block(const product *p, int64_t panel, int64_t sliver, int64_t k0)
+// Where the tile's part of A is: packed, except whole panels whose rows run along K.
+static operand panel_at(const product *p, const float *packed, int64_t panel0, int64_t panel, int64_t k0)
 {
-    int64_t row = p->m0 + panel * BLOCK_ROWS, col = p->n0 + sliver * p->width;
+    int64_t row = panel * BLOCK_ROWS;
+    if (!p->a_t && row + BLOCK_ROWS <= p->m) return (operand){row_of(p->a, row) + p->k0 + k0, p->a.stride, 1};
+    return (operand){packed + (panel - panel0) * min_of(K_BLOCK, p->n_k - k0) * BLOCK_ROWS, 1, BLOCK_ROWS};
+}
+
+static void tile_pack_a(const product *p, float *packed, int64_t panel0, int64_t panel1, int64_t k0)
+{
+    int64_t n_k = min_of(K_BLOCK, p->n_k - k0), whole = p->m / BLOCK_ROWS;
+    source a = {p->a.data, TM_F32, p->a.stride, p->m, p->k0 + k0, n_k, !p->a_t};
+    int64_t first = p->a_t ? panel0 : max_of(panel0, min_of(whole, panel1));
+    pack(packed + (first - panel0) * n_k * BLOCK_ROWS, BLOCK_ROWS, &a, first * BLOCK_ROWS, panel1 - first);
+}
+
+static void block(const product *p, operand a, int64_t panel, int64_t sliver, int64_t k0)
+{
+    int64_t row = panel * BLOCK_ROWS, col = p->n0 + sliver * p->width;
     int64_t rows = min_of(BLOCK_ROWS, p->m - row), cols = min_of(p->width, p->n - col);
     int64_t k = min_of(K_BLOCK, p->n_k - k0);
-    const float *a = p->packed_a + (panel * p->n_k + k0) * BLOCK_ROWS;
     const float *b = p->packed_b + (sliver * p->n_k + k0) * p->width;
     float *c = p->c.data + row * p->c.stride + col;
     tm_into into = p->k0 + k0 == 0 ? p->into : TM_ADD;
@@ -148,13 +156,17 @@ static void block(const product *p, int64_t panel, int64_t sliver, int64_t k0)
 static void product_tile(void *arg, int64_t tile, int lane)
 {
     const product *p = arg;
+    float *packed = p->packed_a + lane * (TILE_PANELS * BLOCK_ROWS * K_BLOCK);
     int64_t panel0 = tile / p->tiles_across * p->panels_per_tile;
     int64_t sliver0 = tile % p->tiles_across * p->slivers_per_tile;
     int64_t panel1 = min_of(panel0 + p->panels_per_tile, p->panels);
     int64_t sliver1 = min_of(sliver0 + p->slivers_per_tile, p->slivers);
-    for (int64_t k0 = 0; k0 < p->n_k; k0 += K_BLOCK)
+    for (int64_t k0 = 0; k0 < p->n_k; k0 += K_BLOCK) {
+        tile_pack_a(p, packed, panel0, panel1, k0);
         for (int64_t sliver = sliver0; sliver < sliver1; sliver++)
-            for (int64_t panel = panel0; panel < panel1; panel++) block(p, panel, sliver, k0);
+            for (int64_t panel = panel0; panel < panel1; panel++)
+                block(p, panel_at(p, packed, panel0, panel, k0), panel, sliver, k0);
+    }
 }
 
 // ---- Plan: everything here depends on shape alone
@@ -174,55 +186,43 @@ static int vectors_pick(int64_t n)
     return best;
 }
 
+static int64_t tiles_count(const product *p)
+{
+    return parts_of(p->panels, p->panels_per_tile) * parts_of(p->slivers, p->slivers_per_tile);
+}
+
 static void grid_pick(product *p)
 {
-    p->panels_per_tile = max_of(1, TILE_ROWS / BLOCK_ROWS);
+    p->panels_per_tile = TILE_PANELS;
     p->slivers_per_tile = max_of(1, TILE_COLS / p->width);
-    while (p->slivers_per_tile > 1 && parts_of(p->panels, p->panels_per_tile) *
-                                              parts_of(p->slivers, p->slivers_per_tile) < TILES_WANTED)
+    while (p->slivers_per_tile > 1 && tiles_count(p) < TILES_WANTED)
         p->slivers_per_tile = parts_of(p->slivers_per_tile, 2);
-    while (p->panels_per_tile > 4 && parts_of(p->panels, p->panels_per_tile) *
-                                             parts_of(p->slivers, p->slivers_per_tile) < TILES_WANTED)
+    while (p->panels_per_tile > 4 && tiles_count(p) < TILES_WANTED)
         p->panels_per_tile = parts_of(p->panels_per_tile, 2);
     p->tiles_across = parts_of(p->slivers, p->slivers_per_tile);
-    p->panels_per_pack = max_of(p->a_t ? STRAIGHT_RUN / BLOCK_ROWS : 1, 16384 / (BLOCK_ROWS * p->n_k));
     p->slivers_per_pack = max_of(p->b_t ? 1 : STRAIGHT_RUN / p->width, 16384 / (p->width * p->n_k));
 }
 
-// Rows or columns of a block: as many whole panels as may be packed at a time.
-static int64_t block_extent(int64_t extent, int64_t width, int64_t k)
+static void product_block(tm_device *dev, product *p, int64_t cols)
 {
-    int64_t most = max_of(1, PACK_ELEMENTS / (width * k));
-    return min_of(parts_of(extent, width), most) * width;
-}
-
-static void product_block(tm_device *dev, product *p, int64_t rows, int64_t cols, bool a_is_packed)
-{
-    p->panels = parts_of(rows, BLOCK_ROWS);
     p->slivers = parts_of(cols, p->width);
     grid_pick(p);
-    bool b_is_packed = p->m0 > 0;
-    p->a_packs = a_is_packed ? 0 : parts_of(p->panels, p->panels_per_pack);
-    int64_t b_packs = b_is_packed ? 0 : parts_of(p->slivers, p->slivers_per_pack);
-    tm_pool *pool = tm_device_pool(dev);
-    tm_pool_run(pool, p->a_packs + b_packs, pack_tile, p);
-    tm_pool_run(pool, parts_of(p->panels, p->panels_per_tile) * p->tiles_across, product_tile, p);
+    tm_pool_run(tm_device_pool(dev), parts_of(p->slivers, p->slivers_per_pack), pack_tile, p);
+    tm_pool_run(tm_device_pool(dev), tiles_count(p), product_tile, p);
 }
 
 static void product_blocks(tm_device *dev, product *p)
 {
     p->vectors = vectors_pick(p->n);
     p->width = p->vectors * LANES;
-    int64_t k_most = min_of(p->k, K_PACK);
-    int64_t rows = block_extent(p->m, BLOCK_ROWS, k_most), cols = block_extent(p->n, p->width, k_most);
-    p->packed_a = tm_scratch_push(dev, (size_t)(rows * k_most) * sizeof(float));
+    p->panels = parts_of(p->m, BLOCK_ROWS);
+    int64_t k_most = min_of(p->k, K_PACK), lanes = tm_pool_threads(tm_device_pool(dev));
+    int64_t cols = min_of(parts_of(p->n, p->width), PACK_ELEMENTS / (p->width * k_most)) * p->width;
+    p->packed_a = tm_scratch_push(dev, (size_t)(lanes * TILE_PANELS * BLOCK_ROWS * K_BLOCK) * sizeof(float));
     p->packed_b = tm_scratch_push(dev, (size_t)(cols * k_most) * sizeof(float));
     for (p->k0 = 0; p->k0 < p->k && p->packed_a != NULL && p->packed_b != NULL; p->k0 += K_PACK) {
         p->n_k = min_of(K_PACK, p->k - p->k0);
-        for (p->n0 = 0; p->n0 < p->n; p->n0 += cols)
-            for (p->m0 = 0; p->m0 < p->m; p->m0 += rows)
-                product_block(dev, p, min_of(rows, p->m - p->m0), min_of(cols, p->n - p->n0),
-                              p->n0 > 0 && rows >= p->m);
+        for (p->n0 = 0; p->n0 < p->n; p->n0 += cols) product_block(dev, p, min_of(cols, p->n - p->n0));
     }
     tm_scratch_pop(dev, p->packed_b);
     tm_scratch_pop(dev, p->packed_a);
