@@ -2,8 +2,9 @@
 // Where a trainer can go on from: an interrupted run of the same work, or the equal beginning of a shorter one.
 //
 // Beside every snapshot's entry its producer leaves a cursor (JSON): {"step", "state": tree, "refs": [tree],
-// "prefix": hash, "taken": {port: n}}. `prefix` is the hash of what matters up to that step (the stage's prefix
-// callback), `taken` how many entries of each data input were read. A snapshot of a finished run can be continued
+// "prefix": hash, "taken": {port: n}, "entries": [n]}. `prefix` is the hash of what matters up to that step (the
+// stage's prefix callback), `taken` how many entries of each data input were read (absent: it was read to its end),
+// `entries` how many each output port had by then. A snapshot of a finished run can be continued
 // when the prefix of the new options at its step is equal and the entries read are the first ones of the new inputs.
 #pragma once
 

@@ -277,7 +277,10 @@ static tm_status claim_rest(run *r, run_group *g, tm_error *err)
 
 static json_t *record_json(run *r, run_group *g, tm_plan_node *p, json_t *inputs)
 {
-    json_t *cursors = json_array(), *refs = json_array();
+    json_t *cursors = json_array(), *refs = json_array(), *hollow = json_array();
+    for (int port = 0; port < TM_MAX_PORTS && p->node->stage->outputs[port].name; port++)
+        if (!tm_plan_stores(r->plan, p, port))
+            json_array_append_new(hollow, json_string(p->node->stage->outputs[port].name));
     const run_log *log = &r->logs[p->node->index][0];
     for (size_t k = 0; p->node->stage->prefix && k < log->n; k++) {
         json_array_append_new(cursors, log->cursors[k] ? json_incref(log->cursors[k]) : json_null());
@@ -285,9 +288,9 @@ static json_t *record_json(run *r, run_group *g, tm_plan_node *p, json_t *inputs
         if (state) json_array_append(refs, state);
     }
     json_t *counts = json_object_get(g->counts, p->node->name);
-    return json_pack("{s:O, s:O, s:o, s:o, s:O*, s:s, s:s, s:f}", "doc", p->own_doc, "inputs", inputs, "cursors", cursors,
-                     "refs", refs, "counts", counts, "node", p->node->name, "run", r->result->run, "seconds",
-                     (double)(tm_time_ns() - g->start_ns) * 1e-9);
+    return json_pack("{s:O, s:O, s:o, s:o, s:o, s:O*, s:s, s:s, s:f}", "doc", p->own_doc, "inputs", inputs,
+                     "cursors", cursors, "refs", refs, "hollow", hollow, "counts", counts, "node", p->node->name,
+                     "run", r->result->run, "seconds", (double)(tm_time_ns() - g->start_ns) * 1e-9);
 }
 
 static tm_status bind_as(run *r, run_group *g, tm_plan_node *p, tm_hash own, tm_hash content, const char *json,
@@ -383,10 +386,17 @@ void group_fail(run *r, run_group *g, const tm_error *error)
 
 void group_worker_done(run *r, run_group *g)
 {
-    tm_error err = {0};
     g->workers--;
     if (g->state != GROUP_ACTIVE || g->workers > 0) return;
     if (is_map(r, g) && !group_finished(g)) return;  // stopped, or items to be given out again
+    g->ended = true;
+}
+
+// A trainer may end before its data do, and its content key needs all of them.
+static void seal_ended(run *r, run_group *g)
+{
+    tm_error err = {0};
+    if (!g->ended || g->state != GROUP_ACTIVE || look_at_inputs(r, g) != INPUTS_KNOWN) return;
     if (group_seal(r, g, &err) < 0) group_fail(r, g, &err);
 }
 
@@ -534,6 +544,7 @@ void groups_schedule(run *r)
     if (!order) return;
     for (size_t i = 0; i < n; i++) order[i] = &r->groups[i];
     qsort(order, n, sizeof *order, deeper_first);
+    for (size_t i = 0; i < n; i++) seal_ended(r, &r->groups[i]);  // producers come before their consumers
     for (size_t i = 0; i < n; i++) consider(r, order[i]);
     skip_orphans(r);
     for (size_t i = 0; i < r->n_workers; i++) worker_serve(r, r->workers[i]);

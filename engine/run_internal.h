@@ -50,6 +50,7 @@ typedef struct run_group {
     int workers;      // assigned now
     bool followed;    // the journal says that another run works on it
     int deaths;       // of workers since it last got anywhere
+    bool ended;       // its workers are done; it is sealed when its inputs are
     // map groups
     tm_memo *memo;
     map_item *items;

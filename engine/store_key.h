@@ -22,7 +22,9 @@ typedef struct tm_record {
     int64_t time_ms;  // filled by tm_key_bind when 0
     const tm_key_port *ports;
     size_t n_ports;
-    const char *json;  // an object of the caller; hashes in its array "refs" are kept by gc as well
+    // An object of the caller. Hashes in its array "refs" are kept by gc as well; of ports in its array "hollow" the
+    // entries' bytes were never stored.
+    const char *json;
 } tm_record;
 
 typedef enum {

@@ -320,8 +320,18 @@ tm_status tm_put(tm_work *work, const char *port, tm_batch *batch, tm_error *err
     return sync_if_due(w, err);
 }
 
+// Entries of the output ports so far, the one that port `with` (-1: none) is about to get included.
+static json_t *entries_so_far(const tm_work *work, int with)
+{
+    json_t *entries = json_array();
+    for (int i = 0; i < TM_MAX_PORTS; i++)
+        json_array_append_new(entries, json_integer((json_int_t)work->n_entries[i] + (i == with)));
+    return entries;
+}
+
 // What a trainer leaves beside a snapshot: its state, and how much of each input it had read.
-static tm_status make_cursor(tm_work *work, const char *state, json_t *side, int64_t step, json_t **cursor, tm_error *err)
+static tm_status make_cursor(tm_work *work, const char *state, json_t *side, int64_t step, int port, json_t **cursor,
+                             tm_error *err)
 {
     tm_entry entry;
     char hex[TM_HASH_HEX];
@@ -331,8 +341,8 @@ static tm_status make_cursor(tm_work *work, const char *state, json_t *side, int
     for (size_t i = 0; i < work->n_inputs; i++)
         if (!work->inputs[i].type->tree && !work->inputs[i].ended)
             json_object_set_new(taken, work->inputs[i].port, json_integer(work->inputs[i].taken));
-    *cursor = json_pack("{s:I, s:s, s:[s], s:o, s:o?}", "step", (json_int_t)step, "state", hex, "refs", hex, "taken", taken,
-                        "side", side);
+    *cursor = json_pack("{s:I, s:s, s:[s], s:o, s:o, s:o?}", "step", (json_int_t)step, "state", hex, "refs", hex,
+                        "taken", taken, "entries", entries_so_far(work, port), "side", side);
     return *cursor ? TM_OK : tm_fail(err, TM_ENOMEM, "no memory for a cursor");
 }
 
@@ -348,7 +358,7 @@ tm_status tm_put_tree(tm_work *work, const char *port, const char *folder, json_
     tm_assert(i >= 0);
     tm_status status = tm_tree_put_folder(w->store, folder, attrs, &entry, err);
     json_decref(attrs);
-    if (status >= 0 && state) status = make_cursor(work, state, side, step, &cursor, err);
+    if (status >= 0 && state) status = make_cursor(work, state, side, step, i, &cursor, err);
     TM_TRY(status);
     json_t *message = json_pack("{s:s, s:s, s:I}", "op", "put", "port", port, "i", (json_int_t)work->n_entries[i]++);
     tm_wire_entry(message, &entry);
@@ -397,8 +407,7 @@ tm_status tm_work_keep(tm_work *work, const char *folder, int64_t step, json_t *
 {
     worker *w = work->w;
     json_t *cursor;
-    TM_TRY(make_cursor(work, folder, side, step, &cursor, err));
-    json_object_set_new(cursor, "entries", json_integer(work->n_entries[0]));
+    TM_TRY(make_cursor(work, folder, side, step, -1, &cursor, err));
     TM_TRY(tm_store_sync(w->store, err));
     return send_message(w, json_pack("{s:s, s:o}", "op", "keep", "cursor", cursor), err);
 }

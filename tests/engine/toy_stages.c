@@ -232,6 +232,14 @@ static tm_status learn_prefix(const tm_check *check, int64_t step, json_t *into,
     return TM_OK;
 }
 
+static tm_status learn_metric(tm_work *work, int64_t step, const char *name, uint64_t weights, tm_error *err)
+{
+    tm_batch *metrics = tm_work_batch(work, "metrics");
+    tm_metric metric = {.step = step, .name = tm_view_str(name), .value = (double)(weights % 1000), .count = 1};
+    TM_TRY(tm_metrics_add(metrics, &metric, err));
+    return tm_put(work, "metrics", metrics, err);
+}
+
 static tm_status learn_save(tm_work *work, int64_t step, uint64_t weights, bool keep, tm_error *err)
 {
     char model[1100], state[1100];
@@ -241,10 +249,7 @@ static tm_status learn_save(tm_work *work, int64_t step, uint64_t weights, bool 
     if (keep) return tm_work_keep(work, state, step, side, err);
     TM_TRY(tm_work_scratch(work, model, sizeof model, err));
     TM_TRY(write_number(model, "weights", weights, err));
-    tm_batch *metrics = tm_work_batch(work, "metrics");
-    tm_metric metric = {.step = step, .name = tm_view_str("train.loss"), .value = (double)(weights % 1000), .count = 1};
-    TM_TRY(tm_metrics_add(metrics, &metric, err));
-    TM_TRY(tm_put(work, "metrics", metrics, err));
+    TM_TRY(learn_metric(work, step, "train.loss", weights, err));
     return tm_put_tree(work, "", model, json_pack("{s:I}", "step", (json_int_t)step), state, side, err);
 }
 
@@ -287,6 +292,7 @@ static tm_status learn_run(tm_work *work, tm_error *err)
         weights = tm_hash64(&rate, sizeof rate, weights);
         nap(o->delay_ms);
         step++;
+        if (step % 7 == 0) TM_TRY(learn_metric(work, step, "train.seven", weights, err));
         if (step % o->every == 0 || step == o->steps) TM_TRY(learn_save(work, step, weights, false, err));
         else if (tm_work_stopping(work)) {
             TM_TRY(learn_save(work, step, weights, true, err));

@@ -75,7 +75,18 @@ class Trainers(drive.Case):
         self.assertEqual(starts(result), [0])
         self.assertEqual(result.outputs, self.fresh(with_skip(40, 5)))
         plan = mill.plan(with_skip(60, -1))
-        self.assertEqual(plan.state("model"), "resume from 20")
+        self.assertEqual(plan.state("model"), "resume from 20", plan.reason("model"))
+
+    def test_a_trainer_that_ends_before_its_data_is_sealed_after_them(self):
+        def slow(delay):
+            g = Graph()
+            g.add("learn", data=g.add("numbers", to=100, delay_ms=delay, name="numbers"), steps=10, name="model")
+            return g
+        mill = self.mill()
+        result = self.ok(mill.run(slow(20)))
+        self.assertEqual([f["node"] for f in result.seen("sealed")], ["numbers", "model"])
+        self.assertEqual(result.outputs, self.fresh(slow(0)))
+        self.assertEqual(self.ok(mill.run(slow(20))).executed, [])
 
     def test_how_often_snapshots_are_made_changes_nothing(self):
         mill = self.mill()
