@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Open addressing over 128-bit hashes, at most half full; the all-zero hash, which marks a free slot, is kept apart.
+// Open addressing over 128-bit hashes, at most half full; the all-zero hash, which marks a free slot, is kept
+// apart.
 #include "stages/text/exact.h"
 
 struct tm_exact {

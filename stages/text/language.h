@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which language a text is in, by CLD2 (Sites 2013, Compact Language Detector 2): quadgram statistics, 83 languages
-// in the tables the library is built with. Deterministic; the library's tables decide the answer.
+// Which language a text is in, by CLD2 (Sites 2013, Compact Language Detector 2): quadgram statistics, 83
+// languages in the tables the library is built with. Deterministic; the library's tables decide the answer.
 #pragma once
 
 #include "engine/base/bytes.h"
 
 typedef struct tm_language {
-    char code[16];       // ISO 639 code, with a script for some ("en", "zh-Hant"); "un" when unknown
-    double probability;  // share of the text in this language, 0..1 (CLD2 gives whole percents)
-    bool reliable;       // CLD2's own judgement
-    size_t n_bytes;      // of letters that were looked at
+    char code[16];      // ISO 639 code, with a script for some ("en", "zh-Hant"); "un" when unknown
+    double probability; // share of the text in this language, 0..1 (CLD2 gives whole percents)
+    bool reliable;      // CLD2's own judgement
+    size_t n_bytes;     // of letters that were looked at
 } tm_language;
 
 // The main language of valid UTF-8 text; invalid text is cut at the first bad byte. Text beyond 1 MiB is not

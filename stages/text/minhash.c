@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // From text to shingles to signatures.
 //
-//   text --normalise--> "lower case words" --hash--> word hashes --roll--> 32-bit shingles --update--> signature
+//   text --normalise--> "lower case words" --hash--> word hashes --roll--> 32-bit shingles --update-->
+//   signature
 #include "stages/text/minhash.h"
 
 #include <stdlib.h>
@@ -12,7 +13,7 @@
 #include "engine/base/utf8.h"
 #include "stages/text/minhash_parts.h"
 
-#define ROLL 0x9e3779b97f4a7c15u  // base of the rolling hash over words
+#define ROLL 0x9e3779b97f4a7c15u // base of the rolling hash over words
 
 typedef struct shingles {
     uint32_t *items;
@@ -23,22 +24,23 @@ struct tm_minhash {
     tm_minhash_constants constants;
     const tm_minhash_cpu *cpu;
     tm_buf words;           // the normalised text: words separated by single spaces
-    shingles first, second;  // second: of the other text of a pair
+    shingles first, second; // second: of the other text of a pair
 };
 
 // ---- normalisation ----
 
-enum { DROP = 0, SPACE = 1 };  // else the character itself, in lower case
+enum { DROP = 0, SPACE = 1 }; // else the character itself, in lower case
 
 #define D DROP
 #define S SPACE
 static const unsigned char ascii[128] = {
-    D, D, D, D, D, D, D, D, D, S, S, S, S, S, D, D, D, D, D, D, D, D, D, D, D, D, D, D, S, S, S, S,
-    S, D, D, D, D, D, D, D, D, D, D, D, D, D, D, D, '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', D, D, D, D, D, D,
-    D, 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l', 'm', 'n', 'o', 'p', 'q', 'r', 's', 't', 'u', 'v',
-    'w', 'x', 'y', 'z', D, D, D, D, D,
-    D, 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l', 'm', 'n', 'o', 'p', 'q', 'r', 's', 't', 'u', 'v',
-    'w', 'x', 'y', 'z', D, D, D, D, D,
+    D,   D,   D,   D,   D,   D,   D,   D,   D,   S,   S,   S,   S,   S,   D,   D,   D,   D,   D,
+    D,   D,   D,   D,   D,   D,   D,   D,   D,   S,   S,   S,   S,   S,   D,   D,   D,   D,   D,
+    D,   D,   D,   D,   D,   D,   D,   D,   D,   D,   '0', '1', '2', '3', '4', '5', '6', '7', '8',
+    '9', D,   D,   D,   D,   D,   D,   D,   'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k',
+    'l', 'm', 'n', 'o', 'p', 'q', 'r', 's', 't', 'u', 'v', 'w', 'x', 'y', 'z', D,   D,   D,   D,
+    D,   D,   'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l', 'm', 'n', 'o', 'p', 'q',
+    'r', 's', 't', 'u', 'v', 'w', 'x', 'y', 'z', D,   D,   D,   D,   D,
 };
 #undef D
 #undef S
@@ -65,8 +67,8 @@ static char *put_wide(uint32_t c, char *out)
     return out + tm_utf8_encode((uint32_t)utf8proc_tolower((utf8proc_int32_t)c), out);
 }
 
-// The words of `text` with single spaces between and around them, in m->words. A character in lower case takes at
-// most 3 bytes for 2, so the buffer has half as much again.
+// The words of `text` with single spaces between and around them, in m->words. A character in lower case
+// takes at most 3 bytes for 2, so the buffer has half as much again.
 static bool normalise(tm_minhash *m, tm_view text)
 {
     tm_buf_reset(&m->words);
@@ -84,14 +86,14 @@ static bool normalise(tm_minhash *m, tm_view text)
             p++;
             continue;
         }
-        uint32_t point = 0xfffd;
+        uint32_t point;
         unsigned n = tm_utf8_decode(p, end, &point);
+        if (n) out = put_wide(point, out);
         p += n ? n : 1;
-        out = put_wide(point, out);
     }
     if (out[-1] != ' ') *out++ = ' ';
     m->words.size = (size_t)(out - m->words.data);
-    memset(out, ' ', 8);  // words are read eight bytes at a time
+    memset(out, ' ', 8); // words are read eight bytes at a time
     return true;
 }
 
@@ -199,8 +201,8 @@ const char *tm_minhash_path(const tm_minhash *m)
     return m->cpu->name;
 }
 
-tm_status tm_minhash_sign(tm_minhash *m, tm_view text, uint32_t signature[TM_MINHASH_VALUES], size_t *n_shingles,
-                          tm_error *err)
+tm_status tm_minhash_sign(tm_minhash *m, tm_view text, uint32_t signature[TM_MINHASH_VALUES],
+                          size_t *n_shingles, tm_error *err)
 {
     TM_TRY(make_shingles(m, text, &m->first, err));
     *n_shingles = m->first.count;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Multiply, add, minimum: 112 hash functions over a run of shingles.
 //
-// The high half of a 64-bit a x (x 32 bits) is high(a_low x) + a_high x, mod 2^32; there is no carry from b. Each
-// register holds the minimum of 8 or 16 functions while all shingles of a run stream by.
+// The high half of a 64-bit a x (x 32 bits) is high(a_low x) + a_high x, mod 2^32; there is no carry from b.
+// Each register holds the minimum of 8 or 16 functions while all shingles of a run stream by.
 #include <stdlib.h>
 
 #include "stages/text/minhash_parts.h"
@@ -25,22 +25,23 @@ static void update_generic(const tm_minhash_constants *c, const uint32_t *shingl
 #include <immintrin.h>
 
 // One step for 8 functions and one shingle.
-#define STEP2(k, x)                                                                                              \
-    do {                                                                                                         \
-        __m256i even = _mm256_srli_epi64(_mm256_mul_epu32(low##k, x), 32);                                       \
-        __m256i odd = _mm256_mul_epu32(low_odd##k, x);                                                           \
-        __m256i high = _mm256_add_epi32(_mm256_mullo_epi32(high##k, x), add##k);                                 \
-        least##k = _mm256_min_epu32(least##k, _mm256_add_epi32(_mm256_blend_epi32(even, odd, 0xaa), high));      \
+#define STEP2(k, x)                                                                                          \
+    do {                                                                                                     \
+        __m256i even = _mm256_srli_epi64(_mm256_mul_epu32(low##k, x), 32);                                   \
+        __m256i odd = _mm256_mul_epu32(low_odd##k, x);                                                       \
+        __m256i high = _mm256_add_epi32(_mm256_mullo_epi32(high##k, x), add##k);                             \
+        least##k = _mm256_min_epu32(least##k, _mm256_add_epi32(_mm256_blend_epi32(even, odd, 0xaa), high));  \
     } while (0)
-#define LOAD2(k)                                                                                                 \
-    __m256i low##k = _mm256_loadu_si256((const __m256i *)(c->a_low + i + 8 * k));                                 \
-    __m256i low_odd##k = _mm256_srli_epi64(low##k, 32);                                                          \
-    __m256i high##k = _mm256_loadu_si256((const __m256i *)(c->a_high + i + 8 * k));                               \
-    __m256i add##k = _mm256_loadu_si256((const __m256i *)(c->b_high + i + 8 * k));                                \
+#define LOAD2(k)                                                                                             \
+    __m256i low##k = _mm256_loadu_si256((const __m256i *)(c->a_low + i + 8 * k));                            \
+    __m256i low_odd##k = _mm256_srli_epi64(low##k, 32);                                                      \
+    __m256i high##k = _mm256_loadu_si256((const __m256i *)(c->a_high + i + 8 * k));                          \
+    __m256i add##k = _mm256_loadu_si256((const __m256i *)(c->b_high + i + 8 * k));                           \
     __m256i least##k = _mm256_loadu_si256((const __m256i *)(signature + i + 8 * k))
 
-__attribute__((target("avx2"))) static void update_avx2(const tm_minhash_constants *c, const uint32_t *shingles,
-                                                        size_t n, uint32_t signature[TM_MINHASH_VALUES])
+__attribute__((target("avx2"))) static void update_avx2(const tm_minhash_constants *c,
+                                                        const uint32_t *shingles, size_t n,
+                                                        uint32_t signature[TM_MINHASH_VALUES])
 {
     for (size_t i = 0; i < TM_MINHASH_VALUES; i += 16) {
         LOAD2(0);
@@ -55,24 +56,25 @@ __attribute__((target("avx2"))) static void update_avx2(const tm_minhash_constan
     }
 }
 
-#define STEP5(k, x)                                                                                              \
-    do {                                                                                                         \
-        __m512i even = _mm512_srli_epi64(_mm512_mul_epu32(low##k, x), 32);                                       \
-        __m512i odd = _mm512_mul_epu32(low_odd##k, x);                                                           \
-        __m512i high = _mm512_add_epi32(_mm512_mullo_epi32(high##k, x), add##k);                                 \
-        least##k = _mm512_min_epu32(least##k,                                                                    \
-                                    _mm512_add_epi32(_mm512_mask_blend_epi32(0xaaaa, even, odd), high));         \
+#define STEP5(k, x)                                                                                          \
+    do {                                                                                                     \
+        __m512i even = _mm512_srli_epi64(_mm512_mul_epu32(low##k, x), 32);                                   \
+        __m512i odd = _mm512_mul_epu32(low_odd##k, x);                                                       \
+        __m512i high = _mm512_add_epi32(_mm512_mullo_epi32(high##k, x), add##k);                             \
+        least##k =                                                                                           \
+            _mm512_min_epu32(least##k, _mm512_add_epi32(_mm512_mask_blend_epi32(0xaaaa, even, odd), high));  \
     } while (0)
-#define LOAD5(k)                                                                                                 \
-    __m512i low##k = _mm512_loadu_si512(c->a_low + i + 16 * k);                                                   \
-    __m512i low_odd##k = _mm512_srli_epi64(low##k, 32);                                                          \
-    __m512i high##k = _mm512_loadu_si512(c->a_high + i + 16 * k);                                                 \
-    __m512i add##k = _mm512_loadu_si512(c->b_high + i + 16 * k);                                                  \
+#define LOAD5(k)                                                                                             \
+    __m512i low##k = _mm512_loadu_si512(c->a_low + i + 16 * k);                                              \
+    __m512i low_odd##k = _mm512_srli_epi64(low##k, 32);                                                      \
+    __m512i high##k = _mm512_loadu_si512(c->a_high + i + 16 * k);                                            \
+    __m512i add##k = _mm512_loadu_si512(c->b_high + i + 16 * k);                                             \
     __m512i least##k = _mm512_loadu_si512(signature + i + 16 * k)
 
 // 112 = 3 x 32 + 16.
-__attribute__((target("avx512f"))) static void update_avx512(const tm_minhash_constants *c, const uint32_t *shingles,
-                                                             size_t n, uint32_t signature[TM_MINHASH_VALUES])
+__attribute__((target("avx512f"))) static void update_avx512(const tm_minhash_constants *c,
+                                                             const uint32_t *shingles, size_t n,
+                                                             uint32_t signature[TM_MINHASH_VALUES])
 {
     size_t i = 0;
     for (; i + 32 <= TM_MINHASH_VALUES; i += 32) {

@@ -4,7 +4,7 @@
 
 #define LEADERS 16
 #define DIGIT_BITS 11
-#define N_DIGITS 6  // 66 bits
+#define N_DIGITS 6 // 66 bits
 
 struct tm_minhash_index {
     uint64_t *keys;      // [document][band]
@@ -19,7 +19,7 @@ typedef struct entry {
 
 typedef struct clustering {
     const tm_minhash_check *check;
-    uint32_t *first;  // parent of each document; a root is its own
+    uint32_t *first; // parent of each document; a root is its own
 } clustering;
 
 tm_minhash_index *tm_minhash_index_new(void)
@@ -54,7 +54,8 @@ static bool grow(tm_minhash_index *index)
 
 tm_status tm_minhash_index_add(tm_minhash_index *index, const uint64_t keys[TM_MINHASH_BANDS], tm_error *err)
 {
-    if (index->count == UINT32_MAX - 1) return tm_fail(err, TM_EINVAL, "minhash: more than 2^32 - 2 documents");
+    if (index->count == UINT32_MAX - 1)
+        return tm_fail(err, TM_EINVAL, "minhash: more than 2^32 - 2 documents");
     if (keys) {
         if (index->n_rows == index->capacity && !grow(index))
             return tm_fail(err, TM_ENOMEM, "minhash: out of memory after %zu documents", index->count);
@@ -106,8 +107,10 @@ static void join(uint32_t *first, uint32_t a, uint32_t b)
 {
     a = find(first, a);
     b = find(first, b);
-    if (a < b) first[b] = a;
-    else first[a] = b;
+    if (a < b)
+        first[b] = a;
+    else
+        first[a] = b;
 }
 
 static tm_status is_same(clustering *c, uint32_t a, uint32_t b, bool *same, tm_error *err)
@@ -147,12 +150,13 @@ static tm_status join_band(const tm_minhash_index *index, size_t band, clusterin
     return TM_OK;
 }
 
-tm_status tm_minhash_index_cluster(const tm_minhash_index *index, const tm_minhash_check *check, uint32_t *first,
-                                   tm_error *err)
+tm_status tm_minhash_index_cluster(const tm_minhash_index *index, const tm_minhash_check *check,
+                                   uint32_t *first, tm_error *err)
 {
     clustering c = {.check = check, .first = first};
     entry *entries = tm_calloc(2 * index->n_rows + 1, sizeof *entries);
-    if (!entries) return tm_fail(err, TM_ENOMEM, "minhash: out of memory to sort %zu documents", index->n_rows);
+    if (!entries)
+        return tm_fail(err, TM_ENOMEM, "minhash: out of memory to sort %zu documents", index->n_rows);
     for (size_t i = 0; i < index->count; i++) first[i] = (uint32_t)i;
     tm_status status = TM_OK;
     for (size_t band = 0; band < TM_MINHASH_BANDS && status >= 0; band++)

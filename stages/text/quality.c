@@ -27,20 +27,62 @@ static double of_lines(uint64_t part, const doc *d)
     return share(part, d->stat.lines.count, 1);
 }
 
-static double non_alpha_numeric(const doc *d) { return of_chars(d->stat.n_chars - d->stat.n_alnum, d); }
-static double symbols_to_words(const doc *d) { return of_words(d->stat.n_symbol_words, d, 1); }
-static double numbers(const doc *d) { return of_chars(d->stat.n_digits, d); }
-static double urls(const doc *d) { return of_chars(d->stat.n_url_chars, d); }
-static double bullets(const doc *d) { return of_lines(d->stat.n_bullet_lines, d); }
-static double white_space(const doc *d) { return of_chars(d->stat.n_white, d); }
-static double parentheses(const doc *d) { return of_chars(d->stat.n_brackets, d); }
-static double long_word(const doc *d) { return d->stat.longest_word; }
-static double word_count(const doc *d) { return (double)d->stat.words.count; }
-static double mean_word_length(const doc *d) { return of_words(d->stat.n_word_chars, d, 0); }
-static double punctuation(const doc *d) { return of_lines(d->stat.n_open_lines, d); }
-static double ellipsis(const doc *d) { return of_lines(d->stat.n_ellipsis_lines, d); }
-static double words_without_alphabets(const doc *d) { return of_words(d->stat.n_alpha_words, d, 0); }
-static double pornographic_urls(const doc *d) { return d->stat.has_porn_url; }
+static double non_alpha_numeric(const doc *d)
+{
+    return of_chars(d->stat.n_chars - d->stat.n_alnum, d);
+}
+static double symbols_to_words(const doc *d)
+{
+    return of_words(d->stat.n_symbol_words, d, 1);
+}
+static double numbers(const doc *d)
+{
+    return of_chars(d->stat.n_digits, d);
+}
+static double urls(const doc *d)
+{
+    return of_chars(d->stat.n_url_chars, d);
+}
+static double bullets(const doc *d)
+{
+    return of_lines(d->stat.n_bullet_lines, d);
+}
+static double white_space(const doc *d)
+{
+    return of_chars(d->stat.n_white, d);
+}
+static double parentheses(const doc *d)
+{
+    return of_chars(d->stat.n_brackets, d);
+}
+static double long_word(const doc *d)
+{
+    return d->stat.longest_word;
+}
+static double word_count(const doc *d)
+{
+    return (double)d->stat.words.count;
+}
+static double mean_word_length(const doc *d)
+{
+    return of_words(d->stat.n_word_chars, d, 0);
+}
+static double punctuation(const doc *d)
+{
+    return of_lines(d->stat.n_open_lines, d);
+}
+static double ellipsis(const doc *d)
+{
+    return of_lines(d->stat.n_ellipsis_lines, d);
+}
+static double words_without_alphabets(const doc *d)
+{
+    return of_words(d->stat.n_alpha_words, d, 0);
+}
+static double pornographic_urls(const doc *d)
+{
+    return d->stat.has_porn_url;
+}
 
 static double boilerplate_string(const doc *d)
 {
@@ -53,19 +95,58 @@ static double common_english_words(const doc *d)
     return d->stat.n_common_words < 2 ? (double)d->stat.n_common_words : 2;
 }
 
-static double repeated_lines(const doc *d) { return d->repetition.unique_lines; }
-static double repeated_paragraphs(const doc *d) { return d->repetition.unique_paragraphs; }
-static double repeated_lines_char(const doc *d) { return d->repetition.unique_line_chars; }
-static double repeated_paragraphs_char(const doc *d) { return d->repetition.unique_paragraph_chars; }
-static double top_2grams(const doc *d) { return d->repetition.top[2]; }
-static double top_3grams(const doc *d) { return d->repetition.top[3]; }
-static double top_4grams(const doc *d) { return d->repetition.top[4]; }
-static double duplicate_5grams(const doc *d) { return d->repetition.duplicate[5]; }
-static double duplicate_6grams(const doc *d) { return d->repetition.duplicate[6]; }
-static double duplicate_7grams(const doc *d) { return d->repetition.duplicate[7]; }
-static double duplicate_8grams(const doc *d) { return d->repetition.duplicate[8]; }
-static double duplicate_9grams(const doc *d) { return d->repetition.duplicate[9]; }
-static double duplicate_10grams(const doc *d) { return d->repetition.duplicate[10]; }
+static double repeated_lines(const doc *d)
+{
+    return d->repetition.unique_lines;
+}
+static double repeated_paragraphs(const doc *d)
+{
+    return d->repetition.unique_paragraphs;
+}
+static double repeated_lines_char(const doc *d)
+{
+    return d->repetition.unique_line_chars;
+}
+static double repeated_paragraphs_char(const doc *d)
+{
+    return d->repetition.unique_paragraph_chars;
+}
+static double top_2grams(const doc *d)
+{
+    return d->repetition.top[2];
+}
+static double top_3grams(const doc *d)
+{
+    return d->repetition.top[3];
+}
+static double top_4grams(const doc *d)
+{
+    return d->repetition.top[4];
+}
+static double duplicate_5grams(const doc *d)
+{
+    return d->repetition.duplicate[5];
+}
+static double duplicate_6grams(const doc *d)
+{
+    return d->repetition.duplicate[6];
+}
+static double duplicate_7grams(const doc *d)
+{
+    return d->repetition.duplicate[7];
+}
+static double duplicate_8grams(const doc *d)
+{
+    return d->repetition.duplicate[8];
+}
+static double duplicate_9grams(const doc *d)
+{
+    return d->repetition.duplicate[9];
+}
+static double duplicate_10grams(const doc *d)
+{
+    return d->repetition.duplicate[10];
+}
 
 const tm_quality_filter *tm_quality_find(const char *name)
 {

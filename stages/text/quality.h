@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The heuristic quality filters, as a table: one row names a filter, says what it measures and the bounds within
-// which a document is kept. Names, definitions and default bounds are those of NeMo Curator 1.4 (its English
-// chain), which takes most of them from Gopher (Rae et al. 2021) and C4 (Raffel et al. 2020).
+// The heuristic quality filters, as a table: one row names a filter, says what it measures and the bounds
+// within which a document is kept. Names, definitions and default bounds are those of NeMo Curator 1.4 (its
+// English chain), which takes most of them from Gopher (Rae et al. 2021) and C4 (Raffel et al. 2020).
 #pragma once
 
 #include "stages/text/repetition.h"
@@ -14,23 +14,23 @@ typedef struct tm_quality_document {
 } tm_quality_document;
 
 typedef enum {
-    TM_QUALITY_CHARACTERS,  // needs the statistics only
-    TM_QUALITY_REPETITION,  // needs the repetition as well
+    TM_QUALITY_CHARACTERS, // needs the statistics only
+    TM_QUALITY_REPETITION, // needs the repetition as well
 } tm_quality_kind;
 
 typedef struct tm_quality_filter {
-    const char *name;      // option and score name: "non_alpha_numeric"
-    const char *measures;  // one line for help texts
+    const char *name;     // option and score name: "non_alpha_numeric"
+    const char *measures; // one line for help texts
     tm_quality_kind kind;
-    bool english_only;     // not in the chain for other languages
-    double min, max;       // a document is kept when min <= score <= max
+    bool english_only; // not in the chain for other languages
+    double min, max;   // a document is kept when min <= score <= max
     double (*score)(const tm_quality_document *document);
 } tm_quality_filter;
 
 // The rows, in the order of Curator's chain.
 extern const tm_quality_filter tm_quality_filters[];
 extern const size_t tm_quality_filter_count;
-const tm_quality_filter *tm_quality_find(const char *name);  // NULL when there is none
+const tm_quality_filter *tm_quality_find(const char *name); // NULL when there is none
 
 // Measure a document once for all rows; `text` is valid UTF-8 and must stay until the scores are taken.
 // A document without characters, words or lines scores so that every filter that divides by their number

@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 // Repeated lines, paragraphs and n-grams.
 //
-// Words get numbers; an n-gram that occurs twice gets a number too, its class. The class of an (n+1)-gram follows
-// from the classes of the two n-grams it is made of, so keys are exact pairs, and since an n-gram that occurs once
-// makes every longer one unique, each level looks at fewer places than the one before.
+// Words get numbers; an n-gram that occurs twice gets a number too, its class. The class of an (n+1)-gram
+// follows from the classes of the two n-grams it is made of, so keys are exact pairs, and since an n-gram
+// that occurs once makes every longer one unique, each level looks at fewer places than the one before.
 #include "stages/text/repetition.h"
 
 #include "engine/base/hash.h"
 #include "engine/base/random.h"
 
-#define UNIQUE 0u  // class of an n-gram that occurs once
+#define UNIQUE 0u // class of an n-gram that occurs once
 
 typedef struct slot {
     uint64_t key;
-    uint32_t count, first;  // first: where it occurs first
+    uint32_t count, first; // first: where it occurs first
 } slot;
 
 struct tm_repetition_scratch {
     slot *slots;
-    size_t n_slots;     // allocated; a power of two
-    uint32_t *classes;  // per word position: class of the n-gram that begins there
-    uint32_t *found;    // per word position: its slot in the pass under way
-    uint64_t *chars;    // prefix sums of word lengths
-    size_t n_words;     // allocated
-    tm_buf gram;        // an n-gram written out
+    size_t n_slots;    // allocated; a power of two
+    uint32_t *classes; // per word position: class of the n-gram that begins there
+    uint32_t *found;   // per word position: its slot in the pass under way
+    uint64_t *chars;   // prefix sums of word lengths
+    size_t n_words;    // allocated
+    tm_buf gram;       // an n-gram written out
 };
 
 tm_repetition_scratch *tm_repetition_scratch_new(void)
@@ -131,8 +131,8 @@ static bool number_words(tm_repetition_scratch *s, const tm_textstat *stat)
 }
 
 typedef struct level {
-    uint32_t top_count, top_first;     // the most frequent n-gram and where it occurs first
-    uint64_t duplicate_chars;          // of n-grams seen before, with the spaces in them
+    uint32_t top_count, top_first; // the most frequent n-gram and where it occurs first
+    uint64_t duplicate_chars;      // of n-grams seen before, with the spaces in them
 } level;
 
 // Characters of the duplicate n-gram at `at` that the one at `last` has not covered.
@@ -159,7 +159,8 @@ static bool raise_level(tm_repetition_scratch *s, size_t n_words, unsigned n, le
         s->found[i] = table_add(s, mask, key, pair_hash(key), (uint32_t)i);
         const slot *found = &s->slots[s->found[i]];
         if (found->count == 1) continue;
-        if (found->count > out->top_count || (found->count == out->top_count && found->first < out->top_first)) {
+        if (found->count > out->top_count ||
+            (found->count == out->top_count && found->first < out->top_first)) {
             out->top_count = found->count;
             out->top_first = found->first;
         }
@@ -200,8 +201,10 @@ static bool measure_grams(tm_repetition_scratch *s, const tm_textstat *stat, tm_
         level found;
         if (!raise_level(s, n_words, n, &found)) return false;
         double share = (double)found.duplicate_chars / (double)stat->n_chars;
-        if (n > TM_REPETITION_TOP) out->duplicate[n] = share;
-        else out->top[n] = (double)deleted_chars(s, stat, n, found.top_first) / (double)stat->n_chars;
+        if (n > TM_REPETITION_TOP)
+            out->duplicate[n] = share;
+        else
+            out->top[n] = (double)deleted_chars(s, stat, n, found.top_first) / (double)stat->n_chars;
     }
     return !s->gram.failed;
 }
@@ -212,9 +215,10 @@ tm_status tm_repetition_measure(const tm_textstat *stat, tm_repetition_scratch *
     *out = (tm_repetition){0};
     for (unsigned n = 0; n <= TM_REPETITION_TOP; n++) out->top[n] = 1;
     for (unsigned n = 0; n <= TM_REPETITION_DUPLICATE; n++) out->duplicate[n] = 1;
-    bool ok = measure_pieces(scratch, stat->text, &stat->lines, &out->unique_lines, &out->unique_line_chars) &&
-              measure_pieces(scratch, stat->text, &stat->paragraphs, &out->unique_paragraphs,
-                             &out->unique_paragraph_chars) &&
-              measure_grams(scratch, stat, out);
+    bool ok =
+        measure_pieces(scratch, stat->text, &stat->lines, &out->unique_lines, &out->unique_line_chars) &&
+        measure_pieces(scratch, stat->text, &stat->paragraphs, &out->unique_paragraphs,
+                       &out->unique_paragraph_chars) &&
+        measure_grams(scratch, stat, out);
     return ok ? TM_OK : tm_fail(err, TM_ENOMEM, "out of memory for %zu words", stat->words.count);
 }

@@ -17,10 +17,11 @@ enum { IS_SPACE = 1, IS_WHITE = 2, IS_ALNUM = 4, IS_DIGIT = 8, IS_BRACKET = 16, 
 #define B IS_BRACKET
 #define L (IS_ALNUM | IS_ALPHA)
 static const uint8_t ascii[128] = {
-    0,   0, 0, 0, 0, 0, 0, 0, W, S | W, S | W | A, S, S, S | W, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, S, S, S, S,
-    S | W, A, 0, 0, 0, 0, 0, 0, B, B, 0, 0, A, 0, A, 0, D, D, D, D, D, D, D, D, D, D, 0, 0, 0, 0, 0, A,
-    0, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, B, 0, B, 0, 0,
-    0, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, B, 0, B, 0, 0,
+    0, 0, 0, 0, 0, 0, 0,     0, W, S | W, S | W | A, S, S, S | W, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, S, S, S, S, S | W, A, 0, 0,     0,         0, 0, 0,     B, B, 0, 0, A, 0, A, 0, D, D, D, D,
+    D, D, D, D, D, D, 0,     0, 0, 0,     0,         A, 0, L,     L, L, L, L, L, L, L, L, L, L, L, L,
+    L, L, L, L, L, L, L,     L, L, L,     L,         L, L, B,     0, B, 0, 0, 0, L, L, L, L, L, L, L,
+    L, L, L, L, L, L, L,     L, L, L,     L,         L, L, L,     L, L, L, L, L, B, 0, B, 0, 0,
 };
 #undef S
 #undef W
@@ -31,8 +32,8 @@ static const uint8_t ascii[128] = {
 
 static bool is_unicode_space(uint32_t c)
 {
-    return c == 0x85 || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 ||
-           c == 0x202f || c == 0x205f || c == 0x3000;
+    return c == 0x85 || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 ||
+           c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
 }
 
 // The property Alphabetic, of which utf8proc knows the categories: letters, letter numbers, vowel signs that
@@ -40,12 +41,16 @@ static bool is_unicode_space(uint32_t c)
 static bool is_alphabetic(uint32_t c, utf8proc_category_t category)
 {
     switch (category) {
-    case UTF8PROC_CATEGORY_LU: case UTF8PROC_CATEGORY_LL: case UTF8PROC_CATEGORY_LT: case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_LO: case UTF8PROC_CATEGORY_NL: case UTF8PROC_CATEGORY_MC:
-        return true;
+    case UTF8PROC_CATEGORY_LU:
+    case UTF8PROC_CATEGORY_LL:
+    case UTF8PROC_CATEGORY_LT:
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_LO:
+    case UTF8PROC_CATEGORY_NL:
+    case UTF8PROC_CATEGORY_MC: return true;
     default:
-        return (c >= 0x24b6 && c <= 0x24e9) || (c >= 0x1f130 && c <= 0x1f149) || (c >= 0x1f150 && c <= 0x1f169) ||
-               (c >= 0x1f170 && c <= 0x1f189);
+        return (c >= 0x24b6 && c <= 0x24e9) || (c >= 0x1f130 && c <= 0x1f149) ||
+               (c >= 0x1f150 && c <= 0x1f169) || (c >= 0x1f170 && c <= 0x1f189);
     }
 }
 
@@ -85,8 +90,8 @@ static bool is_any(tm_view word, const char *const *list, size_t n)
 }
 
 #define ELLIPSIS "\xe2\x80\xa6"
-static const char *const ellipses[] = {"...", "[...]", ELLIPSIS, "(...)", "[" ELLIPSIS "]", "-\xc2\xbb",
-    "read more..", "read more"};
+static const char *const ellipses[] = {"...",       "[...]",       ELLIPSIS,   "(...)", "[" ELLIPSIS "]",
+                                       "-\xc2\xbb", "read more..", "read more"};
 #define N_ELLIPSES (sizeof ellipses / sizeof *ellipses)
 
 static bool is_common(tm_view w)
@@ -112,7 +117,8 @@ static bool add_word(tm_textstat *s, size_t start, size_t end, uint32_t n_chars,
     s->n_alpha_words += alpha;
     char c = word.data[0];
     if (c >= 'a' && c <= 'z') s->n_common_words += is_common(word);
-    if (n_chars <= 5 || !alpha || memchr(word.data, '#', word.size)) s->n_symbol_words += is_symbol(word, n_chars);
+    if (n_chars <= 5 || !alpha || memchr(word.data, '#', word.size))
+        s->n_symbol_words += is_symbol(word, n_chars);
     return add_span(&s->words, start, word.size, n_chars);
 }
 
@@ -129,10 +135,11 @@ static bool scan_words(tm_textstat *s)
         const unsigned char *start = p;
         uint64_t before = n.chars;
         unsigned seen = 0;
-        for (;;) {  // one word and the white space that ends it
+        for (;;) { // one word and the white space that ends it
             unsigned class, size = 1;
             uint32_t c = *p;
-            if (c < 0x80) class = ascii[c];
+            if (c < 0x80)
+                class = ascii[c];
             else {
                 size = tm_utf8_decode(p, end, &c);
                 size += !size;
@@ -144,8 +151,9 @@ static bool scan_words(tm_textstat *s)
             n.digits += (class >> 3) & 1;
             n.brackets += (class >> 4) & 1;
             if (class & IS_SPACE) {
-                if (p > start) ok = add_word(s, (size_t)(start - data), (size_t)(p - data),
-                                             (uint32_t)(n.chars - before - 1), seen & IS_ALPHA);
+                if (p > start)
+                    ok = add_word(s, (size_t)(start - data), (size_t)(p - data),
+                                  (uint32_t)(n.chars - before - 1), seen & IS_ALPHA);
                 p += size;
                 break;
             }
@@ -196,8 +204,8 @@ static tm_view strip(tm_view text)
 
 static bool begins_with_bullet(tm_view line)
 {
-    static const uint32_t bullets[] = {0x2022, 0x2023, 0x2043, 0x204c, 0x204d, 0x2219, 0x25cb, 0x25cf, 0x25d8,
-        0x25e6, 0x29be, 0x29bf};
+    static const uint32_t bullets[] = {0x2022, 0x2023, 0x2043, 0x204c, 0x204d, 0x2219,
+                                       0x25cb, 0x25cf, 0x25d8, 0x25e6, 0x29be, 0x29bf};
     uint32_t c = 0;
     const unsigned char *p = (const unsigned char *)line.data;
     if (*p < 0x80 || !tm_utf8_decode(p, p + line.size, &c)) return false;
@@ -248,18 +256,26 @@ static bool has(tm_view text, const char *what)
 static bool is_policy(tm_view lower)
 {
     static const char *const with_cookie[] = {
-        "cookie policy", "uses cookies", "use of cookies", "use cookies", "privacy & cookies policy",
+        "cookie policy",
+        "uses cookies",
+        "use of cookies",
+        "use cookies",
+        "privacy & cookies policy",
         "privacy and cookies policy",
         "necessary cookies are absolutely essential for the website to function properly. this category only "
-        "includes cookies that ensures basic functionalities and security features of the website. these cookies "
+        "includes cookies that ensures basic functionalities and security features of the website. these "
+        "cookies "
         "do not store any personal information.",
-        "any cookies that may not be particularly necessary for the website to function and is used specifically "
-        "to collect user personal data via analytics, ads, other embedded contents are termed as non-necessary "
+        "any cookies that may not be particularly necessary for the website to function and is used "
+        "specifically "
+        "to collect user personal data via analytics, ads, other embedded contents are termed as "
+        "non-necessary "
         "cookies. it is mandatory to procure user consent prior to running these cookies on your website.",
         "if you continue to browse this site without changing your cookie settings, you agree to this use. "
         "acceptread more",
     };
-    if (has(lower, "privacy policy") || has(lower, "privacy overview") || has(lower, "terms of use")) return true;
+    if (has(lower, "privacy policy") || has(lower, "privacy overview") || has(lower, "terms of use"))
+        return true;
     if (!has(lower, "cookie")) return false;
     for (size_t i = 0; i < sizeof with_cookie / sizeof *with_cookie; i++)
         if (has(lower, with_cookie[i])) return true;
@@ -286,7 +302,8 @@ static bool scan_paragraphs(tm_textstat *s)
 
 static bool is_url_char(unsigned char c)
 {
-    return (c < 0x80 && (ascii[c] & (IS_ALPHA | IS_DIGIT))) || (c && c < 0x80 && strchr("$-_@.&+/:=?#~!*(),", c));
+    return (c < 0x80 && (ascii[c] & (IS_ALPHA | IS_DIGIT))) ||
+           (c && c < 0x80 && strchr("$-_@.&+/:=?#~!*(),", c));
 }
 
 static bool is_hex(unsigned char c)
@@ -301,10 +318,13 @@ static size_t url_size(tm_view text)
     if (text.size < at + 4 || memcmp(text.data + at, "://", 3)) return 0;
     size_t start = at += 3;
     for (;;) {
-        if (at < text.size && is_url_char((unsigned char)text.data[at])) at++;
+        if (at < text.size && is_url_char((unsigned char)text.data[at]))
+            at++;
         else if (at + 2 < text.size && text.data[at] == '%' && is_hex((unsigned char)text.data[at + 1]) &&
-                 is_hex((unsigned char)text.data[at + 2])) at += 3;
-        else break;
+                 is_hex((unsigned char)text.data[at + 2]))
+            at += 3;
+        else
+            break;
     }
     return at > start ? at : 0;
 }
@@ -342,8 +362,10 @@ tm_status tm_textstat_scan(tm_textstat *stat, tm_view text, tm_error *err)
     tm_spans words = stat->words, lines = stat->lines, paragraphs = stat->paragraphs;
     tm_buf lower = stat->lower;
     words.count = lines.count = paragraphs.count = 0;
-    *stat = (tm_textstat){.text = text, .words = words, .lines = lines, .paragraphs = paragraphs, .lower = lower};
-    if (text.size >= UINT32_MAX) return tm_fail(err, TM_EINVAL, "document of %zu bytes, less than 4 GiB are measured", text.size);
+    *stat =
+        (tm_textstat){.text = text, .words = words, .lines = lines, .paragraphs = paragraphs, .lower = lower};
+    if (text.size >= UINT32_MAX)
+        return tm_fail(err, TM_EINVAL, "document of %zu bytes, less than 4 GiB are measured", text.size);
     make_lower(stat);
     TM_TRY(tm_buf_status(&stat->lower, err));
     if (!scan_words(stat) || !scan_lines(stat) || !scan_paragraphs(stat))

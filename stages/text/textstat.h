@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the quality filters measure, counted in one pass over a document.
 //
-// Definitions are those of NeMo Curator 1.4: lengths are in code points; a word is a run without white space (of
-// Unicode, as Python's str.split has it); a line counts when it holds more than white space; paragraphs are what
-// stands between occurrences of two line ends.
+// Definitions are those of NeMo Curator 1.4: lengths are in code points; a word is a run without white space
+// (of Unicode, as Python's str.split has it); a line counts when it holds more than white space; paragraphs
+// are what stands between occurrences of two line ends.
 #pragma once
 
 #include "engine/base/bytes.h"
@@ -19,7 +19,7 @@ typedef struct tm_spans {
 } tm_spans;
 
 typedef struct tm_textstat {
-    tm_view text;  // as given
+    tm_view text; // as given
     uint64_t n_chars;
     uint64_t n_alnum;    // of [a-zA-Z0-9\n?!,.]
     uint64_t n_digits;   // of [0-9]
@@ -38,7 +38,7 @@ typedef struct tm_textstat {
     uint64_t n_policy_paragraphs; // speak of cookies, privacy policies, terms of use
     bool has_lorem;               // "lorem ipsum"
     tm_spans words, lines, paragraphs;
-    tm_buf lower;  // the text with ASCII letters in lower case
+    tm_buf lower; // the text with ASCII letters in lower case
 } tm_textstat;
 
 // Count a document of valid UTF-8, less than 4 GiB. `stat` is all zero or used before; it keeps its memory.

@@ -5,8 +5,8 @@
 #include "engine/base/utf8.h"
 #include "stages/text/unicode_parts.h"
 
-#define SEGMENT 1000000  // code points; a longer line is repaired in pieces
-#define ROUNDS 16        // of all repairs over one line, until nothing changes
+#define SEGMENT 1000000 // code points; a longer line is repaired in pieces
+#define ROUNDS 16       // of all repairs over one line, until nothing changes
 
 const tm_unicode_options tm_unicode_defaults = {
     .unescape_html = TM_UNESCAPE_AUTO,

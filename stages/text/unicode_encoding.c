@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Undoes mojibake: writes the text in the single-byte set it may have been read in, mends what was lost on the way,
-// and reads it as UTF-8. The first set of a fixed list for which that works is taken.
+// Undoes mojibake: writes the text in the single-byte set it may have been read in, mends what was lost on
+// the way, and reads it as UTF-8. The first set of a fixed list for which that works is taken.
 #include "stages/text/unicode_parts.h"
 
 #include <stdlib.h>
 
 #include "engine/base/utf8.h"
 
-#define MAX_LAYERS 16  // of mojibake upon mojibake
-#define MAX_NESTED 8   // of runs inside runs
+#define MAX_LAYERS 16 // of mojibake upon mojibake
+#define MAX_NESTED 8  // of runs inside runs
 
 typedef struct inverse {
     uint32_t point;
@@ -16,7 +16,7 @@ typedef struct inverse {
 } inverse;
 
 struct tm_encoding {
-    inverse high[TM_CHARSET_COUNT][128];  // sorted by point
+    inverse high[TM_CHARSET_COUNT][128]; // sorted by point
 };
 
 static int by_point(const void *a, const void *b)
@@ -29,7 +29,8 @@ tm_encoding *tm_encoding_new(void)
 {
     tm_encoding *e = tm_calloc(1, sizeof *e);
     for (size_t set = 0; e && set < TM_CHARSET_COUNT; set++) {
-        for (unsigned i = 0; i < 128; i++) e->high[set][i] = (inverse){tm_charset_high[set][i], (uint8_t)(0x80 + i)};
+        for (unsigned i = 0; i < 128; i++)
+            e->high[set][i] = (inverse){tm_charset_high[set][i], (uint8_t)(0x80 + i)};
         qsort(e->high[set], 128, sizeof(inverse), by_point);
     }
     return e;
@@ -153,7 +154,8 @@ static size_t lossy_sequence(const unsigned char *p, size_t left)
     if (left >= 2 && within(p[0], 0xc2, 0xc3) && p[1] == '?') return 2;
     if (left >= 6 && p[0] == 0xed && within(p[1], 0xa0, 0xaf) && p[3] == 0xed && within(p[4], 0xb0, 0xbf)) {
         bool first = is_lost(p[2]), second = is_lost(p[5]);
-        if ((first || second) && (first || is_continuation(p[2])) && (second || is_continuation(p[5]))) return 6;
+        if ((first || second) && (first || is_continuation(p[2])) && (second || is_continuation(p[5])))
+            return 6;
     }
     if (left >= 3 && within(p[0], 0xe0, 0xef)) {
         if (is_lost(p[1]) && is_lost_or_continuation(p[2])) return 3;
@@ -177,8 +179,10 @@ static void replace_lossy(tm_buf *bytes, tm_buf *scratch)
     const unsigned char *p = (const unsigned char *)bytes->data, *end = p + bytes->size;
     while (p < end) {
         size_t n = lossy_sequence(p, (size_t)(end - p));
-        if (n) tm_buf_str(scratch, "\xef\xbf\xbd");
-        else tm_buf_char(scratch, (char)*p);
+        if (n)
+            tm_buf_str(scratch, "\xef\xbf\xbd");
+        else
+            tm_buf_char(scratch, (char)*p);
         p += n ? n : 1;
     }
     tm_buf kept = *bytes;
@@ -242,8 +246,8 @@ static bool decode_from(layer *l, tm_charset set)
     return decode(&l->bytes, &l->scratch);
 }
 
-// Fixes the runs that look like UTF-8 each for itself. The run must be shorter than the text, or it would come
-// back here for ever.
+// Fixes the runs that look like UTF-8 each for itself. The run must be shorter than the text, or it would
+// come back here for ever.
 static bool fix_runs(layer *l)
 {
     const tm_points *text = l->text;

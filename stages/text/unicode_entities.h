@@ -11,6 +11,6 @@
 unsigned tm_entity_find(const char *name, size_t size, uint32_t points[2]);
 
 // The value of a numeric reference, the text between `&#` and `;` ("233", "xE9"). False when it is no number.
-// Values that HTML maps are mapped (0x80-0x9f as windows-1252; 0, surrogates and values out of range to U+FFFD);
-// *point is 0 for a character that HTML forbids: such a reference stands for nothing.
+// Values that HTML maps are mapped (0x80-0x9f as windows-1252; 0, surrogates and values out of range to
+// U+FFFD); *point is 0 for a character that HTML forbids: such a reference stands for nothing.
 bool tm_entity_number(const char *digits, size_t size, uint32_t *point);

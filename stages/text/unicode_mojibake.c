@@ -1,24 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which sequences of characters suggest mojibake. The characters, their kinds and the sequences are those that the
-// ftfy project found (github.com/rspeer/python-ftfy, Apache-2.0, version 6.3); a rule here is a word over the kinds.
+// Which sequences of characters suggest mojibake. The characters, their kinds and the sequences are those
+// that the ftfy project found (github.com/rspeer/python-ftfy, Apache-2.0, version 6.3); a rule here is a word
+// over the kinds.
 #include "stages/text/unicode_parts.h"
 
 #include <utf8proc.h>
 
 #include "engine/base/utf8.h"
 
-#define TABLE 0x2600  // characters beyond are few and looked up one by one
+#define TABLE 0x2600 // characters beyond are few and looked up one by one
 #define MAX_ITEMS 7
 #define MAX_LITERALS 24
 #define N_RULES (sizeof rules / sizeof *rules)
 
 enum {
-    COMMON = 1 << 0, C1 = 1 << 1, BAD = 1 << 2, LAW = 1 << 3, CURRENCY = 1 << 4, OPENING = 1 << 5, CLOSING = 1 << 6,
-    NUMERIC = 1 << 7, KAOMOJI = 1 << 8, UPPER_ACCENTED = 1 << 9, LOWER_ACCENTED = 1 << 10, UPPER_COMMON = 1 << 11,
-    LOWER_COMMON = 1 << 12, BOX = 1 << 13, LOWER_ASCII = 1 << 14, ASCII_LETTER = 1 << 15, NO_ASCII_LETTER = 1 << 16,
-    SPACE = 1 << 17, WHITE = 1 << 18, WORD = 1 << 19, NO_LINE_END = 1 << 20,
-    FIRST_OF_2 = 1 << 21, FIRST_OF_3 = 1 << 22, FIRST_OF_4 = 1 << 23,  // begin UTF-8 in a single-byte set
-    FOLLOWS = 1 << 24, FOLLOWS_STRICTLY = 1 << 25,                     // continue it
+    COMMON = 1 << 0,
+    C1 = 1 << 1,
+    BAD = 1 << 2,
+    LAW = 1 << 3,
+    CURRENCY = 1 << 4,
+    OPENING = 1 << 5,
+    CLOSING = 1 << 6,
+    NUMERIC = 1 << 7,
+    KAOMOJI = 1 << 8,
+    UPPER_ACCENTED = 1 << 9,
+    LOWER_ACCENTED = 1 << 10,
+    UPPER_COMMON = 1 << 11,
+    LOWER_COMMON = 1 << 12,
+    BOX = 1 << 13,
+    LOWER_ASCII = 1 << 14,
+    ASCII_LETTER = 1 << 15,
+    NO_ASCII_LETTER = 1 << 16,
+    SPACE = 1 << 17,
+    WHITE = 1 << 18,
+    WORD = 1 << 19,
+    NO_LINE_END = 1 << 20,
+    FIRST_OF_2 = 1 << 21,
+    FIRST_OF_3 = 1 << 22,
+    FIRST_OF_4 = 1 << 23, // begin UTF-8 in a single-byte set
+    FOLLOWS = 1 << 24,
+    FOLLOWS_STRICTLY = 1 << 25, // continue it
 };
 
 typedef struct range {
@@ -288,7 +309,7 @@ bool tm_mojibake_is_bad(const tm_mojibake *m, const uint32_t *text, size_t size)
     for (size_t at = 0; at < size; at++) {
         bool wide = text[at] >= 0x80 || (at + 1 < size && text[at + 1] >= 0x80) ||
                     (at + 2 < size && text[at + 2] >= 0x80);
-        if (!wide) continue;  // no rule holds more than two ASCII characters before another
+        if (!wide) continue; // no rule holds more than two ASCII characters before another
         for (size_t i = 0; i < N_RULES; i++)
             if (rule_matches(m, &m->rules[i], text, size, at)) return true;
     }

@@ -8,7 +8,7 @@
 typedef struct tm_points {
     uint32_t *items;
     size_t size, capacity;
-    bool failed;  // out of memory; what was added after is lost
+    bool failed; // out of memory; what was added after is lost
 } tm_points;
 
 void tm_points_add(tm_points *points, uint32_t point);
@@ -23,7 +23,7 @@ static inline void tm_points_swap(tm_points *a, tm_points *b)
 
 // ---- unicode_mojibake.c ----
 
-typedef struct tm_mojibake tm_mojibake;  // tables: what each character suggests, and the rules
+typedef struct tm_mojibake tm_mojibake; // tables: what each character suggests, and the rules
 
 tm_mojibake *tm_mojibake_new(void);
 void tm_mojibake_free(tm_mojibake *mojibake);
@@ -31,12 +31,14 @@ void tm_mojibake_free(tm_mojibake *mojibake);
 // Whether the text holds a sequence that suggests mojibake.
 bool tm_mojibake_is_bad(const tm_mojibake *mojibake, const uint32_t *text, size_t size);
 
-// The next run at or after *at that looks like UTF-8 read in a single-byte set; sets *at and *run. False: none.
-bool tm_mojibake_find_run(const tm_mojibake *mojibake, const uint32_t *text, size_t size, size_t *at, size_t *run);
+// The next run at or after *at that looks like UTF-8 read in a single-byte set; sets *at and *run. False:
+// none.
+bool tm_mojibake_find_run(const tm_mojibake *mojibake, const uint32_t *text, size_t size, size_t *at,
+                          size_t *run);
 
 // ---- unicode_encoding.c ----
 
-typedef struct tm_encoding tm_encoding;  // inverse tables of the character sets
+typedef struct tm_encoding tm_encoding; // inverse tables of the character sets
 
 tm_encoding *tm_encoding_new(void);
 void tm_encoding_free(tm_encoding *encoding);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Repairs that look at one character, or at a short sequence, at a time. Results never grow beyond the text they
-// replace, except for ligatures and normal forms, which write a new array.
+// Repairs that look at one character, or at a short sequence, at a time. Results never grow beyond the text
+// they replace, except for ligatures and normal forms, which write a new array.
 #include "stages/text/unicode_parts.h"
 
 #include <stdlib.h>
@@ -48,23 +48,29 @@ void tm_points_clear(tm_points *points)
 static void replace(tm_points *text, tm_points *with)
 {
     with->failed |= text->failed;
-    if (with->failed) text->failed = true;
-    else tm_points_swap(text, with);
+    if (with->failed)
+        text->failed = true;
+    else
+        tm_points_swap(text, with);
     tm_points_clear(with);
 }
 
 // ---- entities ----
 
-#define NAME_BYTES 24  // longer names are left alone
+#define NAME_BYTES 24 // longer names are left alone
 
-// Names in capitals that HTML does not have mean the capitals of what the small names mean ("&EACUTE;"), unless HTML
-// reads their beginning without a semicolon.
+// Names in capitals that HTML does not have mean the capitals of what the small names mean ("&EACUTE;"),
+// unless HTML reads their beginning without a semicolon.
 static unsigned capital_entity(const char *name, size_t size, uint32_t out[3])
 {
     static const char *const legacy[] = {"AMP", "COPY", "ETH", "GT", "LT", "QUOT", "REG", "THORN"};
-    static const struct { const char *name; uint32_t points[3]; } special[] = {
-        {"FFILIG", {'F', 'F', 'I'}}, {"FFLIG", {'F', 'F'}}, {"FFLLIG", {'F', 'F', 'L'}}, {"FILIG", {'F', 'I'}},
-        {"FLLIG", {'F', 'L'}}, {"NAPOS", {0x2bc, 'N'}}, {"SZLIG", {'S', 'S'}},
+    static const struct {
+        const char *name;
+        uint32_t points[3];
+    } special[] = {
+        {"FFILIG", {'F', 'F', 'I'}}, {"FFLIG", {'F', 'F'}}, {"FFLLIG", {'F', 'F', 'L'}},
+        {"FILIG", {'F', 'I'}},       {"FLLIG", {'F', 'L'}}, {"NAPOS", {0x2bc, 'N'}},
+        {"SZLIG", {'S', 'S'}},
     };
     char small[NAME_BYTES + 1] = "";
     for (size_t i = 0; i < size; i++) {
@@ -212,11 +218,16 @@ void tm_fix_control_chars(tm_points *text)
 
 static unsigned ligature(uint32_t c, const char **with)
 {
-    static const struct { uint32_t point; const char *with; } ligatures[] = {
-        {0x132, "IJ"}, {0x133, "ij"}, {0x149, "\xca\xbcn"}, {0x1c4, "D\xc5\xbd"}, {0x1c5, "D\xc5\xbe"},
-        {0x1c6, "d\xc5\xbe"}, {0x1c7, "LJ"}, {0x1c8, "Lj"}, {0x1c9, "lj"}, {0x1ca, "NJ"}, {0x1cb, "Nj"},
-        {0x1cc, "nj"}, {0x1f1, "DZ"}, {0x1f2, "Dz"}, {0x1f3, "dz"}, {0xfb00, "ff"}, {0xfb01, "fi"},
-        {0xfb02, "fl"}, {0xfb03, "ffi"}, {0xfb04, "ffl"}, {0xfb05, "\xc5\xbft"}, {0xfb06, "st"},
+    static const struct {
+        uint32_t point;
+        const char *with;
+    } ligatures[] = {
+        {0x132, "IJ"},         {0x133, "ij"},        {0x149, "\xca\xbcn"}, {0x1c4, "D\xc5\xbd"},
+        {0x1c5, "D\xc5\xbe"},  {0x1c6, "d\xc5\xbe"}, {0x1c7, "LJ"},        {0x1c8, "Lj"},
+        {0x1c9, "lj"},         {0x1ca, "NJ"},        {0x1cb, "Nj"},        {0x1cc, "nj"},
+        {0x1f1, "DZ"},         {0x1f2, "Dz"},        {0x1f3, "dz"},        {0xfb00, "ff"},
+        {0xfb01, "fi"},        {0xfb02, "fl"},       {0xfb03, "ffi"},      {0xfb04, "ffl"},
+        {0xfb05, "\xc5\xbft"}, {0xfb06, "st"},
     };
     for (size_t i = 0; i < sizeof ligatures / sizeof *ligatures; i++) {
         if (ligatures[i].point != c) continue;
@@ -240,8 +251,10 @@ void tm_fix_ligatures(tm_points *text)
         const char *with = NULL;
         uint32_t c = text->items[i];
         unsigned n = c >= 0x132 && (c < 0x200 || c >= 0xfb00) ? ligature(c, &with) : 0;
-        if (n) add_utf8(&out, with, n);
-        else tm_points_add(&out, c);
+        if (n)
+            add_utf8(&out, with, n);
+        else
+            tm_points_add(&out, c);
     }
     replace(text, &out);
 }
@@ -255,9 +268,12 @@ static void add_normal(tm_points *out, const uint32_t *items, size_t size, bool 
         tm_buf_point(&utf8, items[i] >= 0xd800 && items[i] < 0xe000 ? 0xfffd : items[i]);
     utf8proc_uint8_t *normal = NULL;
     utf8proc_ssize_t n = -1;
-    if (!utf8.failed) n = utf8proc_map((const utf8proc_uint8_t *)utf8.data, (utf8proc_ssize_t)utf8.size, &normal, options);
-    if (n < 0) out->failed = true;
-    else add_utf8(out, (const char *)normal, (size_t)n);
+    if (!utf8.failed)
+        n = utf8proc_map((const utf8proc_uint8_t *)utf8.data, (utf8proc_ssize_t)utf8.size, &normal, options);
+    if (n < 0)
+        out->failed = true;
+    else
+        add_utf8(out, (const char *)normal, (size_t)n);
     free(normal);
     tm_buf_clear(&utf8);
 }
@@ -267,9 +283,12 @@ void tm_fix_width(tm_points *text)
     tm_points out = {0};
     for (size_t i = 0; i < text->size; i++) {
         uint32_t c = text->items[i];
-        if (c == 0x3000) tm_points_add(&out, ' ');
-        else if (c >= 0xff01 && c < 0xfff0) add_normal(&out, &c, 1, true);
-        else tm_points_add(&out, c);
+        if (c == 0x3000)
+            tm_points_add(&out, ' ');
+        else if (c >= 0xff01 && c < 0xfff0)
+            add_normal(&out, &c, 1, true);
+        else
+            tm_points_add(&out, c);
     }
     replace(text, &out);
 }

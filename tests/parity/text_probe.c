@@ -7,7 +7,8 @@
 //   text_probe sign             frames of text -> frames of signatures, 112 32-bit numbers
 //   text_probe jaccard          pairs of frames -> frames of one 64-bit float
 //   text_probe html             frames of HTML -> frames of text
-//   text_probe race OP ROUNDS   frames of text -> "OP bytes best-seconds" (OP: the above, language, exact, jsonl)
+//   text_probe race OP ROUNDS   frames of text -> "OP bytes best-seconds" (OP: the above, language, exact,
+//   jsonl)
 //
 // A frame is its size in bytes (32 bits, little-endian) and the bytes.
 #include <stdio.h>
@@ -142,7 +143,7 @@ static operation *find(const char *name)
     exit(2);
 }
 
-static double now(void)  // CPU time: other programs do not count
+static double now(void) // CPU time: other programs do not count
 {
     struct timespec t;
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
@@ -217,7 +218,8 @@ static void race(probe *p, const char *name, int rounds, const tm_buf *all)
 static void print_filters(void)
 {
     for (size_t i = 0; i < tm_quality_filter_count; i++)
-        printf("%s %g %g\n", tm_quality_filters[i].name, tm_quality_filters[i].min, tm_quality_filters[i].max);
+        printf("%s %g %g\n", tm_quality_filters[i].name, tm_quality_filters[i].min,
+               tm_quality_filters[i].max);
 }
 
 int main(int argc, char **argv)
@@ -230,8 +232,10 @@ int main(int argc, char **argv)
     probe p = {.unicode = tm_unicode_new(NULL), .minhash = tm_minhash_new(1), .exact = tm_exact_new()};
     if (!p.unicode || !p.minhash || !p.exact) return 4;
     tm_buf all = read_all();
-    if (!strcmp(argv[1], "race") && argc == 4) race(&p, argv[2], atoi(argv[3]), &all);
-    else run_frames(&p, find(argv[1]), &all);
+    if (!strcmp(argv[1], "race") && argc == 4)
+        race(&p, argv[2], atoi(argv[3]), &all);
+    else
+        run_frames(&p, find(argv[1]), &all);
     tm_unicode_free(p.unicode);
     tm_quality_document_clear(&p.document);
     tm_minhash_free(p.minhash);
