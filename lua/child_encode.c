@@ -102,7 +102,7 @@ _Noreturn static void refuse_kind(lua_State *L, int index, tm_kind kind, const p
     switch (kind) {
     case TM_KIND_STEP: refuse_step(L, index, at);
     case TM_KIND_METRIC:
-        refuse(L, at, "name it in text: tm.gate { node, on = exam, require = \"text.perplexity < 20\" }",
+        refuse(L, at, "name it in text, as in node:best \"valid.loss\"",
                "is a metric, which has no value while the graph is described");
     case TM_KIND_SPEC:
         refuse(L, at, "put it into tm.params { NAME = ... } and use what that gives", "declares a parameter");

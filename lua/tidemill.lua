@@ -167,7 +167,8 @@ local function no_value(a, b)
   local name = is_metric and get(object, 1) or label(object)
   local rule = is_metric and name:match("[^.]*%.(.*)") or "exam.task.metric"
   fault("TM0111", is_metric and rule:match("[%w_]*$") or name:match("^[%w_]*"),
-        'let the engine decide: tm.gate { node, on = ..., require = "' .. rule .. ' > ..." }',
+        tm.gate and 'let the engine decide: tm.gate { node, on = ..., require = "' .. rule .. ' > ..." }' or
+        'metrics are known once the graph runs; choose by one with node:best "' .. rule .. '"',
         (is_metric and "the metric " or "the node ") .. name ..
         " has no value while the graph is described, so it cannot be compared or computed with")
 end

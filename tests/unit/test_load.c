@@ -262,11 +262,12 @@ static const mistake mistakes[] = {
     {"tm.read { nil, 'x' }", "TM0112", 2, "", "has nil among its first values", ""},
     {"local e = tm.evaluate { tm.read { 'a' } }\nif e.text.accuracy > 0.5 then print(1) end", "TM0111", 3,
      "accuracy", "the metric evaluate.text.accuracy has no value",
-     "tm.gate { node, on = ..., require = \"text.accuracy > ...\" }"},
+     "node:best \"text.accuracy\""},
     {"local m = tm.pretrain { tm.read { 'a' } }\nif m['valid.loss'] <= 2 then print(1) end", "TM0111", 3,
-     "loss", "pretrain.valid.loss", "tm.gate"},
+     "loss", "pretrain.valid.loss",
+     "node:best \"valid.loss\""},
     {"local m = tm.pretrain { tm.read { 'a' } }\nif 2 < m then print(1) end", "TM0111", 3, "pretrain",
-     "cannot be compared", "tm.gate"},
+     "cannot be compared", "once the graph runs"},
     {"local m = tm.read { 'a' }\nm.best 'valid.loss'", "TM0119", 3, "best", "is a method", "write a colon"},
     {"tm.read { 'a' }:at(0)", "TM0119", 2, "at", "a whole number from 1, not 0", ""},
     {"tm.read { 'a' }:each { evry = 2 }", "TM0118", 2, "evry", "no option 'evry'", "did you mean every?"},
@@ -287,7 +288,7 @@ static const mistake mistakes[] = {
     {"return tm.graph { ['a b'] = tm.read { 'x' } }", "TM0113", 2, "a b", "cannot name a node", ""},
     {"tm.sweep({ lr = 3 }, function() end)", "TM0113", 2, "lr", "'lr' is no list", ""},
     {"tm.sweep({ lr = { 3 } }, function(v) return v.rl end)", "TM0108", 2, "rl", "no value 'rl'",
-     "did you mean lr?"},
+     "there is: lr"},
     {"require 'lib.nope'", "TM0114", 2, "lib.nope", "there is no lib/nope.lua", ""},
     {"require '../nope'", "TM0114", 2, "../nope", "a name is letters", ""},
     {"local x = = 3", "TM0101", 2, "=", "unexpected symbol", ""},
@@ -305,6 +306,17 @@ static void mistakes_are_named_with_line_word_and_remedy(void **state)
         if (status != TM_EGRAPH) print_message("%s\n", m->text);
         assert_fault(*state, status, m->code, m->line, m->word, m->part, m->fix);
     }
+}
+
+static void a_comparison_of_metrics_names_the_gate_where_there_is_one(void **state)
+{
+    static const char with_gate[] = "{\"stages\":[{\"name\":\"evaluate\",\"outputs\":[\"\"],\"step\":false,\"metrics\":true},"
+                                    "{\"name\":\"gate\",\"outputs\":[\"\"],\"step\":false}],\"values\":[]}";
+    fixture *f = *state;
+    write_file(f, "g.lua", "local e = require 'tidemill'.evaluate {}\nif e.text.accuracy > 0.5 then print(1) end\n");
+    tm_graph_source source = {.path = f->path};
+    assert_fault(f, tm_graph_eval(&source, with_gate, &f->out, &f->fault, &f->err), "TM0111", 2, "accuracy", "has no value",
+                 "tm.gate { node, on = ..., require = \"text.accuracy > ...\" }");
 }
 
 static void every_code_of_a_fault_has_a_meaning(void **state)
@@ -443,6 +455,7 @@ int main(int argc, char **argv)
         CASE(nodes_know_the_line_of_their_call_also_in_tail_position),
         CASE(parameters_take_overrides_of_their_kind),
         CASE(mistakes_are_named_with_line_word_and_remedy),
+        CASE(a_comparison_of_metrics_names_the_gate_where_there_is_one),
         CASE(every_code_of_a_fault_has_a_meaning),
         CASE(required_files_are_served_once_hashed_and_blamed),
         CASE(prints_arrive_clean_also_when_the_file_fails),
