@@ -92,8 +92,7 @@ int tm_session_graph(tm_session *session, const tm_cli *cli, const char *path)
     return code;
 }
 
-// The nearest .tidemill upward from a folder, else one right there.
-static void find_store(const char *start, char path[TM_PATH_MAX])
+void tm_session_find_store(const char *start, char path[TM_PATH_MAX])
 {
     char folder[TM_PATH_MAX];
     snprintf(folder, sizeof folder, "%s", start);
@@ -112,8 +111,8 @@ int tm_session_store(tm_session *session, const tm_cli *cli, bool create)
     char path[TM_PATH_MAX], here[TM_PATH_MAX];
     tm_error err = {0};
     if (cli->store) snprintf(path, sizeof path, "%s", cli->store);
-    else if (session->graph) find_store(session->graph->folder, path);
-    else if (getcwd(here, sizeof here)) find_store(here, path);
+    else if (session->graph) tm_session_find_store(session->graph->folder, path);
+    else if (getcwd(here, sizeof here)) tm_session_find_store(here, path);
     tm_status status = tm_store_open(path, create ? TM_STORE_CREATE : 0, &session->store, &err);
     if (status == TM_ENOENT && !create) tm_hint(&err, "run a graph first, or name the store with --store");
     return status < 0 ? tm_cli_fail(cli, &err) : TM_EXIT_OK;

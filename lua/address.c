@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+// Resolving addresses against journals and the store.
+#include "lua/address.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "engine/select.h"
+#include "engine/store_tree.h"
+
+// Split "[RUN:]REST[@AT]"; gives where REST begins and its length.
+static tm_status split(const char *text, tm_address *a, const char **rest, size_t *size, tm_error *err)
+{
+    const char *colon = strchr(text, ':'), *at = strrchr(text, '@');
+    *rest = text;
+    if (colon && text[0] == 'r' && colon > text + 1 && strspn(text + 1, "0123456789") == (size_t)(colon - text - 1)) {
+        snprintf(a->run, sizeof a->run, "%.*s", (int)(colon - text), text);
+        *rest = colon + 1;
+    }
+    *size = at ? (size_t)(at - *rest) : strlen(*rest);
+    if (at && at < *rest) return tm_fail(err, TM_EINVAL, "\"%s\" is no address", text);
+    snprintf(a->at, sizeof a->at, "%s", at ? at + 1 : "");
+    return TM_OK;
+}
+
+static tm_status find_run(tm_store *store, tm_address *a, tm_error *err)
+{
+    uint64_t *numbers = NULL;
+    size_t n = 0;
+    if (!a->run[0]) {
+        TM_TRY(tm_run_list(store, &numbers, &n, err));
+        if (n) snprintf(a->run, sizeof a->run, "r%llu", (unsigned long long)numbers[n - 1]);
+        tm_free(numbers);
+        if (!n) return tm_fail(err, TM_ENOENT, "this store has no runs yet");
+    }
+    a->record = tm_run_record(store, a->run);
+    if (a->record) return TM_OK;
+    tm_fail(err, TM_ENOENT, "there is no run %s", a->run);
+    tm_hint(err, "`tidemill runs` lists them");
+    return TM_ENOENT;
+}
+
+static tm_status unknown_node(const tm_address *a, const json_t *nodes, const char *word, tm_error *err)
+{
+    const char *names[512], *name;
+    json_t *value;
+    size_t n = 0;
+    json_object_foreach((json_t *)nodes, name, value)
+        if (n < 511) names[n++] = name;
+    names[n] = NULL;
+    const char *near = tm_nearest(word, names);
+    tm_fail(err, TM_ENOENT, "run %s has no node \"%s\"", a->run, word);
+    if (near) tm_hint(err, "did you mean \"%s\"?", near);
+    else tm_hint(err, "`tidemill status %s` lists its nodes", a->run);
+    return TM_ENOENT;
+}
+
+// The longest node name that `rest` begins with, at its end or before a dot.
+static const json_t *find_node(tm_address *a, const json_t *nodes, const char *rest, size_t size)
+{
+    const char *name;
+    json_t *value;
+    const json_t *best = NULL;
+    json_object_foreach((json_t *)nodes, name, value)
+    {
+        size_t n = strlen(name);
+        if (n > size || strncmp(name, rest, n) != 0 || (n < size && rest[n] != '.')) continue;
+        if (best && strlen(a->node) >= n) continue;
+        best = value;
+        snprintf(a->node, sizeof a->node, "%s", name);
+        snprintf(a->port, sizeof a->port, "%.*s", n < size ? (int)(size - n - 1) : 0, rest + n + (n < size));
+    }
+    return best;
+}
+
+static tm_status find_port(tm_address *a, tm_error *err)
+{
+    if (!a->port[0] && !a->stage->outputs[0].name[0]) {
+        a->type = tm_type_find(a->stage->outputs[0].type);
+        return TM_OK;
+    }
+    const char *names[TM_MAX_PORTS + 1];
+    char all[256] = "";
+    size_t n = 0;
+    for (int i = 0; i < TM_MAX_PORTS && a->stage->outputs[i].name; i++) {
+        names[n++] = a->stage->outputs[i].name;
+        size_t at = strlen(all);
+        snprintf(all + at, sizeof all - at, "%s\"%s\"", at ? ", " : "", a->stage->outputs[i].name);
+        if (strcmp(a->stage->outputs[i].name, a->port) == 0) a->type = tm_type_find(a->stage->outputs[i].type);
+    }
+    names[n] = NULL;
+    if (a->type) return TM_OK;
+    const char *near = a->port[0] ? tm_nearest(a->port, names) : NULL;
+    if (a->port[0]) tm_fail(err, TM_ENOENT, "%s (%s) has no port \"%s\"", a->node, a->stage->name, a->port);
+    else tm_fail(err, TM_ENOENT, "%s (%s) has several ports: name one", a->node, a->stage->name);
+    if (near) tm_hint(err, "did you mean %s.%s?", a->node, near);
+    else tm_hint(err, "its ports are %s", all);
+    return TM_ENOENT;
+}
+
+static tm_status find_artifact(tm_store *store, tm_address *a, const json_t *node, tm_error *err)
+{
+    tm_hash recipe;
+    const char *hex = json_string_value(json_object_get(node, "recipe"));
+    TM_TRY(tm_key_refresh(store, err));
+    const tm_record *record = hex && tm_hash_parse(hex, &recipe) ? tm_key_by_recipe(store, recipe) : NULL;
+    if (!record) {
+        tm_fail(err, TM_ENOENT, "%s of run %s has no result yet", a->node, a->run);
+        tm_hint(err, "`tidemill status %s` shows how far it is", a->run);
+        return TM_ENOENT;
+    }
+    bool found = false;
+    for (size_t i = 0; i < record->n_ports; i++) {
+        if (strcmp(record->ports[i].name, a->port) == 0) {
+            a->artifact = record->ports[i].artifact;
+            found = true;
+        }
+        if (strcmp(record->ports[i].name, "metrics") == 0) a->metrics = record->ports[i].artifact;
+    }
+    a->facts = json_loads(record->json, 0, NULL);
+    return found ? TM_OK : tm_fail(err, TM_ENOENT, "%s has no result at port \"%s\"", a->node, a->port);
+}
+
+static tm_status resolve(tm_store *store, const char *text, tm_address *a, tm_error *err)
+{
+    const char *rest;
+    size_t size;
+    TM_TRY(split(text, a, &rest, &size, err));
+    TM_TRY(find_run(store, a, err));
+    const json_t *nodes = json_object_get(a->record, "nodes");
+    const json_t *node = find_node(a, nodes, rest, size);
+    if (!node) {
+        char word[256];
+        snprintf(word, sizeof word, "%.*s", (int)size, rest);
+        return unknown_node(a, nodes, word, err);
+    }
+    const char *stage = json_string_value(json_object_get(node, "stage"));
+    a->stage = stage ? tm_stage_find(stage) : NULL;
+    if (!a->stage) return tm_fail(err, TM_EUNSUPPORTED, "stage %s of run %s is not in this program", stage ? stage : "?", a->run);
+    TM_TRY(find_port(a, err));
+    return find_artifact(store, a, node, err);
+}
+
+tm_status tm_address_resolve(tm_store *store, const char *text, tm_address *a, tm_error *err)
+{
+    *a = (tm_address){0};
+    tm_status status = resolve(store, text, a, err);
+    if (status < 0) tm_address_clear(a);
+    return status;
+}
+
+void tm_address_clear(tm_address *a)
+{
+    json_decref(a->record);
+    json_decref(a->facts);
+    a->record = a->facts = NULL;
+}
+
+tm_status tm_address_entry(tm_store *store, const tm_address *a, tm_entry *entry, tm_error *err)
+{
+    tm_artifact log = {0};
+    tm_select select = {0};
+    char *end;
+    long long step = strtoll(a->at, &end, 10);
+    if (strcmp(a->at, "best") == 0) {
+        select.kind = TM_SELECT_BEST;
+        snprintf(select.metric, sizeof select.metric, "valid.loss");
+    } else if (a->at[0] && strcmp(a->at, "latest") != 0) {
+        if (*end) return tm_fail(err, TM_EINVAL, "\"@%s\" picks nothing: use @STEP, @best or @latest", a->at);
+        select = (tm_select){.kind = TM_SELECT_AT, .at = step};
+    }
+    TM_TRY(tm_artifact_get(store, a->artifact, &log, err));
+    size_t index;
+    tm_status status = tm_select_entry(store, &select, &log, a->metrics, &index, err);
+    if (status >= 0) *entry = log.entries[index];
+    tm_artifact_clear(&log);
+    return status < 0 ? tm_error_prefix(err, "%s", a->node) : TM_OK;
+}
+
+static tm_status tree_folder(tm_store *store, const char *text, char path[TM_PATH_MAX], tm_error *err)
+{
+    tm_address a;
+    tm_entry entry;
+    TM_TRY(tm_address_resolve(store, text, &a, err));
+    tm_status status = a.type->tree ? tm_address_entry(store, &a, &entry, err)
+                                    : tm_fail(err, TM_EINVAL, "%s gives %s, not a folder", a.node, a.type->name);
+    if (status >= 0) status = tm_store_pin(store, entry.hash, err);
+    if (status >= 0) status = tm_tree_folder(store, entry.hash, path, err);
+    tm_address_clear(&a);
+    return status;
+}
+
+tm_status tm_address_folder(const tm_cli *cli, const char *text, char path[TM_PATH_MAX], tm_error *err)
+{
+    char config[TM_PATH_MAX];
+    snprintf(config, sizeof config, "%.4000s/config.json", text);
+    if (tm_file_exists(config)) return tm_path(path, err, "%s", text);
+    tm_store *store = NULL;
+    char found[TM_PATH_MAX], here[TM_PATH_MAX];
+    if (cli->store) snprintf(found, sizeof found, "%s", cli->store);
+    else if (getcwd(here, sizeof here)) tm_session_find_store(here, found);
+    TM_TRY(tm_store_open(found, 0, &store, err));
+    tm_status status = tree_folder(store, text, path, err);
+    tm_store_close(store);
+    return status;
+}

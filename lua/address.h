@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// Addresses: what people call a result on the command line, `[RUN:]NODE[/STEP][.PORT][@best|@latest|@300]`.
+//
+// The run is the latest unless it is named; the longest known node name matches first (sweeps put dots and slashes into
+// names). The run's journal says which recipe a node had, and the store which artifact that recipe has now.
+#pragma once
+
+#include "engine/store_artifact.h"
+#include "lua/session.h"
+
+typedef struct tm_address {
+    char run[32], node[192], port[64], at[64];
+    const tm_stage *stage;
+    const tm_type *type;     // of the port
+    json_t *record;          // of the run (new reference)
+    json_t *facts;           // of the node's key record, parsed (new reference)
+    tm_hash artifact;        // of the port
+    tm_hash metrics;         // of the producer's metrics port, or none
+} tm_address;
+
+// TM_ENOENT with the nearest spelling. Only the parts before '@' decide the artifact.
+tm_status tm_address_resolve(tm_store *store, const char *text, tm_address *address, tm_error *err);
+void tm_address_clear(tm_address *address);
+
+// The entry of a tree port that '@...' picks (the last without it).
+tm_status tm_address_entry(tm_store *store, const tm_address *address, tm_entry *entry, tm_error *err);
+
+// The folder of a model: an address, or a folder of the file system that is used as it is.
+tm_status tm_address_folder(const tm_cli *cli, const char *text, char path[TM_PATH_MAX], tm_error *err);
