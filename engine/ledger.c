@@ -10,8 +10,9 @@
 #include "engine/base/hash.h"
 
 enum {
-    HEAD = 16,                 // of the file, and of every frame
-    WINDOW = 1 << 20,          // bytes read at once
+    FILE_HEAD = 24,
+    HEAD = 16,         // of a frame
+    WINDOW = 1 << 20,  // bytes read at once
     MAX_PAYLOAD = 1 << 26
 };
 static const uint32_t frame_magic = 0x4652474cu;  // "LGRF"
@@ -154,16 +155,16 @@ static tm_status scan(tm_ledger *ledger, uint64_t size, bool sure, tm_error *err
 
 static tm_status read_head(tm_ledger *ledger, uint64_t size, tm_error *err)
 {
-    char head[HEAD];
+    char head[FILE_HEAD] = {0};
     size_t got;
-    if (size < HEAD) return TM_OK;
-    TM_TRY(tm_fd_pread(ledger->fd, head, HEAD, 0, &got, ledger->path, err));
-    bool ours = got == HEAD && memcmp(head, file_magic, 8) == 0;
-    if (ours && memcmp(head + 8, ledger->kind, 8) != 0)
+    if (size < FILE_HEAD) return TM_OK;
+    TM_TRY(tm_fd_pread(ledger->fd, head, FILE_HEAD, 0, &got, ledger->path, err));
+    // A damaged head is written anew by the next append; the frames stand for themselves.
+    ledger->head_good = memcmp(head, file_magic, 8) == 0 && tm_hash64(head, 16, 0) == tm_le64(head + 16);
+    if (ledger->head_good && memcmp(head + 8, ledger->kind, 8) != 0)
         return tm_fail(err, TM_EFORMAT, "%s holds \"%.8s\" records, not \"%.8s\"", ledger->path, head + 8,
                        ledger->kind);
-    ledger->head_good = ours;
-    ledger->end = HEAD;
+    ledger->end = FILE_HEAD;
     return TM_OK;
 }
 
@@ -229,10 +230,12 @@ void tm_ledger_unlock(tm_ledger *ledger)
     ledger->locked = false;
 }
 
-static void add_head(const tm_ledger *ledger, tm_buf *out)
+static void make_head(const tm_ledger *ledger, char head[FILE_HEAD])
 {
-    tm_buf_add(out, file_magic, 8);
-    tm_buf_add(out, ledger->kind, 8);
+    memcpy(head, file_magic, 8);
+    memcpy(head + 8, ledger->kind, 8);
+    uint64_t sum = tm_hash64(head, 16, 0);
+    memcpy(head + 16, &sum, 8);
 }
 
 static void add_frame(tm_buf *out, const void *payload, size_t size, uint64_t at)
@@ -250,12 +253,11 @@ static tm_status mend(tm_ledger *ledger, tm_error *err)
     uint64_t size = 0;
     TM_TRY(file_size(ledger, &size, err));
     if (!ledger->head_good) {
-        char head[HEAD];
-        memcpy(head, file_magic, 8);
-        memcpy(head + 8, ledger->kind, 8);
-        TM_TRY(tm_fd_pwrite(ledger->fd, head, HEAD, 0, ledger->path, err));
+        char head[FILE_HEAD];
+        make_head(ledger, head);
+        TM_TRY(tm_fd_pwrite(ledger->fd, head, FILE_HEAD, 0, ledger->path, err));
         ledger->head_good = true;
-        if (ledger->end < HEAD) ledger->end = HEAD;
+        if (ledger->end < FILE_HEAD) ledger->end = FILE_HEAD;
     }
     if (size > ledger->end && tm_sys.ftruncate(ledger->fd, (off_t)ledger->end) != 0)
         return tm_fail_errno(err, "cannot cut %s to %llu bytes", ledger->path, (unsigned long long)ledger->end);
@@ -318,7 +320,9 @@ static tm_status write_copy(tm_ledger *ledger, const char *path, const tm_view *
                             tm_error *err)
 {
     tm_buf all = {0};
-    add_head(ledger, &all);
+    char head[FILE_HEAD];
+    make_head(ledger, head);
+    tm_buf_add(&all, head, FILE_HEAD);
     for (size_t i = 0; i < count; i++) add_frame(&all, payloads[i].data, payloads[i].size, all.size);
     tm_status status = tm_buf_status(&all, err);
     if (status == TM_OK) status = tm_fd_pwrite(*fd, all.data, all.size, 0, path, err);

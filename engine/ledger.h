@@ -3,7 +3,7 @@
 //
 // Layout, little-endian, every frame at a multiple of 8:
 //
-//   "TMLEDGR1" kind[8] | magic u32  size u32  sum u64  payload[size]  zeros to 8 | frame | frame ...
+//   "TMLEDGR1" kind[8] sum u64 | magic u32  size u32  sum u64  payload[size]  zeros to 8 | frame ...
 //
 // sum = XXH3-64 of the payload, seeded with the frame's offset, so that a frame is good only where it was
 // written. A reader passes over bytes that are no frame and goes on at the next good one; what follows the

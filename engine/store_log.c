@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Open logs.
 //
-// Payload: u8 what, then for ENTRY: hash[16] u64 rows u64 bytes cursor; for CUT: u64 entries to keep.
+// Payload: u8 what, then for ENTRY: u64 index hash[16] u64 rows u64 bytes cursor; for CUT: u64 entries to keep.
+// The index keeps the order when a record is damaged: what follows a gap is not read, and an entry that is there
+// already was cut before.
 #include "engine/store_log.h"
 
 #include <errno.h>
@@ -9,7 +11,7 @@
 
 #include "engine/store_impl.h"
 
-enum { ENTRY = 1, CUT = 2, ENTRY_HEAD = 1 + 16 + 8 + 8 };
+enum { ENTRY = 1, CUT = 2, ENTRY_HEAD = 1 + 8 + 16 + 8 + 8 };
 
 typedef struct item {
     tm_entry entry;
@@ -60,8 +62,11 @@ static tm_status take(tm_view p, void *arg, tm_error *err)
     }
     if (p.size == 9 && p.data[0] == CUT) keep_only(log, tm_le64(p.data + 1));
     if (p.size < ENTRY_HEAD || p.data[0] != ENTRY) return TM_OK;
-    tm_entry entry = {.rows = tm_le64(p.data + 17), .bytes = tm_le64(p.data + 25)};
-    memcpy(entry.hash.bytes, p.data + 1, 16);
+    uint64_t index = tm_le64(p.data + 1);
+    if (index > log->count) return TM_OK;
+    keep_only(log, index);
+    tm_entry entry = {.rows = tm_le64(p.data + 25), .bytes = tm_le64(p.data + 33)};
+    memcpy(entry.hash.bytes, p.data + 9, 16);
     return add(log, entry, tm_view_of(p.data + ENTRY_HEAD, p.size - ENTRY_HEAD), err);
 }
 
@@ -119,44 +124,48 @@ uint64_t tm_log_generation(const tm_log *log)
     return log->generation;
 }
 
-// With the ledger's lock; the folder is there by then.
-static tm_status append_locked(tm_log *log, tm_view payload, tm_error *err)
-{
-    TM_TRY(tm_ledger_append(log->ledger, payload.data, payload.size, err));
-    return take(payload, log, err);
-}
-
-static tm_status append(tm_log *log, tm_view payload, tm_error *err)
+static tm_status lock(tm_log *log, tm_error *err)
 {
     TM_TRY(tm_store_writable(log->store, err));
     TM_TRY(tm_dir_make(log->folder, err));
-    TM_TRY(tm_ledger_lock(log->ledger, err));
-    tm_status status = append_locked(log, payload, err);
-    tm_ledger_unlock(log->ledger);
-    return status;
+    return tm_ledger_lock(log->ledger, err);
+}
+
+// Write it down, then read it as everybody will.
+static tm_status append(tm_log *log, const tm_buf *payload, tm_error *err)
+{
+    TM_TRY(tm_buf_status(payload, err));
+    TM_TRY(tm_ledger_append(log->ledger, payload->data, payload->size, err));
+    return take(tm_buf_view(payload), log, err);
 }
 
 tm_status tm_log_append(tm_log *log, tm_entry entry, const char *cursor, tm_error *err)
 {
     tm_buf bytes = {0};
+    TM_TRY(lock(log, err));
     tm_buf_char(&bytes, ENTRY);
+    tm_buf_le64(&bytes, log->count);
     tm_buf_add(&bytes, entry.hash.bytes, 16);
     tm_buf_le64(&bytes, entry.rows);
     tm_buf_le64(&bytes, entry.bytes);
     if (cursor) tm_buf_str(&bytes, cursor);
-    tm_status status = tm_buf_status(&bytes, err);
-    if (status == TM_OK) status = append(log, tm_buf_view(&bytes), err);
+    tm_status status = append(log, &bytes, err);
+    tm_ledger_unlock(log->ledger);
     tm_buf_clear(&bytes);
     return status;
 }
 
 tm_status tm_log_cut(tm_log *log, size_t keep, tm_error *err)
 {
-    char payload[9] = {CUT};
-    uint64_t n = keep;
+    tm_buf bytes = {0};
     if (keep >= log->count) return TM_OK;
-    memcpy(payload + 1, &n, 8);
-    return append(log, tm_view_of(payload, sizeof payload), err);
+    TM_TRY(lock(log, err));
+    tm_buf_char(&bytes, CUT);
+    tm_buf_le64(&bytes, keep);
+    tm_status status = keep < log->count ? append(log, &bytes, err) : TM_OK;
+    tm_ledger_unlock(log->ledger);
+    tm_buf_clear(&bytes);
+    return status;
 }
 
 tm_status tm_log_refresh(tm_log *log, tm_error *err)

@@ -2,6 +2,7 @@
 // Garbage collection: what is kept, what goes, and gc against publishers.
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -279,6 +280,80 @@ static void only_one_gc_runs_at_a_time(void **state)
     close(fd);
 }
 
+// What somebody else does between gc's marking and its sweep of the objects.
+static tm_store *other;
+static void (*meanwhile)(void);
+
+static DIR *opendir_of_objects(const char *path)
+{
+    if (strcmp(path + strlen(path) - 8, "/objects") == 0) {
+        tm_sys = tm_io_real();
+        meanwhile();
+    }
+    return opendir(path);
+}
+
+static void bind_meanwhile(void)
+{
+    bind_as(other, "a", 0);
+}
+
+static void put_meanwhile(void)
+{
+    put(other, "a, first chunk");
+}
+
+static void pin_meanwhile(void)
+{
+    OK(tm_store_pin(other, h("a, first chunk"), &err));
+}
+
+static void what_is_used_between_mark_and_sweep_is_kept(void **state)
+{
+    void (*uses[])(void) = {bind_meanwhile, put_meanwhile, pin_meanwhile};
+    tm_store *s = fresh(state);
+    tm_gc_policy policy = {.keep_ms = -1000, .grace_ms = 60000};
+    for (int i = 0; i < 3; i++) {
+        char path[TM_PATH_MAX];
+        struct timeval long_ago[2] = {{1000, 0}, {1000, 0}};
+        OK(tm_store_open(store_path, 0, &other, &err));
+        tm_entry e = put(other, "a, first chunk");
+        OK(tm_store_path(s, e.hash, path, &err));
+        assert_int_equal(utimes(path, long_ago), 0);
+        assert_int_equal(collect(s, &policy, true).objects_removed, 1);
+        meanwhile = uses[i];
+        tm_sys.opendir = opendir_of_objects;
+        assert_int_equal(collect(s, &policy, false).objects_removed, 0);
+        assert_true(tm_store_has(s, e.hash));
+        OK(tm_key_drop(other, h("a"), &err));
+        tm_store_close(other);
+        assert_int_equal(utimes(path, long_ago), 0);
+        collect(s, &policy, false);
+        assert_false(tm_store_has(s, e.hash));
+    }
+}
+
+static bool was_locked;
+
+static int rename_looks_at_the_lock(const char *from, const char *to)
+{
+    char path[TM_PATH_MAX];
+    snprintf(path, sizeof path, "%s/lock", store_path);
+    int fd = open(path, O_RDWR);
+    if (strstr(from, "/objects/")) was_locked = flock(fd, LOCK_SH | LOCK_NB) != 0;
+    close(fd);
+    return rename(from, to);
+}
+
+static void objects_go_under_the_lock(void **state)
+{
+    tm_store *s = fresh(state);
+    put(s, "garbage");
+    tm_sys.rename = rename_looks_at_the_lock;
+    assert_int_equal(collect(s, &all_goes, false).objects_removed, 1);
+    assert_true(was_locked);
+}
+
 // A publisher: puts (often what others put as well), pins, binds, and demands all of it back.
 static int publish(int id, int64_t until_ms)
 {
@@ -352,6 +427,8 @@ int main(void)
         in_folder(an_old_memo_goes_when_nothing_it_names_is_kept),
         in_folder(putting_again_makes_an_old_object_young),
         in_folder(only_one_gc_runs_at_a_time),
+        in_folder(what_is_used_between_mark_and_sweep_is_kept),
+        in_folder(objects_go_under_the_lock),
         in_folder(gc_never_takes_what_a_publisher_relies_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -124,10 +124,12 @@ static void a_torn_tail_is_cut_when_the_run_goes_on(void **state)
         assert_int_equal(truncate(journal_path(run), cut), 0);
         assert_string_equal(events(s, NULL), "a:1 ");
     }
+    assert_int_equal(truncate(journal_path(run), two + 1000), 0);
     OK(tm_journal_resume(s, run, &j, &err));
     add(j, "c", 3);
     tm_journal_close(j);
     assert_string_equal(events(s, NULL), "a:1 c:3 ");
+    assert_int_equal(size_of(journal_path(run)), two);  // "c" is as long as "b", and nothing is behind it
 }
 
 static void damaged_lines_are_passed_over_and_counted(void **state)

@@ -68,6 +68,29 @@ static void the_lease_of_a_killed_process_is_free(void **state)
     close(ready[1]);
 }
 
+static char lease_file[TM_PATH_MAX];
+
+// gc removes the file between our open and our lock.
+static int flock_too_late(int fd, int operation)
+{
+    unlink(lease_file);
+    tm_sys = tm_io_real();
+    return tm_sys.flock(fd, operation);
+}
+
+static void a_lease_whose_file_was_just_removed_is_taken_anew(void **state)
+{
+    tm_store *s = fresh(state);
+    tm_lease *a, *b;
+    char hex[TM_HASH_HEX];
+    tm_hash_hex(recipe(), hex);
+    snprintf(lease_file, sizeof lease_file, "%s/leases/%s", store_path, hex);
+    tm_sys.flock = flock_too_late;
+    OK(tm_lease_try(s, recipe(), "r1", &a, NULL, &err));
+    assert_int_equal(tm_lease_try(s, recipe(), "r2", &b, NULL, &err), TM_EBUSY);
+    tm_lease_release(a);
+}
+
 static void a_damaged_lease_file_still_gives_a_larger_epoch(void **state)
 {
     tm_store *s = fresh(state);
@@ -89,6 +112,7 @@ int main(void)
         in_folder(only_one_can_hold_a_lease),
         in_folder(another_recipe_is_another_lease),
         in_folder(the_lease_of_a_killed_process_is_free),
+        in_folder(a_lease_whose_file_was_just_removed_is_taken_anew),
         in_folder(a_damaged_lease_file_still_gives_a_larger_epoch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Objects: put, get, sync, damage.
+#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -132,6 +133,39 @@ static void putting_over_a_damaged_object_mends_it(void **state)
     }
 }
 
+static int failing_fsync(int fd)
+{
+    return errno = EIO, -1;
+}
+
+static void what_could_not_be_made_durable_is_gone_and_can_be_put_again(void **state)
+{
+    tm_store *s = fresh(state);
+    tm_hash hash;
+    OK(tm_store_put(s, "bytes", 5, 0, &hash, &err));
+    tm_sys.fsync = failing_fsync;
+    assert_int_equal(tm_store_sync(s, &err), TM_EIO);
+    assert_non_null(strstr(err.text, "1 of 1 new objects are lost"));
+    assert_false(tm_store_has(s, hash));
+    tm_sys = tm_io_real();
+    OK(tm_store_sync(s, &err));
+    OK(tm_store_put(s, "bytes", 5, 0, &hash, &err));
+    OK(tm_store_sync(s, &err));
+    assert_true(tm_store_has(s, hash));
+}
+
+static void a_dead_workers_objects_can_be_claimed(void **state)
+{
+    tm_store *s = fresh(state), *worker;
+    tm_hash hash;
+    OK(tm_store_open(store_path, TM_STORE_NO_KEYS, &worker, &err));
+    OK(tm_store_put(worker, "bytes", 5, 0, &hash, &err));
+    tm_store_close(worker);
+    OK(tm_store_claim(s, &hash, 1, &err));
+    tm_sys.fsync = failing_fsync;
+    assert_int_equal(tm_store_sync(s, &err), TM_EIO);
+}
+
 static void a_file_can_be_taken(void **state)
 {
     tm_store *s = fresh(state);
@@ -253,6 +287,8 @@ int main(void)
         in_folder(a_missing_object_is_enoent),
         in_folder(a_damaged_object_is_moved_aside_and_can_be_put_again),
         in_folder(putting_over_a_damaged_object_mends_it),
+        in_folder(what_could_not_be_made_durable_is_gone_and_can_be_put_again),
+        in_folder(a_dead_workers_objects_can_be_claimed),
         in_folder(a_file_can_be_taken),
         in_folder(a_folder_with_other_things_does_not_become_a_store),
         in_folder(a_store_of_another_version_is_refused),

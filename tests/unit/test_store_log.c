@@ -63,6 +63,50 @@ static void a_cut_opens_a_new_generation_for_followers(void **state)
     tm_log_close(follower);
 }
 
+static void a_damaged_entry_ends_the_log_there(void **state)
+{
+    tm_store *s = fresh(state);
+    tm_log *log = open_log(s);
+    char path[TM_PATH_MAX], hex[TM_HASH_HEX];
+    tm_hash_hex(h("recipe"), hex);
+    snprintf(path, sizeof path, "%s/logs/%s/out", store_path, hex);
+    struct stat info;
+    for (int i = 0; i < 4; i++) {
+        if (i == 1) assert_int_equal(stat(path, &info), 0);
+        OK(tm_log_append(log, entry(i), NULL, &err));
+    }
+    tm_log_close(log);
+    damage(path, (size_t)info.st_size + 20);  // entry 1
+    log = open_log(s);
+    assert_int_equal(tm_log_count(log), 1);
+    OK(tm_log_append(log, entry(11), NULL, &err));
+    tm_log_close(log);
+    log = open_log(s);
+    assert_int_equal(tm_log_count(log), 2);
+    assert_int_equal(tm_log_entry(log, 1).rows, 21);
+    tm_log_close(log);
+}
+
+static void a_damaged_cut_brings_nothing_back(void **state)
+{
+    tm_store *s = fresh(state);
+    tm_log *log = open_log(s);
+    char path[TM_PATH_MAX], hex[TM_HASH_HEX];
+    tm_hash_hex(h("recipe"), hex);
+    snprintf(path, sizeof path, "%s/logs/%s/out", store_path, hex);
+    struct stat info;
+    for (int i = 0; i < 3; i++) OK(tm_log_append(log, entry(i), NULL, &err));
+    assert_int_equal(stat(path, &info), 0);
+    OK(tm_log_cut(log, 1, &err));
+    OK(tm_log_append(log, entry(11), NULL, &err));
+    tm_log_close(log);
+    damage(path, (size_t)info.st_size + 20);  // the cut
+    log = open_log(s);
+    assert_int_equal(tm_log_count(log), 2);
+    assert_int_equal(tm_log_entry(log, 1).rows, 21);
+    tm_log_close(log);
+}
+
 static void a_dropped_log_begins_empty(void **state)
 {
     tm_store *s = fresh(state);
@@ -128,6 +172,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         in_folder(a_killed_producer_finds_its_entries_and_cursors),
         in_folder(a_cut_opens_a_new_generation_for_followers),
+        in_folder(a_damaged_entry_ends_the_log_there),
+        in_folder(a_damaged_cut_brings_nothing_back),
         in_folder(a_dropped_log_begins_empty),
         in_folder(a_memo_gives_the_outputs_of_an_input),
         in_folder(ten_thousand_memos_are_found),
