@@ -271,8 +271,8 @@ static bool is_policy(tm_view lower)
         "to collect user personal data via analytics, ads, other embedded contents are termed as "
         "non-necessary "
         "cookies. it is mandatory to procure user consent prior to running these cookies on your website.",
-        "if you continue to browse this site without changing your cookie settings, you agree to this use. "
-        "acceptread more",
+        ("if you continue to browse this site without changing your cookie settings, you agree to this use. "
+         "acceptread more"),
     };
     if (has(lower, "privacy policy") || has(lower, "privacy overview") || has(lower, "terms of use"))
         return true;

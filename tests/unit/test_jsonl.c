@@ -171,8 +171,8 @@ static void it_accepts_what_jansson_accepts(void **state)
 {
     (void)state;
     static const char *const seeds[] = {
-        "{\"a\":[1,-2.5e+3,true,false,null,\"\\u00e9\\n\"],\"b\":{\"c\":{}},\"d\":\"h\xc3\xa9 \xe2\x82\xac "
-        "\xf0\x9f\x92\xa9\"}",
+        ("{\"a\":[1,-2.5e+3,true,false,null,\"\\u00e9\\n\"],\"b\":{\"c\":{}},\"d\":\"h\xc3\xa9 \xe2\x82\xac "
+         "\xf0\x9f\x92\xa9\"}"),
         "{}",
         "{ \"x\" : 0 , \"y\" : [ ] }",
         "{\"n\":-0.0,\"m\":1E5,\"k\":\"\\ud83d\\udca9\\\\\\\"\\/\"}",
