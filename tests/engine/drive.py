@@ -135,6 +135,8 @@ class Mill:
         done = subprocess.run(self.command(verb, graph, *options), capture_output=True, text=True, timeout=timeout)
         if done.returncode < 0:
             raise AssertionError("toymill died of signal %d: %s" % (-done.returncode, done.stderr[-2000:]))
+        if "Sanitizer" in done.stderr or "runtime error" in done.stderr:
+            raise AssertionError(done.stderr[:4000])
         return Result(done.returncode, done.stdout, done.stderr)
 
     def plan(self, graph, *options):
@@ -204,6 +206,17 @@ def wait_until(true, seconds=20, what="it"):
         time.sleep(0.005)
 
 
+def sanitizer_reports(folder):
+    """What sanitizers wrote into the logs of workers."""
+    for path, _, files in os.walk(folder):
+        for name in files:
+            if name.startswith("worker."):
+                with open(os.path.join(path, name), errors="replace") as file:
+                    text = file.read()
+                if "Sanitizer" in text or "runtime error" in text:
+                    yield text
+
+
 class Case(unittest.TestCase):
     """A test with a folder of its own; `mill()` gives a new store in it."""
 
@@ -212,6 +225,10 @@ class Case(unittest.TestCase):
         self.folder = tempfile.mkdtemp(prefix="tidemill-test-", dir=where)
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
         self.mills = 0
+
+    def tearDown(self):
+        for text in sanitizer_reports(self.folder):
+            self.fail(text[:4000])
 
     def mill(self):
         self.mills += 1
