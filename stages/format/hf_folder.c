@@ -18,7 +18,8 @@ static bool plain_name(const char *name)
     return name[0] != '\0' && name[0] != '.' && !strchr(name, '/');
 }
 
-static tm_status add_file(tm_hf_files *files, const char *name, const tm_view *pieces, size_t n, tm_error *err)
+static tm_status add_file(tm_hf_files *files, const char *name, const tm_view *pieces, size_t n,
+                          tm_error *err)
 {
     if (!plain_name(name)) return tm_fail(err, TM_EINVAL, "not a file name for a model folder: %s", name);
     for (size_t i = 0; i < files->n_files; i++) {
@@ -79,7 +80,8 @@ tm_status tm_hf_folder_write(const char *folder, const tm_hf_model *model, tm_er
     for (size_t i = 0; i < files.n_files && status == TM_OK; i++) {
         char path[TM_PATH_MAX];
         status = tm_path(path, err, "%s/%s", folder, files.files[i].name);
-        if (status == TM_OK) status = tm_content_write(path, files.files[i].pieces, files.files[i].n_pieces, err);
+        if (status == TM_OK)
+            status = tm_content_write(path, files.files[i].pieces, files.files[i].n_pieces, err);
     }
     tm_hf_files_clear(&files);
     return status;
@@ -133,7 +135,8 @@ static tm_status check_map(const tm_hf_folder *folder, json_t *map, const char *
     json_object_foreach(map, tensor, file)
     {
         if (!tm_hf_folder_find(folder, tensor))
-            return tm_fail(err, TM_EFORMAT, "%s: tensor %s is not in %s", where, tensor, json_string_value(file));
+            return tm_fail(err, TM_EFORMAT, "%s: tensor %s is not in %s", where, tensor,
+                           json_string_value(file));
     }
     if (json_object_size(map) != folder->n_tensors)
         return tm_fail(err, TM_EFORMAT, "%s names %zu tensors, the shards hold %zu", where,
@@ -167,8 +170,9 @@ static tm_status open_weights(tm_hf_folder *folder, tm_error *err)
     json_error_t at;
     json_t *json = json_loadb(bytes.data ? bytes.data : "", bytes.size, JSON_REJECT_DUPLICATES, &at);
     json_t *map = json_object_get(json, "weight_map");
-    tm_status status = json_is_object(map) ? open_index(folder, where, map, err)
-                                           : tm_fail(err, TM_EFORMAT, "%s: no weight_map (%s)", where, at.text);
+    tm_status status = json_is_object(map)
+                           ? open_index(folder, where, map, err)
+                           : tm_fail(err, TM_EFORMAT, "%s: no weight_map (%s)", where, at.text);
     json_decref(json);
     tm_content_unmap(bytes);
     return status;

@@ -27,8 +27,8 @@ typedef struct tm_hf_files {
     struct tm_hf_files_owner *owner;
 } tm_hf_files;
 
-// Lay a model out as files. They borrow from `model`. TM_EINVAL: a tensor that does not fit its shape, two files of
-// one name, a name with a folder in it.
+// Lay a model out as files. They borrow from `model`. TM_EINVAL: a tensor that does not fit its shape, two
+// files of one name, a name with a folder in it.
 tm_status tm_hf_files_make(tm_hf_files *files, const tm_hf_model *model, tm_error *err);
 void tm_hf_files_clear(tm_hf_files *files);
 
@@ -44,8 +44,8 @@ typedef struct tm_hf_folder {
     size_t n_tensors;  // over all shards
 } tm_hf_folder;
 
-// Open a folder with config.json and either model.safetensors or an index with its shards. TM_ENOENT names the
-// missing file; TM_EFORMAT an index that names a tensor its shard lacks, or a shard outside the folder.
+// Open a folder with config.json and either model.safetensors or an index with its shards. TM_ENOENT names
+// the missing file; TM_EFORMAT an index that names a tensor its shard lacks, or a shard outside the folder.
 tm_status tm_hf_folder_open(tm_hf_folder *folder, const char *path, tm_error *err);
 void tm_hf_folder_close(tm_hf_folder *folder);
 

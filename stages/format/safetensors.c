@@ -176,7 +176,8 @@ tm_status tm_safetensors_parse(tm_safetensors *file, tm_view bytes, tm_error *er
     if (bytes.size < 8) return tm_fail(err, TM_EFORMAT, "%zu bytes are too few for a header", bytes.size);
     uint64_t n = tm_le64(bytes.data);
     if (n > HEADER_MAX)
-        return tm_fail(err, TM_EFORMAT, "header of %llu bytes, %u at most", (unsigned long long)n, HEADER_MAX);
+        return tm_fail(err, TM_EFORMAT, "header of %llu bytes, %u at most", (unsigned long long)n,
+                       HEADER_MAX);
     if (n > bytes.size - 8)
         return tm_fail(err, TM_EFORMAT, "header of %llu bytes in a file of %zu", (unsigned long long)n,
                        bytes.size);
@@ -295,8 +296,8 @@ static void add_header(tm_buf *out, const char *text)
     tm_buf_add(out, "        ", padded - size);
 }
 
-tm_status tm_safetensors_header(tm_st_tensor *tensors, size_t n_tensors, const tm_st_meta *meta, size_t n_meta,
-                                tm_buf *header, tm_error *err)
+tm_status tm_safetensors_header(tm_st_tensor *tensors, size_t n_tensors, const tm_st_meta *meta,
+                                size_t n_meta, tm_buf *header, tm_error *err)
 {
     TM_TRY(check_tensors(tensors, n_tensors, err));
     if (n_tensors > 0) qsort(tensors, n_tensors, sizeof *tensors, by_alignment);

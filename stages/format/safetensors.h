@@ -12,10 +12,11 @@
 #define TM_SAFETENSORS_RANK 8  // dimensions of a tensor, at most
 
 // name in the file, bits per element
-#define TM_ST_DTYPE_LIST(X)                                                                                   \
-    X(BOOL, 8) X(F4, 4) X(F6_E2M3, 6) X(F6_E3M2, 6) X(U8, 8) X(I8, 8) X(F8_E5M2, 8) X(F8_E4M3, 8)             \
-    X(F8_E8M0, 8) X(F8_E4M3FNUZ, 8) X(F8_E5M2FNUZ, 8) X(I16, 16) X(U16, 16) X(F16, 16) X(BF16, 16)            \
-    X(I32, 32) X(U32, 32) X(F32, 32) X(C64, 64) X(F64, 64) X(I64, 64) X(U64, 64)
+#define TM_ST_DTYPE_LIST(X)                                                                                  \
+    X(BOOL, 8)                                                                                               \
+    X(F4, 4) X(F6_E2M3, 6) X(F6_E3M2, 6) X(U8, 8) X(I8, 8) X(F8_E5M2, 8) X(F8_E4M3, 8) X(F8_E8M0, 8)         \
+        X(F8_E4M3FNUZ, 8) X(F8_E5M2FNUZ, 8) X(I16, 16) X(U16, 16) X(F16, 16) X(BF16, 16) X(I32, 32)          \
+            X(U32, 32) X(F32, 32) X(C64, 64) X(F64, 64) X(I64, 64) X(U64, 64)
 
 typedef enum {
 #define TM_ST_ENUM(name, bits) TM_ST_##name,
@@ -66,8 +67,8 @@ const char *tm_safetensors_meta(const tm_safetensors *file, const char *key);
 // naturally aligned) and adds the length and the header to `header`. The file is `header` followed by the
 // `data` of each tensor in its new order. `format: pt` is always in the metadata (transformers insists);
 // `meta` adds to it. TM_EINVAL names a tensor whose bytes do not fit its shape, or a name used twice.
-tm_status tm_safetensors_header(tm_st_tensor *tensors, size_t n_tensors, const tm_st_meta *meta, size_t n_meta,
-                                tm_buf *header, tm_error *err);
+tm_status tm_safetensors_header(tm_st_tensor *tensors, size_t n_tensors, const tm_st_meta *meta,
+                                size_t n_meta, tm_buf *header, tm_error *err);
 
 // The same, and the file written to `path` through a temporary name beside it, synced and renamed.
 tm_status tm_safetensors_write(const char *path, tm_st_tensor *tensors, size_t n_tensors,

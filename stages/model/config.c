@@ -86,7 +86,8 @@ tm_status tm_model_config_complete(tm_model_config *c, tm_error *err)
     if (c->kv_heads == 0) c->kv_heads = c->heads;
     if (c->head_dim == 0 && c->heads > 0) {
         if (c->width % c->heads)
-            return tm_fail(err, TM_EINVAL, "model: width %u is not a multiple of %u heads", c->width, c->heads);
+            return tm_fail(err, TM_EINVAL, "model: width %u is not a multiple of %u heads", c->width,
+                           c->heads);
         c->head_dim = c->width / c->heads;
     }
     if (c->ffn == 0) c->ffn = ((c->width * 8 + 2) / 3 + 31) / 32 * 32;
@@ -173,7 +174,8 @@ static int64_t read_token(reader *r, const char *key)
 static void unsupported(reader *r, const char *what, const char *value)
 {
     if (r->status == TM_OK)
-        r->status = tm_fail(r->err, TM_EUNSUPPORTED, "config.json: %s \"%.60s\" is not supported", what, value);
+        r->status =
+            tm_fail(r->err, TM_EUNSUPPORTED, "config.json: %s \"%.60s\" is not supported", what, value);
 }
 
 static void read_rope_type(reader *r, tm_model_config *c)

@@ -46,13 +46,15 @@ typedef struct tm_model_config {
     int64_t bos, eos, pad;                    // -1: none
 } tm_model_config;
 
-// Fill what is zero from what is given. Needed: layers, width, heads, vocab. Then family llama, kv_heads = heads,
-// head_dim = width / heads, ffn = 8/3 width rounded up to a multiple of 32, length 1024, norm_eps and theta of the
-// family, init_std 0.02. `tie`, bos, eos and pad are taken as they are. TM_EINVAL says which number is impossible.
+// Fill what is zero from what is given. Needed: layers, width, heads, vocab. Then family llama, kv_heads =
+// heads, head_dim = width / heads, ffn = 8/3 width rounded up to a multiple of 32, length 1024, norm_eps and
+// theta of the family, init_std 0.02. `tie`, bos, eos and pad are taken as they are. TM_EINVAL says which
+// number is impossible.
 tm_status tm_model_config_complete(tm_model_config *config, tm_error *err);
 
-// Read config.json. Knows `rope_theta` with `rope_scaling`, and `rope_parameters`. TM_EFORMAT: not JSON, a number
-// that is missing or impossible. TM_EUNSUPPORTED names a family, an activation or a rope type that is not here.
+// Read config.json. Knows `rope_theta` with `rope_scaling`, and `rope_parameters`. TM_EFORMAT: not JSON, a
+// number that is missing or impossible. TM_EUNSUPPORTED names a family, an activation or a rope type that is
+// not here.
 tm_status tm_model_config_parse(tm_model_config *config, tm_view json, tm_error *err);
 
 // Append config.json (with the keys of transformers 4 and 5), or generation_config.json.
@@ -65,10 +67,10 @@ static inline uint32_t tm_model_config_window(const tm_model_config *config, uin
     return layer >= config->window_first ? config->window : 0;
 }
 
-// Inverse frequencies of the rotation, head_dim / 2 of them, scaled as `rope` says (Llama 3: Dubey et al. 2024;
-// linear: Chen et al. 2023).
+// Inverse frequencies of the rotation, head_dim / 2 of them, scaled as `rope` says (Llama 3: Dubey et al.
+// 2024; linear: Chen et al. 2023).
 void tm_model_config_rope(const tm_model_config *config, float *inv_freq);
 
-// Floating-point operations of a token in training (forward and backward), with attention over `context` keys on
-// average.
+// Floating-point operations of a token in training (forward and backward), with attention over `context` keys
+// on average.
 double tm_model_config_flops(const tm_model_config *config, double context);

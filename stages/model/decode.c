@@ -38,7 +38,8 @@ tm_status tm_decoder_new(tm_decoder **out, const tm_model *model, tm_device *dev
     if (!d->cache.keys || !d->cache.values || !d->logits)
         status = tm_fail(err, TM_ENOMEM, "no memory for a cache of %u tokens", capacity);
     if (status == TM_OK)
-        status = tm_pass_new(&d->pass, model, device, TM_PASS_FORWARD, capacity < CHUNK ? capacity : CHUNK, err);
+        status =
+            tm_pass_new(&d->pass, model, device, TM_PASS_FORWARD, capacity < CHUNK ? capacity : CHUNK, err);
     if (status < 0) {
         tm_decoder_free(d);
         return status;
@@ -84,7 +85,8 @@ static tm_status feed_chunk(tm_decoder *d, const int32_t *ids, int32_t n, tm_err
 tm_status tm_decoder_feed(tm_decoder *d, const int32_t *ids, int32_t n, const float **logits, tm_error *err)
 {
     if (n < 1 || n > d->cache.capacity - d->cache.size)
-        return tm_fail(err, TM_EINVAL, "%d more tokens; %d of %d are used", n, d->cache.size, d->cache.capacity);
+        return tm_fail(err, TM_EINVAL, "%d more tokens; %d of %d are used", n, d->cache.size,
+                       d->cache.capacity);
     int32_t last = 0;
     for (int32_t at = 0; at < n; at += last) {
         last = n - at < CHUNK ? n - at : CHUNK;
@@ -147,7 +149,8 @@ static uint32_t nucleus(const tm_choice *c, uint32_t n, double top_p, double *su
     return n;
 }
 
-int32_t tm_sample(const tm_sampler *s, uint64_t index, const float *logits, uint32_t vocab, tm_choice *scratch)
+int32_t tm_sample(const tm_sampler *s, uint64_t index, const float *logits, uint32_t vocab,
+                  tm_choice *scratch)
 {
     enum { STREAM = 0x73616d70 };
     if (s->temperature <= 0) return largest(logits, vocab);

@@ -12,8 +12,9 @@ tm_status tm_decoder_new(tm_decoder **decoder, const tm_model *model, tm_device 
 void tm_decoder_free(tm_decoder *decoder);
 void tm_decoder_reset(tm_decoder *decoder);  // forget all tokens
 
-// Add tokens after those already there (a prompt, or the last choice); returns the logits after the last of them
-// in `*logits` (vocab floats, owned by the decoder, valid until the next call). TM_EINVAL: beyond the capacity.
+// Add tokens after those already there (a prompt, or the last choice); returns the logits after the last of
+// them in `*logits` (vocab floats, owned by the decoder, valid until the next call). TM_EINVAL: beyond the
+// capacity.
 tm_status tm_decoder_feed(tm_decoder *decoder, const int32_t *ids, int32_t n, const float **logits,
                           tm_error *err);
 int32_t tm_decoder_size(const tm_decoder *decoder);  // tokens held
@@ -31,7 +32,7 @@ typedef struct tm_choice {
     int32_t id;
 } tm_choice;
 
-// Choose a token; the choice depends on (seed, index, logits) alone. `scratch` has room for vocab choices. A logit
-// that is not a number is never chosen, unless all are (then token 0).
+// Choose a token; the choice depends on (seed, index, logits) alone. `scratch` has room for vocab choices. A
+// logit that is not a number is never chosen, unless all are (then token 0).
 int32_t tm_sample(const tm_sampler *sampler, uint64_t index, const float *logits, uint32_t vocab,
                   tm_choice *scratch);

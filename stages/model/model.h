@@ -11,17 +11,17 @@ typedef struct tm_model {
     float *params;  // slab
 } tm_model;
 
-// A model whose parameters are zero; one with fresh parameters; one from a folder. The shape is completed first
-// (tm_model_config_complete). Loading: TM_EFORMAT names a tensor that is missing, that has another shape, or that the
-// shape does not know; a head beside a tied embedding is fine if it is equal.
+// A model whose parameters are zero; one with fresh parameters; one from a folder. The shape is completed
+// first (tm_model_config_complete). Loading: TM_EFORMAT names a tensor that is missing, that has another
+// shape, or that the shape does not know; a head beside a tied embedding is fine if it is equal.
 tm_status tm_model_new(tm_model **model, const tm_model_config *config, tm_error *err);
 tm_status tm_model_init(tm_model **model, const tm_model_config *config, tm_device *device, uint64_t seed,
                         tm_error *err);
 tm_status tm_model_load(tm_model **model, const tm_hf_folder *folder, tm_error *err);
 void tm_model_free(tm_model *model);
 
-// The model as the files of a folder, `extras` (tokenizer, training state) among them. They borrow from model and
-// extras: nothing but the header of the weights is copied.
+// The model as the files of a folder, `extras` (tokenizer, training state) among them. They borrow from model
+// and extras: nothing but the header of the weights is copied.
 typedef struct tm_model_files {
     tm_hf_files hf;
     struct tm_model_files_owner *owner;

@@ -46,8 +46,9 @@ void tm_param_map_clear(tm_param_map *map);
 tm_status tm_param_slab_new(const tm_param_map *map, float **slab, tm_error *err);
 void tm_param_slab_free(float *slab);
 
-// Fresh values: normal with mean 0 and the std of each tensor (projections into the residual stream divided by
-// sqrt(2 layers), Radford et al. 2019), norms 1, biases 0. Value i of a tensor depends on (seed, name, i) alone.
+// Fresh values: normal with mean 0 and the std of each tensor (projections into the residual stream divided
+// by sqrt(2 layers), Radford et al. 2019), norms 1, biases 0. Value i of a tensor depends on (seed, name, i)
+// alone.
 void tm_param_init(const tm_param_map *map, tm_device *device, float *slab, uint64_t seed);
 
 const tm_param *tm_param_find(const tm_param_map *map, const char *name);

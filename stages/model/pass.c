@@ -316,8 +316,8 @@ static void block(tm_pass *p, uint32_t i, const tm_cache *cache)
     const tm_param_layer *at = &p->model->map.layers[i];
     layer_acts *l = &p->layers[i];
     float *w = p->model->params, *out = i + 1 < p->model->config.layers ? p->layers[i + 1].x : p->x_last;
-    tm_rmsnorm(p->dev, rows(p, l->norm1, p->width), l->rstd1, rows(p, l->x, p->width), w + at->norm1, 1, eps(p),
-               0);
+    tm_rmsnorm(p->dev, rows(p, l->norm1, p->width), l->rstd1, rows(p, l->x, p->width), w + at->norm1, 1,
+               eps(p), 0);
     project_qkv(p, i);
     if (cache)
         attend_cached(p, i, cache);
@@ -480,8 +480,8 @@ void tm_pass_backward(tm_pass *p, const float *weights, double denominator, floa
     };
     run_loss(p, &args, loss);
     tm_rmsnorm_grad_w(p->dev, grads + m->map.norm, d_hidden, x, p->rstd_last, 1);
-    tm_rmsnorm_grad_x(p->dev, rows(p, p->dx, p->width), d_hidden, x, m->params + m->map.norm, p->rstd_last, 1, 0,
-                      TM_SET);
+    tm_rmsnorm_grad_x(p->dev, rows(p, p->dx, p->width), d_hidden, x, m->params + m->map.norm, p->rstd_last, 1,
+                      0, TM_SET);
     for (uint32_t i = m->config.layers; i-- > 0;) {
         feed_forward_grad(p, i, grads);
         attention_grad(p, i, grads);

@@ -42,8 +42,8 @@ const float *tm_pass_hidden(const tm_pass *pass);
 // The same for a batch of one segment that follows what `cache` holds; its keys and values are added.
 tm_status tm_pass_extend(tm_pass *pass, const tm_tokens *batch, tm_cache *cache, tm_error *err);
 
-// After forward: sum of the labels' losses (natural log) and their number; the log-probability of each label in
-// `log_probs` if it is not NULL, [n_tokens], 0 where there is no label.
+// After forward: sum of the labels' losses (natural log) and their number; the log-probability of each label
+// in `log_probs` if it is not NULL, [n_tokens], 0 where there is no label.
 typedef struct tm_loss {
     double sum;
     uint64_t count;
@@ -53,8 +53,8 @@ void tm_pass_score(tm_pass *pass, tm_loss *loss, float *log_probs);
 // After forward: the logits of rows [first, first + n), n * vocab floats. For decoding and tests.
 void tm_pass_logits(tm_pass *pass, int32_t first, int32_t n, float *logits);
 
-// After forward of a training pass: the loss, and the gradient of sum(weight * loss) / denominator added to `grads`
-// (a slab). The denominator is the number of labels over all micro-batches and ranks of the step, so that
-// accumulation and packing change nothing. `weights` [n_tokens] may be NULL (all 1). Once for each forward: the
-// activations are used up.
+// After forward of a training pass: the loss, and the gradient of sum(weight * loss) / denominator added to
+// `grads` (a slab). The denominator is the number of labels over all micro-batches and ranks of the step, so
+// that accumulation and packing change nothing. `weights` [n_tokens] may be NULL (all 1). Once for each
+// forward: the activations are used up.
 void tm_pass_backward(tm_pass *pass, const float *weights, double denominator, float *grads, tm_loss *loss);

@@ -3,17 +3,18 @@
 //
 // A document of tokens t with its marks is s = [bos] t [eos]; inputs are s without its last token, labels s
 // without its first. Pieces of at most `length` inputs lie one after the other, each a segment with positions
-// from 0, until the batch is full. A document that is cut goes on in the next segment with the token after, so
-// that every token of s but the first is a label exactly once and no label crosses a document.
+// from 0, until the batch is full. A document that is cut goes on in the next segment with the token after,
+// so that every token of s but the first is a label exactly once and no label crosses a document.
 //
 // Order: documents are shuffled in windows; the order within window w of epoch e is a permutation keyed by
-// (seed, e, w). Documents appended to the data change no full window before them. The place in this sequence is
-// a cursor of a few numbers; seek to it and the same batches follow.
+// (seed, e, w). Documents appended to the data change no full window before them. The place in this sequence
+// is a cursor of a few numbers; seek to it and the same batches follow.
 #pragma once
 
 #include "stages/model/pass.h"
 
-// `mask` (NULL: all ones) has a byte a token: 0 keeps it from being a label; the end mark goes by the last token.
+// `mask` (NULL: all ones) has a byte a token: 0 keeps it from being a label; the end mark goes by the last
+// token.
 typedef struct tm_document {
     const uint32_t *ids;
     const uint8_t *mask;
@@ -23,8 +24,8 @@ typedef struct tm_document {
 // Documents by number. Both calls may answer TM_AGAIN while the producer is still at work.
 typedef struct tm_documents {
     void *ctx;
-    // Wait for document number `want - 1`: TM_OK with *have >= want, or with *have < want when the data has ended
-    // and holds *have documents.
+    // Wait for document number `want - 1`: TM_OK with *have >= want, or with *have < want when the data has
+    // ended and holds *have documents.
     tm_status (*reach)(void *ctx, uint64_t want, uint64_t *have, tm_error *err);
     // Tokens of document i (i < have); valid until the next call.
     tm_status (*get)(void *ctx, uint64_t i, tm_document *document, tm_error *err);
@@ -63,8 +64,8 @@ tm_status tm_pack_new(tm_pack **pack, const tm_pack_options *options, const tm_d
                       tm_error *err);
 void tm_pack_free(tm_pack *pack);
 
-// The next batch, valid until the next call. TM_AGAIN: documents are missing yet, call again later; TM_DONE: all
-// epochs are over (the last batch may be short). TM_EINVAL: data without a single label.
+// The next batch, valid until the next call. TM_AGAIN: documents are missing yet, call again later; TM_DONE:
+// all epochs are over (the last batch may be short). TM_EINVAL: data without a single label.
 tm_status tm_pack_next(tm_pack *pack, tm_tokens *batch, tm_error *err);
 
 // The place after the last complete batch; go to a place.

@@ -279,7 +279,8 @@ static tm_status lay_out(const tm_trainer *t, tm_trainer_state *state, tm_error 
     o->tensors = tm_calloc(2 * n, sizeof *o->tensors);
     o->names = tm_calloc(2 * n, NAME_SIZE);
     o->pieces = tm_calloc(2 * n + 1, sizeof *o->pieces);
-    if (!o->tensors || !o->names || !o->pieces) return tm_fail(err, TM_ENOMEM, "no memory for training state");
+    if (!o->tensors || !o->names || !o->pieces)
+        return tm_fail(err, TM_ENOMEM, "no memory for training state");
     tm_param_tensors(&t->model->map, t->m, FIRST, o->names, o->tensors);
     tm_param_tensors(&t->model->map, t->v, SECOND, o->names + n * NAME_SIZE, o->tensors + n);
     char steps[24], cursor[TM_PACK_CURSOR_TEXT];

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The trainer: batches in, updates out, one set of options for every objective.
 //
-// A step draws `accumulate` batches, counts their labels, and only then computes: each micro-batch's gradient is
-// divided by the count of all, so that the split into micro-batches changes nothing. Then the global norm is
-// clipped and AdamW (Loshchilov & Hutter 2019) updates the slab; matrices decay, vectors do not.
+// A step draws `accumulate` batches, counts their labels, and only then computes: each micro-batch's gradient
+// is divided by the count of all, so that the split into micro-batches changes nothing. Then the global norm
+// is clipped and AdamW (Loshchilov & Hutter 2019) updates the slab; matrices decay, vectors do not.
 #pragma once
 
 #include "stages/model/pass.h"
@@ -49,9 +49,9 @@ tm_status tm_trainer_new(tm_trainer **trainer, tm_model *model, tm_device *devic
                          const tm_trainer_options *options, tm_error *err);
 void tm_trainer_free(tm_trainer *trainer);
 
-// One update from the next batches of `pack`. TM_AGAIN: batches are missing yet (what was drawn is kept for the next
-// call); TM_DONE: data or schedule are over and nothing was done. TM_EFAILED: loss or norm is not a number; the
-// model is as it was before the step, and `step` tells loss and norm.
+// One update from the next batches of `pack`. TM_AGAIN: batches are missing yet (what was drawn is kept for
+// the next call); TM_DONE: data or schedule are over and nothing was done. TM_EFAILED: loss or norm is not a
+// number; the model is as it was before the step, and `step` tells loss and norm.
 tm_status tm_trainer_step(tm_trainer *trainer, tm_pack *pack, tm_step *step, tm_error *err);
 
 // The same on batches the caller holds (`accumulate` of them).
@@ -62,8 +62,8 @@ uint64_t tm_trainer_steps(const tm_trainer *trainer);  // updates done
 tm_pack_cursor tm_trainer_cursor(const tm_trainer *trainer);  // of the pack, after the last update
 const float *tm_trainer_grads(const tm_trainer *trainer);  // slab of the last step, before clipping
 
-// Everything but the weights, as `training_state.safetensors`: first and second moments by tensor name, and in the
-// metadata the step and the cursor. With the weights of the same step it continues bit for bit.
+// Everything but the weights, as `training_state.safetensors`: first and second moments by tensor name, and
+// in the metadata the step and the cursor. With the weights of the same step it continues bit for bit.
 typedef struct tm_trainer_state {
     tm_content file;
     struct tm_trainer_state_owner *owner;
@@ -71,6 +71,6 @@ typedef struct tm_trainer_state {
 tm_status tm_trainer_save(const tm_trainer *trainer, tm_trainer_state *state, tm_error *err);
 void tm_trainer_state_clear(tm_trainer_state *state);
 
-// Continue from such a file: the caller loads the weights of the same snapshot into the model and seeks the pack to
-// tm_trainer_cursor. TM_EFORMAT names a tensor that is missing or of another shape.
+// Continue from such a file: the caller loads the weights of the same snapshot into the model and seeks the
+// pack to tm_trainer_cursor. TM_EFORMAT names a tensor that is missing or of another shape.
 tm_status tm_trainer_restore(tm_trainer *trainer, tm_view state, tm_error *err);

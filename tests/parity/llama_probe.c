@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs a model folder on given batches and writes what came out, for comparison with another implementation.
 //
-//   llama_probe train FOLDER IN OUT      logits, log-probabilities, loss, gradients, some steps, weights after
-//   llama_probe generate FOLDER IN OUT   greedy tokens after a prompt, and the logits they were chosen from
-//   llama_probe copy FOLDER NEW          read the folder and write it again
-//   llama_probe fresh CONFIG SEED NEW    a fresh model of the shape in config.json
+//   llama_probe train FOLDER IN OUT      logits, log-probabilities, loss, gradients, some steps, weights
+//   after llama_probe generate FOLDER IN OUT   greedy tokens after a prompt, and the logits they were chosen
+//   from llama_probe copy FOLDER NEW          read the folder and write it again llama_probe fresh CONFIG
+//   SEED NEW    a fresh model of the shape in config.json
 //
-// IN and OUT are safetensors. `train` takes I32 tensors ids, labels, positions [T], cu_seqlens [S+1] and numbers in
-// the metadata: steps, micro (batches the segments are split into), lr, eps, decay, clip, beta1, beta2, threads.
-// `generate` takes ids and the number `count`.
+// IN and OUT are safetensors. `train` takes I32 tensors ids, labels, positions [T], cu_seqlens [S+1] and
+// numbers in the metadata: steps, micro (batches the segments are split into), lr, eps, decay, clip, beta1,
+// beta2, threads. `generate` takes ids and the number `count`.
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +25,8 @@ typedef struct output {
     size_t n;
 } output;
 
-static void *add(output *out, const char *prefix, const char *name, tm_st_dtype dtype, uint64_t d0, uint64_t d1)
+static void *add(output *out, const char *prefix, const char *name, tm_st_dtype dtype, uint64_t d0,
+                 uint64_t d1)
 {
     char *text = malloc(strlen(prefix) + strlen(name) + 1);
     sprintf(text, "%s%s", prefix, name);

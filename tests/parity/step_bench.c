@@ -18,9 +18,18 @@ typedef struct shape {
 } shape;
 
 static const shape shapes[] = {
-    {"quick", {.layers = 4, .width = 192, .heads = 6, .vocab = 2048, .tie = true, .length = 1024}, 1024, 512, 4, 5},
-    {"gpt2", {.layers = 12, .width = 768, .heads = 12, .ffn = 2048, .vocab = 50304, .tie = true, .length = 1024},
-     1024, 256, 1, 3},
+    {"quick",
+     {.layers = 4, .width = 192, .heads = 6, .vocab = 2048, .tie = true, .length = 1024},
+     1024,
+     512,
+     4,
+     5},
+    {"gpt2",
+     {.layers = 12, .width = 768, .heads = 12, .ffn = 2048, .vocab = 50304, .tie = true, .length = 1024},
+     1024,
+     256,
+     1,
+     3},
 };
 
 static double now(void)

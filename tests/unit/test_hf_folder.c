@@ -45,16 +45,19 @@ static void expect_refusal(tm_status status, const char *text)
     tm_hf_folder folder;
     tm_error err = {0};
     tm_status got = tm_hf_folder_open(&folder, root, &err);
-    if (got != status || !strstr(err.text, text)) fail_msg("gave %d \"%s\", expected \"%s\"", got, err.text, text);
+    if (got != status || !strstr(err.text, text))
+        fail_msg("gave %d \"%s\", expected \"%s\"", got, err.text, text);
 }
 
 static void what_is_written_is_read_back(void **state)
 {
     float a[2] = {1, 2}, b[3] = {3, 4, 5};
-    tm_st_tensor tensors[] = {{"b", TM_ST_F32, 1, {3}, tm_view_of(b, 12)}, {"a", TM_ST_F32, 1, {2}, tm_view_of(a, 8)}};
+    tm_st_tensor tensors[] = {{"b", TM_ST_F32, 1, {3}, tm_view_of(b, 12)},
+                              {"a", TM_ST_F32, 1, {2}, tm_view_of(a, 8)}};
     tm_view pieces[] = {tm_view_str("{\"x\":"), tm_view_str("1}")};
     tm_content extra = {"tokenizer.json", pieces, 2};
-    tm_hf_model model = {.config = tm_view_str("{}"), .tensors = tensors, .n_tensors = 2, .extras = &extra, .n_extras = 1};
+    tm_hf_model model = {
+        .config = tm_view_str("{}"), .tensors = tensors, .n_tensors = 2, .extras = &extra, .n_extras = 1};
     assert_int_equal(tm_hf_folder_write(root, &model, NULL), TM_OK);
     tm_hf_folder folder;
     tm_view bytes;
@@ -85,19 +88,22 @@ static void a_name_used_twice_or_leading_out_of_the_folder_is_refused(void **sta
 static void shards_are_found_through_their_index(void **state)
 {
     float a[2] = {1, 2}, b[1] = {3};
-    tm_st_tensor x = {"x", TM_ST_F32, 1, {2}, tm_view_of(a, 8)}, y = {"y", TM_ST_F32, 1, {1}, tm_view_of(b, 4)};
+    tm_st_tensor x = {"x", TM_ST_F32, 1, {2}, tm_view_of(a, 8)},
+                 y = {"y", TM_ST_F32, 1, {1}, tm_view_of(b, 4)};
     put("config.json", "{}");
     expect_refusal(TM_ENOENT, "model.safetensors");
     assert_int_equal(tm_safetensors_write(in("one.safetensors"), &x, 1, NULL, 0, NULL), TM_OK);
     assert_int_equal(tm_safetensors_write(in("two.safetensors"), &y, 1, NULL, 0, NULL), TM_OK);
-    put("model.safetensors.index.json", "{\"weight_map\":{\"y\":\"two.safetensors\",\"x\":\"one.safetensors\"}}");
+    put("model.safetensors.index.json",
+        "{\"weight_map\":{\"y\":\"two.safetensors\",\"x\":\"one.safetensors\"}}");
     tm_hf_folder folder;
     assert_int_equal(tm_hf_folder_open(&folder, root, NULL), TM_OK);
     assert_int_equal(folder.n_shards, 2);
     assert_memory_equal(tm_hf_folder_find(&folder, "y")->data.data, b, 4);
     assert_string_equal(tm_hf_folder_tensor(&folder, 1)->name, "x");
     tm_hf_folder_close(&folder);
-    put("model.safetensors.index.json", "{\"weight_map\":{\"z\":\"two.safetensors\",\"x\":\"one.safetensors\"}}");
+    put("model.safetensors.index.json",
+        "{\"weight_map\":{\"z\":\"two.safetensors\",\"x\":\"one.safetensors\"}}");
     expect_refusal(TM_EFORMAT, "tensor z is not in two.safetensors");
     put("model.safetensors.index.json", "{\"weight_map\":{\"x\":\"one.safetensors\"}}");
     tm_safetensors_write(in("one.safetensors"), (tm_st_tensor[]){x, y}, 2, NULL, 0, NULL);
@@ -114,7 +120,14 @@ static tm_model *small_model(bool tie)
 {
     tm_model *m;
     tm_device *dev;
-    tm_model_config c = {.layers = 1, .width = 8, .heads = 2, .ffn = 12, .vocab = 7, .tie = tie, .bos = -1, .eos = 3,
+    tm_model_config c = {.layers = 1,
+                         .width = 8,
+                         .heads = 2,
+                         .ffn = 12,
+                         .vocab = 7,
+                         .tie = tie,
+                         .bos = -1,
+                         .eos = 3,
                          .pad = -1};
     assert_int_equal(tm_device_open_cpu(1, &dev, NULL), TM_OK);
     assert_int_equal(tm_model_init(&m, &c, dev, 5, NULL), TM_OK);

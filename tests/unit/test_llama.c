@@ -99,7 +99,8 @@ static void logits_and_losses_are_those_of_the_reference(void **state)
         tm_loss loss;
         int32_t T = f.batch.n_tokens;
         uint32_t vocab = f.model->config.vocab;
-        float *logits = calloc((size_t)T * vocab, sizeof *logits), *log_probs = calloc((size_t)T, sizeof *log_probs);
+        float *logits = calloc((size_t)T * vocab, sizeof *logits),
+              *log_probs = calloc((size_t)T, sizeof *log_probs);
         assert_int_equal(tm_pass_new(&pass, f.model, f.dev, TM_PASS_FORWARD, (uint32_t)T, NULL), TM_OK);
         assert_int_equal(tm_pass_forward(pass, &f.batch, NULL), TM_OK);
         tm_pass_logits(pass, 0, T, logits);
@@ -136,7 +137,8 @@ static void split(const tm_tokens *b, uint32_t micro, tm_tokens *parts, int32_t 
     for (int32_t i = 0; i < (int32_t)micro; i++) {
         int32_t at = b->cu_seqlens[i * each];
         for (int32_t s = 0; s <= each; s++) bounds[i][s] = b->cu_seqlens[i * each + s] - at;
-        parts[i] = (tm_tokens){bounds[i][each], each, b->ids + at, b->labels + at, b->positions + at, bounds[i]};
+        parts[i] =
+            (tm_tokens){bounds[i][each], each, b->ids + at, b->labels + at, b->positions + at, bounds[i]};
     }
 }
 
@@ -189,7 +191,8 @@ static void weights_multiply_the_gradients_of_their_tokens(void **state)
         weights[i] = i % 3 == 0 ? 0 : 1;
         labels[i] = i % 3 == 0 ? -1 : f.batch.labels[i];
     }
-    float *masked = gradient(&f, labels, NULL, &some), *weighted = gradient(&f, f.batch.labels, weights, &all);
+    float *masked = gradient(&f, labels, NULL, &some),
+          *weighted = gradient(&f, f.batch.labels, weights, &all);
     compare("weights of 0 and 1", weighted, masked, f.model->map.n_floats);
     assert_true(all.count > some.count);
     for (int32_t i = 0; i < f.batch.n_tokens; i++) weights[i] *= -2.5f;
@@ -272,8 +275,15 @@ static void a_prompt_longer_than_a_chunk_is_fed_in_parts_with_the_same_result(vo
     tm_model *m;
     tm_decoder *d;
     const float *logits;
-    tm_model_config config = {.layers = 2, .width = 16, .heads = 2, .vocab = 11, .length = 600, .init_std = 0.3,
-                              .bos = -1, .eos = -1, .pad = -1};
+    tm_model_config config = {.layers = 2,
+                              .width = 16,
+                              .heads = 2,
+                              .vocab = 11,
+                              .length = 600,
+                              .init_std = 0.3,
+                              .bos = -1,
+                              .eos = -1,
+                              .pad = -1};
     int32_t ids[600], positions[600], bounds[] = {0, 600};
     for (int32_t i = 0; i < 600; i++) ids[i] = i * 7 % 11, positions[i] = i;
     assert_int_equal(tm_device_open_cpu(2, &dev, NULL), TM_OK);
@@ -298,7 +308,8 @@ static void a_batch_that_cannot_be_is_refused_with_its_reason(void **state)
     fixture f = open_fixture(fixtures[0], 1);
     tm_pass *pass;
     tm_error err = {0};
-    int32_t ids[4] = {1, 2, 3, 4}, positions[4] = {0, 1, 2, 3}, labels[4] = {-1, -1, -1, -1}, bounds[3] = {0, 2, 4};
+    int32_t ids[4] = {1, 2, 3, 4}, positions[4] = {0, 1, 2, 3}, labels[4] = {-1, -1, -1, -1},
+            bounds[3] = {0, 2, 4};
     tm_tokens good = {4, 2, ids, labels, positions, bounds}, b = good;
     assert_int_equal(tm_pass_new(&pass, f.model, f.dev, TM_PASS_FORWARD, 4, NULL), TM_OK);
     assert_int_equal(tm_pass_forward(pass, &b, &err), TM_OK);
@@ -351,7 +362,8 @@ static void sampling_follows_the_probabilities(void **state)
 {
     float logits[3] = {0, logf(2), logf(5)};
     tm_choice scratch[3];
-    tm_sampler plain = {.temperature = 1, .top_p = 1, .seed = 9}, hot = {.temperature = 2, .top_p = 1, .seed = 9};
+    tm_sampler plain = {.temperature = 1, .top_p = 1, .seed = 9},
+               hot = {.temperature = 2, .top_p = 1, .seed = 9};
     int n[3] = {0}, h[3] = {0};
     enum { TRIES = 40000 };
     for (uint64_t i = 0; i < TRIES; i++) {

@@ -9,8 +9,9 @@
 
 #include <cmocka.h>
 
-#define SIZES "\"num_hidden_layers\":3,\"hidden_size\":48,\"num_attention_heads\":6,\"intermediate_size\":80," \
-              "\"vocab_size\":97"
+#define SIZES                                                                                                \
+    "\"num_hidden_layers\":3,\"hidden_size\":48,\"num_attention_heads\":6,\"intermediate_size\":80,"         \
+    "\"vocab_size\":97"
 
 static tm_model_config parsed(const char *json)
 {
@@ -25,7 +26,8 @@ static void expect_refusal(const char *json, tm_status status, const char *text)
     tm_model_config c;
     tm_error err = {0};
     tm_status got = tm_model_config_parse(&c, tm_view_str(json), &err);
-    if (got != status || !strstr(err.text, text)) fail_msg("%s\n gave %d \"%s\", expected \"%s\"", json, got, err.text, text);
+    if (got != status || !strstr(err.text, text))
+        fail_msg("%s\n gave %d \"%s\", expected \"%s\"", json, got, err.text, text);
 }
 
 static void defaults_follow_from_a_few_numbers(void **state)
@@ -64,15 +66,17 @@ static void impossible_shapes_are_refused_by_name(void **state)
 static void theta_is_read_from_the_older_and_the_newer_place(void **state)
 {
     assert_true(parsed("{\"model_type\":\"llama\"," SIZES "}").rope_theta == 10000);
-    assert_true(parsed("{\"model_type\":\"llama\"," SIZES ",\"rope_theta\":500000.0,\"rope_scaling\":null}").rope_theta ==
-                500000);
+    assert_true(parsed("{\"model_type\":\"llama\"," SIZES ",\"rope_theta\":500000.0,\"rope_scaling\":null}")
+                    .rope_theta == 500000);
     assert_true(parsed("{\"model_type\":\"llama\"," SIZES ",\"rope_parameters\":{\"rope_type\":\"default\","
                        "\"rope_theta\":300}}").rope_theta == 300);
-    const char *scaled = "{\"model_type\":\"llama\"," SIZES ",\"rope_theta\":5e5,\"rope_scaling\":{\"rope_type\":"
-                         "\"llama3\",\"factor\":8,\"low_freq_factor\":1,\"high_freq_factor\":4,"
-                         "\"original_max_position_embeddings\":8192}}";
+    const char *scaled =
+        "{\"model_type\":\"llama\"," SIZES ",\"rope_theta\":5e5,\"rope_scaling\":{\"rope_type\":"
+        "\"llama3\",\"factor\":8,\"low_freq_factor\":1,\"high_freq_factor\":4,"
+        "\"original_max_position_embeddings\":8192}}";
     tm_model_config c = parsed(scaled);
-    assert_true(c.rope == TM_ROPE_LLAMA3 && c.rope_factor == 8 && c.rope_original == 8192 && c.rope_theta == 5e5);
+    assert_true(c.rope == TM_ROPE_LLAMA3 && c.rope_factor == 8 && c.rope_original == 8192 &&
+                c.rope_theta == 5e5);
     c = parsed("{\"model_type\":\"llama\"," SIZES ",\"rope_scaling\":{\"type\":\"linear\",\"factor\":2.0}}");
     assert_true(c.rope == TM_ROPE_LINEAR && c.rope_factor == 2);
 }
@@ -80,12 +84,14 @@ static void theta_is_read_from_the_older_and_the_newer_place(void **state)
 static void what_is_written_is_read_back(void **state)
 {
     static const char *const configs[] = {
-        "{\"model_type\":\"llama\"," SIZES ",\"tie_word_embeddings\":true,\"eos_token_id\":[5,6],\"attention_bias\":true,"
+        "{\"model_type\":\"llama\"," SIZES
+        ",\"tie_word_embeddings\":true,\"eos_token_id\":[5,6],\"attention_bias\":true,"
         "\"rope_parameters\":{\"rope_type\":\"llama3\",\"rope_theta\":5e5,\"factor\":8,\"low_freq_factor\":1,"
         "\"high_freq_factor\":4,\"original_max_position_embeddings\":32}}",
         "{\"model_type\":\"mistral\"," SIZES ",\"sliding_window\":9,\"rms_norm_eps\":1e-05}",
         "{\"model_type\":\"mistral\"," SIZES ",\"sliding_window\":null}",
-        "{\"model_type\":\"qwen2\"," SIZES ",\"use_sliding_window\":true,\"sliding_window\":7,\"max_window_layers\":1}",
+        "{\"model_type\":\"qwen2\"," SIZES
+        ",\"use_sliding_window\":true,\"sliding_window\":7,\"max_window_layers\":1}",
         "{\"model_type\":\"qwen3\"," SIZES ",\"head_dim\":128,\"sliding_window\":4096}",
     };
     for (size_t i = 0; i < sizeof configs / sizeof configs[0]; i++) {
@@ -112,8 +118,10 @@ static void windows_follow_the_rules_of_their_families(void **state)
     assert_int_equal(tm_model_config_window(&c, 0), 0);
     assert_int_equal(tm_model_config_window(&c, 1), 7);
     assert_true(c.qkv_bias);
-    expect_refusal("{\"model_type\":\"qwen2\"," SIZES ",\"use_sliding_window\":true,\"sliding_window\":7,\"layer_types\":"
-                   "[\"sliding_attention\",\"full_attention\"]}", TM_EUNSUPPORTED, "layer_types");
+    expect_refusal("{\"model_type\":\"qwen2\"," SIZES
+                   ",\"use_sliding_window\":true,\"sliding_window\":7,\"layer_types\":"
+                   "[\"sliding_attention\",\"full_attention\"]}",
+                   TM_EUNSUPPORTED, "layer_types");
 }
 
 static void a_configuration_that_cannot_be_is_refused_with_its_reason(void **state)
@@ -121,14 +129,18 @@ static void a_configuration_that_cannot_be_is_refused_with_its_reason(void **sta
     expect_refusal("", TM_EFORMAT, "config.json");
     expect_refusal("[]", TM_EFORMAT, "not an object");
     expect_refusal("{\"model_type\":\"llama\"}", TM_EFORMAT, "num_hidden_layers must be there");
-    expect_refusal("{\"model_type\":\"llama\"," SIZES ",\"num_key_value_heads\":4}", TM_EFORMAT, "4 kv_heads");
+    expect_refusal("{\"model_type\":\"llama\"," SIZES ",\"num_key_value_heads\":4}", TM_EFORMAT,
+                   "4 kv_heads");
     expect_refusal("{\"model_type\":\"llama\"," SIZES ",\"num_key_value_heads\":-1}", TM_EFORMAT, "a count");
     expect_refusal("{\"model_type\":\"llama\"," SIZES ",\"vocab_size\":3}", TM_EFORMAT, "duplicate");
     expect_refusal("{\"model_type\":\"mamba\"," SIZES "}", TM_EUNSUPPORTED, "\"mamba\"");
-    expect_refusal("{\"model_type\":\"llama\"," SIZES ",\"hidden_act\":\"gelu\"}", TM_EUNSUPPORTED, "\"gelu\"");
-    expect_refusal("{\"model_type\":\"llama\"," SIZES ",\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":2}}",
+    expect_refusal("{\"model_type\":\"llama\"," SIZES ",\"hidden_act\":\"gelu\"}", TM_EUNSUPPORTED,
+                   "\"gelu\"");
+    expect_refusal("{\"model_type\":\"llama\"," SIZES
+                   ",\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":2}}",
                    TM_EUNSUPPORTED, "\"yarn\"");
-    expect_refusal("{\"model_type\":\"llama\"," SIZES ",\"rope_theta\":\"big\"}", TM_EFORMAT, "rope_theta must be a number");
+    expect_refusal("{\"model_type\":\"llama\"," SIZES ",\"rope_theta\":\"big\"}", TM_EFORMAT,
+                   "rope_theta must be a number");
 }
 
 static void flops_count_products_of_weights_and_attention(void **state)

@@ -10,7 +10,8 @@
 
 enum { BOS = 1000000, EOS = 1000001 };
 
-// Document i has tokens i*1000, i*1000+1, ...; `have` of them are there, `ended` tells whether more will come.
+// Document i has tokens i*1000, i*1000+1, ...; `have` of them are there, `ended` tells whether more will
+// come.
 typedef struct corpus {
     uint64_t have;
     bool ended;

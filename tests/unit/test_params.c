@@ -87,7 +87,8 @@ static void fresh_values_depend_on_seed_and_name_alone(void **state)
     const char *name = "model.layers.0.self_attn.k_proj.weight";
     const tm_param *p = tm_param_find(&small, name);
     assert_memory_equal(a + p->offset, b + offset(&large, name), p->count * 4);
-    assert_memory_not_equal(a + p->offset, b + offset(&large, "model.layers.1.self_attn.k_proj.weight"), p->count * 4);
+    assert_memory_not_equal(a + p->offset, b + offset(&large, "model.layers.1.self_attn.k_proj.weight"),
+                            p->count * 4);
     tm_param_init(&small, dev, a, 8);
     assert_memory_not_equal(a + p->offset, b + offset(&large, name), p->count * 4);
     assert_true(a[offset(&small, "model.norm.weight")] == 1);
@@ -115,7 +116,8 @@ static void residual_projections_begin_smaller(void **state)
     assert_int_equal(tm_device_open_cpu(1, &dev, NULL), TM_OK);
     assert_int_equal(tm_param_slab_new(&map, &slab, NULL), TM_OK);
     tm_param_init(&map, dev, slab, 1);
-    double up = deviation(slab + map.layers[3].gate_up, 128 * 24), down = deviation(slab + map.layers[3].down, 24 * 64);
+    double up = deviation(slab + map.layers[3].gate_up, 128 * 24),
+           down = deviation(slab + map.layers[3].down, 24 * 64);
     assert_true(fabs(up - 0.1) < 0.01);
     assert_true(fabs(down - 0.1 / 4) < 0.0025);
     tm_param_slab_free(slab);

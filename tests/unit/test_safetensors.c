@@ -58,17 +58,21 @@ static void every_malformed_file_is_refused_with_its_reason(void **state)
     expect_refusal("{" A_F32_2 "," A_F32_2 "}", 8, 0, "not valid JSON");
     expect_refusal("{\"a\":3}", 0, 0, "tensor a: not an object");
     expect_refusal("{\"a\":{\"dtype\":\"F32\",\"shape\":[2]}}", 8, 0, "tensor a");
-    expect_refusal("{\"a\":{\"dtype\":\"F33\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, 0, "unknown dtype F33");
+    expect_refusal("{\"a\":{\"dtype\":\"F33\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, 0,
+                   "unknown dtype F33");
     expect_refusal("{\"a\":{\"dtype\":\"F32\",\"shape\":[-2],\"data_offsets\":[0,8]}}", 8, 0, "dimension 0");
     expect_refusal("{\"a\":{\"dtype\":\"F32\",\"shape\":[2.0],\"data_offsets\":[0,8]}}", 8, 0, "dimension 0");
     expect_refusal("{\"a\":{\"dtype\":\"F32\",\"shape\":2,\"data_offsets\":[0,8]}}", 8, 0, "not a list");
     expect_refusal("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,0]}}", 8, 0, "lie outside");
     expect_refusal("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8,9]}}", 8, 0, "not a pair");
-    expect_refusal("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 4, 0, "lie outside the 4");
-    expect_refusal("{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,8]}}", 8, 0, "needs 12 bytes");
-    expect_refusal("{\"a\":{\"dtype\":\"F4\",\"shape\":[3],\"data_offsets\":[0,1]}}", 1, 0, "no size in bytes");
-    expect_refusal("{\"a\":{\"dtype\":\"U8\",\"shape\":[8589934592,8589934592],\"data_offsets\":[0,0]}}", 0, 0,
+    expect_refusal("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 4, 0,
+                   "lie outside the 4");
+    expect_refusal("{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,8]}}", 8, 0,
+                   "needs 12 bytes");
+    expect_refusal("{\"a\":{\"dtype\":\"F4\",\"shape\":[3],\"data_offsets\":[0,1]}}", 1, 0,
                    "no size in bytes");
+    expect_refusal("{\"a\":{\"dtype\":\"U8\",\"shape\":[8589934592,8589934592],\"data_offsets\":[0,0]}}", 0,
+                   0, "no size in bytes");
     expect_refusal("{\"a\":{\"dtype\":\"U8\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,1]}}", 1, 0,
                    "9 dimensions");
     expect_refusal("{" A_F32_2 ",\"b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[7,8]}}", 8, 0,
@@ -96,9 +100,11 @@ static void a_file_cut_anywhere_is_refused(void **state)
 
 static void scalars_empty_tensors_escapes_and_trailing_blanks_are_read(void **state)
 {
-    tm_buf file = file_of("{\"e\":{\"dtype\":\"F64\",\"shape\":[0,9223372036854775807,4],\"data_offsets\":[0,0]},"
-                          "\"\\u00e9\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[0,1]},"
-                          "\"__metadata__\":{\"format\":\"pt\"}}   ", 1, 0);
+    tm_buf file =
+        file_of("{\"e\":{\"dtype\":\"F64\",\"shape\":[0,9223372036854775807,4],\"data_offsets\":[0,0]},"
+                "\"\\u00e9\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[0,1]},"
+                "\"__metadata__\":{\"format\":\"pt\"}}   ",
+                1, 0);
     tm_safetensors st;
     assert_int_equal(tm_safetensors_parse(&st, tm_buf_view(&file), NULL), TM_OK);
     assert_int_equal(st.n_tensors, 2);
@@ -148,7 +154,8 @@ static void a_tensor_that_does_not_fit_or_a_name_used_twice_is_not_written(void 
     tm_st_tensor wrong = {"w", TM_ST_F32, 1, {3}, tm_view_of(x, 8)};
     assert_int_equal(tm_safetensors_header(&wrong, 1, NULL, 0, &header, &err), TM_EINVAL);
     assert_non_null(strstr(err.text, "tensor w"));
-    tm_st_tensor twice[] = {{"t", TM_ST_F32, 1, {2}, tm_view_of(x, 8)}, {"t", TM_ST_F32, 1, {2}, tm_view_of(x, 8)}};
+    tm_st_tensor twice[] = {{"t", TM_ST_F32, 1, {2}, tm_view_of(x, 8)},
+                            {"t", TM_ST_F32, 1, {2}, tm_view_of(x, 8)}};
     assert_int_equal(tm_safetensors_header(twice, 2, NULL, 0, &header, &err), TM_EINVAL);
     assert_non_null(strstr(err.text, "named t"));
     tm_buf_clear(&header);

@@ -44,7 +44,8 @@ static setup *begin(uint64_t steps, uint32_t accumulate)
 {
     setup *s = calloc(1, sizeof *s);
     s->data = (corpus){.have = 40, .ended = true};
-    tm_model_config c = {.layers = 2, .width = 32, .heads = 4, .kv_heads = 2, .vocab = 12, .length = 32, .tie = true};
+    tm_model_config c = {
+        .layers = 2, .width = 32, .heads = 4, .kv_heads = 2, .vocab = 12, .length = 32, .tie = true};
     tm_pack_options p = {.tokens = 48, .length = 32, .bos = 10, .eos = 11, .window = 16, .seed = 3};
     tm_trainer_options o = tm_trainer_defaults(3e-3, steps, 48);
     tm_documents documents = {&s->data, reach, get};
@@ -180,7 +181,8 @@ static void a_step_waits_for_data_and_keeps_what_it_drew(void **state)
     }
     assert_true(waited > 10);
     steps(whole, 4);
-    assert_memory_equal(whole->model->params, stream->model->params, whole->model->map.n_floats * sizeof(float));
+    assert_memory_equal(whole->model->params, stream->model->params,
+                        whole->model->map.n_floats * sizeof(float));
     end(stream);
     end(whole);
 }
