@@ -56,6 +56,13 @@ static void run_edge(float *to, int64_t width, const source *s, int64_t from, in
     for (int64_t r = valid; r < width; r++) to[r] = 0;
 }
 
+static inline __attribute__((always_inline)) void run_copy(float *to, const float *from, const int64_t width)
+{
+    int64_t r = 0;
+    for (; r + LANES <= width; r += LANES) vf_store(to + r, vf_load(from + r));
+    memcpy(to + r, from + r, (size_t)(width - r) * sizeof *to);
+}
+
 // Pieces of a source whose K runs down its rows. A few rows at a time over all pieces: long runs of a row are
 // read, and runs of each piece are written.
 static inline __attribute__((always_inline)) void pack_straight(float *to, const int64_t width, const source *s,
@@ -63,14 +70,14 @@ static inline __attribute__((always_inline)) void pack_straight(float *to, const
 {
     int64_t whole = s->dtype == TM_F32 ? min_of(pieces, (s->extent - at) / width) : 0;
     for (int64_t k = 0; k < s->n_k; k += STRAIGHT_ROWS) {
-        int64_t k_end = min_of(k + STRAIGHT_ROWS, s->n_k);
-        for (int64_t p = 0; p < pieces; p++)
-            for (int64_t i = k; i < k_end; i++) {
-                int64_t first = at + p * width, from = (s->k0 + i) * s->stride + first;
-                float *piece = to + (p * s->n_k + i) * width;
-                if (p < whole) memcpy(piece, (const float *)s->data + from, (size_t)width * sizeof *piece);
-                else run_edge(piece, width, s, from, min_of(width, s->extent - first));
-            }
+        int64_t rows = min_of(STRAIGHT_ROWS, s->n_k - k), from = (s->k0 + k) * s->stride + at;
+        float *piece = to + k * width;
+        for (int64_t p = 0; p < whole; p++, piece += s->n_k * width, from += width)
+            for (int64_t i = 0; i < rows; i++)
+                run_copy(piece + i * width, (const float *)s->data + from + i * s->stride, width);
+        for (int64_t p = whole; p < pieces; p++, piece += s->n_k * width, from += width)
+            for (int64_t i = 0; i < rows; i++)
+                run_edge(piece + i * width, width, s, from + i * s->stride, min_of(width, s->extent - at - p * width));
     }
 }
 
@@ -191,14 +198,16 @@ static int64_t tiles_count(const product *p)
     return parts_of(p->panels, p->panels_per_tile) * parts_of(p->slivers, p->slivers_per_tile);
 }
 
+// Tiles of fewer rows read B more often; tiles of fewer columns pack A more often, where it is packed.
 static void grid_pick(product *p)
 {
     p->panels_per_tile = TILE_PANELS;
     p->slivers_per_tile = max_of(1, TILE_COLS / p->width);
-    while (p->slivers_per_tile > 1 && tiles_count(p) < TILES_WANTED)
-        p->slivers_per_tile = parts_of(p->slivers_per_tile, 2);
     while (p->panels_per_tile > 4 && tiles_count(p) < TILES_WANTED)
         p->panels_per_tile = parts_of(p->panels_per_tile, 2);
+    int64_t wanted = p->a_t ? TILES_WANTED / 4 : TILES_WANTED;
+    while (p->slivers_per_tile > 1 && tiles_count(p) < wanted)
+        p->slivers_per_tile = parts_of(p->slivers_per_tile, 2);
     p->tiles_across = parts_of(p->slivers, p->slivers_per_tile);
     p->slivers_per_pack = max_of(p->b_t ? 1 : STRAIGHT_RUN / p->width, 16384 / (p->width * p->n_k));
 }
