@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// describe: everything about one stage or value, from its row.
+#include <math.h>
+#include <stdio.h>
+
+#include "engine/stage.h"
+#include "lua/cli.h"
+
+static void print_range(const tm_option *o)
+{
+    if (o->kind == TM_OPT_CHOICE) printf(" (one of: %s)", o->choices);
+    if (o->kind == TM_OPT_VALUE) printf(" (a %s)", o->choices);
+    if (o->min == 0 && o->max == 0) return;
+    printf(" (%.10g to %.10g)", o->min, o->max);
+}
+
+static void print_options(const tm_option *options)
+{
+    if (options && options->name) printf("\noptions\n");
+    for (const tm_option *o = options; o && o->name; o++) {
+        printf("  %-18s %s", o->name, tm_opt_kind_name(o->kind));
+        print_range(o);
+        if (!o->def) printf(", required\n");
+        else if (strcmp(o->def, "null") == 0) printf(", optional\n");
+        else printf(", default %s\n", o->def);
+        printf("  %-18s %s%s\n", "", o->help, o->flags & TM_OPT_NOKEY ? "; changes no result" : "");
+    }
+}
+
+static void print_ports(const char *title, const tm_port *ports, size_t n)
+{
+    if (ports[0].name) printf("\n%s\n", title);
+    for (size_t i = 0; i < n && ports[i].name; i++) {
+        const tm_port *p = &ports[i];
+        char type[96];
+        snprintf(type, sizeof type, "%s%s%s", p->type ? p->type : "", p->type && p->value ? " or a value: " : p->value ? "values: " : "",
+                 p->value ? p->value : "");
+        printf("  %-18s %s%s%s\n", p->name[0] ? p->name : "(main)", type, p->flags & TM_PORT_OPTIONAL ? ", optional" : "",
+               p->flags & TM_PORT_MANY ? ", one or a table" : "");
+        printf("  %-18s %s\n", "", p->help);
+    }
+}
+
+static json_t *options_json(const tm_option *options)
+{
+    json_t *list = json_array();
+    for (const tm_option *o = options; o && o->name; o++) {
+        json_t *option = json_pack("{s:s, s:s, s:s, s:b, s:b}", "name", o->name, "kind", tm_opt_kind_name(o->kind), "help", o->help,
+                                   "required", !o->def, "key", !(o->flags & TM_OPT_NOKEY));
+        if (o->def) json_object_set_new(option, "default", json_loads(o->def, JSON_DECODE_ANY, NULL));
+        if (o->choices) json_object_set_new(option, "choices", json_string(o->choices));
+        if (o->min != 0 || o->max != 0) json_object_set_new(option, "range", json_pack("[f, f]", o->min, o->max));
+        json_array_append_new(list, option);
+    }
+    return list;
+}
+
+static json_t *ports_json(const tm_port *ports, size_t n)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < n && ports[i].name; i++)
+        json_array_append_new(list, json_pack("{s:s, s:s?, s:s?, s:s, s:b, s:b}", "name", ports[i].name, "type", ports[i].type,
+                                              "value", ports[i].value, "help", ports[i].help, "optional",
+                                              (ports[i].flags & TM_PORT_OPTIONAL) != 0, "many",
+                                              (ports[i].flags & TM_PORT_MANY) != 0));
+    return list;
+}
+
+static int describe_stage(const tm_cli *cli, const tm_stage *s)
+{
+    if (cli->json)
+        return tm_cli_print(cli, json_pack("{s:s, s:s, s:s, s:s?, s:i, s:s?, s:o, s:o, s:o}", "name", s->name, "family", s->family,
+                                           "brief", s->brief, "help", s->help, "version", s->version, "example", s->example,
+                                           "inputs", ports_json(s->inputs, TM_MAX_PORTS), "outputs",
+                                           ports_json(s->outputs, TM_MAX_PORTS), "options", options_json(s->options)));
+    printf("tm.%s (%s, version %d)\n%s\n", s->name, s->family, s->version, s->brief);
+    if (s->help) printf("\n%s\n", s->help);
+    print_ports("inputs", s->inputs, TM_MAX_PORTS);
+    print_ports("outputs", s->outputs, TM_MAX_PORTS);
+    print_options(s->options);
+    if (s->example) printf("\nexample\n  %s\n", s->example);
+    if (s->paper) printf("\nsource\n  %s\n", s->paper);
+    return TM_EXIT_OK;
+}
+
+static int describe_value(const tm_cli *cli, const tm_value *v)
+{
+    if (cli->json)
+        return tm_cli_print(cli, json_pack("{s:s, s:s, s:s, s:s?, s:o, s:o}", "name", v->name, "family", v->family, "brief", v->brief,
+                                           "example", v->example, "inputs", ports_json(v->inputs, 4), "options",
+                                           options_json(v->options)));
+    printf("tm.%s (a value: %s)\n%s\n", v->name, v->family, v->brief);
+    print_ports("inputs", v->inputs, 4);
+    print_options(v->options);
+    if (v->example) printf("\nexample\n  %s\n", v->example);
+    return TM_EXIT_OK;
+}
+
+static int exec(tm_cli *cli)
+{
+    const char *name = cli->args[0], *names[256];
+    size_t n = 0;
+    if (strncmp(name, "tm.", 3) == 0) name += 3;
+    if (tm_stage_find(name)) return describe_stage(cli, tm_stage_find(name));
+    if (tm_value_find(name)) return describe_value(cli, tm_value_find(name));
+    for (const tm_stage *const *s = tm_stages; *s && n < 200; s++) names[n++] = (*s)->name;
+    for (const tm_value *const *v = tm_values; *v && n < 255; v++) names[n++] = (*v)->name;
+    names[n] = NULL;
+    tm_error err = {0};
+    const char *near = tm_nearest(name, names);
+    tm_fail(&err, TM_ENOENT, "there is no stage or value \"%s\"", name);
+    if (near) tm_hint(&err, "did you mean \"%s\"?", near);
+    else tm_hint(&err, "`tidemill stages` lists them");
+    return tm_cli_fail(cli, &err);
+}
+
+const tm_command tm_command_describe = {
+    .name = "describe", .brief = "Tell all about a stage or a value.", .usage = "NAME",
+    .example = "tidemill describe fuzzy_dedup", .min = 1, .max = 1, .exec = exec,
+};

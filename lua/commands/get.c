@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// get: put a result where it is wanted.
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "engine/store_tree.h"
+#include "lua/address.h"
+#include "lua/place.h"
+
+static const tm_flag flags[] = {{"--force", 'f', NULL, "replace what is there"}, {0}};
+
+static tm_status get(tm_store *store, const char *address, const char *path, bool force, tm_error *err)
+{
+    tm_address a;
+    tm_entry entry;
+    TM_TRY(tm_address_resolve(store, address, &a, err));
+    tm_status status = TM_OK;
+    if (!a.type->tree) {
+        status = tm_place_artifact(store, a.type, a.artifact, path, force, err);
+    } else {
+        status = tm_address_entry(store, &a, &entry, err);
+        if (status >= 0) status = tm_tree_place(store, entry.hash, path, force ? TM_PLACE_REPLACE : 0, err);
+    }
+    if (status == TM_EEXIST) tm_hint(err, "choose another path, or replace it with --force");
+    tm_address_clear(&a);
+    return status;
+}
+
+static int exec(tm_cli *cli)
+{
+    tm_session session = {0};
+    tm_error err = {0};
+    int code = tm_session_store(&session, cli, false);
+    if (code == TM_EXIT_OK && get(session.store, cli->args[0], cli->args[1], tm_cli_flag(cli, "--force") != NULL, &err) < 0)
+        code = tm_cli_fail(cli, &err);
+    else if (code == TM_EXIT_OK && cli->json) tm_cli_print(cli, json_pack("{s:s, s:s}", "address", cli->args[0], "path", cli->args[1]));
+    else if (code == TM_EXIT_OK) printf("%s: %s\n", cli->args[0], cli->args[1]);
+    tm_session_close(&session);
+    return code;
+}
+
+const tm_command tm_command_get = {
+    .name = "get", .brief = "Put a result where you want it: a folder, or JSON lines.", .usage = "ADDRESS PATH",
+    .example = "tidemill get base@best model/", .min = 2, .max = 2, .flags = flags, .exec = exec,
+};
