@@ -74,8 +74,8 @@ tm_status tm_store_put_file(tm_store *store, const char *path, bool take, tm_has
 // nothing is tried twice.
 tm_status tm_store_sync(tm_store *store, tm_error *err);
 
-// Count objects that another process made visible (a worker that died) among those the next sync makes
-// durable.
+// Count objects that another process made visible (a worker that died), with all that an artifact or a tree
+// refers to, among those the next sync makes durable. TM_ENOENT when something is missing.
 tm_status tm_store_claim(tm_store *store, const tm_hash *hashes, size_t count, tm_error *err);
 
 // --- Reading -----------------------------------------------------------------------------------------------

@@ -119,25 +119,15 @@ static tm_status mark_artifact(gc *g, tm_hash hash, tm_error *err)
     return status < 0 ? status : TM_OK;
 }
 
-// Artifact, tree or plain: the first bytes say. Artifacts and trees are never compressed.
 static tm_status mark_any(gc *g, tm_hash hash, tm_error *err)
 {
-    char path[TM_PATH_MAX], head[20] = {0};
-    size_t got = 0;
-    int fd;
+    tm_object_kind kind;
     if (mark_of(g, hash) == WALKED) return TM_OK;
-    TM_TRY(tm_object_path(g->store, hash, false, path, err));
-    tm_status status = tm_fd_open(path, O_RDONLY, 0, &fd, err);
-    if (status == TM_OK) {
-        status = tm_fd_pread(fd, head, sizeof head, 0, &got, path, err);
-        tm_sys.close(fd);
-    }
-    bool absent = status == TM_ENOENT;
-    if (status < 0 && !absent) return status;
-    if (got == sizeof head && memcmp(head, "tidemill-artifact 1\n", 20) == 0) return mark_artifact(g, hash, err);
-    if (got == sizeof head && memcmp(head, "tidemill-tree 1\n", 16) == 0) return mark_tree(g, hash, err);
-    status = mark(g, hash, err);
-    if (status >= 0 && absent) tm_hash_map_put(&g->marks, hash, ABSENT);
+    TM_TRY(tm_object_kind_of(g->store, hash, &kind, err));
+    if (kind == TM_OBJECT_ARTIFACT) return mark_artifact(g, hash, err);
+    if (kind == TM_OBJECT_TREE) return mark_tree(g, hash, err);
+    tm_status status = mark(g, hash, err);
+    if (status >= 0 && kind == TM_OBJECT_ABSENT) tm_hash_map_put(&g->marks, hash, ABSENT);
     return status < 0 ? status : TM_OK;
 }
 

@@ -63,6 +63,10 @@ tm_status tm_store_writable(const tm_store *store, tm_error *err);
 // Where an object is now: raw or packed. TM_ENOENT.
 tm_status tm_object_find(const tm_store *store, tm_hash hash, char path[TM_PATH_MAX], bool *packed,
                          struct stat *info, tm_error *err);
+// What an object is, by its first bytes; artifacts and trees are never compressed.
+typedef enum { TM_OBJECT_ABSENT, TM_OBJECT_PLAIN, TM_OBJECT_ARTIFACT, TM_OBJECT_TREE } tm_object_kind;
+tm_status tm_object_kind_of(const tm_store *store, tm_hash hash, tm_object_kind *kind, tm_error *err);
+
 // Move a bad object into trash and say so; returns TM_ECORRUPT.
 tm_status tm_object_condemn(tm_store *store, tm_hash hash, const char *path, tm_error *err);
 // A finished file in tmp/ becomes an object (or is removed, when that is there already and good).

@@ -67,6 +67,30 @@ tm_status tm_store_path(tm_store *store, tm_hash hash, char path[TM_PATH_MAX], t
     return tm_fail(err, TM_ENOENT, "object %s is compressed, so it has no path", hex);
 }
 
+tm_status tm_object_kind_of(const tm_store *store, tm_hash hash, tm_object_kind *kind, tm_error *err)
+{
+    char path[TM_PATH_MAX], head[20] = {0};
+    size_t got = 0;
+    int fd;
+    *kind = TM_OBJECT_ABSENT;
+    TM_TRY(tm_object_path(store, hash, false, path, err));
+    tm_status status = tm_fd_open(path, O_RDONLY, 0, &fd, err);
+    if (status == TM_ENOENT) {
+        struct stat info;
+        TM_TRY(tm_object_path(store, hash, true, path, err));
+        if (tm_sys.stat(path, &info) == 0) *kind = TM_OBJECT_PLAIN;
+        else if (errno != ENOENT) return tm_fail_errno(err, "cannot stat %s", path);
+        return TM_OK;
+    }
+    TM_TRY(status);
+    status = tm_fd_pread(fd, head, sizeof head, 0, &got, path, err);
+    tm_sys.close(fd);
+    if (memcmp(head, "tidemill-artifact 1\n", 20) == 0) *kind = TM_OBJECT_ARTIFACT;
+    else if (memcmp(head, "tidemill-tree 1\n", 16) == 0) *kind = TM_OBJECT_TREE;
+    else *kind = TM_OBJECT_PLAIN;
+    return status;
+}
+
 // --- Reading -----------------------------------------------------------------------------------------------
 tm_status tm_object_condemn(tm_store *store, tm_hash hash, const char *path, tm_error *err)
 {

@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "engine/store_artifact.h"
 #include "engine/store_impl.h"
+#include "engine/store_tree.h"
 
 // What one sync works on; the handle collects the next batch meanwhile.
 typedef struct batch {
@@ -120,15 +122,46 @@ tm_status tm_store_sync(tm_store *store, tm_error *err)
     return store->keys.ledger ? tm_ledger_sync(store->keys.ledger, err) : TM_OK;
 }
 
+// --- Claiming ----------------------------------------------------------------------------------------------
+static tm_status claim(tm_store *store, tm_hash hash, tm_error *err)
+{
+    char path[TM_PATH_MAX];
+    bool packed;
+    struct stat info;
+    TM_TRY(tm_object_find(store, hash, path, &packed, &info, err));
+    return tm_pending_add(store, hash, packed, err);
+}
+
+static tm_status claim_tree(tm_store *store, tm_hash hash, tm_error *err)
+{
+    tm_tree tree;
+    TM_TRY(tm_tree_get(store, hash, &tree, err));
+    tm_status status = TM_OK;
+    for (size_t i = 0; i < tree.count && status == TM_OK; i++) status = claim(store, tree.files[i].hash, err);
+    tm_tree_clear(&tree);
+    return status == TM_OK ? claim(store, hash, err) : status;
+}
+
+static tm_status claim_artifact(tm_store *store, tm_hash hash, tm_error *err)
+{
+    tm_artifact a;
+    TM_TRY(tm_artifact_get(store, hash, &a, err));
+    tm_status status = TM_OK;
+    for (size_t i = 0; i < a.count && status == TM_OK; i++)
+        status = (a.trees ? claim_tree : claim)(store, a.entries[i].hash, err);
+    tm_artifact_clear(&a);
+    return status == TM_OK ? claim(store, hash, err) : status;
+}
+
 tm_status tm_store_claim(tm_store *store, const tm_hash *hashes, size_t count, tm_error *err)
 {
     TM_TRY(tm_store_writable(store, err));
     for (size_t i = 0; i < count; i++) {
-        char path[TM_PATH_MAX];
-        bool packed;
-        struct stat info;
-        TM_TRY(tm_object_find(store, hashes[i], path, &packed, &info, err));
-        TM_TRY(tm_pending_add(store, hashes[i], packed, err));
+        tm_object_kind kind;
+        TM_TRY(tm_object_kind_of(store, hashes[i], &kind, err));
+        if (kind == TM_OBJECT_ARTIFACT) TM_TRY(claim_artifact(store, hashes[i], err));
+        else if (kind == TM_OBJECT_TREE) TM_TRY(claim_tree(store, hashes[i], err));
+        else TM_TRY(claim(store, hashes[i], err));
     }
     return TM_OK;
 }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "engine/store_tree.h"
 #include "tests/unit/store_fixture.h"
 
 static void what_is_put_can_be_got(void **state)
@@ -166,6 +167,23 @@ static void a_dead_workers_objects_can_be_claimed(void **state)
     assert_int_equal(tm_store_sync(s, &err), TM_EIO);
 }
 
+static void claiming_an_artifact_claims_its_snapshots_and_their_files(void **state)
+{
+    tm_store *s = fresh(state);
+    tm_tree_file file = {.name = "weights", .bytes = 7};
+    tm_entry entry = {.rows = 1, .bytes = 7};
+    tm_hash artifact;
+    OK(tm_store_put(s, "weights", 7, TM_PUT_FILE, &file.hash, &err));
+    OK(tm_tree_put(s, &(tm_tree){.files = &file, .count = 1}, &entry.hash, &err));
+    OK(tm_artifact_put(s, "model", true, &entry, 1, &artifact, &err));
+    tm_store_close(s);
+    s = reopen(state, 0);
+    OK(tm_store_claim(s, &artifact, 1, &err));
+    tm_sys.fsync = failing_fsync;
+    assert_int_equal(tm_store_sync(s, &err), TM_EIO);
+    assert_non_null(strstr(err.text, "3 of 3 new objects are lost"));
+}
+
 static void a_file_can_be_taken(void **state)
 {
     tm_store *s = fresh(state);
@@ -289,6 +307,7 @@ int main(void)
         in_folder(putting_over_a_damaged_object_mends_it),
         in_folder(what_could_not_be_made_durable_is_gone_and_can_be_put_again),
         in_folder(a_dead_workers_objects_can_be_claimed),
+        in_folder(claiming_an_artifact_claims_its_snapshots_and_their_files),
         in_folder(a_file_can_be_taken),
         in_folder(a_folder_with_other_things_does_not_become_a_store),
         in_folder(a_store_of_another_version_is_refused),
