@@ -169,85 +169,42 @@ static void put_line_end(walker *w)
 
 // ---- elements ----
 
+enum { UNSEEN = 1, BLOCK = 2 };
+
+// What is never text, and what begins and ends a block; other elements are part of a line.
+// clang-format off
+static const uint8_t elements[GUMBO_TAG_LAST + 1] = {
+    [GUMBO_TAG_SCRIPT] = UNSEEN, [GUMBO_TAG_STYLE] = UNSEEN, [GUMBO_TAG_NOSCRIPT] = UNSEEN,
+    [GUMBO_TAG_TEMPLATE] = UNSEEN, [GUMBO_TAG_HEAD] = UNSEEN, [GUMBO_TAG_IFRAME] = UNSEEN,
+    [GUMBO_TAG_OBJECT] = UNSEEN, [GUMBO_TAG_EMBED] = UNSEEN, [GUMBO_TAG_APPLET] = UNSEEN,
+    [GUMBO_TAG_CANVAS] = UNSEEN, [GUMBO_TAG_AUDIO] = UNSEEN, [GUMBO_TAG_VIDEO] = UNSEEN,
+    [GUMBO_TAG_SVG] = UNSEEN, [GUMBO_TAG_BUTTON] = UNSEEN, [GUMBO_TAG_SELECT] = UNSEEN,
+    [GUMBO_TAG_INPUT] = UNSEEN, [GUMBO_TAG_TEXTAREA] = UNSEEN, [GUMBO_TAG_DATALIST] = UNSEEN,
+    [GUMBO_TAG_NOFRAMES] = UNSEEN, [GUMBO_TAG_ANNOTATION_XML] = UNSEEN,
+    [GUMBO_TAG_ADDRESS] = BLOCK, [GUMBO_TAG_ARTICLE] = BLOCK, [GUMBO_TAG_ASIDE] = BLOCK,
+    [GUMBO_TAG_BLOCKQUOTE] = BLOCK, [GUMBO_TAG_BODY] = BLOCK, [GUMBO_TAG_CAPTION] = BLOCK,
+    [GUMBO_TAG_CENTER] = BLOCK, [GUMBO_TAG_DD] = BLOCK, [GUMBO_TAG_DETAILS] = BLOCK, [GUMBO_TAG_DIR] = BLOCK,
+    [GUMBO_TAG_DIV] = BLOCK, [GUMBO_TAG_DL] = BLOCK, [GUMBO_TAG_DT] = BLOCK, [GUMBO_TAG_FIELDSET] = BLOCK,
+    [GUMBO_TAG_FIGCAPTION] = BLOCK, [GUMBO_TAG_FIGURE] = BLOCK, [GUMBO_TAG_FOOTER] = BLOCK,
+    [GUMBO_TAG_FORM] = BLOCK, [GUMBO_TAG_H1] = BLOCK, [GUMBO_TAG_H2] = BLOCK, [GUMBO_TAG_H3] = BLOCK,
+    [GUMBO_TAG_H4] = BLOCK, [GUMBO_TAG_H5] = BLOCK, [GUMBO_TAG_H6] = BLOCK, [GUMBO_TAG_HEADER] = BLOCK,
+    [GUMBO_TAG_HGROUP] = BLOCK, [GUMBO_TAG_HR] = BLOCK, [GUMBO_TAG_HTML] = BLOCK, [GUMBO_TAG_LI] = BLOCK,
+    [GUMBO_TAG_MAIN] = BLOCK, [GUMBO_TAG_MENU] = BLOCK, [GUMBO_TAG_NAV] = BLOCK, [GUMBO_TAG_OL] = BLOCK,
+    [GUMBO_TAG_P] = BLOCK, [GUMBO_TAG_PRE] = BLOCK, [GUMBO_TAG_SECTION] = BLOCK, [GUMBO_TAG_SUMMARY] = BLOCK,
+    [GUMBO_TAG_TABLE] = BLOCK, [GUMBO_TAG_TBODY] = BLOCK, [GUMBO_TAG_TD] = BLOCK, [GUMBO_TAG_TFOOT] = BLOCK,
+    [GUMBO_TAG_TH] = BLOCK, [GUMBO_TAG_THEAD] = BLOCK, [GUMBO_TAG_TR] = BLOCK, [GUMBO_TAG_UL] = BLOCK,
+    [GUMBO_TAG_LISTING] = BLOCK, [GUMBO_TAG_XMP] = BLOCK,
+};
+// clang-format on
+
 static bool is_unseen(GumboTag tag)
 {
-    switch (tag) {
-    case GUMBO_TAG_SCRIPT:
-    case GUMBO_TAG_STYLE:
-    case GUMBO_TAG_NOSCRIPT:
-    case GUMBO_TAG_TEMPLATE:
-    case GUMBO_TAG_HEAD:
-    case GUMBO_TAG_IFRAME:
-    case GUMBO_TAG_OBJECT:
-    case GUMBO_TAG_EMBED:
-    case GUMBO_TAG_APPLET:
-    case GUMBO_TAG_CANVAS:
-    case GUMBO_TAG_AUDIO:
-    case GUMBO_TAG_VIDEO:
-    case GUMBO_TAG_SVG:
-    case GUMBO_TAG_BUTTON:
-    case GUMBO_TAG_SELECT:
-    case GUMBO_TAG_INPUT:
-    case GUMBO_TAG_TEXTAREA:
-    case GUMBO_TAG_DATALIST:
-    case GUMBO_TAG_NOFRAMES:
-    case GUMBO_TAG_ANNOTATION_XML: return true;
-    default: return false;
-    }
+    return elements[tag] == UNSEEN;
 }
 
 static bool is_block(GumboTag tag)
 {
-    switch (tag) {
-    case GUMBO_TAG_ADDRESS:
-    case GUMBO_TAG_ARTICLE:
-    case GUMBO_TAG_ASIDE:
-    case GUMBO_TAG_BLOCKQUOTE:
-    case GUMBO_TAG_BODY:
-    case GUMBO_TAG_CAPTION:
-    case GUMBO_TAG_CENTER:
-    case GUMBO_TAG_DD:
-    case GUMBO_TAG_DETAILS:
-    case GUMBO_TAG_DIR:
-    case GUMBO_TAG_DIV:
-    case GUMBO_TAG_DL:
-    case GUMBO_TAG_DT:
-    case GUMBO_TAG_FIELDSET:
-    case GUMBO_TAG_FIGCAPTION:
-    case GUMBO_TAG_FIGURE:
-    case GUMBO_TAG_FOOTER:
-    case GUMBO_TAG_FORM:
-    case GUMBO_TAG_H1:
-    case GUMBO_TAG_H2:
-    case GUMBO_TAG_H3:
-    case GUMBO_TAG_H4:
-    case GUMBO_TAG_H5:
-    case GUMBO_TAG_H6:
-    case GUMBO_TAG_HEADER:
-    case GUMBO_TAG_HGROUP:
-    case GUMBO_TAG_HR:
-    case GUMBO_TAG_HTML:
-    case GUMBO_TAG_LI:
-    case GUMBO_TAG_MAIN:
-    case GUMBO_TAG_MENU:
-    case GUMBO_TAG_NAV:
-    case GUMBO_TAG_OL:
-    case GUMBO_TAG_P:
-    case GUMBO_TAG_PRE:
-    case GUMBO_TAG_SECTION:
-    case GUMBO_TAG_SUMMARY:
-    case GUMBO_TAG_TABLE:
-    case GUMBO_TAG_TBODY:
-    case GUMBO_TAG_TD:
-    case GUMBO_TAG_TFOOT:
-    case GUMBO_TAG_TH:
-    case GUMBO_TAG_THEAD:
-    case GUMBO_TAG_TR:
-    case GUMBO_TAG_UL:
-    case GUMBO_TAG_LISTING:
-    case GUMBO_TAG_XMP: return true;
-    default: return false;
-    }
+    return elements[tag] == BLOCK;
 }
 
 static bool is_list(GumboTag tag)

@@ -105,7 +105,8 @@ def main():
     show("language", ours("language", texts), [])
     show("exact", ours("exact", texts), [])
     show("sign", ours("sign", texts), race_minhash(texts))
-    show("jsonl", ours("jsonl", lines), [("json.loads", peer(lambda b: [json.loads(x) for x in b.split(b"\n")], lines))])
+    loads = peer(lambda block: [json.loads(line) for line in block.split(b"\n")], lines)
+    show("jsonl", ours("jsonl", lines), [("json.loads", loads)])
     if pages:
         show("html", ours("html", pages), race_html(pages))
 
