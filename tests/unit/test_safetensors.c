@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include "engine/base/random.h"
+
 // A file of a header and `n_data` bytes; `length` replaces the header's own length if it is not 0.
 static tm_buf file_of(const char *header, size_t n_data, uint64_t length)
 {
@@ -95,6 +97,48 @@ static void a_file_cut_anywhere_is_refused(void **state)
         tm_buf_clear(&cut);
     }
     assert_int_equal(parse(&whole, NULL), TM_OK);
+    tm_buf_clear(&whole);
+}
+
+// Read every byte that a parsed file points to.
+static unsigned touch(const tm_safetensors *st)
+{
+    unsigned sum = 0;
+    for (size_t i = 0; i < st->n_tensors; i++) {
+        const tm_st_tensor *t = &st->tensors[i];
+        for (size_t k = 0; k < t->data.size; k++) sum += (unsigned char)t->data.data[k];
+        sum += (unsigned)strlen(t->name) + t->rank;
+    }
+    for (size_t i = 0; i < st->n_meta; i++)
+        sum += (unsigned)(strlen(st->meta[i].key) + strlen(st->meta[i].value));
+    return sum;
+}
+
+static void damage_anywhere_is_refused_or_harmless(void **state)
+{
+    static const char marks[] = "0123456789{}[]\",:\\-. \xff\x00";
+    tm_buf whole = file_of("{" A_F32_2 ",\"b\":{\"dtype\":\"U8\",\"shape\":[2,3],\"data_offsets\":[8,14]},"
+                           "\"__metadata__\":{\"format\":\"pt\"}}", 14, 0);
+    char *copy = malloc(whole.size);
+    int accepted = 0;
+    for (uint64_t trial = 0; trial < 20000; trial++) {
+        memcpy(copy, whole.data, whole.size);
+        for (uint64_t n = 0; n <= tm_random_below(1, trial, 0, 3); n++) {
+            size_t at = tm_random_below(2, trial, n, whole.size);
+            copy[at] = marks[tm_random_below(3, trial, n, sizeof marks)];
+        }
+        tm_safetensors st;
+        tm_status status = tm_safetensors_parse(&st, tm_view_of(copy, whole.size), NULL);
+        if (status != TM_OK) {
+            assert_int_equal(status, TM_EFORMAT);
+            continue;
+        }
+        accepted++;
+        assert_true(touch(&st) > 0);
+        tm_safetensors_close(&st);
+    }
+    assert_true(accepted > 100 && accepted < 10000);
+    free(copy);
     tm_buf_clear(&whole);
 }
 
@@ -192,6 +236,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_malformed_file_is_refused_with_its_reason),
         cmocka_unit_test(a_file_cut_anywhere_is_refused),
+        cmocka_unit_test(damage_anywhere_is_refused_or_harmless),
         cmocka_unit_test(scalars_empty_tensors_escapes_and_trailing_blanks_are_read),
         cmocka_unit_test(what_is_written_is_read_back_in_aligned_order),
         cmocka_unit_test(a_tensor_that_does_not_fit_or_a_name_used_twice_is_not_written),
