@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// graph: the nodes of a graph file and what flows between them.
+#include <stdio.h>
+
+#include "lua/session.h"
+
+static const tm_flag flags[] = {
+    TM_GRAPH_FLAGS,
+    {"--dot", 0, NULL, "for graphviz"},
+    {"--mermaid", 0, NULL, "for Markdown pages"},
+    {0},
+};
+
+static const char *out_name(const tm_link *link)
+{
+    return link->from->stage->outputs[link->out].name;
+}
+
+static void print_text(const tm_graph *g)
+{
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        const tm_node *node = g->nodes[i];
+        printf("%s  %s%s%s:%d\n", node->name, node->stage->name, node->inserted ? ", inserted for " : ", ", node->file, node->line);
+        for (size_t l = 0; l < node->n_links; l++) {
+            const tm_link *link = &node->links[l];
+            printf("    %s%s<- %s%s%s  (%s)\n", link->port, link->port[0] ? " " : "", link->from->name, out_name(link)[0] ? "." : "",
+                   out_name(link), link->row->type);
+        }
+    }
+}
+
+static void print_dot(const tm_graph *g)
+{
+    printf("digraph tidemill {\n  rankdir=LR;\n  node [shape=box];\n");
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        printf("  \"%s\" [label=\"%s\\n%s\"];\n", g->nodes[i]->name, g->nodes[i]->name, g->nodes[i]->stage->name);
+        for (size_t l = 0; l < g->nodes[i]->n_links; l++) {
+            const tm_link *link = &g->nodes[i]->links[l];
+            printf("  \"%s\" -> \"%s\" [label=\"%s\"];\n", link->from->name, g->nodes[i]->name, out_name(link)[0] ? out_name(link) : link->row->type);
+        }
+    }
+    printf("}\n");
+}
+
+static void print_mermaid(const tm_graph *g)
+{
+    printf("flowchart LR\n");
+    for (size_t i = 0; i < g->n_nodes; i++) printf("  n%zu[\"%s<br>%s\"]\n", i, g->nodes[i]->name, g->nodes[i]->stage->name);
+    for (size_t i = 0; i < g->n_nodes; i++)
+        for (size_t l = 0; l < g->nodes[i]->n_links; l++)
+            printf("  n%d -->|%s| n%zu\n", g->nodes[i]->links[l].from->index,
+                   out_name(&g->nodes[i]->links[l])[0] ? out_name(&g->nodes[i]->links[l]) : g->nodes[i]->links[l].row->type, i);
+}
+
+static json_t *graph_json(const tm_graph *g)
+{
+    json_t *nodes = json_array();
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        const tm_node *node = g->nodes[i];
+        json_t *links = json_array();
+        for (size_t l = 0; l < node->n_links; l++)
+            json_array_append_new(links, json_pack("{s:s, s:s, s:s, s:s}", "port", node->links[l].port, "from",
+                                                   node->links[l].from->name, "out", out_name(&node->links[l]), "type",
+                                                   node->links[l].row->type));
+        json_array_append_new(nodes, json_pack("{s:s, s:s, s:s, s:i, s:b, s:O?, s:o}", "name", node->name, "stage",
+                                               node->stage->name, "file", node->file, "line", node->line, "named", node->named,
+                                               "options", node->options, "inputs", links));
+    }
+    return json_pack("{s:s, s:o}", "graph", g->file, "nodes", nodes);
+}
+
+static int exec(tm_cli *cli)
+{
+    tm_session session = {0};
+    int code = tm_session_graph(&session, cli, cli->args[0]);
+    if (code == TM_EXIT_OK) {
+        if (cli->json) tm_cli_print(cli, graph_json(session.graph));
+        else if (tm_cli_flag(cli, "--dot")) print_dot(session.graph);
+        else if (tm_cli_flag(cli, "--mermaid")) print_mermaid(session.graph);
+        else print_text(session.graph);
+    }
+    tm_session_close(&session);
+    return code;
+}
+
+const tm_command tm_command_graph = {
+    .name = "graph", .brief = "Show the nodes of a graph and what flows between them.", .usage = "GRAPH",
+    .example = "tidemill graph graph.lua --mermaid", .min = 1, .max = 1, .flags = flags, .exec = exec,
+};
