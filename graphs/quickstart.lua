@@ -35,6 +35,7 @@ local base = tm.pretrain {
   tm.llama { layers = p.layers, width = p.width, heads = 6, length = 512 },
   tokenizer = vocab, data = docs.train, valid = docs.valid,
   steps = p.steps, batch = 1024, length = 256, lr = p.lr, checkpoint_every = 400,
+  valid_tokens = 16384,
   schedule = tm.wsd { warmup = 100, decay = 0.3 },
 }
 

@@ -31,7 +31,10 @@ static void add(lua_State *L, const char *text, size_t size)
 {
     tm_buf *buf = scratch(L);
     tm_buf_add(buf, text, size);
-    if (buf->failed || buf->size > TM_CHILD_TEXT) tm_sandbox_doom(L, "TM0121");
+    if (buf->failed) tm_sandbox_doom(L, "TM0121");
+    if (buf->size > TM_CHILD_TEXT)
+        tm_child_fault(L, "TM0124", NULL, "put long lists into a file that a stage reads",
+                       "one call is given more than %u MiB of values", TM_CHILD_TEXT >> 20);
 }
 
 static void add_text(lua_State *L, const char *text)

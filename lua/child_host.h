@@ -15,7 +15,7 @@
 #include "lua/sandbox.h"
 
 #define TM_CHILD_DEPTH 64         // tables in tables
-#define TM_CHILD_TEXT (16u << 20)  // bytes of the JSON of one call
+#define TM_CHILD_TEXT (4u << 20)  // bytes of the JSON of one call
 
 typedef enum {
     TM_KIND_PLAIN, TM_KIND_REF, TM_KIND_TEXT, TM_KIND_STEP, TM_KIND_SWEEP, TM_KIND_METRIC, TM_KIND_SPEC, TM_KIND_GRAPH,

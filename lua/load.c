@@ -22,6 +22,8 @@
 #include "lua/load_files.h"
 #include "lua/sandbox.h"
 
+#define REPORT "please report this graph file as a bug"
+
 enum { WALL_MS = 8000, LOG_LINES = 70000 };
 
 typedef struct talk {
@@ -108,7 +110,7 @@ static tm_status fault_of_death(talk *t, int status, tm_error *err)
     }
     if (WIFSIGNALED(status)) snprintf(what, sizeof what, "the graph process died of signal %d", WTERMSIG(status));
     else snprintf(what, sizeof what, "the graph process ended without an answer (code %d)", WEXITSTATUS(status));
-    return fault_set(t, err, "TM0125", what, "please report this graph file as a bug");
+    return fault_set(t, err, "TM0125", what, REPORT);
 }
 
 static void copy_field(const json_t *json, const char *key, char *to, size_t size)
@@ -130,7 +132,12 @@ static tm_status fault_of_json(talk *t, const tm_buf *body, tm_error *err)
     diag->line = (int)json_integer_value(json_object_get(json, "line"));
     const char *trace = json_string_value(json_object_get(json, "traceback"));
     snprintf(t->fault->traceback, sizeof t->fault->traceback, "%s", trace ? trace : "");
+    for (char *c = t->fault->traceback; *c; c++)
+        if ((unsigned char)*c < 0x20 && *c != '\n') *c = '?';
     json_decref(json);
+    const tm_lua_code *known = tm_lua_codes;
+    while (known->code && strcmp(known->code, code) != 0) known++;
+    if (!known->code) return fault_set(t, err, "TM0125", "the graph process gave no answer that can be read", REPORT);
     return fault_set(t, err, code, what, fix[0] ? fix : NULL);
 }
 
@@ -275,7 +282,7 @@ static int start(talk *t, int child_fd, const char *program)
     posix_spawnattr_setsigdefault(&attributes, &all);
     int fault = posix_spawn_file_actions_adddup2(&actions, child_fd, 0);
     if (!fault) fault = posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-    if (!fault && !getenv("ASAN_OPTIONS"))
+    if (!fault && !getenv("ASAN_OPTIONS"))  // a sanitizer's report is to be seen
         fault = posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
     if (!fault) fault = posix_spawn_file_actions_adddup2(&actions, t->trail_fd, 3);
     if (!fault) fault = posix_spawn(&t->pid, program, &actions, &attributes, arguments, environment);
@@ -340,7 +347,7 @@ static tm_status take_result(talk *t, const tm_buf *body, tm_error *err)
     for (int i = 0; i < 3; i++) whole = whole && json_is_array(json_object_get(t->result, parts[i]));
     return whole ? TM_OK
                  : fault_set(t, err, "TM0125", "the graph process gave no graph",
-                             "please report this as a bug");
+                             REPORT);
 }
 
 // TM_DONE: the child is silent or gone.

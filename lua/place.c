@@ -143,7 +143,9 @@ static tm_status place_node(const tm_plan *plan, const tm_plan_node *p, const ch
         TM_TRY(tm_dir_make(parent, err));
     }
     if (place_at(plan, p, path, err) < 0) return tm_error_prefix(err, "%s", p->node->name);
-    json_array_append_new(placed, json_pack("{s:s, s:s}", "node", p->node->name, "path", path));
+    char *real = realpath(path, NULL);
+    json_array_append_new(placed, json_pack("{s:s, s:s}", "node", p->node->name, "path", real ? real : path));
+    free(real);
     return TM_OK;
 }
 

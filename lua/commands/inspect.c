@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+// inspect: look into a result: records, metrics, the files of a snapshot.
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "engine/store_tree.h"
+#include "lua/address.h"
+
+static const tm_flag flags[] = {
+    {"--count", 'n', "N", "show so many records (default 5)"},
+    {"--skip", 0, "N", "leave so many out first"},
+    {"--full", 0, NULL, "whole texts"},
+    {0},
+};
+
+typedef struct window {
+    int64_t skip, left;
+    bool full;
+    json_t *records;  // with --json, else NULL
+} window;
+
+static json_t *text_json(tm_view v, bool full)
+{
+    size_t n = full || v.size <= 400 ? v.size : 400;
+    while (n > 0 && n < v.size && ((unsigned char)v.data[n] & 0xc0) == 0x80) n--;  // not inside a character
+    json_t *text = json_stringn(v.data ? v.data : "", n);
+    return text ? text : json_string("(not UTF-8)");
+}
+
+static json_t *document_json(const tm_batch *batch, size_t row, bool full)
+{
+    tm_doc d = tm_docs_get(batch, row);
+    json_t *meta = d.meta.size ? json_loadb(d.meta.data, d.meta.size, 0, NULL) : NULL;
+    return json_pack("{s:o, s:o, s:o, s:I, s:o*}", "id", text_json(d.id, true), "source", text_json(d.source, true), "text",
+                     text_json(d.text, full), "bytes", (json_int_t)d.text.size, "meta", meta);
+}
+
+static json_t *tokens_json(const tm_batch *batch, size_t row, bool full)
+{
+    size_t n;
+    const uint32_t *ids = tm_batch_get_u32s(batch, TM_TOK_IDS, row, &n);
+    json_t *list = json_array();
+    for (size_t i = 0; i < n && (full || i < 64); i++) json_array_append_new(list, json_integer(ids[i]));
+    return json_pack("{s:o, s:I, s:I, s:o}", "id", text_json(tm_batch_get_bytes(batch, TM_TOK_ID, row), true), "tokens", (json_int_t)n,
+                     "bytes", (json_int_t)tm_batch_get_i64(batch, TM_TOK_BYTES, row), "ids", list);
+}
+
+static json_t *metric_json(const tm_batch *batch, size_t row)
+{
+    tm_metric m = tm_metrics_get(batch, row);
+    json_t *metric = json_pack("{s:I, s:o, s:f, s:I}", "step", (json_int_t)m.step, "name", text_json(m.name, true), "value", m.value,
+                               "count", (json_int_t)m.count);
+    if (metric && isfinite(m.error)) json_object_set_new(metric, "error", json_real(m.error));
+    return metric;
+}
+
+static void print_record(const tm_type *type, const json_t *record)
+{
+    if (strcmp(type->name, "metrics") == 0) {
+        const json_t *error = json_object_get(record, "error");
+        printf("%8lld  %-32s %12.6g", (long long)json_integer_value(json_object_get(record, "step")),
+               json_string_value(json_object_get(record, "name")), json_number_value(json_object_get(record, "value")));
+        if (error) printf("  (+-%.2g)", json_number_value(error));
+        putchar('\n');
+        return;
+    }
+    char *meta = json_object_get(record, "meta") ? json_dumps(json_object_get(record, "meta"), JSON_COMPACT) : NULL;
+    const char *source = json_string_value(json_object_get(record, "source")), *text = json_string_value(json_object_get(record, "text"));
+    printf("--- %s  %s  %lld bytes%s%s\n", json_string_value(json_object_get(record, "id")), source ? source : "",
+           (long long)json_integer_value(json_object_get(record, "bytes")), meta ? "  " : "", meta ? meta : "");
+    if (text) printf("%s\n", text);
+    else {
+        char *ids = json_dumps(json_object_get(record, "ids"), JSON_COMPACT);
+        printf("%s\n", ids ? ids : "");
+        free(ids);
+    }
+    free(meta);
+}
+
+static void show_rows(const tm_type *type, const tm_batch *batch, window *w)
+{
+    for (size_t row = 0; row < tm_batch_rows(batch) && w->left > 0; row++) {
+        if (w->skip > 0) {
+            w->skip--;
+            continue;
+        }
+        json_t *record = strcmp(type->name, "documents") == 0 ? document_json(batch, row, w->full)
+                         : strcmp(type->name, "tokens") == 0  ? tokens_json(batch, row, w->full)
+                                                              : metric_json(batch, row);
+        w->left--;
+        if (w->records) json_array_append_new(w->records, record);
+        else {
+            print_record(type, record);
+            json_decref(record);
+        }
+    }
+}
+
+static tm_status show_data(tm_store *store, const tm_type *type, const tm_artifact *log, window *w, tm_error *err)
+{
+    for (size_t i = 0; i < log->count && w->left > 0; i++) {
+        if (w->skip >= (int64_t)log->entries[i].rows) {
+            w->skip -= (int64_t)log->entries[i].rows;
+            continue;
+        }
+        tm_blob blob = {0};
+        tm_batch *batch = NULL;
+        tm_status status = tm_store_get(store, log->entries[i].hash, &blob, err);
+        if (status == TM_ENOENT) tm_hint(err, "it was made inside a group and only its hash is kept; `store = true` on the node keeps its bytes");
+        if (status >= 0) status = tm_batch_decode(tm_view_of(blob.data, blob.size), type->cols, type->n_cols, &batch, err);
+        if (status >= 0) show_rows(type, batch, w);
+        tm_batch_unref(batch);
+        tm_blob_clear(&blob);
+        TM_TRY(status);
+    }
+    return TM_OK;
+}
+
+static tm_status show_tree(const tm_cli *cli, tm_store *store, const tm_address *a, const tm_artifact *log, json_t *into, tm_error *err)
+{
+    tm_entry entry;
+    tm_tree tree = {0};
+    json_t *files = json_array(), *steps = json_array();
+    TM_TRY(tm_address_entry(store, a, &entry, err));
+    TM_TRY(tm_tree_get(store, entry.hash, &tree, err));
+    for (size_t i = 0; i < log->count; i++) {
+        tm_tree one = {0};
+        if (tm_tree_get(store, log->entries[i].hash, &one, NULL) < 0) continue;
+        json_t *step = json_object_get(one.attributes, "step");
+        if (step) json_array_append(steps, step);
+        tm_tree_clear(&one);
+    }
+    for (size_t i = 0; i < tree.count; i++) {
+        json_array_append_new(files, json_pack("{s:s, s:I}", "name", tree.files[i].name, "bytes", (json_int_t)tree.files[i].bytes));
+        if (!cli->json) printf("  %12llu  %s\n", (unsigned long long)tree.files[i].bytes, tree.files[i].name);
+    }
+    char *attributes = json_dumps(tree.attributes, JSON_COMPACT), *all = json_dumps(steps, JSON_COMPACT);
+    if (!cli->json) printf("  attributes %s%s%s\n", attributes, json_array_size(steps) ? ", snapshots at steps " : "", json_array_size(steps) ? all : "");
+    json_object_set_new(into, "files", files);
+    json_object_set(into, "attributes", tree.attributes);
+    json_object_set_new(into, "steps", steps);
+    free(attributes);
+    free(all);
+    tm_tree_clear(&tree);
+    return TM_OK;
+}
+
+static void print_counts(const json_t *counts)
+{
+    const char *name;
+    json_t *n;
+    json_object_foreach((json_t *)counts, name, n) printf("  %s %lld\n", name, (long long)json_integer_value(n));
+}
+
+static tm_status show(const tm_cli *cli, tm_store *store, const tm_address *a, tm_error *err)
+{
+    const char *count = tm_cli_flag(cli, "--count"), *skip = tm_cli_flag(cli, "--skip");
+    bool metrics = strcmp(a->type->name, "metrics") == 0;
+    window w = {.skip = skip ? strtoll(skip, NULL, 10) : 0, .left = count ? strtoll(count, NULL, 10) : metrics ? 1000 : 5,
+                .full = tm_cli_flag(cli, "--full") != NULL, .records = cli->json ? json_array() : NULL};
+    tm_artifact log = {0};
+    TM_TRY(tm_artifact_get(store, a->artifact, &log, err));
+    json_t *into = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I}", "run", a->run, "node", a->node, "port", a->port, "type", a->type->name,
+                             "entries", (json_int_t)log.count, "rows", (json_int_t)log.rows, "bytes", (json_int_t)log.bytes);
+    const json_t *counts = json_object_get(a->facts, "counts");
+    if (!cli->json) {
+        printf("%s:%s%s%s  %s: %zu %ss, %llu records, %.2f MB\n", a->run, a->node, a->port[0] ? "." : "", a->port, a->type->name, log.count,
+               a->type->entry, (unsigned long long)log.rows, (double)log.bytes * 1e-6);
+        print_counts(counts);
+    }
+    tm_status status = a->type->tree ? show_tree(cli, store, a, &log, into, err) : show_data(store, a->type, &log, &w, err);
+    if (counts) json_object_set(into, "counts", (json_t *)counts);
+    if (w.records) json_object_set_new(into, "records", w.records);
+    if (cli->json && status >= 0) tm_cli_print(cli, json_incref(into));
+    json_decref(into);
+    tm_artifact_clear(&log);
+    return status;
+}
+
+static int exec(tm_cli *cli)
+{
+    tm_session session = {0};
+    tm_address address = {0};
+    tm_error err = {0};
+    int code = tm_session_store(&session, cli, false);
+    if (code == TM_EXIT_OK) {
+        tm_status status = tm_address_resolve(session.store, cli->args[0], &address, &err);
+        if (status >= 0) status = show(cli, session.store, &address, &err);
+        if (status < 0) code = tm_cli_fail(cli, &err);
+        tm_address_clear(&address);
+    }
+    tm_session_close(&session);
+    return code;
+}
+
+const tm_command tm_command_inspect = {
+    .name = "inspect", .brief = "Look into a result: records, metrics, the files of a snapshot.", .usage = "ADDRESS",
+    .example = "tidemill inspect clean/gopher.removed", .min = 1, .max = 1, .flags = flags, .exec = exec,
+};
