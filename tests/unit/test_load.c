@@ -416,6 +416,49 @@ static void a_missing_file_or_program_and_a_dead_child_are_told_apart(void **sta
     assert_null(out);
 }
 
+// Stands in for the graph process: listens, speaks, and goes.
+static void write_impostor(fixture *f, const char *says)
+{
+    char text[600], path[128];
+    snprintf(text, sizeof text, "#!/bin/sh\nhead -c 400 <&0 > /dev/null\nprintf '%s' >&0\n", says);
+    write_file(f, "impostor", text);
+    snprintf(path, sizeof path, "%s/impostor", f->folder);
+    assert_int_equal(chmod(path, 0700), 0);
+}
+
+static void a_graph_process_that_was_taken_over_gains_nothing(void **state)
+{
+    static const struct {
+        const char *says;
+        tm_status status;
+        const char *part;
+    } cases[] = {
+        {"j\\377\\377\\377\\377", TM_EFORMAT, "sends 4294967295 bytes"},
+        {"j\\002\\000\\000\\000{}", TM_EGRAPH, "gave no graph"},
+        {"j\\003\\000\\000\\000{{{", TM_EGRAPH, "gave no graph"},
+        {"x\\002\\000\\000\\000{}", TM_EGRAPH, "no answer that can be read"},
+        {"q\\000\\000\\000\\000", TM_EFORMAT, "a message of kind"},
+        {"r\\013\\000\\000\\000/etc/passwd", TM_EGRAPH, "without an answer"},
+        {"r\\003\\000\\000\\000../", TM_EGRAPH, "without an answer"},
+        {"l\\005\\000\\000\\000\\033[2J\\377j", TM_EGRAPH, "without an answer"},
+    };
+    fixture *f = *state;
+    char path[128];
+    json_t *out;
+    snprintf(path, sizeof path, "%s/impostor", f->folder);
+    write_file(f, "g.lua", "return 1");
+    tm_graph_source source = {.path = f->path, .program = path, .print = keep_line, .user = f};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        write_impostor(f, cases[i].says);
+        tm_status status = tm_graph_eval(&source, catalogue, &out, &f->fault, &f->err);
+        if (status != cases[i].status || !strstr(f->err.text, cases[i].part)) print_message("%zu: %s\n", i, f->err.text);
+        assert_int_equal(status, cases[i].status);
+        assert_non_null(strstr(f->err.text, cases[i].part));
+        assert_null(out);
+    }
+    assert_string_equal(f->printed.data, "?[2J?|");
+}
+
 static void a_graph_of_ten_thousand_nodes_is_quick(void **state)
 {
     struct timespec a, b;
@@ -460,6 +503,7 @@ int main(int argc, char **argv)
         CASE(required_files_are_served_once_hashed_and_blamed),
         CASE(prints_arrive_clean_also_when_the_file_fails),
         CASE(a_missing_file_or_program_and_a_dead_child_are_told_apart),
+        CASE(a_graph_process_that_was_taken_over_gains_nothing),
         CASE(a_graph_of_ten_thousand_nodes_is_quick),
         CASE(allocations_that_fail_in_the_parent_end_in_an_error),
     };
