@@ -36,9 +36,9 @@ static const struct {
 } levels[] = {
 #ifdef __x86_64__
     {"avx512", "cpu/avx512", has_avx512, &tm_entries_avx512},
-    {"avx2",   "cpu/avx2",   has_avx2,   &tm_entries_avx2},
+    {"avx2", "cpu/avx2", has_avx2, &tm_entries_avx2},
 #endif
-    {"base",   "cpu/base",   has_base,   &tm_entries_base},
+    {"base", "cpu/base", has_base, &tm_entries_base},
 };
 enum { n_levels = sizeof levels / sizeof *levels };
 
@@ -118,11 +118,13 @@ static char *block_memory(tm_scratch_block *block)
     return (char *)(((uintptr_t)(block + 1) + 63) / 64 * 64);
 }
 
-// Ask for large pages: packed operands are read at strides that small ones make slow. Advice, so errors are none.
+// Ask for large pages: packed operands are read at strides that small ones make slow. Advice, so errors are
+// none.
 static void pages_enlarge(void *memory, size_t bytes)
 {
     const size_t large = 2 << 20;
-    uintptr_t first = ((uintptr_t)memory + large - 1) / large * large, last = ((uintptr_t)memory + bytes) / large * large;
+    uintptr_t first = ((uintptr_t)memory + large - 1) / large * large,
+              last = ((uintptr_t)memory + bytes) / large * large;
     if (first < last) madvise((void *)first, last - first, MADV_HUGEPAGE);
 }
 

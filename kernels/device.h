@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where ops run: a device with its threads, its scratch memory and its table of entries.
 //
-// The CPU is one device with one pool. Which instruction set its ops use is settled when it is opened: the best
-// of AVX-512, AVX2 and the baseline that the processor has, or at most what the environment variable TM_CPU
-// names (`avx512`, `avx2`, `base`). Ops return nothing: what fails inside them (scratch memory alone can) is
-// kept by the device and asked for with tm_device_status(), once a step.
+// The CPU is one device with one pool. Which instruction set its ops use is settled when it is opened: the
+// best of AVX-512, AVX2 and the baseline that the processor has, or at most what the environment variable
+// TM_CPU names (`avx512`, `avx2`, `base`). Ops return nothing: what fails inside them (scratch memory alone
+// can) is kept by the device and asked for with tm_device_status(), once a step.
 #pragma once
 
 #include "kernels/pool.h"

@@ -13,16 +13,17 @@ typedef struct tm_op_size {
 } tm_op_size;
 
 typedef struct tm_op {
-    const char *name;       // of the function, without tm_
-    const char *brief;      // what it computes
-    const char *paper;      // where it is from, or NULL
-    const char *size;       // the meaning of m, n, k
-    double (*flops)(tm_op_size size);  // additions and multiplications; a transcendental function counts as 10
+    const char *name;   // of the function, without tm_
+    const char *brief;  // what it computes
+    const char *paper;  // where it is from, or NULL
+    const char *size;   // the meaning of m, n, k
+    double (*flops)(
+        tm_op_size size);  // additions and multiplications; a transcendental function counts as 10
     double (*bytes)(tm_op_size size);  // least traffic: every input once, every output once
-    double tolerance;       // of an element against float64, relative to its size plus the root mean square
-    const char *why;        // the reason for that tolerance
-    bool deterministic;     // the same bits at any number of threads
-    size_t entry;           // where its function is in a device's table
+    double tolerance;    // of an element against float64, relative to its size plus the root mean square
+    const char *why;     // the reason for that tolerance
+    bool deterministic;  // the same bits at any number of threads
+    size_t entry;        // where its function is in a device's table
 } tm_op;
 
 const tm_op *tm_op_table(size_t *count);

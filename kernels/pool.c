@@ -2,8 +2,8 @@
 // Threads take tiles by an atomic counter; idle ones sleep on a futex.
 //
 // A run is open while its caller still has tiles to hand out. A thread joins an open run and leaves it; the
-// caller closes it and waits for those that joined. All of that is one word: number of the run (upper 32 bits),
-// whether it is open (bit 31), how many threads are in it (lower bits).
+// caller closes it and waits for those that joined. All of that is one word: number of the run (upper 32
+// bits), whether it is open (bit 31), how many threads are in it (lower bits).
 #include "kernels/pool.h"
 
 #include <errno.h>
@@ -18,7 +18,7 @@
 #define OPEN 0x80000000u
 #define INSIDE 0x7fffffffu
 
-enum { spins = 4000, max_threads = 1024 };
+enum { spins = 1000, max_threads = 1024 };
 
 typedef struct worker {
     tm_pool *pool;
@@ -27,10 +27,10 @@ typedef struct worker {
 } worker;
 
 struct tm_pool {
-    _Atomic uint64_t state;    // see above
-    _Atomic uint32_t bell;     // rung for sleeping threads: a run opened, or the pool ends
+    _Atomic uint64_t state;  // see above
+    _Atomic uint32_t bell;   // rung for sleeping threads: a run opened, or the pool ends
     _Atomic uint32_t sleepers;
-    _Atomic uint32_t left;     // rung for the caller when the last thread leaves a closed run
+    _Atomic uint32_t left;  // rung for the caller when the last thread leaves a closed run
     _Atomic bool ending;
     char pad[64];
     _Atomic int64_t next;  // alone on its cache line

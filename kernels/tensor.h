@@ -2,8 +2,8 @@
 // What ops compute on: matrices of activations, and weights with a storage type.
 //
 // Activations are float32 matrices [tokens, width]: no batch dimension, no padding. Where documents begin is
-// told by explicit positions and by bounds (see tm_attention_shape in ops.h). A matrix is a view: its rows may
-// lie farther apart than they are wide, so that q, k and v are three views of one projection.
+// told by explicit positions and by bounds (see tm_attention_shape in ops.h). A matrix is a view: its rows
+// may lie farther apart than they are wide, so that q, k and v are three views of one projection.
 #pragma once
 
 #include "engine/base/status.h"
@@ -44,8 +44,8 @@ static inline tm_mat tm_mat_rows(tm_mat m, int64_t first, int64_t rows)
     return (tm_mat){m.data + first * m.stride, rows, m.cols, m.stride};
 }
 
-// A weight [rows, cols] as it is stored; a linear layer's is [out, in]. Weights travel as handles and never as
-// float *, so that storage can change under a model without the model noticing.
+// A weight [rows, cols] as it is stored; a linear layer's is [out, in]. Weights travel as handles and never
+// as float *, so that storage can change under a model without the model noticing.
 typedef struct tm_weight {
     const void *data;
     int64_t rows, cols;
@@ -75,14 +75,20 @@ static inline tm_weight tm_weight_rows(tm_weight w, int64_t first, int64_t rows)
 
 static inline float tm_bf16_float(uint16_t half)
 {
-    union { uint32_t bits; float value; } u = {(uint32_t)half << 16};
+    union {
+        uint32_t bits;
+        float value;
+    } u = {(uint32_t)half << 16};
     return u.value;
 }
 
 // Round to nearest, ties to even; a NaN stays a NaN.
 static inline uint16_t tm_bf16_of(float value)
 {
-    union { float value; uint32_t bits; } u = {value};
+    union {
+        float value;
+        uint32_t bits;
+    } u = {value};
     if ((u.bits & 0x7fffffffu) > 0x7f800000u) return (uint16_t)(u.bits >> 16 | 0x40);
     return (uint16_t)((u.bits + 0x7fff + (u.bits >> 16 & 1)) >> 16);
 }

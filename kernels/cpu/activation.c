@@ -49,7 +49,7 @@ static inline curve curve_at(tm_activation f, vf x)
 }
 
 typedef struct act_args {
-    tm_mat y, y2;       // outputs: y, or d_gate and d_up
+    tm_mat y, y2;  // outputs: y, or d_gate and d_up
     tm_mat dy, x, up;
     tm_activation f;
 } act_args;
@@ -93,16 +93,16 @@ static inline __attribute__((always_inline)) void rows_with(row_fn *vector, cons
 }
 
 // The loops of one kind of work, one per activation.
-#define ROWS(kind)                                                                      \
-    static void kind##_rows(const void *arg, int64_t first, int64_t last)               \
-    {                                                                                   \
-        const act_args *a = arg;                                                        \
-        switch (a->f) {                                                                 \
-        case TM_SILU: rows_with(kind##_vector, a, first, last, TM_SILU); break;         \
-        case TM_GELU_TANH: rows_with(kind##_vector, a, first, last, TM_GELU_TANH); break; \
-        case TM_GELU_ERF: rows_with(kind##_vector, a, first, last, TM_GELU_ERF); break; \
-        case TM_RELU: rows_with(kind##_vector, a, first, last, TM_RELU); break;         \
-        }                                                                               \
+#define ROWS(kind)                                                                                           \
+    static void kind##_rows(const void *arg, int64_t first, int64_t last)                                    \
+    {                                                                                                        \
+        const act_args *a = arg;                                                                             \
+        switch (a->f) {                                                                                      \
+        case TM_SILU: rows_with(kind##_vector, a, first, last, TM_SILU); break;                              \
+        case TM_GELU_TANH: rows_with(kind##_vector, a, first, last, TM_GELU_TANH); break;                    \
+        case TM_GELU_ERF: rows_with(kind##_vector, a, first, last, TM_GELU_ERF); break;                      \
+        case TM_RELU: rows_with(kind##_vector, a, first, last, TM_RELU); break;                              \
+        }                                                                                                    \
     }
 
 ROWS(act)
@@ -130,7 +130,8 @@ void tm_glu(tm_device *dev, tm_mat y, tm_mat gate, tm_mat up, tm_activation f)
     rows_run(dev, y.rows, y.cols, glu_rows, &(act_args){.y = y, .x = gate, .up = up, .f = f});
 }
 
-void tm_glu_grad(tm_device *dev, tm_mat d_gate, tm_mat d_up, tm_mat dy, tm_mat gate, tm_mat up, tm_activation f)
+void tm_glu_grad(tm_device *dev, tm_mat d_gate, tm_mat d_up, tm_mat dy, tm_mat gate, tm_mat up,
+                 tm_activation f)
 {
     same_shape(d_gate, gate);
     same_shape(d_up, up);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Attention in tiles of 64 queries by 64 keys (Dao 2022, FlashAttention; the backward pass as its alg. 4).
 //
-// Forward, a tile of work is (block of queries, head); backward it is (document, head of keys), so that dq, dk
-// and dv each have one writer. Blocks that are masked whole are skipped; in a block that is masked in part, a group
-// of rows stops at the last key that one of them sees, and what is masked before that is minus infinity.
+// Forward, a tile of work is (block of queries, head); backward it is (document, head of keys), so that dq,
+// dk and dv each have one writer. Blocks that are masked whole are skipped; in a block that is masked in
+// part, a group of rows stops at the last key that one of them sees, and what is masked before that is minus
+// infinity.
 #include "kernels/cpu/cpu.h"
 
 #include "kernels/cpu/micro.h"
@@ -52,7 +53,8 @@ static inline void rows_by(float *c, int64_t c_stride, operand a, const float *b
                            int64_t k, const int rows, tm_into into)
 {
     int64_t j = 0;
-    for (; j + 2 * LANES <= n; j += 2 * LANES) micro(c + j, c_stride, a, b + j, b_stride, k, rows, 2, 1, into);
+    for (; j + 2 * LANES <= n; j += 2 * LANES)
+        micro(c + j, c_stride, a, b + j, b_stride, k, rows, 2, 1, into);
     for (; j + LANES <= n; j += LANES) micro(c + j, c_stride, a, b + j, b_stride, k, rows, 1, 1, into);
     for (; j < n; j++)
         for (int64_t i = 0; i < rows; i++) {
@@ -62,8 +64,8 @@ static inline void rows_by(float *c, int64_t c_stride, operand a, const float *b
         }
 }
 
-static void small(float *c, int64_t c_stride, operand a, const float *b, int64_t b_stride, int64_t m, int64_t n,
-                  int64_t k, tm_into into)
+static void small(float *c, int64_t c_stride, operand a, const float *b, int64_t b_stride, int64_t m,
+                  int64_t n, int64_t k, tm_into into)
 {
     int64_t i = 0;
     for (; i + BLOCK_ROWS <= m; i += BLOCK_ROWS, a.data += BLOCK_ROWS * a.row)
@@ -86,15 +88,18 @@ static void turn(float *to, const float *from, int64_t stride, int64_t n_rows, i
 // A block of scores, and the columns of it that are computed for a group of rows: whole vectors.
 typedef struct block {
     document doc;
-    int64_t head, kv;      // of queries, of keys
-    int64_t r0, rows;      // queries of the document
-    int64_t j0, cols;      // its keys
-    bool whole;            // every query sees every key
+    int64_t head, kv;  // of queries, of keys
+    int64_t r0, rows;  // queries of the document
+    int64_t j0, cols;  // its keys
+    bool whole;        // every query sees every key
 } block;
 
-static block block_at(const tm_attention_shape *shape, document doc, int64_t head, int64_t r0, int64_t rows, int64_t j0)
+static block block_at(const tm_attention_shape *shape, document doc, int64_t head, int64_t r0, int64_t rows,
+                      int64_t j0)
 {
-    block b = {doc, head, head * shape->kv_heads / shape->q_heads, r0, rows, j0, min_of(K_BLOCK, doc.n_k - j0), false};
+    block b = {.doc = doc, .head = head, .r0 = r0, .rows = rows, .j0 = j0};
+    b.kv = head * shape->kv_heads / shape->q_heads;
+    b.cols = min_of(K_BLOCK, doc.n_k - j0);
     int64_t low, high, unused;
     seen(shape, doc, r0 + rows - 1, &low, &unused);
     seen(shape, doc, r0, &unused, &high);
@@ -137,8 +142,7 @@ static float *head_row(tm_mat m, int64_t row, int64_t head, int64_t size)
 static void cap_scores(float *s, int64_t n, const tm_attention_shape *shape)
 {
     float factor = shape->scale / shape->softcap;
-    for (int64_t j = 0; j < n; j += LANES)
-        vf_store(s + j, shape->softcap * vf_tanh(vf_load(s + j) * factor));
+    for (int64_t j = 0; j < n; j += LANES) vf_store(s + j, shape->softcap * vf_tanh(vf_load(s + j) * factor));
 }
 
 // ---- Forward
@@ -148,8 +152,8 @@ typedef struct forward_rows {
     float *turned, *s, *o;
 } forward_rows;
 
-// The softmax of a row as it grows: weights of this block replace its scores, which are still to be multiplied by
-// `scale`; the output so far is multiplied to fit.
+// The softmax of a row as it grows: weights of this block replace its scores, which are still to be
+// multiplied by `scale`; the output so far is multiplied to fit.
 static void row_fold(float *s, int64_t n, float scale, float *most, float *sum, float *o, int64_t size)
 {
     float block_most = row_max(s, n) * scale;
@@ -230,8 +234,10 @@ static void forward_tile(void *arg, int64_t tile, int lane)
 
 static void shape_check(const tm_attention_shape *s, tm_mat q, tm_mat k, tm_mat v)
 {
-    tm_assert(s->scale > 0 && s->kv_heads > 0 && s->q_heads % s->kv_heads == 0 && !(s->bidirectional && s->window > 0));
-    tm_assert(q.cols == s->q_heads * s->head_size && k.cols == s->kv_heads * s->head_size && v.cols == k.cols);
+    tm_assert(s->scale > 0 && s->kv_heads > 0 && s->q_heads % s->kv_heads == 0 &&
+              !(s->bidirectional && s->window > 0));
+    tm_assert(q.cols == s->q_heads * s->head_size && k.cols == s->kv_heads * s->head_size &&
+              v.cols == k.cols);
     tm_assert(s->docs == 0 || s->q_start[s->docs] <= q.rows);
     for (int64_t d = 0; d < s->docs; d++) {
         document doc = document_at(s, d);
@@ -282,9 +288,10 @@ typedef struct backward_room {
     float *delta;                // [queries of the device]: sum over a row of d_out * out
 } backward_room;
 
-// A row of a block: p = exp(score - lse), ds = p * (dp - delta) * scale. s holds q k^T, masked, on entry and p on
-// return; dp holds d_out v^T and then ds.
-static void backward_row(float *s, float *dp, int64_t n, float lse, float delta, const tm_attention_shape *shape)
+// A row of a block: p = exp(score - lse), ds = p * (dp - delta) * scale. s holds q k^T, masked, on entry and
+// p on return; dp holds d_out v^T and then ds.
+static void backward_row(float *s, float *dp, int64_t n, float lse, float delta,
+                         const tm_attention_shape *shape)
 {
     float cap = shape->softcap, factor = cap != 0 ? 1 : shape->scale;
     for (int64_t j = 0; j < n; j += LANES) {
@@ -300,7 +307,8 @@ static void backward_row(float *s, float *dp, int64_t n, float lse, float delta,
     }
 }
 
-static void backward_group(const attention *a, const block *b, int64_t first, int64_t n, const backward_room *room)
+static void backward_group(const attention *a, const block *b, int64_t first, int64_t n,
+                           const backward_room *room)
 {
     const tm_attention_shape *shape = a->shape;
     int64_t size = shape->head_size, cols = group_cols(shape, b, first, n), t0 = b->doc.q0 + b->r0 + first;
@@ -312,17 +320,19 @@ static void backward_group(const attention *a, const block *b, int64_t first, in
     for (int64_t i = 0; i < n; i++, p += K_BLOCK, ds += K_BLOCK) {
         if (shape->softcap != 0) cap_scores(p, cols, shape);
         row_mask(shape, b, first + i, p, cols);
-        backward_row(p, ds, cols, a->lse_in[(t0 + i) * shape->q_heads + b->head], room->delta[b->r0 + first + i],
-                     shape);
+        backward_row(p, ds, cols, a->lse_in[(t0 + i) * shape->q_heads + b->head],
+                     room->delta[b->r0 + first + i], shape);
         for (int64_t j = cols; j < b->cols; j++) p[j] = ds[j] = 0;
     }
     operand left = {room->ds + first * K_BLOCK, K_BLOCK, 1};
-    small(head_row(a->dq, t0, b->head, size), a->dq.stride, left, head_row(a->k, b->doc.k0 + b->j0, b->kv, size),
-          a->k.stride, n, size, min_of(cols, b->cols), TM_ADD);
+    small(head_row(a->dq, t0, b->head, size), a->dq.stride, left,
+          head_row(a->k, b->doc.k0 + b->j0, b->kv, size), a->k.stride, n, size, min_of(cols, b->cols),
+          TM_ADD);
 }
 
 // dv and dk of keys first .. first + n, from the rows that may see them.
-static void backward_keys(const attention *a, const block *b, int64_t first, int64_t n, const backward_room *room)
+static void backward_keys(const attention *a, const block *b, int64_t first, int64_t n,
+                          const backward_room *room)
 {
     int64_t size = a->shape->head_size, low, high, r = 0;
     for (; r < b->rows; r += GROUP) {  // groups of rows that end before these keys have nothing for them
@@ -331,11 +341,12 @@ static void backward_keys(const attention *a, const block *b, int64_t first, int
     }
     if (r >= b->rows) return;
     int64_t t = b->doc.q0 + b->r0 + r, key = b->doc.k0 + b->j0 + first;
-    operand p = {room->p + r * K_BLOCK + first, 1, K_BLOCK}, ds = {room->ds + r * K_BLOCK + first, 1, K_BLOCK};
-    small(head_row(a->dv, key, b->kv, size), a->dv.stride, p, head_row(a->d_out, t, b->head, size), a->d_out.stride, n,
-          size, b->rows - r, TM_ADD);
-    small(head_row(a->dk, key, b->kv, size), a->dk.stride, ds, head_row(a->q, t, b->head, size), a->q.stride, n, size,
-          b->rows - r, TM_ADD);
+    operand p = {room->p + r * K_BLOCK + first, 1, K_BLOCK},
+            ds = {room->ds + r * K_BLOCK + first, 1, K_BLOCK};
+    small(head_row(a->dv, key, b->kv, size), a->dv.stride, p, head_row(a->d_out, t, b->head, size),
+          a->d_out.stride, n, size, b->rows - r, TM_ADD);
+    small(head_row(a->dk, key, b->kv, size), a->dk.stride, ds, head_row(a->q, t, b->head, size), a->q.stride,
+          n, size, b->rows - r, TM_ADD);
 }
 
 static void backward_block(const attention *a, const block *b, const backward_room *room)
@@ -353,8 +364,8 @@ static void backward_head(const attention *a, document doc, int64_t head, const 
     int64_t size = shape->head_size, kv = head * shape->kv_heads / shape->q_heads;
     for (int64_t r = 0; r < doc.n_q; r++) {
         memset(head_row(a->dq, doc.q0 + r, head, size), 0, (size_t)size * sizeof(float));
-        room->delta[r] = row_dot(head_row(a->d_out, doc.q0 + r, head, size), head_row(a->out, doc.q0 + r, head, size),
-                                 size);
+        room->delta[r] = row_dot(head_row(a->d_out, doc.q0 + r, head, size),
+                                 head_row(a->out, doc.q0 + r, head, size), size);
     }
     for (int64_t j0 = 0; j0 < doc.n_k; j0 += K_BLOCK) {
         int64_t cols = min_of(K_BLOCK, doc.n_k - j0);
@@ -388,8 +399,8 @@ static void backward_tile(void *arg, int64_t tile, int lane)
     for (int64_t h = 0; h < group; h++) backward_head(a, doc, kv * group + h, &room);
 }
 
-void tm_attention_grad(tm_device *dev, tm_mat dq, tm_mat dk, tm_mat dv, tm_mat d_out, tm_mat q, tm_mat k, tm_mat v,
-                       tm_mat out, const float *lse, const tm_attention_shape *shape)
+void tm_attention_grad(tm_device *dev, tm_mat dq, tm_mat dk, tm_mat dv, tm_mat d_out, tm_mat q, tm_mat k,
+                       tm_mat v, tm_mat out, const float *lse, const tm_attention_shape *shape)
 {
     shape_check(shape, q, k, v);
     same_shape(dq, q);
@@ -397,8 +408,16 @@ void tm_attention_grad(tm_device *dev, tm_mat dq, tm_mat dk, tm_mat dv, tm_mat d
     same_shape(out, q);
     same_shape(dk, k);
     same_shape(dv, v);
-    attention a = {.shape = shape, .out = out, .q = q, .k = k, .v = v, .lse_in = lse,
-                   .dq = dq, .dk = dk, .dv = dv, .d_out = d_out};
+    attention a = {.shape = shape,
+                   .out = out,
+                   .q = q,
+                   .k = k,
+                   .v = v,
+                   .lse_in = lse,
+                   .dq = dq,
+                   .dk = dk,
+                   .dv = dv,
+                   .d_out = d_out};
     int64_t longest = 0;
     for (int64_t d = 0; d < shape->docs; d++) longest = max_of(longest, document_at(shape, d).n_q);
     int64_t threads = tm_pool_threads(tm_device_pool(dev));

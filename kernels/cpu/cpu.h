@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What every file of CPU ops includes first.
 //
-// These files are compiled once per instruction set: names.h gives each op a name of its own (tm_add_avx2), and
-// the op's code says nothing of it.
+// These files are compiled once per instruction set: names.h gives each op a name of its own (tm_add_avx2),
+// and the op's code says nothing of it.
 #pragma once
 
 #define TM_PASTE_(a, b) a##_##b

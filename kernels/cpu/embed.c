@@ -3,7 +3,7 @@
 #include "kernels/cpu/cpu.h"
 
 typedef struct embed_args {
-    tm_mat y;         // tokens; in the gradient dy
+    tm_mat y;  // tokens; in the gradient dy
     tm_mat d_table;
     tm_weight table;
     const int32_t *ids;

@@ -50,8 +50,10 @@ static float loss_row(float *x, int64_t n, int64_t label, float scale, float cap
     if (cap != 0) cap_row(x, n, cap);
     float largest = row_max(x, n), logit = x[label];
     float sum = row_exp(grad && cap == 0 ? x : NULL, x, n, 1, largest), lse = largest + logf(sum);
-    if (grad && cap == 0) grad_row(x, n, label, sum, scale);
-    else if (grad) grad_row_capped(x, n, label, lse, scale, cap);
+    if (grad && cap == 0)
+        grad_row(x, n, label, sum, scale);
+    else if (grad)
+        grad_row_capped(x, n, label, lse, scale, cap);
     return logit - lse;
 }
 
@@ -89,8 +91,8 @@ static void chunk_run(tm_device *dev, chunk *c, int64_t rows)
     tm_linear(dev, logits, hidden, args->head, NULL, logit_scale(args), TM_SET);
     rows_run(dev, rows, logits.cols, chunk_rows, c);
     if (args->d_hidden.data != NULL)
-        tm_linear_grad_x(dev, tm_mat_rows(args->d_hidden, c->first, rows), logits, args->head, logit_scale(args),
-                         TM_SET);
+        tm_linear_grad_x(dev, tm_mat_rows(args->d_hidden, c->first, rows), logits, args->head,
+                         logit_scale(args), TM_SET);
     if (args->d_head.data != NULL) tm_linear_grad_w(dev, args->d_head, logits, hidden, logit_scale(args));
 }
 
@@ -129,8 +131,10 @@ void tm_head_loss(tm_device *dev, const tm_head_loss_args *args)
         c.logits = tm_mat_of(logits, rows, vocabulary);
         for (c.first = 0; c.first < tokens; c.first += rows) {
             int64_t n = min_of(rows, tokens - c.first);
-            if (labelled(args->labels + c.first, n)) chunk_run(dev, &c, n);
-            else chunk_skip(dev, &c, n);
+            if (labelled(args->labels + c.first, n))
+                chunk_run(dev, &c, n);
+            else
+                chunk_skip(dev, &c, n);
         }
         totals(args, c.log_probs);
     }

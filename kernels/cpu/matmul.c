@@ -5,8 +5,9 @@
 //   packed A: panels of BLOCK_ROWS rows     [panel][k][BLOCK_ROWS]
 //
 // (Goto & van de Geijn 2008; Van Zee & van de Geijn 2015.) Packing widens any storage type to float32. Unlike
-// there, A is read where it lies when its rows run along K; only where they do not, a tile packs its own part.
-// Every element of C is a sum over K in blocks of K_BLOCK, whatever the tiles: their grid changes no bits.
+// there, A is read where it lies when its rows run along K; only where they do not, a tile packs its own
+// part. Every element of C is a sum over K in blocks of K_BLOCK, whatever the tiles: their grid changes no
+// bits.
 #include "kernels/cpu/cpu.h"
 
 #include "kernels/cpu/micro.h"
@@ -14,10 +15,10 @@
 
 enum {
     K_BLOCK = 256,
-    K_PACK = 4096,           // of K that is packed at a time: a multiple of K_BLOCK
-    PACK_ELEMENTS = 1 << 22, // of B that are packed at a time, at most
-    STRAIGHT_ROWS = 4,       // of K that are packed together
-    STRAIGHT_RUN = 256,      // elements of each that are read, at least
+    K_PACK = 4096,            // of K that is packed at a time: a multiple of K_BLOCK
+    PACK_ELEMENTS = 1 << 22,  // of B that are packed at a time, at most
+    STRAIGHT_ROWS = 4,        // of K that are packed together
+    STRAIGHT_RUN = 256,       // elements of each that are read, at least
     TILE_ROWS = 96,
     TILE_COLS = 384,
     TILE_PANELS = TILE_ROWS / BLOCK_ROWS,
@@ -33,8 +34,8 @@ typedef struct product {
     int vectors, width;  // of a sliver
     float alpha;
     tm_into into;
-    float *packed_a, *packed_b;      // of each lane; of the block
-    int64_t n0, k0, n_k, slivers;    // the block of B that is packed
+    float *packed_a, *packed_b;    // of each lane; of the block
+    int64_t n0, k0, n_k, slivers;  // the block of B that is packed
     int64_t panels, panels_per_tile, slivers_per_tile, tiles_across, slivers_per_pack;
 } product;
 
@@ -65,8 +66,8 @@ static inline __attribute__((always_inline)) void run_copy(float *to, const floa
 
 // Pieces of a source whose K runs down its rows. A few rows at a time over all pieces: long runs of a row are
 // read, and runs of each piece are written.
-static inline __attribute__((always_inline)) void pack_straight(float *to, const int64_t width, const source *s,
-                                                                int64_t at, int64_t pieces)
+static inline __attribute__((always_inline)) void pack_straight(float *to, const int64_t width,
+                                                                const source *s, int64_t at, int64_t pieces)
 {
     int64_t whole = s->dtype == TM_F32 ? min_of(pieces, (s->extent - at) / width) : 0;
     for (int64_t k = 0; k < s->n_k; k += STRAIGHT_ROWS) {
@@ -77,23 +78,30 @@ static inline __attribute__((always_inline)) void pack_straight(float *to, const
                 run_copy(piece + i * width, (const float *)s->data + from + i * s->stride, width);
         for (int64_t p = whole; p < pieces; p++, piece += s->n_k * width, from += width)
             for (int64_t i = 0; i < rows; i++)
-                run_edge(piece + i * width, width, s, from + i * s->stride, min_of(width, s->extent - at - p * width));
+                run_edge(piece + i * width, width, s, from + i * s->stride,
+                         min_of(width, s->extent - at - p * width));
     }
 }
 
 static void pack(float *to, int64_t width, const source *s, int64_t at, int64_t pieces)
 {
     if (!s->turned) {
-        if (width == BLOCK_ROWS) pack_straight(to, BLOCK_ROWS, s, at, pieces);
-        else if (width == LANES) pack_straight(to, LANES, s, at, pieces);
-        else if (width == 2 * LANES) pack_straight(to, 2 * LANES, s, at, pieces);
-        else pack_straight(to, width, s, at, pieces);
+        if (width == BLOCK_ROWS)
+            pack_straight(to, BLOCK_ROWS, s, at, pieces);
+        else if (width == LANES)
+            pack_straight(to, LANES, s, at, pieces);
+        else if (width == 2 * LANES)
+            pack_straight(to, 2 * LANES, s, at, pieces);
+        else
+            pack_straight(to, width, s, at, pieces);
         return;
     }
     for (int64_t p = 0; p < pieces; p++, at += width, to += width * s->n_k) {
         int64_t from = at * s->stride + s->k0, valid = min_of(width, s->extent - at);
-        if (s->dtype == TM_F32) pack_turned(to, width, s->data, from, s->stride, valid, s->n_k, TM_F32);
-        else pack_turned(to, width, s->data, from, s->stride, valid, s->n_k, TM_BF16);
+        if (s->dtype == TM_F32)
+            pack_turned(to, width, s->data, from, s->stride, valid, s->n_k, TM_F32);
+        else
+            pack_turned(to, width, s->data, from, s->stride, valid, s->n_k, TM_BF16);
     }
 }
 
@@ -107,8 +115,8 @@ static void pack_tile(void *arg, int64_t tile, int lane)
 
 // ---- Tiles
 
-static inline void block_full(const product *p, float *c, int64_t stride, operand left, const float *b, int64_t k,
-                              tm_into into)
+static inline void block_full(const product *p, float *c, int64_t stride, operand left, const float *b,
+                              int64_t k, tm_into into)
 {
     switch (p->vectors) {
     case 1: micro(c, stride, left, b, LANES, k, BLOCK_ROWS, 1, p->alpha, into); break;
@@ -156,8 +164,10 @@ static void block(const product *p, operand a, int64_t panel, int64_t sliver, in
     const float *b = p->packed_b + (sliver * p->n_k + k0) * p->width;
     float *c = p->c.data + row * p->c.stride + col;
     tm_into into = p->k0 + k0 == 0 ? p->into : TM_ADD;
-    if (rows == BLOCK_ROWS && cols == p->width) block_full(p, c, p->c.stride, a, b, k, into);
-    else block_edge(p, c, a, b, k, rows, cols, into);
+    if (rows == BLOCK_ROWS && cols == p->width)
+        block_full(p, c, p->c.stride, a, b, k, into);
+    else
+        block_edge(p, c, a, b, k, rows, cols, into);
 }
 
 static void product_tile(void *arg, int64_t tile, int lane)
@@ -246,7 +256,8 @@ static inline float dot(const float *x, const void *b, int64_t at, int64_t n, co
     for (; i + 4 * LANES <= n; i += 4 * LANES)
         for (int j = 0; j < 4; j++) {
             vf right;
-            if (dtype == TM_F32) right = vf_load((const float *)b + at + i + j * LANES);
+            if (dtype == TM_F32)
+                right = vf_load((const float *)b + at + i + j * LANES);
             else
                 for (int l = 0; l < LANES; l++) right[l] = element(b, at + i + j * LANES + l, dtype);
             sums[j] += vf_load(x + i + j * LANES) * right;
@@ -278,7 +289,8 @@ static void zero_rows(const void *arg, int64_t first, int64_t last)
 void tm_matmul(tm_device *dev, tm_mat c, tm_mat a, tm_side a_side, tm_weight b, tm_side b_side, float alpha,
                tm_into into)
 {
-    product p = {.c = c, .a = a, .b = b, .a_t = a_side == TM_T, .b_t = b_side == TM_T, .alpha = alpha, .into = into};
+    product p = {
+        .c = c, .a = a, .b = b, .a_t = a_side == TM_T, .b_t = b_side == TM_T, .alpha = alpha, .into = into};
     p.m = p.a_t ? a.cols : a.rows;
     p.k = p.a_t ? a.rows : a.cols;
     p.n = p.b_t ? b.rows : b.cols;

@@ -60,12 +60,14 @@ void tm_rmsnorm(tm_device *dev, tm_mat y, float *rstd, tm_mat x, const float *ga
 {
     same_shape(y, x);
     tm_assert(parts > 0 && x.cols % parts == 0);
-    norm_args args = {.y = y, .x = x, .gain = gain, .rstd = rstd, .parts = parts, .eps = eps, .offset = offset};
+    norm_args args = {
+        .y = y, .x = x, .gain = gain, .rstd = rstd, .parts = parts, .eps = eps, .offset = offset};
     rows_run(dev, x.rows, x.cols, rms_rows, &args);
 }
 
 // dx = rstd * (g - x rstd^2 mean(g x)), g = dy * gain
-static void rms_grad_part(float *dx, const float *dy, const float *x, float rstd, int64_t n, const norm_args *a)
+static void rms_grad_part(float *dx, const float *dy, const float *x, float rstd, int64_t n,
+                          const norm_args *a)
 {
     vf sum = {0};
     int64_t i = 0;
@@ -96,8 +98,14 @@ void tm_rmsnorm_grad_x(tm_device *dev, tm_mat dx, tm_mat dy, tm_mat x, const flo
     same_shape(dx, x);
     same_shape(dy, x);
     tm_assert(parts > 0 && x.cols % parts == 0);
-    norm_args args = {.y = dx, .dy = dy, .x = x, .gain = gain, .rstd_in = rstd, .parts = parts,
-                      .offset = offset, .into = into};
+    norm_args args = {.y = dx,
+                      .dy = dy,
+                      .x = x,
+                      .gain = gain,
+                      .rstd_in = rstd,
+                      .parts = parts,
+                      .offset = offset,
+                      .into = into};
     rows_run(dev, x.rows, x.cols, rms_grad_rows, &args);
 }
 
@@ -223,6 +231,7 @@ void tm_layernorm_grad_x(tm_device *dev, tm_mat dx, tm_mat dy, tm_mat x, const f
 {
     same_shape(dx, x);
     same_shape(dy, x);
-    norm_args args = {.y = dx, .dy = dy, .x = x, .gain = gain, .mean_in = mean, .rstd_in = rstd, .into = into};
+    norm_args args = {
+        .y = dx, .dy = dy, .x = x, .gain = gain, .mean_in = mean, .rstd_in = rstd, .into = into};
     rows_run(dev, x.rows, x.cols, layer_grad_rows, &args);
 }

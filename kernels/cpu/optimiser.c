@@ -6,7 +6,7 @@ typedef struct adamw_job {
     float *w, *m, *v;
     const float *g;
     float decay, beta1, beta2, rest1, rest2, eps, grad_scale;  // rest: 1 - beta
-    float step_size, root_correction;  // lr / (1 - beta1^t), 1 / sqrt(1 - beta2^t)
+    float step_size, root_correction;                          // lr / (1 - beta1^t), 1 / sqrt(1 - beta2^t)
 } adamw_job;
 
 static void adamw_range(const void *arg, int64_t first, int64_t last)
@@ -24,16 +24,23 @@ static void adamw_range(const void *arg, int64_t first, int64_t last)
     }
 }
 
-void tm_adamw(tm_device *dev, float *w, float *m, float *v, const float *g, int64_t n, const tm_adamw_args *args)
+void tm_adamw(tm_device *dev, float *w, float *m, float *v, const float *g, int64_t n,
+              const tm_adamw_args *args)
 {
     tm_assert(args->step >= 1);
     double step = (double)args->step;
     adamw_job job = {
-        .w = w, .m = m, .v = v, .g = g,
+        .w = w,
+        .m = m,
+        .v = v,
+        .g = g,
         .decay = (float)(1 - args->lr * args->weight_decay),
-        .beta1 = (float)args->beta1, .beta2 = (float)args->beta2,
-        .rest1 = (float)(1 - args->beta1), .rest2 = (float)(1 - args->beta2),
-        .eps = (float)args->eps, .grad_scale = args->grad_scale,
+        .beta1 = (float)args->beta1,
+        .beta2 = (float)args->beta2,
+        .rest1 = (float)(1 - args->beta1),
+        .rest2 = (float)(1 - args->beta2),
+        .eps = (float)args->eps,
+        .grad_scale = args->grad_scale,
         .step_size = (float)(args->lr / (1 - pow(args->beta1, step))),
         .root_correction = (float)(1 / sqrt(1 - pow(args->beta2, step))),
     };

@@ -25,8 +25,10 @@ static inline void turn_four(float *to, int64_t width, const void *from, int64_t
 {
     v4 a = four(from, at, dtype), b = four(from, at + stride, dtype);
     v4 c = four(from, at + 2 * stride, dtype), d = four(from, at + 3 * stride, dtype);
-    v4 ab_low = __builtin_shufflevector(a, b, 0, 4, 1, 5), ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-    v4 cd_low = __builtin_shufflevector(c, d, 0, 4, 1, 5), cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+    v4 ab_low = __builtin_shufflevector(a, b, 0, 4, 1, 5),
+       ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+    v4 cd_low = __builtin_shufflevector(c, d, 0, 4, 1, 5),
+       cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
     *(v4_loose *)to = __builtin_shufflevector(ab_low, cd_low, 0, 1, 4, 5);
     *(v4_loose *)(to + width) = __builtin_shufflevector(ab_low, cd_low, 2, 3, 6, 7);
     *(v4_loose *)(to + 2 * width) = __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5);
@@ -34,8 +36,8 @@ static inline void turn_four(float *to, int64_t width, const void *from, int64_t
 }
 
 // Columns k .. k + n_k of four rows (fewer than four of them are `valid`: the others are 0).
-static inline void turn_strip(float *to, int64_t width, const void *from, int64_t at, int64_t stride, int64_t valid,
-                              int64_t n_k, const tm_dtype dtype)
+static inline void turn_strip(float *to, int64_t width, const void *from, int64_t at, int64_t stride,
+                              int64_t valid, int64_t n_k, const tm_dtype dtype)
 {
     int64_t k = 0;
     if (valid >= 4)
@@ -47,15 +49,16 @@ static inline void turn_strip(float *to, int64_t width, const void *from, int64_
     }
 }
 
-// to[k * width + r] = from[at + r * stride + k] for r < valid, else 0; width a multiple of 4, or 2 more. Whole
-// cache lines of four rows at a time: rows may lie a power of two apart, and evict one another.
+// to[k * width + r] = from[at + r * stride + k] for r < valid, else 0; width a multiple of 4, or 2 more.
+// Whole cache lines of four rows at a time: rows may lie a power of two apart, and evict one another.
 static inline void pack_turned(float *to, int64_t width, const void *from, int64_t at, int64_t stride,
                                int64_t valid, int64_t n_k, const tm_dtype dtype)
 {
     for (int64_t k = 0; k < n_k; k += 16) {
         int64_t part = min_of(16, n_k - k), r = 0;
         for (; r + 4 <= width; r += 4)
-            turn_strip(to + k * width + r, width, from, at + r * stride + k, stride, max_of(0, valid - r), part, dtype);
+            turn_strip(to + k * width + r, width, from, at + r * stride + k, stride, max_of(0, valid - r),
+                       part, dtype);
         for (; r < width; r++)
             for (int64_t i = k; i < k + part; i++)
                 to[i * width + r] = r < valid ? element(from, at + r * stride + i, dtype) : 0;

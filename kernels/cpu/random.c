@@ -41,7 +41,8 @@ static void uniform_range(const void *arg, int64_t first, int64_t last)
     }
 }
 
-void tm_random_uniform(tm_device *dev, float *x, int64_t n, float low, float high, uint64_t seed, uint64_t stream)
+void tm_random_uniform(tm_device *dev, float *x, int64_t n, float low, float high, uint64_t seed,
+                       uint64_t stream)
 {
     tm_assert(low < high);
     rows_run(dev, n, 8, uniform_range, &(random_args){x, n, low, high, seed, stream});

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Vectors of floats as wide as the instruction set a file is compiled for, and the functions ops need of them.
+// Vectors of floats as wide as the instruction set a file is compiled for, and the functions ops need of
+// them.
 //
 // exp and tanh follow the polynomials of the Cephes library (Moshier), within 2 units in the last place.
 #pragma once
@@ -62,8 +63,10 @@ static inline vf vf_load_next(const float *p, int64_t n, float rest)
 
 static inline void vf_store_next(float *p, vf v, int64_t n)
 {
-    if (n >= LANES) vf_store(p, v);
-    else vf_store_part(p, v, n);
+    if (n >= LANES)
+        vf_store(p, v);
+    else
+        vf_store_part(p, v, n);
 }
 
 // mask elements are all ones or zero.
@@ -100,7 +103,8 @@ static inline vf vf_min(vf a, vf b)
 static inline __m256 vf_halves(vf v, bool upper)
 {
     __m512 whole = (__m512)v;
-    return upper ? _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(whole), 1)) : _mm512_castps512_ps256(whole);
+    return upper ? _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(whole), 1))
+                 : _mm512_castps512_ps256(whole);
 }
 #endif
 

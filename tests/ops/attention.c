@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cases of attention. n = {q heads, kv heads, head size, window, layout, bidirectional}, f = {softcap, sharpness}
+// Cases of attention. n = {q heads, kv heads, head size, window, layout, bidirectional}, f = {softcap,
+// sharpness}
 #include "tests/ops/case.h"
 
 // Documents of a case: where their queries and keys lie.
@@ -13,13 +14,29 @@ static const layout layouts[] = {
     {.docs = 1, .queries = 9, .keys = 9, .q_start = {0, 9}},
     {.docs = 4, .queries = 40, .keys = 40, .q_start = {0, 1, 20, 20, 40}},
     {.docs = 2, .queries = 201, .keys = 201, .q_start = {0, 130, 201}},
-    {.docs = 3, .queries = 3, .keys = 60, .q_start = {0, 1, 2, 3}, .k_start = {0, 20, 40}, .k_count = {20, 1, 13},
+    {.docs = 3,
+     .queries = 3,
+     .keys = 60,
+     .q_start = {0, 1, 2, 3},
+     .k_start = {0, 20, 40},
+     .k_count = {20, 1, 13},
      .cache = true},
-    {.docs = 2, .queries = 12, .keys = 170, .q_start = {0, 5, 12}, .k_start = {0, 90}, .k_count = {70, 80},
+    {.docs = 2,
+     .queries = 12,
+     .keys = 170,
+     .q_start = {0, 5, 12},
+     .k_start = {0, 90},
+     .k_count = {70, 80},
      .cache = true},
     {.docs = 4, .queries = 1024, .keys = 1024, .q_start = {0, 256, 512, 768, 1024}},
     {.docs = 1, .queries = 1024, .keys = 1024, .q_start = {0, 1024}},
-    {.docs = 1, .queries = 1, .keys = 2048, .q_start = {0, 1}, .k_start = {0}, .k_count = {2048}, .cache = true},
+    {.docs = 1,
+     .queries = 1,
+     .keys = 2048,
+     .q_start = {0, 1},
+     .k_start = {0},
+     .k_count = {2048},
+     .cache = true},
 };
 
 enum { SHORT, SEVERAL, LONG, DECODE, PREFILL, BENCH_FOUR, BENCH_ONE, BENCH_DECODE };
@@ -38,10 +55,17 @@ static tm_attention_shape shape_of(const op_case *c)
 {
     const layout *l = &layouts[c->n[4]];
     return (tm_attention_shape){
-        .q_heads = c->n[0], .kv_heads = c->n[1], .head_size = c->n[2],
-        .scale = c->f[1] / sqrtf((float)c->n[2]), .softcap = c->f[0], .window = c->n[3],
-        .bidirectional = c->n[5] != 0, .docs = l->docs, .q_start = l->q_start,
-        .k_start = l->cache ? l->k_start : NULL, .k_count = l->cache ? l->k_count : NULL,
+        .q_heads = c->n[0],
+        .kv_heads = c->n[1],
+        .head_size = c->n[2],
+        .scale = c->f[1] / sqrtf((float)c->n[2]),
+        .softcap = c->f[0],
+        .window = c->n[3],
+        .bidirectional = c->n[5] != 0,
+        .docs = l->docs,
+        .q_start = l->q_start,
+        .k_start = l->cache ? l->k_start : NULL,
+        .k_count = l->cache ? l->k_count : NULL,
     };
 }
 
@@ -59,11 +83,12 @@ static bool sees(const op_case *c, int64_t place, int64_t key)
 }
 
 // One query: q [size] against the keys of its document.
-static void attend(const op_case *c, const double *q, const double *k, const double *v, int64_t stride, int64_t keys,
-                   int64_t place, double *out)
+static void attend(const op_case *c, const double *q, const double *k, const double *v, int64_t stride,
+                   int64_t keys, int64_t place, double *out)
 {
     int64_t size = c->n[2];
-    double scale = (double)(c->f[1] / sqrtf((float)size)), sum = 0, most = -INFINITY, *w = calloc((size_t)keys, sizeof *w);
+    double scale = (double)(c->f[1] / sqrtf((float)size)), sum = 0, most = -INFINITY,
+           *w = calloc((size_t)keys, sizeof *w);
     for (int64_t j = 0; j < keys; j++) {
         double score = 0;
         for (int64_t i = 0; i < size; i++) score += q[i] * k[j * stride + i] * scale;
@@ -88,8 +113,8 @@ static void attention_reference(const op_case *c, const double *const in[], doub
             for (int64_t h = 0; h < c->n[0]; h++) {
                 int64_t first = k_start_of(l, d) * k_stride + h * c->n[1] / c->n[0] * size;
                 int64_t place = k_count_of(l, d) - l->q_start[d + 1] + t;
-                attend(c, in[0] + t * q_stride + h * size, in[1] + first, in[2] + first, k_stride, k_count_of(l, d),
-                       place, out + t * q_stride + h * size);
+                attend(c, in[0] + t * q_stride + h * size, in[1] + first, in[2] + first, k_stride,
+                       k_count_of(l, d), place, out + t * q_stride + h * size);
             }
 }
 
@@ -157,13 +182,29 @@ static const op_case decode_cases[] = {
 };
 
 const op_spec specs_attention[] = {
-    {.op = "attention", .grad = "attention_grad", .n_in = 3, .shapes = attention_shapes,
-     .reference = attention_reference, .forward = attention_forward, .backward = attention_backward,
-     .size = attention_size, .cases = cases},
-    {.op = "attention", .grad = "attention_grad", .n_in = 3, .shapes = attention_shapes,
-     .forward = attention_forward, .backward = attention_backward, .repeats = true, .size = attention_size,
+    {.op = "attention",
+     .grad = "attention_grad",
+     .n_in = 3,
+     .shapes = attention_shapes,
+     .reference = attention_reference,
+     .forward = attention_forward,
+     .backward = attention_backward,
+     .size = attention_size,
+     .cases = cases},
+    {.op = "attention",
+     .grad = "attention_grad",
+     .n_in = 3,
+     .shapes = attention_shapes,
+     .forward = attention_forward,
+     .backward = attention_backward,
+     .repeats = true,
+     .size = attention_size,
      .cases = bench_cases},
-    {.op = "attention", .n_in = 3, .shapes = attention_shapes, .forward = attention_forward, .size = attention_size,
+    {.op = "attention",
+     .n_in = 3,
+     .shapes = attention_shapes,
+     .forward = attention_forward,
+     .size = attention_size,
      .cases = decode_cases},
     {0},
 };

@@ -22,9 +22,9 @@ enum { MAX_IN = 5 };
 
 typedef struct op_case {
     const char *name;
-    int64_t n[8];   // sizes; each spec says which
-    float f[4];     // factors
-    bool bench;     // for mode bench only
+    int64_t n[8];  // sizes; each spec says which
+    float f[4];    // factors
+    bool bench;    // for mode bench only
 } op_case;
 
 typedef struct op_shape {

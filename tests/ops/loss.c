@@ -41,8 +41,12 @@ static tm_head_loss_args loss_args(const op_case *c, const tm_mat in[])
 {
     int32_t *labels = keep((size_t)c->n[0] * sizeof *labels);
     for (int64_t t = 0; t < c->n[0]; t++) labels[t] = label_of(c, t);
-    return (tm_head_loss_args){.hidden = in[0], .head = tm_weight_of(in[1]), .labels = labels,
-                               .softcap = c->f[0], .logit_scale = c->f[1], .denominator = 1};
+    return (tm_head_loss_args){.hidden = in[0],
+                               .head = tm_weight_of(in[1]),
+                               .labels = labels,
+                               .softcap = c->f[0],
+                               .logit_scale = c->f[1],
+                               .denominator = 1};
 }
 
 static void loss_forward(tm_device *dev, const op_case *c, const tm_mat in[], tm_mat out)
@@ -168,16 +172,44 @@ static tm_op_size rows_size(const op_case *c)
 }
 
 const op_spec specs_loss[] = {
-    {.op = "head_loss", .grad = "head_loss", .n_in = 2, .adds = {0, 1}, .shapes = loss_shapes,
-     .reference = loss_reference, .forward = loss_forward, .backward = loss_backward, .size = loss_size,
+    {.op = "head_loss",
+     .grad = "head_loss",
+     .n_in = 2,
+     .adds = {0, 1},
+     .shapes = loss_shapes,
+     .reference = loss_reference,
+     .forward = loss_forward,
+     .backward = loss_backward,
+     .size = loss_size,
      .cases = loss_cases},
-    {.op = "head_loss", .grad = "head_loss", .n_in = 2, .shapes = loss_shapes, .forward = loss_forward,
-     .backward = loss_backward, .size = loss_size, .cases = loss_bench},
-    {.op = "softmax", .n_in = 1, .shapes = rows_shapes, .reference = softmax_reference, .forward = softmax_forward,
-     .size = rows_size, .cases = softmax_cases},
-    {.op = "log_softmax", .n_in = 1, .shapes = rows_shapes, .reference = log_softmax_reference,
-     .forward = log_softmax_forward, .size = rows_size, .cases = softmax_cases},
-    {.op = "argmax", .n_in = 1, .shapes = argmax_shapes, .reference = argmax_reference, .forward = argmax_forward,
-     .size = rows_size, .cases = softmax_cases},
+    {.op = "head_loss",
+     .grad = "head_loss",
+     .n_in = 2,
+     .shapes = loss_shapes,
+     .forward = loss_forward,
+     .backward = loss_backward,
+     .size = loss_size,
+     .cases = loss_bench},
+    {.op = "softmax",
+     .n_in = 1,
+     .shapes = rows_shapes,
+     .reference = softmax_reference,
+     .forward = softmax_forward,
+     .size = rows_size,
+     .cases = softmax_cases},
+    {.op = "log_softmax",
+     .n_in = 1,
+     .shapes = rows_shapes,
+     .reference = log_softmax_reference,
+     .forward = log_softmax_forward,
+     .size = rows_size,
+     .cases = softmax_cases},
+    {.op = "argmax",
+     .n_in = 1,
+     .shapes = argmax_shapes,
+     .reference = argmax_reference,
+     .forward = argmax_forward,
+     .size = rows_size,
+     .cases = softmax_cases},
     {0},
 };

@@ -19,7 +19,8 @@ static void rms_reference(const op_case *c, const double *const in[], double *ou
         double squares = 0;
         for (int64_t i = 0; i < n; i++) squares += in[0][r * n + i] * in[0][r * n + i];
         double rstd = 1 / sqrt(squares / (double)n + (double)(float)eps);
-        for (int64_t i = 0; i < n; i++) out[r * n + i] = in[0][r * n + i] * rstd * (in[1][i] + (double)c->f[0]);
+        for (int64_t i = 0; i < n; i++)
+            out[r * n + i] = in[0][r * n + i] * rstd * (in[1][i] + (double)c->f[0]);
     }
 }
 
@@ -173,7 +174,8 @@ static void rope_reference(const op_case *c, const double *const in[], double *o
         for (int64_t h = 0; h < c->n[1]; h++)
             for (int64_t i = 0; i < half; i++) {
                 const double *x = in[0] + (t * c->n[1] + h) * size;
-                double *y = out + (t * c->n[1] + h) * size, angle = angle_of(position_of(c, t), i, c->n[3], 10000);
+                double *y = out + (t * c->n[1] + h) * size,
+                       angle = angle_of(position_of(c, t), i, c->n[3], 10000);
                 y[i] = x[i] * cos(angle) - x[i + half] * sin(angle);
                 y[i + half] = x[i + half] * cos(angle) + x[i] * sin(angle);
             }
@@ -221,21 +223,65 @@ static const op_case rope_cases[] = {
 };
 
 const op_spec specs_norm[] = {
-    {.op = "rmsnorm", .grad = "rmsnorm_grad_x", .n_in = 2, .adds = {0, 1}, .shapes = rms_shapes,
-     .reference = rms_reference, .forward = rms_forward, .backward = rms_backward, .repeats = true, .size = mat_size,
+    {.op = "rmsnorm",
+     .grad = "rmsnorm_grad_x",
+     .n_in = 2,
+     .adds = {0, 1},
+     .shapes = rms_shapes,
+     .reference = rms_reference,
+     .forward = rms_forward,
+     .backward = rms_backward,
+     .repeats = true,
+     .size = mat_size,
      .cases = rms_cases},
-    {.op = "rmsnorm", .grad = "rmsnorm_grad_x", .n_in = 2, .adds = {1, 1}, .frozen = {0, 1}, .shapes = rms_shapes,
-     .reference = rms_reference, .forward = rms_forward, .backward = rms_backward_add, .size = mat_size,
+    {.op = "rmsnorm",
+     .grad = "rmsnorm_grad_x",
+     .n_in = 2,
+     .adds = {1, 1},
+     .frozen = {0, 1},
+     .shapes = rms_shapes,
+     .reference = rms_reference,
+     .forward = rms_forward,
+     .backward = rms_backward_add,
+     .size = mat_size,
      .cases = add_cases},
-    {.op = "layernorm", .grad = "layernorm_grad_x", .n_in = 3, .adds = {0, 1, 1}, .shapes = layer_shapes,
-     .reference = layer_reference, .forward = layer_forward, .backward = layer_backward, .repeats = true, .size = mat_size,
+    {.op = "layernorm",
+     .grad = "layernorm_grad_x",
+     .n_in = 3,
+     .adds = {0, 1, 1},
+     .shapes = layer_shapes,
+     .reference = layer_reference,
+     .forward = layer_forward,
+     .backward = layer_backward,
+     .repeats = true,
+     .size = mat_size,
      .cases = layer_cases},
-    {.op = "layernorm", .grad = "layernorm_grad_x", .n_in = 3, .adds = {1, 1, 1}, .frozen = {0, 1, 1},
-     .shapes = layer_shapes, .reference = layer_reference, .forward = layer_forward,
-     .backward = layer_backward_add, .size = mat_size, .cases = add_cases},
-    {.op = "rope_table", .n_in = 0, .shapes = table_shapes, .reference = table_reference, .forward = table_forward,
-     .size = mat_size, .cases = table_cases},
-    {.op = "rope", .grad = "rope_grad", .n_in = 1, .shapes = rope_shapes, .reference = rope_reference,
-     .forward = rope_forward, .backward = rope_backward, .size = rope_size, .cases = rope_cases},
+    {.op = "layernorm",
+     .grad = "layernorm_grad_x",
+     .n_in = 3,
+     .adds = {1, 1, 1},
+     .frozen = {0, 1, 1},
+     .shapes = layer_shapes,
+     .reference = layer_reference,
+     .forward = layer_forward,
+     .backward = layer_backward_add,
+     .size = mat_size,
+     .cases = add_cases},
+    {.op = "rope_table",
+     .n_in = 0,
+     .shapes = table_shapes,
+     .reference = table_reference,
+     .forward = table_forward,
+     .size = mat_size,
+     .cases = table_cases},
+    {.op = "rope",
+     .grad = "rope_grad",
+     .n_in = 1,
+     .shapes = rope_shapes,
+     .reference = rope_reference,
+     .forward = rope_forward,
+     .backward = rope_backward,
+     .size = rope_size,
+     .cases = rope_cases},
     {0},
 };

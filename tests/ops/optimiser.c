@@ -2,7 +2,8 @@
 // Cases of AdamW and of the sum of squares. n = {elements, step}
 #include "tests/ops/case.h"
 
-// ---- adamw: inputs w, m, v, g as rows; output [3, n]: w, m, v after the step. f = {weight decay, grad scale}
+// ---- adamw: inputs w, m, v, g as rows; output [3, n]: w, m, v after the step. f = {weight decay, grad
+// scale}
 
 static const double lr = 0.01, beta1 = 0.9, beta2 = 0.999, eps = 1e-4;
 
@@ -36,8 +37,13 @@ static void adamw_forward(tm_device *dev, const op_case *c, const tm_mat in[], t
         m[i] = in[1].data[i];
         v[i] = in[2].data[i] * in[2].data[i];  // a second moment is not negative
     }
-    tm_adamw_args args = {.lr = lr, .beta1 = beta1, .beta2 = beta2, .eps = eps, .weight_decay = (double)c->f[0],
-                           .grad_scale = c->f[1], .step = c->n[1]};
+    tm_adamw_args args = {.lr = lr,
+                          .beta1 = beta1,
+                          .beta2 = beta2,
+                          .eps = eps,
+                          .weight_decay = (double)c->f[0],
+                          .grad_scale = c->f[1],
+                          .step = c->n[1]};
     tm_adamw(dev, w, m, v, in[3].data, n, &args);
     for (int64_t i = 0; i < n; i++) {
         out.data[i] = w[i];
@@ -89,9 +95,19 @@ static const op_case sum_cases[] = {
 };
 
 const op_spec specs_optimiser[] = {
-    {.op = "adamw", .n_in = 4, .shapes = adamw_shapes, .reference = adamw_reference, .forward = adamw_forward,
-     .size = flat_size, .cases = adamw_cases},
-    {.op = "sum_squares", .n_in = 1, .shapes = sum_shapes, .reference = sum_reference, .forward = sum_forward,
-     .size = flat_size, .cases = sum_cases},
+    {.op = "adamw",
+     .n_in = 4,
+     .shapes = adamw_shapes,
+     .reference = adamw_reference,
+     .forward = adamw_forward,
+     .size = flat_size,
+     .cases = adamw_cases},
+    {.op = "sum_squares",
+     .n_in = 1,
+     .shapes = sum_shapes,
+     .reference = sum_reference,
+     .forward = sum_forward,
+     .size = flat_size,
+     .cases = sum_cases},
     {0},
 };

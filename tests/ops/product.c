@@ -128,12 +128,14 @@ static const op_case linear_cases[] = {
 };
 
 // The shapes of GPT-2 124M and of the 4 x 192 Llama, 1,024 tokens a step.
-#define STEP_SHAPES                                                                  \
-    {"GPT-2 qkv", {1024, 2304, 768}, {0}, true}, {"GPT-2 proj", {1024, 768, 768}, {0}, true}, \
-    {"GPT-2 up", {1024, 3072, 768}, {0}, true}, {"GPT-2 down", {1024, 768, 3072}, {0}, true}, \
-    {"small qkv", {1024, 576, 192}, {0}, true}, {"small proj", {1024, 192, 192}, {0}, true},  \
-    {"small gate-up", {1024, 1024, 192}, {0}, true}, {"small down", {1024, 192, 512}, {0}, true}, \
-    {"small head", {1024, 2048, 192}, {0}, true}
+#define STEP_SHAPES                                                                                          \
+    {"GPT-2 qkv", {1024, 2304, 768}, {0}, true}, {"GPT-2 proj", {1024, 768, 768}, {0}, true},                \
+        {"GPT-2 up", {1024, 3072, 768}, {0}, true}, {"GPT-2 down", {1024, 768, 3072}, {0}, true},            \
+        {"small qkv", {1024, 576, 192}, {0}, true}, {"small proj", {1024, 192, 192}, {0}, true},             \
+        {"small gate-up", {1024, 1024, 192}, {0}, true}, {"small down", {1024, 192, 512}, {0}, true},        \
+    {                                                                                                        \
+        "small head", {1024, 2048, 192}, {0}, true                                                           \
+    }
 
 static const op_case step_cases[] = {STEP_SHAPES, {0}};
 
@@ -188,19 +190,55 @@ static const op_case embed_cases[] = {
 static const op_case embed_bf16_cases[] = {{"bf16", {9, 30, 33, TM_SET, 1}, {1}}, {0}};
 
 const op_spec specs_product[] = {
-    {.op = "matmul", .n_in = 2, .shapes = matmul_shapes, .reference = matmul_reference,
-     .forward = matmul_forward, .size = product_size, .cases = matmul_cases},
-    {.op = "linear", .grad = "linear_grad_x", .n_in = 3, .adds = {0, 1, 1}, .shapes = linear_shapes,
-     .reference = linear_reference, .forward = linear_forward, .backward = linear_backward, .size = product_size,
+    {.op = "matmul",
+     .n_in = 2,
+     .shapes = matmul_shapes,
+     .reference = matmul_reference,
+     .forward = matmul_forward,
+     .size = product_size,
+     .cases = matmul_cases},
+    {.op = "linear",
+     .grad = "linear_grad_x",
+     .n_in = 3,
+     .adds = {0, 1, 1},
+     .shapes = linear_shapes,
+     .reference = linear_reference,
+     .forward = linear_forward,
+     .backward = linear_backward,
+     .size = product_size,
      .cases = linear_cases},
-    {.op = "linear", .grad = "linear_grad_x", .n_in = 2, .shapes = linear_shapes, .forward = linear_forward,
-     .backward = linear_backward_x, .size = product_size, .cases = step_cases},
-    {.op = "linear", .grad = "linear_grad_w", .n_in = 2, .shapes = linear_shapes, .forward = linear_forward,
-     .backward = linear_backward_w, .size = product_size, .cases = step_cases},
-    {.op = "embed", .grad = "embed_grad", .n_in = 1, .adds = {1}, .shapes = embed_shapes,
-     .reference = embed_reference, .forward = embed_forward, .backward = embed_backward, .size = embed_size,
+    {.op = "linear",
+     .grad = "linear_grad_x",
+     .n_in = 2,
+     .shapes = linear_shapes,
+     .forward = linear_forward,
+     .backward = linear_backward_x,
+     .size = product_size,
+     .cases = step_cases},
+    {.op = "linear",
+     .grad = "linear_grad_w",
+     .n_in = 2,
+     .shapes = linear_shapes,
+     .forward = linear_forward,
+     .backward = linear_backward_w,
+     .size = product_size,
+     .cases = step_cases},
+    {.op = "embed",
+     .grad = "embed_grad",
+     .n_in = 1,
+     .adds = {1},
+     .shapes = embed_shapes,
+     .reference = embed_reference,
+     .forward = embed_forward,
+     .backward = embed_backward,
+     .size = embed_size,
      .cases = embed_cases},
-    {.op = "embed", .n_in = 1, .shapes = embed_shapes, .reference = embed_reference, .forward = embed_forward,
-     .size = embed_size, .cases = embed_bf16_cases},
+    {.op = "embed",
+     .n_in = 1,
+     .shapes = embed_shapes,
+     .reference = embed_reference,
+     .forward = embed_forward,
+     .size = embed_size,
+     .cases = embed_bf16_cases},
     {0},
 };

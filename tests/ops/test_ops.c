@@ -4,8 +4,8 @@
 
 #include <time.h>
 
-static const op_spec *const lists[] = {specs_product, specs_norm, specs_attention, specs_activation, specs_loss,
-                                       specs_elementwise, specs_optimiser};
+static const op_spec *const lists[] = {specs_product, specs_norm,        specs_attention, specs_activation,
+                                       specs_loss,    specs_elementwise, specs_optimiser};
 enum { n_lists = sizeof lists / sizeof *lists, SAMPLES = 40 };
 static int gap = 5;  // columns between rows; none when benching, as in models
 
@@ -29,7 +29,8 @@ static void verdict(bool good, const char *mode, const op_spec *spec, const op_c
 {
     n_run++;
     if (!good) n_failed++;
-    printf("%s %d - %s %s: %s%s%s\n", good ? "ok" : "not ok", n_run, mode, spec->op, c->name, *what ? ": " : "", what);
+    printf("%s %d - %s %s: %s%s%s\n", good ? "ok" : "not ok", n_run, mode, spec->op, c->name,
+           *what ? ": " : "", what);
 }
 
 // ---- Tensors
@@ -79,8 +80,8 @@ static void data_init(data *d, const op_spec *spec, const op_case *c, bool wide)
         d->in[i] = view_new(d->in_shape[i], 0);
         for (int64_t r = 0; r < d->in[i].rows; r++)
             for (int64_t k = 0; k < d->in[i].cols; k++)
-                d->in[i].data[r * d->in[i].stride + k] =
-                    (float)(spec->spread == 0 ? 1 : spec->spread) * normal((uint64_t)i, (uint64_t)(r * 100003 + k));
+                d->in[i].data[r * d->in[i].stride + k] = (float)(spec->spread == 0 ? 1 : spec->spread) *
+                                                         normal((uint64_t)i, (uint64_t)(r * 100003 + k));
         if (wide) d->in64[i] = widen(d->in[i]);
     }
     d->out = view_new(d->out_shape, 0.5f);
@@ -118,7 +119,8 @@ static bool same_bits(tm_mat a, tm_mat b)
     return memcmp(a.data, b.data, (size_t)(a.rows * a.stride) * sizeof(float)) == 0;
 }
 
-static void gradients(tm_device *dev, const op_spec *spec, const op_case *c, data *d, tm_mat d_out, tm_mat d_in[])
+static void gradients(tm_device *dev, const op_spec *spec, const op_case *c, data *d, tm_mat d_out,
+                      tm_mat d_in[])
 {
     for (int i = 0; i < spec->n_in; i++) d_in[i] = view_new(d->in_shape[i], spec->adds[i] ? 1 : NAN);
     spec->backward(dev, c, d->in, d->out, d_out, d_in);
@@ -128,7 +130,8 @@ static tm_mat d_out_new(const data *d)
 {
     tm_mat m = view_new(d->out_shape, 0);
     for (int64_t r = 0; r < m.rows; r++)
-        for (int64_t k = 0; k < m.cols; k++) m.data[r * m.stride + k] = normal(99, (uint64_t)(r * 100003 + k));
+        for (int64_t k = 0; k < m.cols; k++)
+            m.data[r * m.stride + k] = normal(99, (uint64_t)(r * 100003 + k));
     return m;
 }
 
@@ -192,8 +195,8 @@ static double slope(const op_spec *spec, const op_case *c, data *d, const double
     return (up - down) / (2 * h);
 }
 
-static bool grad_close(const op_spec *spec, const op_case *c, data *d, const double *direction, tm_mat d_in, int i,
-                       char *what, size_t size)
+static bool grad_close(const op_spec *spec, const op_case *c, data *d, const double *direction, tm_mat d_in,
+                       int i, char *what, size_t size)
 {
     const tm_op *op = tm_op_find(spec->grad);
     int64_t n = d_in.rows * d_in.cols, samples = n < SAMPLES ? n : SAMPLES;
@@ -205,7 +208,8 @@ static bool grad_close(const op_spec *spec, const op_case *c, data *d, const dou
         squares += wanted[s] * wanted[s];
     }
     double rms = sqrt(squares / (double)(samples > 0 ? samples : 1));
-    double floor = spec->adds[i] ? 1 : 0.1;  // it was added to 1, and rounded there; else for gradients near 0
+    double floor =
+        spec->adds[i] ? 1 : 0.1;  // it was added to 1, and rounded there; else for gradients near 0
     for (int64_t s = 0; s < samples; s++) {
         double error = fabs(got[s] - wanted[s]) / (fabs(wanted[s]) + rms + floor);
         if (error <= op->tolerance * 2 + 1e-7) continue;
@@ -269,7 +273,8 @@ static void bench(tm_device *dev, const op_spec *spec, const op_case *c)
         backward = fmin(backward, now() - t);
     }
     bench_line(spec->op, c, spec->size(c), forward);
-    if (spec->backward != NULL) bench_line(spec->grad, c, spec->size(c), backward - (spec->repeats ? forward : 0));
+    if (spec->backward != NULL)
+        bench_line(spec->grad, c, spec->size(c), backward - (spec->repeats ? forward : 0));
 }
 
 static void supported(const tm_device *dev)

@@ -41,8 +41,12 @@ static tm_mat rows(float *data)
 
 static tm_attention_shape shape_of(const int32_t *q_start, int64_t docs)
 {
-    return (tm_attention_shape){.q_heads = HEADS, .kv_heads = HEADS, .head_size = SIZE, .scale = 0.25f,
-                                .docs = docs, .q_start = q_start};
+    return (tm_attention_shape){.q_heads = HEADS,
+                                .kv_heads = HEADS,
+                                .head_size = SIZE,
+                                .scale = 0.25f,
+                                .docs = docs,
+                                .q_start = q_start};
 }
 
 static void an_edited_document_leaves_the_next_bit_identical(void **state)
@@ -88,8 +92,8 @@ static void tokens_decoded_one_by_one_equal_the_whole(void **state)
         int32_t count = t + 1;
         step.k_start = zero;
         step.k_count = &count;
-        tm_attention(f->dev, tm_mat_of(out, 1, WIDTH), NULL, tm_mat_of(f->q + t * WIDTH, 1, WIDTH), rows(f->k),
-                     rows(f->v), &step);
+        tm_attention(f->dev, tm_mat_of(out, 1, WIDTH), NULL, tm_mat_of(f->q + t * WIDTH, 1, WIDTH),
+                     rows(f->k), rows(f->v), &step);
         for (int i = 0; i < WIDTH; i++) assert_true(fabsf(out[i] - f->out[t * WIDTH + i]) < 2e-6f);
     }
     fixture_free(f);
@@ -104,8 +108,10 @@ static void rows_of_a_cache_that_are_not_used_may_hold_anything(void **state)
     fixture *f = fixture_new();
     float out[WIDTH];
     for (int64_t t = 0; t < TOKENS; t++)
-        for (int i = 0; i < WIDTH && (t < 20 || t >= 30); i++) f->k[t * WIDTH + i] = f->v[t * WIDTH + i] = NAN;
-    tm_attention(f->dev, tm_mat_of(out, 1, WIDTH), NULL, tm_mat_of(f->q, 1, WIDTH), rows(f->k), rows(f->v), &step);
+        for (int i = 0; i < WIDTH && (t < 20 || t >= 30); i++)
+            f->k[t * WIDTH + i] = f->v[t * WIDTH + i] = NAN;
+    tm_attention(f->dev, tm_mat_of(out, 1, WIDTH), NULL, tm_mat_of(f->q, 1, WIDTH), rows(f->k), rows(f->v),
+                 &step);
     for (int i = 0; i < WIDTH; i++) assert_true(isfinite(out[i]));
     fixture_free(f);
 }
@@ -117,7 +123,8 @@ static void a_query_that_sees_one_key_returns_its_value(void **state)
     shape.window = 1;
     fixture *f = fixture_new();
     tm_attention(f->dev, rows(f->out), f->lse, rows(f->q), rows(f->k), rows(f->v), &shape);
-    for (int i = 0; i < TOKENS * WIDTH; i++) assert_true(fabsf(f->out[i] - f->v[i]) <= 1e-6f * fabsf(f->v[i]));
+    for (int i = 0; i < TOKENS * WIDTH; i++)
+        assert_true(fabsf(f->out[i] - f->v[i]) <= 1e-6f * fabsf(f->v[i]));
     fixture_free(f);
 }
 

@@ -72,8 +72,10 @@ static void the_sum_and_the_count_leave_out_ignored_labels(void **state)
     loss_run(&f, 0, 10, 8);
     double sum = 0;
     for (int64_t t = 0; t < 10; t++) {
-        if (f.labels[t] < 0) assert_true(f.log_probs[t] == 0);
-        else assert_true(f.log_probs[t] < 0);
+        if (f.labels[t] < 0)
+            assert_true(f.log_probs[t] == 0);
+        else
+            assert_true(f.log_probs[t] < 0);
         sum -= (double)f.log_probs[t];
     }
     assert_int_equal(f.count, 8);
@@ -120,8 +122,10 @@ static void without_gradients_only_log_probabilities_come(void **state)
 {
     fixture f;
     fixture_init(&f, 10, 17);
-    tm_head_loss_args args = {.hidden = tm_mat_of(f.hidden, 10, WIDTH), .head = tm_weight_f32(f.head, 17, WIDTH),
-                              .labels = f.labels, .log_probs = f.log_probs};
+    tm_head_loss_args args = {.hidden = tm_mat_of(f.hidden, 10, WIDTH),
+                              .head = tm_weight_f32(f.head, 17, WIDTH),
+                              .labels = f.labels,
+                              .log_probs = f.log_probs};
     tm_head_loss(f.dev, &args);
     float kept[10];
     memcpy(kept, f.log_probs, sizeof kept);
@@ -134,8 +138,11 @@ static void without_memory_the_device_remembers(void **state)
 {
     fixture f;
     fixture_init(&f, 10, 17);
-    tm_head_loss_args args = {.hidden = tm_mat_of(f.hidden, 10, WIDTH), .head = tm_weight_f32(f.head, 17, WIDTH),
-                              .labels = f.labels, .log_probs = f.log_probs, .loss_sum = &f.loss_sum};
+    tm_head_loss_args args = {.hidden = tm_mat_of(f.hidden, 10, WIDTH),
+                              .head = tm_weight_f32(f.head, 17, WIDTH),
+                              .labels = f.labels,
+                              .log_probs = f.log_probs,
+                              .loss_sum = &f.loss_sum};
     tm_alloc_fail_at(2, true);
     tm_head_loss(f.dev, &args);
     tm_alloc_fail_at(0, false);

@@ -25,7 +25,8 @@ static void tile(void *arg, int64_t t, int lane)
     if (atomic_fetch_add(&w->in_lane[lane], 1) != 0) atomic_fetch_add(&w->clashes, 1);
     atomic_fetch_add(&w->count[t], 1);
     int most = atomic_load(&w->lane_most);
-    while (lane > most && !atomic_compare_exchange_weak(&w->lane_most, &most, lane)) {}
+    while (lane > most && !atomic_compare_exchange_weak(&w->lane_most, &most, lane)) {
+    }
     atomic_fetch_sub(&w->in_lane[lane], 1);
 }
 
