@@ -381,8 +381,10 @@ static tm_status check_fallback(const tm_bpe *bpe, tm_error *err)
         char c = (char)byte;
         tm_buf text = {0};
         tm_bpe_spell((tm_view){&c, 1}, &text);
-        bool found = !text.failed && tm_bpe_find(bpe, tm_buf_view(&text)) != TM_BPE_NONE;
+        tm_status status = tm_buf_status(&text, err);
+        bool found = tm_bpe_find(bpe, tm_buf_view(&text)) != TM_BPE_NONE;
         tm_buf_clear(&text);
+        TM_TRY(status);
         if (!found) return refuse(err, "byte_fallback with bytes that are not in the vocabulary");
     }
     return TM_OK;

@@ -32,12 +32,19 @@ static int byte_of_char(uint32_t code)
     return code == 256 + 67 ? 173 : -1;
 }
 
+size_t tm_bpe_spell_byte(unsigned byte, char utf8[2])
+{
+    uint32_t code = char_of_byte(byte);
+    utf8[0] = (char)(code < 128 ? code : 0xc0 | code >> 6);
+    utf8[1] = (char)(0x80 | (code & 63));
+    return code < 128 ? 1 : 2;
+}
+
 void tm_bpe_spell(tm_view bytes, tm_buf *text)
 {
     for (size_t i = 0; i < bytes.size; i++) {
-        uint32_t code = char_of_byte((uint8_t)bytes.data[i]);
-        char utf8[2] = {(char)(code < 128 ? code : 0xc0 | code >> 6), (char)(0x80 | (code & 63))};
-        tm_buf_add(text, utf8, code < 128 ? 1 : 2);
+        char utf8[2];
+        tm_buf_add(text, utf8, tm_bpe_spell_byte((uint8_t)bytes.data[i], utf8));
     }
 }
 
@@ -204,12 +211,9 @@ static tm_status spell_tokens(tm_bpe *bpe, tm_error *err)
 static void find_bytes(tm_bpe *bpe)
 {
     for (unsigned byte = 0; byte < 256; byte++) {
-        tm_buf text = {0};
-        char c = (char)byte;
-        tm_bpe_spell((tm_view){&c, 1}, &text);
-        uint32_t number = tm_strings_find(&bpe->texts, tm_buf_view(&text));
+        char utf8[2];
+        uint32_t number = tm_strings_find(&bpe->texts, tm_view_of(utf8, tm_bpe_spell_byte(byte, utf8)));
         bpe->of_byte[byte] = number < bpe->spec.n_vocab ? bpe->ids[number] : TM_BPE_NONE;
-        tm_buf_clear(&text);
     }
 }
 

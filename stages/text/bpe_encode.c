@@ -100,22 +100,24 @@ static size_t symbols(const tm_bpe *bpe, tm_view piece, uint32_t *ids)
 }
 
 // The id of a piece that is an entry and comes out whole, or TM_BPE_NONE.
-static uint32_t whole(tm_bpe_encoder *encoder, tm_view piece)
+static tm_status find_whole(tm_bpe_encoder *encoder, tm_view piece, uint32_t *id, tm_error *err)
 {
-    if (piece.size > encoder->bpe->longest) return TM_BPE_NONE;
+    *id = TM_BPE_NONE;
+    if (piece.size > encoder->bpe->longest) return TM_OK;
     tm_buf_reset(&encoder->spelled);
     tm_bpe_spell(piece, &encoder->spelled);
-    uint32_t id = tm_bpe_find(encoder->bpe, tm_buf_view(&encoder->spelled));
-    return id != TM_BPE_NONE && encoder->bpe->tokens[id].whole ? id : TM_BPE_NONE;
+    TM_TRY(tm_buf_status(&encoder->spelled, err));
+    uint32_t found = tm_bpe_find(encoder->bpe, tm_buf_view(&encoder->spelled));
+    if (found != TM_BPE_NONE && encoder->bpe->tokens[found].whole) *id = found;
+    return TM_OK;
 }
 
 // Put the ids of a piece at `out`, which has room for one a byte.
 static tm_status merge_piece(tm_bpe_encoder *encoder, tm_view piece, uint32_t *out, size_t *n, tm_error *err)
 {
-    uint32_t id = whole(encoder, piece);
     *n = 1;
-    out[0] = id;
-    if (id != TM_BPE_NONE) return TM_OK;
+    TM_TRY(find_whole(encoder, piece, out, err));
+    if (out[0] != TM_BPE_NONE) return TM_OK;
     size_t n_symbols = symbols(encoder->bpe, piece, out);
     *n = tm_bpe_merge_long(encoder->bpe, &encoder->heap, out, n_symbols);
     if (*n || !n_symbols) return TM_OK;

@@ -44,6 +44,9 @@ struct tm_bpe {
     tm_bpe_needles raw, normal;  // added tokens to find before and after normalization
 };
 
+// The text of one byte in the byte alphabet; returns its size, 1 or 2.
+size_t tm_bpe_spell_byte(unsigned byte, char utf8[2]);
+
 // The rule that joins a pair, or one with rank TM_BPE_NONE.
 static inline tm_bpe_rule tm_bpe_rule_of(const tm_bpe *bpe, uint32_t left, uint32_t right)
 {

@@ -8,6 +8,7 @@
 #include "stages/text/bpe_train.h"
 
 #include "stages/text/bpe_count.h"
+#include "stages/text/bpe_parts.h"
 
 typedef struct pair_row {
     uint64_t pair;  // left << 32 | right
@@ -171,6 +172,7 @@ static candidate heap_pop(list *heap)
 // The pairs that arose in this round become candidates, each with its words.
 static bool queue_fresh(trainer *t)
 {
+    if (!t->fresh.n) return true;
     size_t at = t->places.n;
     const uint32_t *touched = t->touched.items;
     const arising *fresh = t->fresh.items;
@@ -208,11 +210,8 @@ static bool add_bytes(trainer *t, uint32_t ids[256])
         for (unsigned byte = 0; byte < 256; byte++) {
             bool printable = (byte > 32 && byte < 127) || (byte > 160 && byte != 173);
             if (printable != (round == 0)) continue;
-            tm_buf text = {0};
-            char c = (char)byte;
-            tm_bpe_spell((tm_view){&c, 1}, &text);
-            ids[byte] = text.failed ? UINT32_MAX : tm_strings_add(&t->texts, tm_buf_view(&text));
-            tm_buf_clear(&text);
+            char utf8[2];
+            ids[byte] = tm_strings_add(&t->texts, tm_view_of(utf8, tm_bpe_spell_byte(byte, utf8)));
             if (ids[byte] == UINT32_MAX) return false;
         }
     return true;

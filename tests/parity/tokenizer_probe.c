@@ -2,13 +2,12 @@
 // Drives the tokenizer for test_tokenizer.py: texts in on stdin, ids, texts or files out on stdout.
 //
 //   tokenizer_probe encode FILE FLAGS          frames of text -> frames of ids (FLAGS: 1 template, 2 plain)
-//   tokenizer_probe decode FILE SKIP           frames of ids -> frames of text (SKIP: 1 leaves out special ones)
-//   tokenizer_probe stream FILE SKIP           the same, one id at a time
-//   tokenizer_probe write FILE                 -> the tokenizer.json that we write for it
-//   tokenizer_probe cut KIND                   frames of text -> frames of ends of pieces
-//   tokenizer_probe train KIND NFC SIZE MIN [SPECIAL...]   frames of text -> tokenizer.json
-//   tokenizer_probe race FILE TEXT ROUNDS      -> best seconds of the first round and of the later ones
-//   tokenizer_probe race_train KIND SIZE TEXT  -> seconds to count, seconds to merge
+//   tokenizer_probe decode FILE SKIP           frames of ids -> frames of text (SKIP: 1 leaves out special
+//   ones) tokenizer_probe stream FILE SKIP           the same, one id at a time tokenizer_probe write FILE ->
+//   the tokenizer.json that we write for it tokenizer_probe cut KIND                   frames of text ->
+//   frames of ends of pieces tokenizer_probe train KIND NFC SIZE MIN [SPECIAL...]   frames of text ->
+//   tokenizer.json tokenizer_probe race FILE TEXT ROUNDS      -> best seconds of the first round and of the
+//   later ones tokenizer_probe race_train KIND SIZE TEXT  -> seconds to count, seconds to merge
 //
 // A frame is its size in bytes (32 bits, little-endian) and the bytes; ids are 32 bits each.
 #include <stdio.h>
@@ -99,8 +98,10 @@ static void decode(const tm_bpe *bpe, bool skip, bool streamed)
         const uint32_t *ids = (const uint32_t *)frame.data;
         tm_bpe_stream stream = {.bpe = bpe, .skip_special = skip};
         for (size_t i = 0; streamed && i < frame.size / 4; i++) tm_bpe_stream_put(&stream, ids[i], &text);
-        if (streamed) tm_bpe_stream_end(&stream, &text);
-        else must(tm_bpe_decode(bpe, ids, frame.size / 4, skip, &text, &err), &err);
+        if (streamed)
+            tm_bpe_stream_end(&stream, &text);
+        else
+            must(tm_bpe_decode(bpe, ids, frame.size / 4, skip, &text, &err), &err);
         write_frame(text.data ? text.data : "", text.size);
     }
     tm_buf_clear(&frame);
@@ -140,9 +141,10 @@ static void train(int argc, char **argv)
 {
     tm_error err = {0};
     tm_view special[64];
-    tm_bpe_training options = {.size = strtoul(argv[4], NULL, 10), .min_frequency = strtoul(argv[5], NULL, 10),
-                               .special = special};
-    for (int i = 6; i < argc && options.n_special < 64; i++) special[options.n_special++] = tm_view_str(argv[i]);
+    tm_bpe_training options = {
+        .size = strtoul(argv[4], NULL, 10), .min_frequency = strtoul(argv[5], NULL, 10), .special = special};
+    for (int i = 6; i < argc && options.n_special < 64; i++)
+        special[options.n_special++] = tm_view_str(argv[i]);
     tm_bpe_counter *counter = tm_bpe_counter_new(kind_of(argv[2]), argv[3][0] == '1');
     tm_buf text = {0};
     while (counter && read_frame(&text)) must(tm_bpe_counter_add(counter, tm_buf_view(&text), &err), &err);
@@ -166,8 +168,10 @@ static void race(const tm_bpe *bpe, const char *path, int rounds)
         double begin = now();
         must(tm_bpe_encode(encoder, tm_buf_view(&text), TM_BPE_PLAIN, &ids, &err), &err);
         double seconds = now() - begin;
-        if (i == 0) first = seconds;
-        else if (seconds < later) later = seconds;
+        if (i == 0)
+            first = seconds;
+        else if (seconds < later)
+            later = seconds;
     }
     printf("%.6f %.6f %zu\n", first, later, ids.size);
     tm_bpe_encoder_free(encoder);
