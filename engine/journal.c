@@ -55,7 +55,8 @@ tm_status tm_run_list(tm_store *store, uint64_t **numbers, size_t *count, tm_err
 tm_status tm_run_folder(tm_store *store, const char *run, char path[TM_PATH_MAX], tm_error *err)
 {
     uint64_t number;
-    if (!run_number(run, &number)) return tm_fail(err, TM_EINVAL, "\"%.40s\" is not a run, as \"r12\" is", run);
+    if (!run_number(run, &number))
+        return tm_fail(err, TM_EINVAL, "\"%.40s\" is not a run, as \"r12\" is", run);
     return tm_store_at(store, path, err, "runs/%s", run);
 }
 
@@ -82,7 +83,8 @@ static tm_status new_run(tm_store *store, char run[32], char path[TM_PATH_MAX], 
     }
 }
 
-static tm_status open_journal(tm_store *store, const char *run, int flags, tm_journal **journal, tm_error *err)
+static tm_status open_journal(tm_store *store, const char *run, int flags, tm_journal **journal,
+                              tm_error *err)
 {
     tm_journal *j = tm_calloc(1, sizeof *j);
     if (!j) return tm_fail(err, TM_ENOMEM, "out of memory opening a journal");
@@ -232,7 +234,8 @@ static tm_status open_reader(tm_store *store, const char *run, tm_journal_reader
     TM_TRY(tm_run_folder(store, run, folder, err));
     TM_TRY(tm_store_at(store, r->path, err, "runs/%s/journal", run));
     tm_status status = tm_fd_open(r->path, O_RDONLY, 0, &r->fd, err);
-    if (status == TM_ENOENT) return tm_fail(err, TM_ENOENT, "there is no run %s in %s", run, tm_store_folder(store));
+    if (status == TM_ENOENT)
+        return tm_fail(err, TM_ENOENT, "there is no run %s in %s", run, tm_store_folder(store));
     return status;
 }
 
@@ -292,7 +295,8 @@ static size_t find_record(const char *line, size_t size)
 }
 
 // One whole line, without its end. TM_AGAIN: damaged, and counted.
-static tm_status take_line(tm_journal_reader *r, const char *line, size_t size, json_t **record, tm_error *err)
+static tm_status take_line(tm_journal_reader *r, const char *line, size_t size, json_t **record,
+                           tm_error *err)
 {
     size_t at = find_record(line, size);
     tm_status status = TM_EFORMAT;

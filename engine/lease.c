@@ -108,7 +108,8 @@ static tm_status lock_file(const char *path, int *fd, tm_error *err)
         TM_TRY(tm_fd_open(path, O_RDWR | O_CREAT, 0666, fd, err));
         tm_status status = lock_now(*fd, path, err);
         if (status == TM_EBUSY) return status;
-        if (status == TM_OK && tm_sys.fstat(*fd, &a) != 0) status = tm_fail_errno(err, "cannot stat %s", path);
+        if (status == TM_OK && tm_sys.fstat(*fd, &a) != 0)
+            status = tm_fail_errno(err, "cannot stat %s", path);
         if (status == TM_OK && tm_sys.stat(path, &b) == 0 && a.st_ino == b.st_ino) return TM_OK;
         tm_sys.close(*fd);
         *fd = -1;
@@ -139,7 +140,8 @@ static tm_status busy(int fd, const char *path, tm_lease_holder *holder, tm_erro
     if (read_line(fd, path, line, NULL) < 0 || parse_holder(line, &h, NULL) < 0)
         copy_text(h.run, sizeof h.run, "?");
     if (holder) *holder = h;
-    return tm_fail(err, TM_EBUSY, "run %s (process %lld on %s) is working on this", h.run, (long long)h.pid, h.host);
+    return tm_fail(err, TM_EBUSY, "run %s (process %lld on %s) is working on this", h.run, (long long)h.pid,
+                   h.host);
 }
 
 tm_status tm_lease_try(tm_store *store, tm_hash recipe, const char *run, tm_lease **lease,
@@ -182,7 +184,8 @@ tm_status tm_lease_look(tm_store *store, tm_hash recipe, tm_lease_holder *holder
     tm_status status = tm_fd_try_lock(fd, LOCK_SH, path, err);
     if (status == TM_OK) status = tm_fail(err, TM_ENOENT, "nobody holds %s", path);
     else if (status == TM_EBUSY) status = read_line(fd, path, line, err);
-    if (status == TM_OK && parse_holder(line, holder, NULL) < 0) copy_text(holder->run, sizeof holder->run, "?");
+    if (status == TM_OK && parse_holder(line, holder, NULL) < 0)
+        copy_text(holder->run, sizeof holder->run, "?");
     tm_sys.close(fd);
     return status;
 }

@@ -19,8 +19,7 @@ typedef struct tm_lease_holder {
 
 // TM_EBUSY when somebody else has it; `holder` (may be NULL) says who.
 tm_status tm_lease_try(tm_store *store, tm_hash recipe, const char *run, tm_lease **lease,
-                       tm_lease_holder *holder,
-                       tm_error *err);
+                       tm_lease_holder *holder, tm_error *err);
 uint64_t tm_lease_epoch(const tm_lease *lease);
 void tm_lease_release(tm_lease *lease);  // NULL is fine
 

@@ -260,7 +260,8 @@ static tm_status mend(tm_ledger *ledger, tm_error *err)
         if (ledger->end < FILE_HEAD) ledger->end = FILE_HEAD;
     }
     if (size > ledger->end && tm_sys.ftruncate(ledger->fd, (off_t)ledger->end) != 0)
-        return tm_fail_errno(err, "cannot cut %s to %llu bytes", ledger->path, (unsigned long long)ledger->end);
+        return tm_fail_errno(err, "cannot cut %s to %llu bytes", ledger->path,
+                             (unsigned long long)ledger->end);
     return TM_OK;
 }
 
@@ -316,8 +317,8 @@ tm_status tm_ledger_sync(tm_ledger *ledger, tm_error *err)
     return status;
 }
 
-static tm_status write_copy(tm_ledger *ledger, const char *path, const tm_view *payloads, size_t count, int *fd,
-                            tm_error *err)
+static tm_status write_copy(tm_ledger *ledger, const char *path, const tm_view *payloads, size_t count,
+                            int *fd, tm_error *err)
 {
     tm_buf all = {0};
     char head[FILE_HEAD];
@@ -362,8 +363,8 @@ tm_status tm_ledger_replace(tm_ledger *ledger, const tm_view *payloads, size_t c
 }
 
 // --- Handles -----------------------------------------------------------------------------------------------
-tm_status tm_ledger_open(const char *path, const char *kind, tm_ledger_take take, void *arg, tm_ledger **ledger,
-                         tm_error *err)
+tm_status tm_ledger_open(const char *path, const char *kind, tm_ledger_take take, void *arg,
+                         tm_ledger **ledger, tm_error *err)
 {
     *ledger = NULL;
     size_t length = strlen(kind);

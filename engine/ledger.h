@@ -21,11 +21,10 @@ typedef struct tm_ledger tm_ledger;
 // is passed on. `reset` calls (payload.data NULL) say that the file was replaced: forget what came before.
 typedef tm_status (*tm_ledger_take)(tm_view payload, void *arg, tm_error *err);
 
-// `kind` has at most 8 characters; a file of another kind is TM_EFORMAT. An absent file is read as an empty one
-// and made by the first lock or append; its folder must be there by then.
+// `kind` has at most 8 characters; a file of another kind is TM_EFORMAT. An absent file is read as an empty
+// one and made by the first lock or append; its folder must be there by then.
 tm_status tm_ledger_open(const char *path, const char *kind, tm_ledger_take take, void *arg,
-                         tm_ledger **ledger,
-                         tm_error *err);
+                         tm_ledger **ledger, tm_error *err);
 void tm_ledger_close(tm_ledger *ledger);  // NULL is fine; syncs nothing
 
 // Read what was appended since the last reading; cheap when nothing was (one stat).

@@ -12,7 +12,7 @@ struct tm_memo {
     tm_store *store;
     tm_ledger *ledger;
     size_t n_ports;
-    tm_hash_map found;  // input -> index in results
+    tm_hash_map found;       // input -> index in results
     tm_memo_port **results;  // each: the ports, then their entries, in one allocation
     size_t count, capacity;
 };

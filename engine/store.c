@@ -10,8 +10,8 @@
 #include "engine/store_impl.h"
 
 static const char format_text[] = "tidemill store 1\n";
-static const char *const parts[] = {"objects", "logs",   "memo", "trees", "leases",
-                                    "runs",    "pins",   "tmp",  "trash"};
+static const char *const parts[] = {"objects", "logs", "memo", "trees", "leases",
+                                    "runs",    "pins", "tmp",  "trash"};
 enum { N_PARTS = sizeof parts / sizeof *parts };
 
 tm_status tm_store_at(const tm_store *store, char path[TM_PATH_MAX], tm_error *err, const char *format, ...)

@@ -85,7 +85,7 @@ typedef struct tm_blob {
     size_t size;
     bool mapped;
 } tm_blob;
-tm_status tm_store_get(tm_store *store, tm_hash hash, tm_blob *blob, tm_error *err);  // TM_ENOENT, TM_ECORRUPT
+tm_status tm_store_get(tm_store *store, tm_hash hash, tm_blob *blob, tm_error *err);  // ENOENT, ECORRUPT
 void tm_blob_clear(tm_blob *blob);
 
 bool tm_store_has(tm_store *store, tm_hash hash);  // a stat; does not verify

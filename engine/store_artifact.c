@@ -32,8 +32,8 @@ tm_hash tm_artifact_hash(const char *kind, bool trees, const tm_entry *entries, 
     return hash;
 }
 
-tm_status tm_artifact_put(tm_store *store, const char *kind, bool trees, const tm_entry *entries, size_t count,
-                          tm_hash *hash, tm_error *err)
+tm_status tm_artifact_put(tm_store *store, const char *kind, bool trees, const tm_entry *entries,
+                          size_t count, tm_hash *hash, tm_error *err)
 {
     if (strlen(kind) >= sizeof((tm_artifact *)0)->kind)
         return tm_fail(err, TM_EINVAL, "artifact kind \"%s\" is too long", kind);
@@ -61,7 +61,8 @@ static tm_status decode(tm_view bytes, tm_artifact *a, tm_error *err)
         return tm_fail(err, TM_EFORMAT, "the artifact's %zu bytes are not %llu entries", left,
                        (unsigned long long)count);
     a->entries = tm_alloc(count * sizeof *a->entries);
-    if (!a->entries) return tm_fail(err, TM_ENOMEM, "out of memory for %llu entries", (unsigned long long)count);
+    if (!a->entries)
+        return tm_fail(err, TM_ENOMEM, "out of memory for %llu entries", (unsigned long long)count);
     for (a->count = 0; a->count < count; a->count++, p += ENTRY) {
         tm_entry *e = &a->entries[a->count];
         memcpy(e->hash.bytes, p, 16);

@@ -14,15 +14,14 @@ typedef struct tm_artifact {
     bool trees;         // the entries are tree manifests (snapshots)
     tm_entry *entries;  // in log order
     size_t count;
-    uint64_t rows;   // sums over the entries
+    uint64_t rows;  // sums over the entries
     uint64_t bytes;
 } tm_artifact;
 
 // The name alone, without a store. Zero hash (tm_hash_none) without memory.
 tm_hash tm_artifact_hash(const char *kind, bool trees, const tm_entry *entries, size_t count);
 tm_status tm_artifact_put(tm_store *store, const char *kind, bool trees, const tm_entry *entries,
-                          size_t count,
-                          tm_hash *hash, tm_error *err);
+                          size_t count, tm_hash *hash, tm_error *err);
 tm_status tm_artifact_get(tm_store *store, tm_hash hash, tm_artifact *artifact, tm_error *err);
 void tm_artifact_clear(tm_artifact *artifact);
 

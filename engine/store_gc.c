@@ -5,14 +5,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/file.h>
 
-#include "engine/base/json.h"
-#include "engine/store_artifact.h"
-#include "engine/store_impl.h"
 #include "engine/store_log.h"
-#include "engine/store_tree.h"
+#include "engine/store_mark.h"
 
 enum { BATCH = 256 };
 
@@ -24,14 +20,10 @@ typedef struct gc {
     void *arg;
     tm_gc_report *report;
     int64_t now;
-    tm_hash_map marks;  // see below
-    bool *keep;         // of the records
-    size_t n_records;   // that were looked at
+    tm_marks marks;
+    bool *keep;           // of the records
+    size_t n_records;     // that were looked at
     uint64_t generation;  // of the keys then
-    tm_hash *trial;     // marked since the trial began
-    size_t n_trial, trial_capacity;
-    bool on_trial;
-    uint64_t bytes;  // of what is marked; counted only where the policy has a limit
 } gc;
 
 static void tell_of(gc *g, const char *what, const char *name, uint64_t bytes)
@@ -39,120 +31,9 @@ static void tell_of(gc *g, const char *what, const char *name, uint64_t bytes)
     if (g->tell) g->tell(what, name, bytes, g->arg);
 }
 
-// --- Marking -----------------------------------------------------------------------------------------------
 static tm_status no_memory(tm_error *err)
 {
     return tm_fail(err, TM_ENOMEM, "out of memory collecting garbage");
-}
-
-// Values in `marks`. An object that was not there when we came past may be there later, with all it leads to.
-enum { TAKEN_BACK = 0, WALKED = 1, ABSENT = 2 };
-
-static uint64_t mark_of(const gc *g, tm_hash hash)
-{
-    uint64_t value = TAKEN_BACK;
-    tm_hash_map_get(&g->marks, hash, &value);
-    return value;
-}
-
-static bool marked(const gc *g, tm_hash hash)
-{
-    return mark_of(g, hash) != TAKEN_BACK;
-}
-
-static tm_status note_trial(gc *g, tm_hash hash, tm_error *err)
-{
-    if (g->n_trial == g->trial_capacity) {
-        size_t capacity = g->trial_capacity ? 2 * g->trial_capacity : 256;
-        tm_hash *grown = tm_realloc(g->trial, capacity * sizeof *grown);
-        if (!grown) return no_memory(err);
-        g->trial = grown;
-        g->trial_capacity = capacity;
-    }
-    g->trial[g->n_trial++] = hash;
-    return TM_OK;
-}
-
-// TM_AGAIN when it was marked before.
-static tm_status mark(gc *g, tm_hash hash, tm_error *err)
-{
-    char path[TM_PATH_MAX];
-    bool packed;
-    struct stat info;
-    if (mark_of(g, hash) == WALKED) return TM_AGAIN;
-    if (g->on_trial && !marked(g, hash)) TM_TRY(note_trial(g, hash, err));
-    if (!tm_hash_map_put(&g->marks, hash, WALKED)) return no_memory(err);
-    if (g->policy->max_bytes && tm_object_find(g->store, hash, path, &packed, &info, NULL) == TM_OK)
-        g->bytes += (uint64_t)info.st_size;
-    return TM_OK;
-}
-
-// What is missing or damaged leads nowhere; any other failure ends gc, because it would delete too much.
-static bool leads_nowhere(gc *g, tm_hash hash, tm_status status)
-{
-    if (status == TM_ENOENT || status == TM_ECORRUPT) tm_hash_map_put(&g->marks, hash, ABSENT);  // has a slot
-    return status == TM_ENOENT || status == TM_ECORRUPT || status == TM_EFORMAT;
-}
-
-static tm_status mark_tree(gc *g, tm_hash hash, tm_error *err)
-{
-    tm_tree tree;
-    tm_status status = mark(g, hash, err);
-    if (status != TM_OK) return status < 0 ? status : TM_OK;
-    status = tm_tree_get(g->store, hash, &tree, err);
-    if (status < 0) return leads_nowhere(g, hash, status) ? TM_OK : status;
-    for (size_t i = 0; i < tree.count && status >= 0; i++) status = mark(g, tree.files[i].hash, err);
-    tm_tree_clear(&tree);
-    return status < 0 ? status : TM_OK;
-}
-
-static tm_status mark_artifact(gc *g, tm_hash hash, tm_error *err)
-{
-    tm_artifact a;
-    tm_status status = mark(g, hash, err);
-    if (status != TM_OK) return status < 0 ? status : TM_OK;
-    status = tm_artifact_get(g->store, hash, &a, err);
-    if (status < 0) return leads_nowhere(g, hash, status) ? TM_OK : status;
-    for (size_t i = 0; i < a.count && status >= 0; i++)
-        status = a.trees ? mark_tree(g, a.entries[i].hash, err) : mark(g, a.entries[i].hash, err);
-    tm_artifact_clear(&a);
-    return status < 0 ? status : TM_OK;
-}
-
-static tm_status mark_any(gc *g, tm_hash hash, tm_error *err)
-{
-    tm_object_kind kind;
-    if (mark_of(g, hash) == WALKED) return TM_OK;
-    TM_TRY(tm_object_kind_of(g->store, hash, &kind, err));
-    if (kind == TM_OBJECT_ARTIFACT) return mark_artifact(g, hash, err);
-    if (kind == TM_OBJECT_TREE) return mark_tree(g, hash, err);
-    tm_status status = mark(g, hash, err);
-    if (status >= 0 && kind == TM_OBJECT_ABSENT) tm_hash_map_put(&g->marks, hash, ABSENT);
-    return status < 0 ? status : TM_OK;
-}
-
-static tm_status mark_refs(gc *g, const char *text, tm_error *err)
-{
-    if (!strstr(text, "\"refs\"")) return TM_OK;
-    json_t *all, *ref;
-    size_t i;
-    tm_status status = tm_json_parse(tm_view_str(text), &all, err);
-    if (status < 0) return status == TM_EFORMAT ? TM_OK : status;
-    json_t *refs = json_object_get(all, "refs");
-    json_array_foreach(refs, i, ref) {
-        tm_hash hash;
-        const char *hex = json_string_value(ref);
-        if (hex && strlen(hex) == 32 && tm_hash_parse(hex, &hash)) status = mark_any(g, hash, err);
-        if (status < 0) break;
-    }
-    json_decref(all);
-    return status;
-}
-
-static tm_status mark_record(gc *g, const tm_record *record, tm_error *err)
-{
-    for (size_t i = 0; i < record->n_ports; i++) TM_TRY(mark_artifact(g, record->ports[i].artifact, err));
-    return mark_refs(g, record->json, err);
 }
 
 // --- Roots: records ----------------------------------------------------------------------------------------
@@ -160,21 +41,6 @@ static bool always_kept(const gc *g, const tm_record *record)
 {
     return record->time_ms >= g->now - g->policy->keep_ms ||
            (g->policy->keep && g->policy->keep(record, g->policy->arg));
-}
-
-// Mark the record if what is marked then still fits.
-static tm_status try_record(gc *g, const tm_record *record, bool *fits, tm_error *err)
-{
-    uint64_t before = g->bytes;
-    g->on_trial = true;
-    g->n_trial = 0;
-    tm_status status = mark_record(g, record, err);
-    g->on_trial = false;
-    *fits = g->bytes <= g->policy->max_bytes;
-    if (*fits || status < 0) return status;
-    for (size_t i = 0; i < g->n_trial; i++) tm_hash_map_put(&g->marks, g->trial[i], TAKEN_BACK);
-    g->bytes = before;
-    return TM_OK;
 }
 
 static tm_status choose_records(gc *g, tm_error *err)
@@ -187,12 +53,12 @@ static tm_status choose_records(gc *g, tm_error *err)
     for (size_t i = 0; i < g->n_records; i++) {
         const tm_record *record = tm_key_at(g->store, i);
         g->keep[i] = always_kept(g, record);
-        if (g->keep[i]) TM_TRY(mark_record(g, record, err));
+        if (g->keep[i]) TM_TRY(tm_mark_record(&g->marks, record, err));
     }
     bool fits = g->policy->max_bytes > 0;
     for (size_t i = g->n_records; i-- > 0 && fits;) {
         if (g->keep[i]) continue;
-        TM_TRY(try_record(g, tm_key_at(g->store, i), &fits, err));
+        TM_TRY(tm_mark_trial(&g->marks, tm_key_at(g->store, i), g->policy->max_bytes, &fits, err));
         g->keep[i] = fits;
     }
     return TM_OK;
@@ -223,7 +89,7 @@ static tm_status keep_news(gc *g, tm_error *err)
     g->keep = grown;
     for (; g->n_records < count; g->n_records++) {
         g->keep[g->n_records] = true;
-        TM_TRY(mark_record(g, tm_key_at(g->store, g->n_records), err));
+        TM_TRY(tm_mark_record(&g->marks, tm_key_at(g->store, g->n_records), err));
     }
     return TM_OK;
 }
@@ -244,7 +110,8 @@ static tm_status mark_records(gc *g, tm_error *err)
 {
     if (g->dry_run) return TM_OK;
     TM_TRY(tm_key_refresh(g->store, err));
-    for (size_t i = 0; i < tm_key_count(g->store); i++) TM_TRY(mark_record(g, tm_key_at(g->store, i), err));
+    for (size_t i = 0; i < tm_key_count(g->store); i++)
+        TM_TRY(tm_mark_record(&g->marks, tm_key_at(g->store, i), err));
     return TM_OK;
 }
 
@@ -255,7 +122,7 @@ static tm_status mark_pins(gc *g, int fd, const char *path, tm_error *err)
     size_t got = sizeof hashes;
     for (off_t at = 0; got == sizeof hashes; at += (off_t)got) {
         TM_TRY(tm_fd_pread(fd, hashes, sizeof hashes, at, &got, path, err));
-        for (size_t i = 0; i < got / sizeof *hashes; i++) TM_TRY(mark_any(g, hashes[i], err));
+        for (size_t i = 0; i < got / sizeof *hashes; i++) TM_TRY(tm_mark_any(&g->marks, hashes[i], err));
     }
     return TM_OK;
 }
@@ -284,7 +151,8 @@ static tm_status visit_sessions(gc *g, tm_error *err)
     TM_TRY(tm_store_at(g->store, path, err, "pins"));
     TM_TRY(tm_dir_list(path, &names, err));
     tm_status status = TM_OK;
-    for (size_t i = 0; i < names.count && status == TM_OK; i++) status = visit_session(g, names.names[i], err);
+    for (size_t i = 0; i < names.count && status == TM_OK; i++)
+        status = visit_session(g, names.names[i], err);
     tm_names_clear(&names);
     return status;
 }
@@ -308,8 +176,8 @@ static tm_status mark_log(gc *g, tm_hash recipe, const char *port, tm_error *err
     TM_TRY(tm_log_open(g->store, recipe, port, &log, err));
     tm_status status = TM_OK;
     for (size_t i = 0; i < tm_log_count(log) && status == TM_OK; i++) {
-        status = mark_any(g, tm_log_entry(log, i).hash, err);
-        if (status == TM_OK) status = mark_refs(g, tm_log_cursor(log, i), err);
+        status = tm_mark_any(&g->marks, tm_log_entry(log, i).hash, err);
+        if (status == TM_OK) status = tm_mark_refs(&g->marks, tm_log_cursor(log, i), err);
     }
     tm_log_close(log);
     return status;
@@ -366,7 +234,8 @@ static tm_status visit_log(gc *g, const char *name, tm_error *err)
 }
 
 // Call a function for every name in a part of the store.
-static tm_status for_names(gc *g, const char *part, tm_status (*visit)(gc *, const char *, tm_error *), tm_error *err)
+static tm_status for_names(gc *g, const char *part, tm_status (*visit)(gc *, const char *, tm_error *),
+                           tm_error *err)
 {
     char path[TM_PATH_MAX];
     tm_names names;
@@ -386,7 +255,8 @@ typedef struct candidate {
 
 static bool old_enough(const gc *g, const struct stat *info)
 {
-    return (int64_t)info->st_mtim.tv_sec * 1000 + info->st_mtim.tv_nsec / 1000000 < g->now - g->policy->grace_ms;
+    return (int64_t)info->st_mtim.tv_sec * 1000 + info->st_mtim.tv_nsec / 1000000 <
+           g->now - g->policy->grace_ms;
 }
 
 static tm_status sweep_one(gc *g, const candidate *c, tm_error *err)
@@ -395,7 +265,7 @@ static tm_status sweep_one(gc *g, const candidate *c, tm_error *err)
     struct stat info;
     TM_TRY(tm_object_path(g->store, c->hash, c->packed, path, err));
     if (tm_sys.stat(path, &info) != 0) return TM_OK;
-    if (marked(g, c->hash) || !old_enough(g, &info)) {  // somebody found a use for it
+    if (tm_marked(&g->marks, c->hash) || !old_enough(g, &info)) {  // somebody found a use for it
         g->report->objects_kept++;
         g->report->bytes_kept += (uint64_t)info.st_size;
         return TM_OK;
@@ -432,7 +302,8 @@ static bool object_name(const char *prefix, const char *name, candidate *c)
     return tm_hash_parse(hex, &c->hash);
 }
 
-static tm_status sweep_names(gc *g, const char *prefix, const char *folder, const tm_names *names, tm_error *err)
+static tm_status sweep_names(gc *g, const char *prefix, const char *folder, const tm_names *names,
+                             tm_error *err)
 {
     candidate list[BATCH];
     size_t count = 0;
@@ -442,7 +313,7 @@ static tm_status sweep_names(gc *g, const char *prefix, const char *folder, cons
         if (!object_name(prefix, names->names[i], &list[count])) continue;
         TM_TRY(tm_path(path, err, "%s/%s", folder, names->names[i]));
         if (tm_sys.stat(path, &info) != 0) continue;
-        if (marked(g, list[count].hash) || !old_enough(g, &info)) {
+        if (tm_marked(&g->marks, list[count].hash) || !old_enough(g, &info)) {
             g->report->objects_kept++;
             g->report->bytes_kept += (uint64_t)info.st_size;
         } else if (++count == BATCH) {
@@ -469,7 +340,7 @@ static tm_status visit_tree(gc *g, const char *name, tm_error *err)
 {
     char path[TM_PATH_MAX];
     tm_hash hash;
-    if (strlen(name) != 32 || !tm_hash_parse(name, &hash) || marked(g, hash)) return TM_OK;
+    if (strlen(name) != 32 || !tm_hash_parse(name, &hash) || tm_marked(&g->marks, hash)) return TM_OK;
     TM_TRY(tm_store_at(g->store, path, err, "trees/%s", name));
     if (changed_ms(path) >= g->now - g->policy->grace_ms) return TM_OK;
     g->report->trees_removed++;
@@ -518,7 +389,7 @@ static tm_status look_at_memo(tm_view p, void *arg, tm_error *err)
         for (at += 4; n > 0 && at + 32 <= p.size; n--, at += 32) {
             tm_hash hash;
             memcpy(hash.bytes, p.data + at, 16);
-            look->used |= marked(look->g, hash);
+            look->used |= tm_marked(&look->g->marks, hash);
         }
     }
     return TM_OK;
@@ -555,7 +426,7 @@ static tm_status empty_trash(gc *g, tm_error *err)
 static tm_status mark_roots(gc *g, tm_error *err)
 {
     int fd;
-    for (size_t i = 0; i < g->policy->n_roots; i++) TM_TRY(mark_any(g, g->policy->roots[i], err));
+    for (size_t i = 0; i < g->policy->n_roots; i++) TM_TRY(tm_mark_any(&g->marks, g->policy->roots[i], err));
     TM_TRY(tm_store_enter(g->store, LOCK_EX, &fd, err));
     tm_status status = visit_sessions(g, err);
     tm_store_leave(fd);
@@ -607,10 +478,10 @@ tm_status tm_store_gc(tm_store *store, const tm_gc_policy *policy, bool dry_run,
     TM_TRY(alone(store, &fd, err));
     gc g = {.store = store, .policy = policy, .dry_run = dry_run, .tell = tell, .arg = arg, .report = report};
     g.now = tm_time_ms();
+    g.marks = (tm_marks){.store = store, .counting = policy->max_bytes > 0};
     tm_status status = collect(&g, err);
-    tm_hash_map_clear(&g.marks);
+    tm_marks_clear(&g.marks);
     tm_free(g.keep);
-    tm_free(g.trial);
     tm_sys.close(fd);
     return status;
 }

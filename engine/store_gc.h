@@ -34,10 +34,10 @@ tm_status tm_store_gc(tm_store *store, const tm_gc_policy *policy, bool dry_run,
                       tm_gc_report *report, tm_error *err);
 
 typedef struct tm_verify_report {
-    size_t objects, corrupt;      // corrupt ones were moved to trash (not in a read-only store)
-    uint64_t bytes;               // as stored
-    size_t records, incomplete;   // records whose artifacts have lost bytes: they count as misses
-    uint64_t bad_bytes;           // of the key ledger
+    size_t objects, corrupt;     // corrupt ones were moved to trash (not in a read-only store)
+    uint64_t bytes;              // as stored
+    size_t records, incomplete;  // records whose artifacts have lost bytes: they count as misses
+    uint64_t bad_bytes;          // of the key ledger
 } tm_verify_report;
 
 // Read and hash every object. `tell` hears of "corrupt" objects and "incomplete" records.

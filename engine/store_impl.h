@@ -8,6 +8,9 @@
 #include "engine/ledger.h"
 #include "engine/store_key.h"
 
+// No compressed object holds more: bounds what a damaged header can ask for.
+enum { TM_PACK_UP_TO = 64 << 20 };
+
 // An object file that is put but not yet durable.
 typedef struct tm_pending {
     tm_hash hash;
@@ -26,7 +29,7 @@ typedef struct tm_keys {
     tm_ledger *ledger;
     tm_key_node **nodes;  // in order of the ledger
     size_t count, capacity;
-    uint64_t generation;  // grows when nodes go, so that numbers change
+    uint64_t generation;                        // grows when nodes go, so that numbers change
     tm_hash_map by_content, by_recipe, by_own;  // -> index in nodes
 } tm_keys;
 
@@ -50,7 +53,8 @@ struct tm_store {
 // Paths. The folder's length leaves room for all of these.
 tm_status tm_store_at(const tm_store *store, char path[TM_PATH_MAX], tm_error *err, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
-tm_status tm_object_path(const tm_store *store, tm_hash hash, bool packed, char path[TM_PATH_MAX], tm_error *err);
+tm_status tm_object_path(const tm_store *store, tm_hash hash, bool packed, char path[TM_PATH_MAX],
+                         tm_error *err);
 
 // The lock between publishers (LOCK_SH) and gc (LOCK_EX); *fd is closed to leave.
 tm_status tm_store_enter(tm_store *store, int operation, int *fd, tm_error *err);

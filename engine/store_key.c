@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Key records: the ledger and its tables.
 //
-// Payload: u8 what, then for BOUND: own[16] recipe[16] content[16] u64 epoch u64 time_ms u32 n_ports u32 json bytes
-// { name[24] artifact[16] } * n_ports json; for DROPPED: content[16].
+// Payload: u8 what, then for BOUND: own[16] recipe[16] content[16] u64 epoch u64 time_ms u32 n_ports u32 json
+// bytes { name[24] artifact[16] } * n_ports json; for DROPPED: content[16].
 #include "engine/store_key.h"
 
 #include <sys/file.h>
@@ -213,7 +213,8 @@ static tm_status bind_locked(tm_store *store, const tm_record *record, bool repl
     bool same = old && same_ports(&old->record, record);
     *outcome = !old ? TM_BIND_WON : same ? TM_BIND_SAME : TM_BIND_DIFFERENT;
     if (*outcome == TM_BIND_DIFFERENT && !replace) return TM_OK;
-    bool alias = same && tm_hash_eq(old->record.recipe, record->recipe) && tm_hash_eq(old->record.own, record->own);
+    bool alias =
+        same && tm_hash_eq(old->record.recipe, record->recipe) && tm_hash_eq(old->record.own, record->own);
     return alias && !replace ? TM_OK : append(&store->keys, record, err);
 }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Open logs.
 //
-// Payload: u8 what, then for ENTRY: u64 index hash[16] u64 rows u64 bytes cursor; for CUT: u64 entries to keep.
-// The index keeps the order when a record is damaged: what follows a gap is not read, and an entry that is there
-// already was cut before.
+// Payload: u8 what, then for ENTRY: u64 index hash[16] u64 rows u64 bytes cursor; for CUT: u64 entries to
+// keep. The index keeps the order when a record is damaged: what follows a gap is not read, and an entry that
+// is there already was cut before.
 #include "engine/store_log.h"
 
 #include <errno.h>

@@ -92,7 +92,8 @@ static void sync_folders(tm_store *store, batch *b)
     tm_status status = new_folder ? tm_store_at(store, path, &why, "objects") : TM_OK;
     if (new_folder && status == TM_OK) status = tm_dir_sync(path, &why);
     if (status < 0) lose_folder(store, b, -1, &why);
-    else for (int prefix = 0; prefix < 256; prefix++) store->placed[prefix] |= b->dirty[prefix];
+    else
+        for (int prefix = 0; prefix < 256; prefix++) store->placed[prefix] |= b->dirty[prefix];
 }
 
 static tm_status sync_objects(tm_store *store, tm_error *err)

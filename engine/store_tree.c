@@ -19,7 +19,8 @@ static bool safe_name(const char *name)
     if (tm_utf8_valid(tm_view_str(name)) != strlen(name)) return false;
     for (const char *part = name;; part++) {
         size_t n = strcspn(part, "/");
-        if (n == 0 || (n == 1 && part[0] == '.') || (n == 2 && part[0] == '.' && part[1] == '.')) return false;
+        if (n == 0 || (n == 1 && part[0] == '.') || (n == 2 && part[0] == '.' && part[1] == '.'))
+            return false;
         part += n;
         if (!*part) return strlen(name) < 1024;
     }
@@ -57,7 +58,8 @@ static bool add_row(json_t *rows, const tm_tree_file *file)
     char hex[TM_HASH_HEX];
     tm_hash_hex(file->hash, hex);
     json_t *row = json_array();
-    return json_array_append_new(rows, row) == 0 && json_array_append_new(row, json_string(file->name)) == 0 &&
+    return json_array_append_new(rows, row) == 0 &&
+           json_array_append_new(row, json_string(file->name)) == 0 &&
            json_array_append_new(row, json_string(hex)) == 0 &&
            json_array_append_new(row, json_integer((json_int_t)file->bytes)) == 0;
 }
@@ -106,7 +108,8 @@ tm_status tm_tree_put(tm_store *store, const tm_tree *tree, tm_hash *hash, tm_er
 
 static tm_status read_row(json_t *row, tm_tree_file *file, tm_error *err)
 {
-    const char *name = json_string_value(json_array_get(row, 0)), *hex = json_string_value(json_array_get(row, 1));
+    const char *name = json_string_value(json_array_get(row, 0)),
+               *hex = json_string_value(json_array_get(row, 1));
     json_int_t bytes = json_integer_value(json_array_get(row, 2));
     if (!name || !hex || json_array_size(row) != 3 || !json_is_integer(json_array_get(row, 2)) || bytes < 0 ||
         strlen(hex) != 32 || !tm_hash_parse(hex, &file->hash))
@@ -194,7 +197,8 @@ static tm_status take_folder(tm_store *store, found *f, const char *folder, cons
         tm_buf_fmt(&path, "%s/%s", folder, names.names[i]);
         tm_buf_fmt(&name, "%s%s", inside, names.names[i]);
         if (path.failed || name.failed) status = tm_fail(err, TM_ENOMEM, "out of memory taking %s", folder);
-        else if (tm_sys.lstat(path.data, &info) != 0) status = tm_fail_errno(err, "cannot stat %s", path.data);
+        else if (tm_sys.lstat(path.data, &info) != 0)
+            status = tm_fail_errno(err, "cannot stat %s", path.data);
         else if (!S_ISDIR(info.st_mode)) status = add_file(store, f, path.data, name.data, err);
         else {
             tm_buf_char(&name, '/');
@@ -264,7 +268,8 @@ static tm_status fill(tm_store *store, const tm_tree *tree, const char *folder, 
 }
 
 // Whether a folder in trees/ still is this tree: every file good, and the very file that the store has.
-static tm_status still_good(tm_store *store, const tm_tree *tree, const char *folder, bool *good, tm_error *err)
+static tm_status still_good(tm_store *store, const tm_tree *tree, const char *folder, bool *good,
+                            tm_error *err)
 {
     char from[TM_PATH_MAX], to[TM_PATH_MAX];
     *good = false;

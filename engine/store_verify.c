@@ -2,8 +2,7 @@
 // Verification: read and hash everything there is.
 #include <stdio.h>
 
-#include <jansson.h>
-
+#include "engine/base/json.h"
 #include "engine/store_artifact.h"
 #include "engine/store_gc.h"
 #include "engine/store_impl.h"
@@ -61,7 +60,8 @@ static tm_status verify_objects(verify *v, tm_error *err)
     TM_TRY(tm_store_at(v->store, path, err, "objects"));
     TM_TRY(tm_dir_list(path, &names, err));
     tm_status status = TM_OK;
-    for (size_t i = 0; i < names.count && status == TM_OK; i++) status = verify_folder(v, names.names[i], err);
+    for (size_t i = 0; i < names.count && status == TM_OK; i++)
+        status = verify_folder(v, names.names[i], err);
     tm_names_clear(&names);
     return status;
 }
@@ -71,7 +71,7 @@ static bool hollow(const json_t *doc, const char *port)
 {
     size_t i;
     json_t *name;
-    json_array_foreach(json_object_get(doc, "hollow"), i, name)
+    json_array_foreach (json_object_get(doc, "hollow"), i, name)
         if (json_is_string(name) && strcmp(json_string_value(name), port) == 0) return true;
     return false;
 }
@@ -82,7 +82,7 @@ static bool complete_record(verify *v, const tm_record *record)
     bool complete = true;
     for (size_t k = 0; k < record->n_ports && complete; k++) {
         if (tm_artifact_complete(v->store, record->ports[k].artifact)) continue;
-        if (!doc) doc = json_loads(record->json, 0, NULL);
+        if (!doc && tm_json_parse(tm_view_str(record->json), &doc, NULL) < 0) return false;
         complete = hollow(doc, record->ports[k].name);
     }
     json_decref(doc);
@@ -102,7 +102,8 @@ static void verify_records(verify *v)
     }
 }
 
-tm_status tm_store_verify(tm_store *store, tm_gc_tell tell, void *arg, tm_verify_report *report, tm_error *err)
+tm_status tm_store_verify(tm_store *store, tm_gc_tell tell, void *arg, tm_verify_report *report,
+                          tm_error *err)
 {
     *report = (tm_verify_report){0};
     verify v = {store, tell, arg, report};

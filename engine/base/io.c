@@ -44,14 +44,16 @@ static ssize_t real_random(void *data, size_t size)
     return getrandom(data, size, 0);
 }
 
-#define REAL_CALLS                                                                                          \
-    {.open = real_open, .close = close, .read = read, .pread = pread, .write = write, .pwrite = pwrite,     \
-     .fsync = fsync, .fdatasync = fdatasync, .ftruncate = ftruncate, .fallocate = fallocate,                \
-     .rename = rename, .rename_new = real_rename_new, .rename_swap = real_rename_swap, .link = link,        \
-     .unlink = unlink, .mkdir = mkdir, .rmdir = rmdir, .stat = stat, .lstat = lstat, .fstat = fstat,        \
-     .chmod = chmod, .touch = real_touch, .opendir = opendir, .readdir = readdir, .closedir = closedir,     \
-     .flock = flock, .mmap = mmap, .munmap = munmap, .clock = clock_gettime, .random = real_random,         \
-     .spawn = posix_spawn, .kill = kill, .waitpid = waitpid}
+#define REAL_CALLS                                                                                           \
+    {                                                                                                        \
+        .open = real_open, .close = close, .read = read, .pread = pread, .write = write, .pwrite = pwrite,   \
+        .fsync = fsync, .fdatasync = fdatasync, .ftruncate = ftruncate, .fallocate = fallocate,              \
+        .rename = rename, .rename_new = real_rename_new, .rename_swap = real_rename_swap, .link = link,      \
+        .unlink = unlink, .mkdir = mkdir, .rmdir = rmdir, .stat = stat, .lstat = lstat, .fstat = fstat,      \
+        .chmod = chmod, .touch = real_touch, .opendir = opendir, .readdir = readdir, .closedir = closedir,   \
+        .flock = flock, .mmap = mmap, .munmap = munmap, .clock = clock_gettime, .random = real_random,       \
+        .spawn = posix_spawn, .kill = kill, .waitpid = waitpid                                               \
+    }
 
 tm_io tm_sys = REAL_CALLS;
 

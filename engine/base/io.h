@@ -29,9 +29,9 @@ typedef struct tm_io {
     int (*fdatasync)(int fd);
     int (*ftruncate)(int fd, off_t size);
     int (*fallocate)(int fd, int mode, off_t offset, off_t size);
-    int (*rename)(const char *from, const char *to);       // replaces
-    int (*rename_new)(const char *from, const char *to);   // EEXIST instead of replacing
-    int (*rename_swap)(const char *a, const char *b);      // exchanges two names
+    int (*rename)(const char *from, const char *to);      // replaces
+    int (*rename_new)(const char *from, const char *to);  // EEXIST instead of replacing
+    int (*rename_swap)(const char *a, const char *b);     // exchanges two names
     int (*link)(const char *from, const char *to);
     int (*unlink)(const char *path);
     int (*mkdir)(const char *path, mode_t mode);

@@ -7,8 +7,8 @@ static json_t *parse(tm_view text, json_error_t *at)
     return json_loadb(text.size ? text.data : "", text.size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, at);
 }
 
-// Without memory jansson 2.14 drops characters of a string, or calls the text wrong. So two readings must agree,
-// and a mistake counts only when there is memory to be had.
+// Without memory jansson 2.14 drops characters of a string, or calls the text wrong. So two readings must
+// agree, and a mistake counts only when there is memory to be had.
 tm_status tm_json_parse(tm_view text, json_t **value, tm_error *err)
 {
     json_error_t at;

@@ -40,14 +40,14 @@ static void leave(unsigned call)
     if (now.plan.kind == FAULT_EXIT && now.plan.calls & call && now.count == now.plan.at) _exit(FAULT_STATUS);
 }
 
-#define PASS(type, call, expression)           \
-    do {                                       \
-        if (refuse(call)) return (type)-1;     \
-        type rc_ = (expression);               \
-        int errno_ = errno;                    \
-        leave(call);                           \
-        errno = errno_;                        \
-        return rc_;                            \
+#define PASS(type, call, expression)                                                                         \
+    do {                                                                                                     \
+        if (refuse(call)) return (type)-1;                                                                   \
+        type rc_ = (expression);                                                                             \
+        int errno_ = errno;                                                                                  \
+        leave(call);                                                                                         \
+        errno = errno_;                                                                                      \
+        return rc_;                                                                                          \
     } while (0)
 
 static int f_open(const char *path, int flags, mode_t mode)
@@ -224,17 +224,39 @@ void faults_begin(fault_plan plan)
     now.struck = false;
     now.real = tm_sys;
     tm_sys = (tm_io){
-        .open = f_open,       .close = f_close,       .read = f_read,
-        .pread = f_pread,     .write = f_write,       .pwrite = f_pwrite,
-        .fsync = f_fsync,     .fdatasync = f_fdatasync, .ftruncate = f_ftruncate,
-        .fallocate = f_fallocate, .rename = f_rename, .rename_new = f_rename_new,
-        .rename_swap = f_rename_swap, .link = f_link, .unlink = f_unlink,
-        .mkdir = f_mkdir,     .rmdir = f_rmdir,       .stat = f_stat,
-        .lstat = f_lstat,     .fstat = f_fstat,       .chmod = f_chmod,
-        .touch = f_touch,     .opendir = f_opendir,   .readdir = f_readdir,
-        .closedir = now.real.closedir, .flock = f_flock, .mmap = f_mmap,
-        .munmap = now.real.munmap, .clock = now.real.clock, .random = f_random,
-        .spawn = now.real.spawn, .kill = now.real.kill, .waitpid = now.real.waitpid,
+        .open = f_open,
+        .close = f_close,
+        .read = f_read,
+        .pread = f_pread,
+        .write = f_write,
+        .pwrite = f_pwrite,
+        .fsync = f_fsync,
+        .fdatasync = f_fdatasync,
+        .ftruncate = f_ftruncate,
+        .fallocate = f_fallocate,
+        .rename = f_rename,
+        .rename_new = f_rename_new,
+        .rename_swap = f_rename_swap,
+        .link = f_link,
+        .unlink = f_unlink,
+        .mkdir = f_mkdir,
+        .rmdir = f_rmdir,
+        .stat = f_stat,
+        .lstat = f_lstat,
+        .fstat = f_fstat,
+        .chmod = f_chmod,
+        .touch = f_touch,
+        .opendir = f_opendir,
+        .readdir = f_readdir,
+        .closedir = now.real.closedir,
+        .flock = f_flock,
+        .mmap = f_mmap,
+        .munmap = now.real.munmap,
+        .clock = now.real.clock,
+        .random = f_random,
+        .spawn = now.real.spawn,
+        .kill = now.real.kill,
+        .waitpid = now.real.waitpid,
     };
 }
 

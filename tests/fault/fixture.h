@@ -33,10 +33,10 @@ static int end(void **state)
 }
 
 // The call succeeds, or the test fails with the error text.
-#define OK(call)                                                                             \
-    do {                                                                                     \
-        tm_status ok_status_ = (call);                                                       \
-        if (ok_status_ < 0) fail_msg("%s: %s: %s", #call, tm_status_name(ok_status_), err.text); \
+#define OK(call)                                                                                             \
+    do {                                                                                                     \
+        tm_status ok_status_ = (call);                                                                       \
+        if (ok_status_ < 0) fail_msg("%s: %s: %s", #call, tm_status_name(ok_status_), err.text);             \
     } while (0)
 
 #define in_folder(f) cmocka_unit_test_setup_teardown(f, begin, end)

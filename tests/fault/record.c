@@ -2,9 +2,10 @@
 // Writing down what happens to the disk, and what a power cut may leave of it.
 //
 // The model is harsher than file systems are. A folder is a table of names, each with a history; a file is a
-// sequence of changes. After a power cut a name has any value it had since its folder was last synced, each name
-// for itself, so a rename may be done by half; a file has any subset of the changes since it was last synced, a
-// lost write leaves zeros where the file is longer. An object of either kind exists if some name leads to it.
+// sequence of changes. After a power cut a name has any value it had since its folder was last synced, each
+// name for itself, so a rename may be done by half; a file has any subset of the changes since it was last
+// synced, a lost write leaves zeros where the file is longer. An object of either kind exists if some name
+// leads to it.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -299,7 +300,7 @@ typedef struct replay {
     const recording *r;
     size_t count;
     uint64_t seed;
-    size_t *floor;       // per node: operations before this one are on disk
+    size_t *floor;              // per node: operations before this one are on disk
     char (*made)[TM_PATH_MAX];  // per file node: the first path it was made at, or ""
 } replay;
 
@@ -316,7 +317,8 @@ static bool on_disk(const replay *p, size_t i)
 
 static tm_status make_file(replay *p, int of, const char *path, tm_error *err)
 {
-    if (p->made[of][0]) return tm_sys.link(p->made[of], path) == 0 ? TM_OK : tm_fail_errno(err, "link %s", path);
+    if (p->made[of][0])
+        return tm_sys.link(p->made[of], path) == 0 ? TM_OK : tm_fail_errno(err, "link %s", path);
     tm_buf bytes = {0};
     for (size_t i = 0; i < p->count; i++) {
         const op *o = &p->r->ops[i];
@@ -338,7 +340,8 @@ static bool outdone(const replay *p, size_t i)
     const op *o = &p->r->ops[i];
     for (size_t k = i + 1; k < p->count; k++) {
         const op *later = &p->r->ops[k];
-        if (later->kind == OP_NAME && later->node == o->node && strcmp(later->name, o->name) == 0 && on_disk(p, k))
+        if (later->kind == OP_NAME && later->node == o->node && strcmp(later->name, o->name) == 0 &&
+            on_disk(p, k))
             return true;
     }
     return false;
@@ -350,7 +353,8 @@ static tm_status make_folder(replay *p, int of, const char *path, int depth, tm_
     for (size_t i = 0; i < p->count; i++) {
         const op *o = &p->r->ops[i];
         char inside[TM_PATH_MAX];
-        if (o->kind != OP_NAME || o->node != of || o->target == NONE || !on_disk(p, i) || outdone(p, i)) continue;
+        if (o->kind != OP_NAME || o->node != of || o->target == NONE || !on_disk(p, i) || outdone(p, i))
+            continue;
         TM_TRY(tm_path(inside, err, "%s/%s", path, o->name));
         if (!p->r->nodes[o->target].folder) TM_TRY(make_file(p, o->target, inside, err));
         else if (depth < 16) TM_TRY(make_folder(p, o->target, inside, depth + 1, err));
@@ -360,7 +364,8 @@ static tm_status make_folder(replay *p, int of, const char *path, int depth, tm_
 
 tm_status recording_replay(const recording *r, size_t count, uint64_t seed, const char *to, tm_error *err)
 {
-    replay p = {r, count, seed, must(calloc(r->n_nodes, sizeof(size_t))), must(calloc(r->n_nodes, TM_PATH_MAX))};
+    replay p = {r, count, seed, must(calloc(r->n_nodes, sizeof(size_t))),
+                must(calloc(r->n_nodes, TM_PATH_MAX))};
     for (size_t i = 0; i < count; i++)
         if (r->ops[i].kind == OP_SYNC) p.floor[r->ops[i].node] = i;
     tm_status status = make_folder(&p, 0, to, 0, err);

@@ -113,8 +113,13 @@ static tm_status keep_log(life *l, tm_error *err)
 static tm_status bind_key(life *l, tm_error *err)
 {
     tm_key_port ports[2] = {{"data", l->data}, {"model", l->model}};
-    tm_record r = {.own = name_of("own"), .recipe = name_of("recipe"), .content = name_of("content"),
-                   .epoch = tm_lease_epoch(l->lease), .ports = ports, .n_ports = 2, .json = "{\"node\":\"x\"}"};
+    tm_record r = {.own = name_of("own"),
+                   .recipe = name_of("recipe"),
+                   .content = name_of("content"),
+                   .epoch = tm_lease_epoch(l->lease),
+                   .ports = ports,
+                   .n_ports = 2,
+                   .json = "{\"node\":\"x\"}"};
     tm_bind_outcome outcome;
     TM_TRY(tm_key_bind(l->store, &r, false, &outcome, err));
     if (outcome == TM_BIND_DIFFERENT) return tm_fail(err, TM_EFAILED, "the artifacts are not the same");
@@ -153,8 +158,8 @@ static tm_status collect(tm_store *store, tm_error *err)
     return report.records_dropped == 1 ? TM_OK : tm_fail(err, TM_EFAILED, "gc left the old record");
 }
 
-tm_status scenario_run(const char *folder, unsigned parts, promises *done, void (*told)(const promises *, void *),
-                       void *arg, tm_error *err)
+tm_status scenario_run(const char *folder, unsigned parts, promises *done,
+                       void (*told)(const promises *, void *), void *arg, tm_error *err)
 {
     life l = {.folder = folder, .done = done, .told = told, .arg = arg};
     TM_TRY(tm_store_open(folder, TM_STORE_CREATE, &l.store, err));
@@ -198,7 +203,8 @@ static bool keeps_key(tm_store *s, bool objects)
 {
     const tm_record *r = tm_key_by_content(s, name_of("content"));
     if (!r || r->n_ports != 2 || strcmp(r->json, "{\"node\":\"x\"}") != 0) return false;
-    return !objects || (tm_artifact_complete(s, r->ports[0].artifact) && tm_artifact_complete(s, r->ports[1].artifact));
+    return !objects ||
+           (tm_artifact_complete(s, r->ports[0].artifact) && tm_artifact_complete(s, r->ports[1].artifact));
 }
 
 static bool keeps_log(tm_store *s, tm_error *err)

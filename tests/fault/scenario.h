@@ -18,8 +18,8 @@ typedef enum { RUN_WORK = 1, RUN_GC = 2 } scenario_parts;
 
 // Do all of it in the store at `folder` (made if need be); `done` says how far it came, also on failure.
 // `told` is called whenever another promise was made (may be NULL).
-tm_status scenario_run(const char *folder, unsigned parts, promises *done, void (*told)(const promises *, void *),
-                       void *arg, tm_error *err);
+tm_status scenario_run(const char *folder, unsigned parts, promises *done,
+                       void (*told)(const promises *, void *), void *arg, tm_error *err);
 
 // Whether a store keeps the promises; otherwise *what says which one it broke. A store that cannot even be
 // opened breaks the first.

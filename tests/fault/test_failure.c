@@ -6,8 +6,8 @@
 
 #include "tests/fault/fixture.h"
 
-// One life with a fault at call n. False: it did not strike. A run that failed must have said why, and what it
-// announced must be there once the fault is over.
+// One life with a fault at call n. False: it did not strike. A run that failed must have said why, and what
+// it announced must be there once the fault is over.
 static bool fail_at(fault_plan plan, bool must_survive, const char *where)
 {
     promises made = {0};
@@ -20,10 +20,12 @@ static bool fail_at(fault_plan plan, bool must_survive, const char *where)
     if (!struck) return false;
     if (status < 0) {
         if (must_survive) fail_msg("%s %llu: %s", where, (unsigned long long)plan.at, err.text);
-        if (!err.text[0]) fail_msg("%s %llu: no text for %s", where, (unsigned long long)plan.at, tm_status_name(status));
+        if (!err.text[0])
+            fail_msg("%s %llu: no text for %s", where, (unsigned long long)plan.at, tm_status_name(status));
         if (plan.error == ENOSPC && err.sys == ENOSPC) {
             assert_int_equal(status, TM_ENOSPC);
-            if (!strstr(err.text, "/") && !strstr(err.text, "random")) fail_msg("no file in \"%s\"", err.text);
+            if (!strstr(err.text, "/") && !strstr(err.text, "random"))
+                fail_msg("no file in \"%s\"", err.text);
             assert_true(err.hint[0] != 0);
         }
     }
@@ -43,7 +45,8 @@ static uint64_t fail_everywhere(fault_plan plan, bool must_survive, const char *
 
 static void any_call_may_fail_once_with_enospc(void **state)
 {
-    assert_true(fail_everywhere((fault_plan){.calls = CALLS_ALL, .error = ENOSPC}, false, "ENOSPC once at") > 300);
+    assert_true(fail_everywhere((fault_plan){.calls = CALLS_ALL, .error = ENOSPC}, false, "ENOSPC once at") >
+                300);
 }
 
 static void any_call_may_fail_from_then_on_with_enospc(void **state)
@@ -74,7 +77,8 @@ static void any_open_may_fail_for_want_of_descriptors(void **state)
 static void an_interrupted_call_is_made_again(void **state)
 {
     fault_plan plan = {.error = EINTR};
-    plan.calls = CALL_OPEN | CALL_READ | CALL_WRITE | CALL_SYNC | CALL_LOCK | CALL_ALLOCATE | CALL_CLOSE | CALL_LIST;
+    plan.calls =
+        CALL_OPEN | CALL_READ | CALL_WRITE | CALL_SYNC | CALL_LOCK | CALL_ALLOCATE | CALL_CLOSE | CALL_LIST;
     assert_true(fail_everywhere(plan, true, "EINTR at") > 150);
 }
 

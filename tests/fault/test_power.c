@@ -51,8 +51,8 @@ static void cut_power(const life *l, size_t count, uint64_t seed)
     OK(recording_replay(l->rec, count, seed, root, &err));
     snprintf(to, sizeof to, "%s/store", root);
     if (!scenario_kept(to, &made, &what, &err))
-        fail_msg("power cut after %zu operations, seed %llu: %s not kept: %s", count, (unsigned long long)seed, what,
-                 err.text);
+        fail_msg("power cut after %zu operations, seed %llu: %s not kept: %s", count,
+                 (unsigned long long)seed, what, err.text);
 }
 
 static void a_power_cut_loses_nothing_announced(void **state)

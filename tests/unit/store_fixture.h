@@ -21,10 +21,10 @@ static char root[64], store_path[80];
 static tm_error err;
 
 // The call succeeds, or the test fails with the error's text.
-#define OK(call)                                                                             \
-    do {                                                                                     \
-        tm_status ok_status_ = (call);                                                       \
-        if (ok_status_ < 0) fail_msg("%s: %s: %s", #call, tm_status_name(ok_status_), err.text); \
+#define OK(call)                                                                                             \
+    do {                                                                                                     \
+        tm_status ok_status_ = (call);                                                                       \
+        if (ok_status_ < 0) fail_msg("%s: %s: %s", #call, tm_status_name(ok_status_), err.text);             \
     } while (0)
 
 static int begin(void **state)

@@ -38,7 +38,11 @@ static tm_hash bind_as(tm_store *s, const char *name, int64_t time_ms)
     tm_key_port port = {.name = "out"};
     tm_bind_outcome outcome;
     OK(tm_artifact_put(s, "text", false, entries, 2, &port.artifact, &err));
-    tm_record r = {.own = h(name), .recipe = h(name), .content = h(name), .ports = &port, .n_ports = 1,
+    tm_record r = {.own = h(name),
+                   .recipe = h(name),
+                   .content = h(name),
+                   .ports = &port,
+                   .n_ports = 1,
                    .time_ms = time_ms};
     OK(tm_key_bind(s, &r, false, &outcome, &err));
     return port.artifact;
@@ -164,7 +168,8 @@ static void remainders_of_dead_processes_are_removed(void **state)
         tm_store *mine;
         tm_store_writer *w;
         if (tm_store_open(store_path, 0, &mine, &err) < 0 || tm_store_pin(mine, artifact, &err) < 0) _exit(1);
-        if (tm_store_writer_new(mine, 0, &w, &err) < 0 || tm_store_writer_add(w, "half", 4, &err) < 0) _exit(1);
+        if (tm_store_writer_new(mine, 0, &w, &err) < 0 || tm_store_writer_add(w, "half", 4, &err) < 0)
+            _exit(1);
         _exit(0);
     }
     int status;

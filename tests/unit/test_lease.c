@@ -54,7 +54,8 @@ static void the_lease_of_a_killed_process_is_free(void **state)
     assert_int_equal(pipe(ready), 0);
     pid_t pid = fork();
     if (pid == 0) {
-        if (tm_lease_try(s, recipe(), "r1", &lease, NULL, &err) == TM_OK && write(ready[1], "x", 1) == 1) pause();
+        if (tm_lease_try(s, recipe(), "r1", &lease, NULL, &err) == TM_OK && write(ready[1], "x", 1) == 1)
+            pause();
         _exit(1);
     }
     assert_int_equal(read(ready[0], &c, 1), 1);

@@ -12,8 +12,13 @@ static tm_bind_outcome bind_as(tm_store *s, const char *own, const char *recipe,
                                const char *artifact, bool replace)
 {
     tm_key_port port = {"out", h(artifact)};
-    tm_record r = {.own = h(own), .recipe = h(recipe), .content = h(content), .epoch = 3, .ports = &port,
-                   .n_ports = 1, .json = "{\"node\":\"clean\"}"};
+    tm_record r = {.own = h(own),
+                   .recipe = h(recipe),
+                   .content = h(content),
+                   .epoch = 3,
+                   .ports = &port,
+                   .n_ports = 1,
+                   .json = "{\"node\":\"clean\"}"};
     tm_bind_outcome outcome;
     OK(tm_key_bind(s, &r, replace, &outcome, &err));
     return outcome;

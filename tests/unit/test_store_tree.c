@@ -138,7 +138,10 @@ static void names_that_lead_elsewhere_are_refused(void **state)
 static void manifests_that_are_no_trees_are_refused(void **state)
 {
     tm_store *s = fresh(state);
-    const char *bad[] = {"", "tidemill-tree 1\n", "tidemill-tree 1\n[]", "tidemill-tree 1\n{\"attributes\":{}}",
+    const char *bad[] = {"",
+                         "tidemill-tree 1\n",
+                         "tidemill-tree 1\n[]",
+                         "tidemill-tree 1\n{\"attributes\":{}}",
                          "tidemill-tree 1\n{\"attributes\":[],\"files\":[]}",
                          "tidemill-tree 1\n{\"attributes\":{},\"files\":[[\"a\",\"xyz\",1]]}",
                          "tidemill-tree 1\n{\"attributes\":{},\"files\":[[\"a\"]]}"};
