@@ -17,6 +17,7 @@ static const unsigned char *skip_ascii(const unsigned char *p, const unsigned ch
 
 size_t tm_utf8_valid(tm_view text)
 {
+    if (!text.size) return 0;
     const unsigned char *start = (const unsigned char *)text.data, *p = start, *end = start + text.size;
     uint32_t point;
     while ((p = skip_ascii(p, end)) < end) {

@@ -261,6 +261,7 @@ static bool scan_object(scanner *s, tm_json_member *member, void *self)
 
 bool tm_json_object(tm_view text, tm_json_member *member, void *self, tm_json_error *error)
 {
+    if (!text.size) text = tm_view_str("");
     scanner s = {.start = text.data, .p = text.data, .end = text.data + text.size};
     size_t valid = tm_utf8_valid(text);
     if (valid < text.size) {

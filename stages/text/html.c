@@ -161,6 +161,7 @@ tm_status tm_html_extract(tm_view html, const tm_html_options *options, tm_html_
     static const tm_html_options defaults = {0};
     if (!options) options = &defaults;
     size_t limit = options->max_bytes ? options->max_bytes : MAX_BYTES;
+    if (!html.size) html = tm_view_str("");
     tm_buf_reset(&page->text);
     tm_buf_reset(&page->title);
     page->stripped = false;

@@ -71,6 +71,7 @@ static char *put_wide(uint32_t c, char *out)
 // takes at most 3 bytes for 2, so the buffer has half as much again.
 static bool normalise(tm_minhash *m, tm_view text)
 {
+    if (!text.size) text = tm_view_str("");
     tm_buf_reset(&m->words);
     if (!tm_buf_reserve(&m->words, text.size + text.size / 2 + 16)) return false;
     const unsigned char *p = (const unsigned char *)text.data, *end = p + text.size;

@@ -359,6 +359,7 @@ static void make_lower(tm_textstat *s)
 
 tm_status tm_textstat_scan(tm_textstat *stat, tm_view text, tm_error *err)
 {
+    if (!text.size) text = tm_view_str("");
     tm_spans words = stat->words, lines = stat->lines, paragraphs = stat->paragraphs;
     tm_buf lower = stat->lower;
     words.count = lines.count = paragraphs.count = 0;

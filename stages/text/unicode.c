@@ -156,6 +156,7 @@ tm_status tm_unicode_fix(tm_unicode *u, tm_view text, tm_buf *out, bool *changed
     if (u->text.failed || u->before.failed)
         return tm_fail(err, TM_ENOMEM, "out of memory to repair %zu bytes of text", text.size);
     TM_TRY(tm_buf_status(out, err));
-    if (changed) *changed = !tm_view_eq(text, tm_view_of(out->data + start, out->size - start));
+    size_t size = out->size - start;
+    if (changed) *changed = size != text.size || (size && memcmp(out->data + start, text.data, size));
     return TM_OK;
 }
