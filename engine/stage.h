@@ -20,7 +20,7 @@
 
 enum {
     TM_SOURCE = 1,    // has no main input
-    TM_HOSTILE = 2,   // parses bytes from outside: a worker of its own that is never reused
+    TM_HOSTILE = 2,   // parses bytes from outside: a confined worker of its own, used once
     TM_NUMERIC = 4,   // the numeric libraries and the op table are part of its key
     TM_ELASTIC = 8,   // uses as many cores as it is lent; asks tm_work_cores() between steps
     TM_STEP = 16,     // legal inside tm.curate
