@@ -98,7 +98,7 @@ static const tm_op table[] = {
      .size = MAT_SIZE, .flops = mn_3, .bytes = mn_bytes_8,
      .tolerance = 1e-5, .why = "angles are rounded to float32 before their cosine, as transformers does",
      .deterministic = true},
-    {ENTRY(attention), .brief = "attention within documents: causal, grouped heads, window, soft cap",
+    {ENTRY(attention), .brief = "attention within documents: causal, grouped, window, soft cap",
      .paper = "Vaswani et al. 2017; Dao 2022", .size = ATTENTION_SIZE, .flops = mnk_4, .bytes = attention_bytes,
      .tolerance = 4e-6, .why = "a float32 sum over keys of weights that are themselves sums; " WHY_EXP,
      .deterministic = true},

@@ -1,18 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // The head and its cross-entropy: chunk of tokens by chunk, logits to losses to gradients in one buffer.
+//
+// Only tokens with a label are computed: those of a chunk are gathered first, unless they lie side by side.
 #include "kernels/cpu/cpu.h"
 
 #include "kernels/cpu/reduce.h"
 
 enum { CHUNK_ELEMENTS = 1 << 24, CHUNK_ROWS_LEAST = 64 };
 
-typedef struct chunk {
+// The labelled tokens, and room for one chunk of them.
+typedef struct work {
     const tm_head_loss_args *args;
-    tm_mat logits;
-    int64_t first;     // token of the chunk's first row
-    float *log_probs;  // [T]
+    int32_t *tokens;  // those with a label, ascending
+    int64_t n_tokens;
+    float *log_probs;             // [T]
+    tm_mat logits;                // [rows of a chunk, V]
+    tm_mat gathered, d_gathered;  // [rows of a chunk, C], where tokens are left out
+    const int32_t *chunk;         // tokens of the chunk
     bool grad;
-} chunk;
+} work;
 
 static float logit_scale(const tm_head_loss_args *args)
 {
@@ -59,49 +65,70 @@ static float loss_row(float *x, int64_t n, int64_t label, float scale, float cap
 
 static void chunk_rows(const void *arg, int64_t first, int64_t last)
 {
-    const chunk *c = arg;
-    const tm_head_loss_args *args = c->args;
-    int64_t n = c->logits.cols;
+    const work *w = arg;
+    const tm_head_loss_args *args = w->args;
     for (int64_t r = first; r < last; r++) {
-        float *x = row_of(c->logits, r);
-        int64_t t = c->first + r, label = args->labels[t];
-        c->log_probs[t] = 0;
-        if (label < 0) {
-            if (c->grad) memset(x, 0, (size_t)n * sizeof *x);
-            continue;
-        }
-        tm_assert(label < n);
+        int64_t t = w->chunk[r];
         double weight = args->weights == NULL ? 1 : (double)args->weights[t];
-        float scale = c->grad ? (float)(weight / args->denominator) : 0;
-        c->log_probs[t] = loss_row(x, n, label, scale, args->softcap, c->grad);
+        float scale = w->grad ? (float)(weight / args->denominator) : 0;
+        tm_assert(args->labels[t] < w->logits.cols);
+        w->log_probs[t] =
+            loss_row(row_of(w->logits, r), w->logits.cols, args->labels[t], scale, args->softcap, w->grad);
     }
 }
 
-static bool labelled(const int32_t *labels, int64_t n)
+static void gather_rows(const void *arg, int64_t first, int64_t last)
 {
-    for (int64_t t = 0; t < n; t++)
-        if (labels[t] >= 0) return true;
-    return false;
+    const work *w = arg;
+    size_t bytes = (size_t)w->gathered.cols * sizeof(float);
+    for (int64_t r = first; r < last; r++)
+        memcpy(row_of(w->gathered, r), row_of(w->args->hidden, w->chunk[r]), bytes);
 }
 
-static void chunk_run(tm_device *dev, chunk *c, int64_t rows)
+static void scatter_rows(const void *arg, int64_t first, int64_t last)
 {
-    const tm_head_loss_args *args = c->args;
-    tm_mat hidden = tm_mat_rows(args->hidden, c->first, rows), logits = tm_mat_rows(c->logits, 0, rows);
-    tm_linear(dev, logits, hidden, args->head, NULL, logit_scale(args), TM_SET);
-    rows_run(dev, rows, logits.cols, chunk_rows, c);
-    if (args->d_hidden.data != NULL)
-        tm_linear_grad_x(dev, tm_mat_rows(args->d_hidden, c->first, rows), logits, args->head,
-                         logit_scale(args), TM_SET);
-    if (args->d_head.data != NULL) tm_linear_grad_w(dev, args->d_head, logits, hidden, logit_scale(args));
+    const work *w = arg;
+    size_t bytes = (size_t)w->d_gathered.cols * sizeof(float);
+    for (int64_t r = first; r < last; r++)
+        memcpy(row_of(w->args->d_hidden, w->chunk[r]), row_of(w->d_gathered, r), bytes);
 }
 
-static void chunk_skip(tm_device *dev, const chunk *c, int64_t rows)
+static void chunk_run(tm_device *dev, work *w, int64_t first, int64_t rows)
 {
-    for (int64_t t = c->first; t < c->first + rows; t++) c->log_probs[t] = 0;
-    if (c->args->d_hidden.data == NULL) return;
-    for (int64_t t = c->first; t < c->first + rows; t++)
-        memset(row_of(c->args->d_hidden, t), 0, (size_t)c->args->hidden.cols * sizeof(float));
+    const tm_head_loss_args *args = w->args;
+    float scale = logit_scale(args);
+    w->chunk = w->tokens + first;
+    bool apart = w->chunk[rows - 1] - w->chunk[0] != rows - 1;
+    bool d_hidden = args->d_hidden.data != NULL;
+    tm_mat logits = tm_mat_rows(w->logits, 0, rows), hidden, d;
+    if (apart) {
+        rows_run(dev, rows, w->gathered.cols, gather_rows, w);
+        hidden = tm_mat_rows(w->gathered, 0, rows);
+        d = tm_mat_rows(w->d_gathered, 0, d_hidden ? rows : 0);
+    } else {
+        hidden = tm_mat_rows(args->hidden, w->chunk[0], rows);
+        d = tm_mat_rows(args->d_hidden, d_hidden ? w->chunk[0] : 0, d_hidden ? rows : 0);
+    }
+    tm_linear(dev, logits, hidden, args->head, NULL, scale, TM_SET);
+    rows_run(dev, rows, logits.cols, chunk_rows, w);
+    if (d_hidden) tm_linear_grad_x(dev, d, logits, args->head, scale, TM_SET);
+    if (d_hidden && apart) rows_run(dev, rows, d.cols, scatter_rows, w);
+    if (args->d_head.data != NULL) tm_linear_grad_w(dev, args->d_head, logits, hidden, scale);
+}
+
+// Lists the tokens that have a label; the others get their zeros.
+static void tokens_list(work *w)
+{
+    const tm_head_loss_args *args = w->args;
+    for (int64_t t = 0; t < args->hidden.rows; t++) {
+        if (args->labels[t] >= 0) {
+            w->tokens[w->n_tokens++] = (int32_t)t;
+            continue;
+        }
+        w->log_probs[t] = 0;
+        if (args->d_hidden.data != NULL)
+            memset(row_of(args->d_hidden, t), 0, (size_t)args->hidden.cols * sizeof(float));
+    }
 }
 
 static void totals(const tm_head_loss_args *args, const float *log_probs)
@@ -117,27 +144,42 @@ static void totals(const tm_head_loss_args *args, const float *log_probs)
     if (args->count != NULL) *args->count = count;
 }
 
+static int64_t chunk_most(const tm_head_loss_args *args)
+{
+    return max_of(CHUNK_ROWS_LEAST, CHUNK_ELEMENTS / args->head.rows);
+}
+
+static void chunks_run(tm_device *dev, work *w)
+{
+    const tm_head_loss_args *args = w->args;
+    int64_t rows = min_of(w->n_tokens, chunk_most(args)), cols = args->hidden.cols;
+    int64_t apart = w->n_tokens < args->hidden.rows ? rows : 0;
+    float *logits = tm_scratch_push(dev, (size_t)(rows * args->head.rows) * sizeof(float));
+    float *gathered = tm_scratch_push(dev, (size_t)(2 * apart * cols) * sizeof(float));
+    if (logits != NULL && gathered != NULL) {
+        w->logits = tm_mat_of(logits, rows, args->head.rows);
+        w->gathered = tm_mat_of(gathered, apart, cols);
+        w->d_gathered = tm_mat_of(gathered + apart * cols, apart, cols);
+        for (int64_t first = 0; first < w->n_tokens; first += rows)
+            chunk_run(dev, w, first, min_of(rows, w->n_tokens - first));
+        totals(args, w->log_probs);
+    }
+    tm_scratch_pop(dev, gathered);
+    tm_scratch_pop(dev, logits);
+}
+
 void tm_head_loss(tm_device *dev, const tm_head_loss_args *args)
 {
-    int64_t tokens = args->hidden.rows, vocabulary = args->head.rows;
-    chunk c = {.args = args, .grad = args->d_hidden.data != NULL || args->d_head.data != NULL};
-    tm_assert(args->hidden.cols == args->head.cols && (!c.grad || args->denominator > 0));
-    int64_t most = max_of(CHUNK_ROWS_LEAST, CHUNK_ELEMENTS / vocabulary);
-    int64_t rows = min_of(tokens, most);
-    float *kept = tm_scratch_push(dev, (size_t)tokens * sizeof(float));
-    float *logits = tm_scratch_push(dev, (size_t)(rows * vocabulary) * sizeof(float));
-    if (kept != NULL && logits != NULL) {
-        c.log_probs = args->log_probs != NULL ? args->log_probs : kept;
-        c.logits = tm_mat_of(logits, rows, vocabulary);
-        for (c.first = 0; c.first < tokens; c.first += rows) {
-            int64_t n = min_of(rows, tokens - c.first);
-            if (labelled(args->labels + c.first, n))
-                chunk_run(dev, &c, n);
-            else
-                chunk_skip(dev, &c, n);
-        }
-        totals(args, c.log_probs);
+    int64_t tokens = args->hidden.rows;
+    work w = {.args = args, .grad = args->d_hidden.data != NULL || args->d_head.data != NULL};
+    tm_assert(args->hidden.cols == args->head.cols && (!w.grad || args->denominator > 0));
+    float *kept = tm_scratch_push(dev, (size_t)tokens * sizeof *kept);
+    w.tokens = tm_scratch_push(dev, (size_t)tokens * sizeof *w.tokens);
+    if (kept != NULL && w.tokens != NULL) {
+        w.log_probs = args->log_probs != NULL ? args->log_probs : kept;
+        tokens_list(&w);
+        chunks_run(dev, &w);
     }
-    tm_scratch_pop(dev, logits);
+    tm_scratch_pop(dev, w.tokens);
     tm_scratch_pop(dev, kept);
 }

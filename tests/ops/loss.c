@@ -88,6 +88,7 @@ static const op_case loss_cases[] = {
 
 static const op_case loss_bench[] = {
     {"1,024 x 2,048 x 192", {1024, 2048, 192, 0}, {0}, true},
+    {"1,024 x 2,048 x 192, half ignored", {1024, 2048, 192, 2}, {0}, true},
     {"1,024 x 50,304 x 768", {1024, 50304, 768, 0}, {0}, true},
     {0},
 };
