@@ -7,13 +7,20 @@
 
 #include "engine/base/random.h"
 
+typedef struct piece {
+    uint64_t document;
+    uint64_t first;  // input of it
+    uint32_t n;
+} piece;
+
 struct tm_pack {
     tm_pack_options options;
     tm_documents documents;
     tm_pack_cursor at, done;
 
-    uint32_t *order;  // the loaded window's permutation
-    uint64_t order_epoch, order_window, order_n;
+    piece *order;  // the pieces of the loaded window, shuffled
+    size_t n_order, order_capacity;
+    uint64_t order_dropped;  // documents of the window that `overlong` left out or shortened
     bool order_loaded;
 
     int32_t *ids, *labels, *positions, *cu_seqlens;
@@ -47,8 +54,7 @@ tm_status tm_pack_new(tm_pack **out, const tm_pack_options *options, const tm_do
     p->labels = tm_calloc(options->tokens, sizeof *p->labels);
     p->positions = tm_calloc(options->tokens, sizeof *p->positions);
     p->cu_seqlens = tm_calloc((size_t)options->tokens + 1, sizeof *p->cu_seqlens);
-    p->order = tm_calloc((size_t)options->window + 1, sizeof *p->order);
-    if (!p->ids || !p->labels || !p->positions || !p->cu_seqlens || !p->order) {
+    if (!p->ids || !p->labels || !p->positions || !p->cu_seqlens) {
         tm_pack_free(p);
         return tm_fail(err, TM_ENOMEM, "no memory for batches of %u tokens", options->tokens);
     }
@@ -67,69 +73,7 @@ void tm_pack_free(tm_pack *p)
     tm_free(p);
 }
 
-static void shuffle(tm_pack *p, uint64_t window, uint64_t n)
-{
-    uint64_t key = tm_random_u64(p->options.seed, p->at.epoch, window);
-    for (uint64_t i = 0; i < n; i++) {
-        uint64_t j = tm_random_below(key, 0, i, i + 1);
-        p->order[i] = p->order[j];
-        p->order[j] = (uint32_t)i;
-    }
-    p->order_epoch = p->at.epoch;
-    p->order_window = window;
-    p->order_n = n;
-    p->order_loaded = true;
-}
-
-// Load the window that holds the cursor's document. TM_DONE: the epoch has no such document.
-static tm_status load_window(tm_pack *p, tm_error *err)
-{
-    uint64_t size = p->options.window, window = p->at.document / size, have = 0;
-    if (p->order_loaded && p->order_epoch == p->at.epoch && p->order_window == window)
-        return p->at.document - window * size < p->order_n ? TM_OK : TM_DONE;
-    uint64_t end = (window + 1) * size;
-    tm_status status = p->documents.reach(p->documents.ctx, end, &have, err);
-    if (status != TM_OK) return status;
-    if (have <= p->at.document) return TM_DONE;
-    shuffle(p, window, have < end ? have - window * size : size);
-    if (have < end)
-        p->at.horizon = UINT64_MAX;
-    else if (p->at.horizon < end)
-        p->at.horizon = end;
-    return TM_OK;
-}
-
-// The number of the cursor's document in the data.
-static tm_status locate(tm_pack *p, uint64_t *index, tm_error *err)
-{
-    if (p->options.window > 0) {
-        tm_status status = load_window(p, err);
-        if (status != TM_OK) return status;
-        uint64_t first = p->order_window * p->options.window;
-        *index = first + p->order[p->at.document - first];
-        return TM_OK;
-    }
-    uint64_t have = 0;
-    tm_status status = p->documents.reach(p->documents.ctx, p->at.document + 1, &have, err);
-    if (status != TM_OK) return status;
-    if (have <= p->at.document) return TM_DONE;
-    if (p->at.horizon <= p->at.document) p->at.horizon = p->at.document + 1;
-    *index = p->at.document;
-    return TM_OK;
-}
-
-static tm_status next_epoch(tm_pack *p, tm_error *err)
-{
-    if (p->full_epoch && !p->any)
-        return tm_fail(err, TM_EINVAL, "the data (%" PRIu64 " documents) has nothing to train on",
-                       p->at.document);
-    p->at.epoch++;
-    p->at.document = p->at.offset = 0;
-    p->at.horizon = UINT64_MAX;
-    p->full_epoch = true;
-    p->any = false;
-    return TM_OK;
-}
+// ---- the order of pieces
 
 // Inputs that a document gives under the rule for overlong ones; `less` if that is fewer than it has.
 static uint64_t inputs_of(const tm_pack *p, const tm_document *d, bool *less)
@@ -141,6 +85,85 @@ static uint64_t inputs_of(const tm_pack *p, const tm_document *d, bool *less)
     *less = true;
     return p->options.overlong == TM_OVERLONG_DROP ? 0 : p->options.length;
 }
+
+static tm_status reserve(tm_pack *p, size_t n, tm_error *err)
+{
+    if (n <= p->order_capacity) return TM_OK;
+    size_t capacity = 2 * n + 64;
+    piece *order = capacity < SIZE_MAX / sizeof *order ? tm_realloc(p->order, capacity * sizeof *order) : NULL;
+    if (!order) return tm_fail(err, TM_ENOMEM, "no memory for the order of %zu pieces", n);
+    p->order = order;
+    p->order_capacity = capacity;
+    return TM_OK;
+}
+
+static tm_status add_pieces(tm_pack *p, uint64_t document, tm_error *err)
+{
+    tm_document d;
+    bool less;
+    tm_status status = p->documents.get(p->documents.ctx, document, &d, err);
+    if (status != TM_OK) return status;
+    uint64_t n = inputs_of(p, &d, &less), length = p->options.length;
+    p->order_dropped += less;
+    TM_TRY(reserve(p, p->n_order + n / length + 1, err));
+    for (uint64_t first = 0; first < n; first += length)
+        p->order[p->n_order++] = (piece){document, first, (uint32_t)(n - first < length ? n - first : length)};
+    return TM_OK;
+}
+
+static void shuffle(tm_pack *p)
+{
+    uint64_t key = tm_random_u64(p->options.seed, p->at.epoch, p->at.window);
+    for (size_t i = 1; i < p->n_order; i++) {
+        size_t j = tm_random_below(key, 0, i, i + 1);
+        piece other = p->order[i];
+        p->order[i] = p->order[j];
+        p->order[j] = other;
+    }
+}
+
+// List and shuffle the pieces of the cursor's window. TM_DONE: the epoch has no such window.
+static tm_status load_window(tm_pack *p, tm_error *err)
+{
+    uint64_t size = p->options.window ? p->options.window : 1, first = p->at.window * size, have = 0;
+    tm_status status = p->documents.reach(p->documents.ctx, first + size, &have, err);
+    if (status != TM_OK) return status;
+    if (have <= first) return TM_DONE;
+    uint64_t end = have < first + size ? have : first + size;
+    p->n_order = p->order_dropped = 0;
+    for (uint64_t i = first; i < end; i++) {
+        status = add_pieces(p, i, err);
+        if (status != TM_OK) return status;
+    }
+    if (p->options.window) shuffle(p);
+    if (end < first + size)
+        p->at.horizon = UINT64_MAX;
+    else if (p->at.horizon < end)
+        p->at.horizon = end;
+    p->order_loaded = true;
+    return TM_OK;
+}
+
+static tm_status next_epoch(tm_pack *p, tm_error *err)
+{
+    if (p->full_epoch && !p->any) return tm_fail(err, TM_EINVAL, "the data has nothing to train on");
+    p->at.epoch++;
+    p->at.window = p->at.piece = p->at.offset = 0;
+    p->at.horizon = UINT64_MAX;
+    p->full_epoch = true;
+    p->any = false;
+    return TM_OK;
+}
+
+static void next_window(tm_pack *p)
+{
+    p->at.window++;
+    p->at.piece = p->at.offset = 0;
+    p->at.dropped += p->order_dropped;
+    p->order_loaded = false;
+}
+
+// ---- filling
 
 static uint32_t token_at(const tm_pack *p, const tm_document *d, uint64_t k)
 {
@@ -158,10 +181,10 @@ static bool is_label(const tm_pack *p, const tm_document *d, uint64_t k)
     return d->mask[k < d->n ? k : d->n - 1] != 0;
 }
 
-static void add_segment(tm_pack *p, const tm_document *d, uint32_t n)
+static void add_segment(tm_pack *p, const tm_document *d, uint64_t first, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
-        uint64_t k = p->at.offset + i;
+        uint64_t k = first + i;
         uint32_t at = p->n_tokens + i;
         p->ids[at] = (int32_t)token_at(p, d, k);
         p->labels[at] = is_label(p, d, k + 1) ? (int32_t)token_at(p, d, k + 1) : -1;
@@ -169,39 +192,37 @@ static void add_segment(tm_pack *p, const tm_document *d, uint32_t n)
     }
     p->n_tokens += n;
     p->cu_seqlens[++p->n_segments] = (int32_t)p->n_tokens;
-    p->at.offset += n;
     p->any = true;
 }
 
-// Add the next piece of the cursor's document. TM_DONE: it waits for the next batch.
-static tm_status add_piece(tm_pack *p, uint64_t index, tm_error *err)
+// Add what fits of the cursor's piece. TM_DONE: it waits for the next batch.
+static tm_status add_piece(tm_pack *p, tm_error *err)
 {
+    const piece *next = &p->order[p->at.piece];
+    uint32_t left = p->at.offset < next->n ? next->n - (uint32_t)p->at.offset : 0, room = p->options.tokens - p->n_tokens;
+    if (left > room && p->options.whole) return TM_DONE;
     tm_document d;
-    tm_status status = p->documents.get(p->documents.ctx, index, &d, err);
+    tm_status status = p->documents.get(p->documents.ctx, next->document, &d, err);
     if (status != TM_OK) return status;
-    bool less;
-    uint64_t n = inputs_of(p, &d, &less), left = n > p->at.offset ? n - p->at.offset : 0;
-    uint32_t room = p->options.tokens - p->n_tokens;
-    uint64_t piece = left < p->options.length ? left : p->options.length;
-    if (piece > room && p->options.whole) return TM_DONE;
-    if (piece > room) piece = room;
-    if (piece > 0) add_segment(p, &d, (uint32_t)piece);
-    if (piece == left) {
-        p->at.dropped += less;
-        p->at.document++;
-        p->at.offset = 0;
-    }
+    uint32_t n = left < room ? left : room;
+    if (n > 0) add_segment(p, &d, next->first + p->at.offset, n);
+    p->at.offset += n;
+    if (n < left) return TM_OK;
+    p->at.piece++;
+    p->at.offset = 0;
     return TM_OK;
 }
 
-// One step of filling: a piece, or the turn of an epoch. TM_DONE: the batch is complete as it is.
+// One step of filling: a piece, or the turn of a window or an epoch. TM_DONE: the batch is complete as it is.
 static tm_status fill(tm_pack *p, tm_error *err)
 {
     if (p->options.epochs > 0 && p->at.epoch >= p->options.epochs) return TM_DONE;
-    uint64_t index = 0;
-    tm_status status = locate(p, &index, err);
+    tm_status status = p->order_loaded ? TM_OK : load_window(p, err);
     if (status == TM_DONE) return next_epoch(p, err);
-    return status == TM_OK ? add_piece(p, index, err) : status;
+    if (status != TM_OK) return status;
+    if (p->at.piece < p->n_order) return add_piece(p, err);
+    next_window(p);
+    return TM_OK;
 }
 
 static tm_status give(tm_pack *p, tm_tokens *batch)
@@ -244,20 +265,25 @@ void tm_pack_seek(tm_pack *p, tm_pack_cursor cursor)
     p->order_loaded = false;
     p->n_tokens = p->n_segments = 0;
     p->given = false;
-    p->full_epoch = cursor.document == 0 && cursor.offset == 0;
+    p->full_epoch = cursor.window == 0 && cursor.piece == 0 && cursor.offset == 0;
     p->any = false;
 }
 
 void tm_pack_cursor_text(tm_pack_cursor c, char text[TM_PACK_CURSOR_TEXT])
 {
-    snprintf(text, TM_PACK_CURSOR_TEXT, "%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64, c.epoch,
-             c.document, c.offset, c.horizon, c.dropped);
+    const uint64_t n[] = {c.epoch, c.window, c.piece, c.offset, c.horizon, c.dropped};
+    size_t at = 0;
+    for (size_t i = 0; i < 6; i++)
+        at += (size_t)snprintf(text + at, TM_PACK_CURSOR_TEXT - at, "%s%" PRIu64, i ? " " : "", n[i]);
 }
 
 bool tm_pack_cursor_parse(const char *text, tm_pack_cursor *c)
 {
-    int end = 0;
-    int n = sscanf(text, "%" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 "%n", &c->epoch,
-                   &c->document, &c->offset, &c->horizon, &c->dropped, &end);
-    return n == 5 && text[end] == '\0';
+    uint64_t *const n[] = {&c->epoch, &c->window, &c->piece, &c->offset, &c->horizon, &c->dropped};
+    for (size_t i = 0; i < 6; i++) {
+        int used = 0;
+        if (sscanf(text, i ? " %" SCNu64 "%n" : "%" SCNu64 "%n", n[i], &used) != 1) return false;
+        text += used;
+    }
+    return *text == '\0';
 }

@@ -2,13 +2,14 @@
 // Packing: a stream of tokenized documents into batches of a fixed number of tokens.
 //
 // A document of tokens t with its marks is s = [bos] t [eos]; inputs are s without its last token, labels s
-// without its first. Pieces of at most `length` inputs lie one after the other, each a segment with positions
-// from 0, until the batch is full. A document that is cut goes on in the next segment with the token after,
-// so that every token of s but the first is a label exactly once and no label crosses a document.
+// without its first. It is cut into pieces of `length` inputs; every token of s but the first is a label exactly
+// once, and no label crosses a document. Pieces lie one after the other, each a segment with positions from 0,
+// until the batch is full; a piece that is cut there goes on as a segment of the next batch.
 //
-// Order: documents are shuffled in windows; the order within window w of epoch e is a permutation keyed by
-// (seed, e, w). Documents appended to the data change no full window before them. The place in this sequence
-// is a cursor of a few numbers; seek to it and the same batches follow.
+// Order: the pieces of a window of documents are shuffled together, so that a small batch holds pieces of many
+// documents; the order in window w of epoch e is a permutation keyed by (seed, e, w). Documents appended to the
+// data change no full window before them. The place in this sequence is a cursor of a few numbers; seek to it
+// and the same batches follow.
 #pragma once
 
 #include "stages/model/pass.h"
@@ -43,18 +44,18 @@ typedef struct tm_pack_options {
     int64_t bos, eos; // -1: none
     bool whole;       // a piece is never cut to fill a batch: it waits for the next (fine-tuning)
     tm_overlong overlong;
-    uint32_t window;  // documents of a shuffle window; 0: no shuffling
+    uint32_t window;  // documents of a shuffle window; 0: documents in order, nothing is shuffled
     uint64_t seed;
     uint64_t epochs;  // 0: without end
 } tm_pack_options;
 
 // Where the sequence of batches stands. Plain numbers: copy it, store it, compare it.
 typedef struct tm_pack_cursor {
-    uint64_t epoch;
-    uint64_t document;  // in the shuffled order of the epoch
-    uint64_t offset;    // inputs of it that are done
-    uint64_t horizon;   // documents of the data on which the batches so far depend; UINT64_MAX: on its end
-    uint64_t dropped;   // documents left out or shortened by `overlong`
+    uint64_t epoch, window;
+    uint64_t piece;    // in the shuffled order of the window
+    uint64_t offset;   // inputs of it that are done
+    uint64_t horizon;  // documents of the data on which the batches so far depend; UINT64_MAX: on its end
+    uint64_t dropped;  // documents of finished windows that were left out or shortened by `overlong`
 } tm_pack_cursor;
 
 typedef struct tm_pack tm_pack;
@@ -72,7 +73,7 @@ tm_status tm_pack_next(tm_pack *pack, tm_tokens *batch, tm_error *err);
 tm_pack_cursor tm_pack_tell(const tm_pack *pack);
 void tm_pack_seek(tm_pack *pack, tm_pack_cursor cursor);
 
-// As text for metadata: five numbers separated by blanks.
-#define TM_PACK_CURSOR_TEXT 128
+// As text for metadata: six numbers separated by blanks.
+#define TM_PACK_CURSOR_TEXT 136
 void tm_pack_cursor_text(tm_pack_cursor cursor, char text[TM_PACK_CURSOR_TEXT]);
 bool tm_pack_cursor_parse(const char *text, tm_pack_cursor *cursor);

@@ -102,9 +102,12 @@ MUTATIONS = {
         PACK, "if (!d->mask) return true;", "return true;", "test_pack",
         "whole_documents_wait_for_the_next_batch"),
     "shuffle leaves its window": (
-        PACK, "*index = first + p->order[p->at.document - first];",
-        "*index = (first + 8 + p->order[p->at.document - first]) % 24;", "test_pack",
+        PACK, "p->documents.get(p->documents.ctx, next->document, &d, err)",
+        "p->documents.get(p->documents.ctx, (next->document + 8) % 24, &d, err)", "test_pack",
         "windows_and_epochs_are_shuffled_and_nothing_leaves_its_window"),
+    "pieces in the order of their documents": (
+        PACK, "    if (p->options.window) shuffle(p);\n", "    (void)shuffle;\n", "test_pack",
+        "pieces_of_one_document_are_spread_over_its_window"),
     "resume without second moments": (
         TRAIN, "restore_slab(&t->model->map, t->v, SECOND, file, err)", "TM_OK", "test_trainer",
         "a_restored_trainer_continues_bit_for_bit"),

@@ -141,8 +141,8 @@ static void seeking_to_any_cursor_gives_the_same_batches(void **state)
         tm_buf_clear(&rest);
     }
     tm_pack_cursor bad;
-    assert_false(tm_pack_cursor_parse("1 2 3 4", &bad));
-    assert_false(tm_pack_cursor_parse("1 2 3 4 5 6", &bad));
+    assert_false(tm_pack_cursor_parse("1 2 3 4 5", &bad));
+    assert_false(tm_pack_cursor_parse("1 2 3 4 5 6 7", &bad));
     tm_buf_clear(&all);
 }
 
@@ -222,6 +222,32 @@ static void windows_and_epochs_are_shuffled_and_nothing_leaves_its_window(void *
     tm_pack_free(pack);
 }
 
+static size_t eighty(uint64_t i)
+{
+    return 80;
+}
+
+static void pieces_of_one_document_are_spread_over_its_window(void **state)
+{
+    corpus c = {.have = 16, .ended = true, .size = eighty};
+    tm_pack_options o = options();
+    o.length = 9;
+    o.tokens = 36;
+    tm_pack *pack = pack_of(&c, o);
+    tm_tokens b;
+    int neighbours = 0, n = 0, last = -1;
+    while (tm_pack_next(pack, &b, NULL) == TM_OK) {
+        for (int32_t s = 0; s < b.n_segments; s++, n++) {
+            int document = b.ids[b.cu_seqlens[s] + 1] / 1000;
+            neighbours += document == last;
+            last = document;
+        }
+    }
+    assert_int_equal(n, 16 * 9);
+    assert_true(neighbours > 0 && neighbours < 40);
+    tm_pack_free(pack);
+}
+
 static size_t forty(uint64_t i)
 {
     return i == 1 ? 40 : 10;
@@ -291,7 +317,7 @@ static void data_without_anything_to_learn_is_an_error_and_not_an_endless_loop(v
     tm_tokens b;
     tm_error err = {0};
     assert_int_equal(tm_pack_next(pack, &b, &err), TM_EINVAL);
-    assert_non_null(strstr(err.text, "20 documents"));
+    assert_non_null(strstr(err.text, "nothing to train on"));
     tm_pack_free(pack);
     o.length = 65;
     tm_documents documents = {&c, reach, get};
@@ -306,6 +332,7 @@ int main(void)
         cmocka_unit_test(appended_documents_keep_the_batches_below_the_horizon),
         cmocka_unit_test(a_stream_that_grows_gives_what_the_whole_gives),
         cmocka_unit_test(windows_and_epochs_are_shuffled_and_nothing_leaves_its_window),
+        cmocka_unit_test(pieces_of_one_document_are_spread_over_its_window),
         cmocka_unit_test(overlong_documents_are_cut_truncated_or_dropped),
         cmocka_unit_test(whole_documents_wait_for_the_next_batch),
         cmocka_unit_test(data_without_anything_to_learn_is_an_error_and_not_an_endless_loop),
