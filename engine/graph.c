@@ -4,11 +4,15 @@
 
 #include <stdlib.h>
 
+#include "engine/base/hash_map.h"
+
 typedef struct builder {
     tm_graph *graph;
     tm_diags *diags;
     tm_node **by_id;  // nodes as the child numbered them
     size_t n_by_id;
+    size_t capacity;     // of graph->nodes
+    tm_hash_map names;   // hash of a name -> the last number that was put behind it
 } builder;
 
 static tm_diag *fault_at(builder *b, const tm_node *node, const char *code, const char *word)
@@ -50,15 +54,19 @@ tm_node *tm_graph_find(const tm_graph *graph, const char *name)
 static tm_node *node_new(builder *b, const tm_stage *stage)
 {
     tm_graph *g = b->graph;
-    tm_node **nodes = tm_realloc(g->nodes, (g->n_nodes + 1) * sizeof *nodes);
-    if (!nodes) return NULL;
-    g->nodes = nodes;
+    if (g->n_nodes == b->capacity) {
+        size_t capacity = b->capacity ? 2 * b->capacity : 64;
+        tm_node **nodes = tm_realloc(g->nodes, capacity * sizeof *nodes);
+        if (!nodes) return NULL;
+        g->nodes = nodes;
+        b->capacity = capacity;
+    }
     tm_node *node = tm_calloc(1, sizeof *node);
     if (!node) return NULL;
     node->index = (int)g->n_nodes;
     node->stage = stage;
     node->values = json_object();
-    nodes[g->n_nodes++] = node;
+    g->nodes[g->n_nodes++] = node;
     return node;
 }
 
@@ -341,9 +349,24 @@ static tm_status read_node(builder *b, const json_t *json, tm_error *err)
 
 // ---- targets and names ----
 
-static bool name_taken(const tm_graph *g, const char *name)
+static tm_hash name_hash(const char *name)
 {
-    return tm_graph_find(g, name) != NULL;
+    return tm_hash_of(name, strlen(name));
+}
+
+// The wanted name, or with the first number behind it that is free.
+static tm_status give_name(builder *b, tm_node *node, const char *wanted, tm_error *err)
+{
+    uint64_t k = 1;
+    snprintf(node->name, sizeof node->name, "%s", wanted);
+    bool ok = true, taken = tm_hash_map_get(&b->names, name_hash(wanted), &k);
+    while (taken) {
+        snprintf(node->name, sizeof node->name, "%.180s.%llu", wanted, (unsigned long long)++k);
+        taken = tm_hash_map_get(&b->names, name_hash(node->name), NULL);
+        if (!taken) ok = tm_hash_map_put(&b->names, name_hash(node->name), 1);
+    }
+    ok = ok && tm_hash_map_put(&b->names, name_hash(wanted), k);
+    return ok ? TM_OK : tm_fail(err, TM_ENOMEM, "no memory for names");
 }
 
 static tm_status read_targets(builder *b, const json_t *targets, tm_error *err)
@@ -372,9 +395,9 @@ static tm_status read_targets(builder *b, const json_t *targets, tm_error *err)
     return TM_OK;
 }
 
-static void name_rest(builder *b, const json_t *nodes)
+// Steps of a curate are named after it.
+static tm_status name_steps(builder *b, const json_t *nodes, tm_error *err)
 {
-    tm_graph *g = b->graph;
     size_t i;
     json_t *json;
     json_array_foreach(nodes, i, json)
@@ -385,18 +408,22 @@ static void name_rest(builder *b, const json_t *nodes)
         if (!node || node->name[0] || !json_is_integer(curate) || last >= b->n_by_id || !b->by_id[last]) continue;
         char name[192];
         const char *owner = b->by_id[last]->named ? b->by_id[last]->name : "curate";
-        snprintf(name, sizeof name, "%.120s/%s", owner, node->stage->name);
-        for (int k = 2; name_taken(g, name); k++) snprintf(name, sizeof name, "%.120s/%s.%d", owner, node->stage->name, k);
-        TM_DIAG(node->name, "%s", name);
+        snprintf(name, sizeof name, "%.120s/%.60s", owner, node->stage->name);
+        TM_TRY(give_name(b, node, name, err));
     }
-    for (i = 0; i < g->n_nodes; i++) {
-        tm_node *node = g->nodes[i];
-        if (node->name[0]) continue;
-        char name[192];
-        snprintf(name, sizeof name, "%s", node->stage->name);
-        for (int k = 2; name_taken(g, name); k++) snprintf(name, sizeof name, "%s.%d", node->stage->name, k);
-        TM_DIAG(node->name, "%s", name);
-    }
+    return TM_OK;
+}
+
+static tm_status name_rest(builder *b, const json_t *nodes, tm_error *err)
+{
+    tm_graph *g = b->graph;
+    for (size_t i = 0; i < g->n_nodes; i++)
+        if (g->nodes[i]->name[0] && !tm_hash_map_put(&b->names, name_hash(g->nodes[i]->name), 1))
+            return tm_fail(err, TM_ENOMEM, "no memory for names");
+    TM_TRY(name_steps(b, nodes, err));
+    for (size_t i = 0; i < g->n_nodes; i++)
+        if (!g->nodes[i]->name[0]) TM_TRY(give_name(b, g->nodes[i], g->nodes[i]->stage->name, err));
+    return TM_OK;
 }
 
 // ---- conversions ----
@@ -457,12 +484,28 @@ static tm_status insert_conversions(builder *b, tm_error *err)
 
 // ---- reachability and order ----
 
-static void visit(tm_node *node, bool *seen, tm_node **order, size_t *n)
+typedef struct visit {
+    tm_node *node;
+    size_t link;  // the next one to follow
+} visit;
+
+// Depth first: producers before consumers. `stack` has room for all nodes.
+static void reach(tm_node *target, visit *stack, bool *seen, tm_node **order, size_t *n)
 {
-    if (seen[node->index]) return;
-    seen[node->index] = true;
-    for (size_t i = 0; i < node->n_links; i++) visit(node->links[i].from, seen, order, n);
-    order[(*n)++] = node;
+    size_t depth = 0;
+    if (!seen[target->index]) stack[depth++] = (visit){target, 0};
+    seen[target->index] = true;
+    while (depth) {
+        visit *at = &stack[depth - 1];
+        if (at->link == at->node->n_links) {
+            order[(*n)++] = at->node;
+            depth--;
+            continue;
+        }
+        tm_node *from = at->node->links[at->link++].from;
+        if (!seen[from->index]) stack[depth++] = (visit){from, 0};
+        seen[from->index] = true;
+    }
 }
 
 static tm_status keep_reachable(builder *b, tm_error *err)
@@ -470,17 +513,20 @@ static tm_status keep_reachable(builder *b, tm_error *err)
     tm_graph *g = b->graph;
     bool *seen = tm_calloc(g->n_nodes, sizeof *seen);
     tm_node **order = tm_calloc(g->n_nodes, sizeof *order);
-    if (!seen || !order) {
+    visit *stack = tm_calloc(g->n_nodes + 1, sizeof *stack);
+    if (!seen || !order || !stack) {
         tm_free(seen);
         tm_free(order);
+        tm_free(stack);
         return tm_fail(err, TM_ENOMEM, "no memory for %zu nodes", g->n_nodes);
     }
     size_t n = 0;
-    for (size_t i = 0; i < g->n_targets; i++) visit(g->targets[i].node, seen, order, &n);
+    for (size_t i = 0; i < g->n_targets; i++) reach(g->targets[i].node, stack, seen, order, &n);
     for (size_t i = 0; i < g->n_nodes; i++)
         if (!seen[i]) node_free(g->nodes[i]);
     tm_free(g->nodes);
     tm_free(seen);
+    tm_free(stack);
     g->nodes = order;
     g->n_nodes = n;
     for (size_t i = 0; i < n; i++) order[i]->index = (int)i;
@@ -585,7 +631,7 @@ static tm_status build(builder *b, const json_t *evaluated, tm_error *err)
     if (!b->by_id) return tm_fail(err, TM_ENOMEM, "no memory for %zu nodes", b->n_by_id);
     json_array_foreach(nodes, i, json) TM_TRY(read_node(b, json, err));
     TM_TRY(read_targets(b, json_object_get(evaluated, "targets"), err));
-    name_rest(b, nodes);
+    TM_TRY(name_rest(b, nodes, err));
     if (b->diags->n) return TM_EGRAPH;
     TM_TRY(insert_conversions(b, err));
     TM_TRY(keep_reachable(b, err));
@@ -615,6 +661,7 @@ tm_status tm_graph_build(const json_t *evaluated, const char *path, tm_graph **o
     b.graph->files = json_incref(json_object_get(evaluated, "files"));
     if (status >= 0) status = build(&b, evaluated, err);
     tm_free(b.by_id);
+    tm_hash_map_clear(&b.names);
     if (status < 0) {
         tm_graph_free(b.graph);
         if (status == TM_EGRAPH) tm_fail(err, status, "the graph has %zu errors", diags->n);

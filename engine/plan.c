@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "engine/base/hash_map.h"
 #include "engine/key.h"
 #include "engine/select.h"
 
@@ -36,20 +37,30 @@ static tm_status make_keys(tm_plan *plan, tm_plan_node *p, tm_error *err)
     return TM_OK;
 }
 
+// The first node with this hash, or `i` itself, which is noted then.
+static tm_status first_with(tm_hash_map *seen, tm_hash hash, int i, int *first, tm_error *err)
+{
+    uint64_t index;
+    *first = i;
+    if (tm_hash_map_get(seen, hash, &index)) *first = (int)index;
+    else if (!tm_hash_map_put(seen, hash, (uint64_t)i)) return tm_fail(err, TM_ENOMEM, "no memory for keys");
+    return TM_OK;
+}
+
 static tm_status make_all_keys(tm_plan *plan, tm_error *err)
 {
-    for (size_t i = 0; i < plan->graph->n_nodes; i++) {
+    tm_hash_map recipes = {0}, owns = {0};
+    tm_status status = TM_OK;
+    for (size_t i = 0; i < plan->graph->n_nodes && status >= 0; i++) {
         tm_plan_node *p = &plan->nodes[i];
         p->node = plan->graph->nodes[i];
-        p->same = (int)i;
-        TM_TRY(make_keys(plan, p, err));
-        for (size_t j = 0; j < i; j++)
-            if (tm_hash_eq(plan->nodes[j].recipe, p->recipe)) {
-                p->same = plan->nodes[j].same;
-                break;
-            }
+        status = make_keys(plan, p, err);
+        if (status >= 0) status = first_with(&recipes, p->recipe, (int)i, &p->same, err);
+        if (status >= 0) status = first_with(&owns, p->own, (int)i, &p->twin, err);
     }
-    return TM_OK;
+    tm_hash_map_clear(&recipes);
+    tm_hash_map_clear(&owns);
+    return status;
 }
 
 // ---- what is wanted ----
@@ -57,9 +68,17 @@ static tm_status make_all_keys(tm_plan *plan, tm_error *err)
 static void want(tm_plan *plan, const tm_node *node)
 {
     tm_plan_node *p = &plan->nodes[plan->nodes[node->index].same];
-    if (p->wanted) return;
-    p->wanted = true;
-    for (size_t i = 0; i < p->node->n_links; i++) want(plan, p->node->links[i].from);
+    p->wanted = p->chosen = true;
+}
+
+// Nodes are in topological order.
+static void want_inputs(tm_plan *plan)
+{
+    for (size_t i = plan->graph->n_nodes; i-- > 0;) {
+        const tm_plan_node *p = &plan->nodes[i];
+        for (size_t l = 0; p->wanted && l < p->node->n_links; l++)
+            plan->nodes[plan->nodes[p->node->links[l].from->index].same].wanted = true;
+    }
 }
 
 static tm_status named(const tm_plan *plan, const char *name, const tm_node **node, tm_error *err)
@@ -107,21 +126,20 @@ static int count_ports(const tm_stage *stage)
     return n;
 }
 
-// How many wanted nodes read the main output of node `i`, and the last one that does by its main input.
-static int readers(const tm_plan *plan, int i, int *reader)
+// For every node how many wanted ones read its main output, and the one that does by its own main input.
+static void count_readers(const tm_plan *plan, int *readers, int *reader)
 {
-    int n = 0;
     for (size_t k = 0; k < plan->graph->n_nodes; k++) {
         const tm_plan_node *p = &plan->nodes[k];
         if (p->same != (int)k || !p->wanted) continue;
         for (size_t l = 0; l < p->node->n_links; l++) {
             const tm_link *link = &p->node->links[l];
-            if (tm_plan_canonical(plan, link->from) != &plan->nodes[i] || link->out != 0) continue;
-            n++;
-            *reader = link->port[0] ? -1 : (int)k;
+            int from = plan->nodes[link->from->index].same;
+            if (link->out != 0) continue;
+            readers[from]++;
+            reader[from] = link->port[0] ? -1 : (int)k;
         }
     }
-    return n;
 }
 
 static bool may_follow(const tm_plan *plan, const tm_group *group, int next)
@@ -136,25 +154,31 @@ static bool may_follow(const tm_plan *plan, const tm_group *group, int next)
     return p->node->n_links == 1 && p->node->links[0].select.kind == TM_SELECT_LAST;
 }
 
+static void grow_group(tm_plan *plan, int first, const int *readers, const int *reader)
+{
+    tm_group *group = &plan->groups[plan->n_groups];
+    for (int next = first; next >= 0;) {
+        group->nodes[group->n++] = next;
+        plan->nodes[next].group = (int)plan->n_groups;
+        int last = next;
+        next = readers[last] == 1 && reader[last] >= 0 && may_follow(plan, group, reader[last]) ? reader[last] : -1;
+    }
+    plan->n_groups++;
+}
+
 static tm_status make_groups(tm_plan *plan, tm_error *err)
 {
     size_t n = plan->graph->n_nodes;
+    int *readers = tm_calloc(2 * n + 1, sizeof *readers);
     plan->groups = tm_calloc(n + 1, sizeof *plan->groups);
-    if (!plan->groups) return tm_fail(err, TM_ENOMEM, "no memory for groups");
+    if (plan->groups && readers) count_readers(plan, readers, readers + n);
     for (size_t i = 0; i < n; i++) plan->nodes[i].group = -1;
-    for (size_t i = 0; i < n; i++) {
-        if (!plan->nodes[i].wanted || plan->nodes[i].same != (int)i || plan->nodes[i].group >= 0) continue;
-        tm_group *group = &plan->groups[plan->n_groups];
-        group->nodes[group->n++] = (int)i;
-        plan->nodes[i].group = (int)plan->n_groups;
-        int next = -1;
-        while (readers(plan, group->nodes[group->n - 1], &next) == 1 && next >= 0 && may_follow(plan, group, next)) {
-            group->nodes[group->n++] = next;
-            plan->nodes[next].group = (int)plan->n_groups;
-        }
-        plan->n_groups++;
-    }
-    return TM_OK;
+    for (size_t i = 0; plan->groups && readers && i < n; i++)
+        if (plan->nodes[i].wanted && plan->nodes[i].same == (int)i && plan->nodes[i].group < 0)
+            grow_group(plan, (int)i, readers, readers + n);
+    bool made = plan->groups && readers;
+    tm_free(readers);
+    return made ? TM_OK : tm_fail(err, TM_ENOMEM, "no memory for groups");
 }
 
 bool tm_plan_stores(const tm_plan *plan, const tm_plan_node *p, int port)
@@ -254,21 +278,33 @@ static bool record_possible(const tm_plan *plan, const tm_plan_node *p, const tm
     return possible;
 }
 
+// Records are many after a while, and looking at each costs; beyond these it is taken as possible.
+#define MAX_LOOKED_AT 64
+
 static bool any_possible(const tm_plan *plan, const tm_plan_node *p)
 {
-    for (const tm_record *r = tm_key_by_own(plan->store, p->own); r; r = tm_key_before(plan->store, r))
+    const tm_record *r = tm_key_by_own(plan->store, p->own);
+    for (int i = 0; r && i < MAX_LOOKED_AT; i++, r = tm_key_before(plan->store, r))
         if (record_possible(plan, p, r)) return true;
-    return false;
+    return r != NULL;
+}
+
+static bool may_bind(const tm_plan_node *p, size_t i)
+{
+    return p->wanted && p->same == (int)i && !p->known;
+}
+
+// How many nodes of each own key may yet get a record: kept at the first one.
+static void count_unknown(tm_plan *plan)
+{
+    for (size_t i = 0; i < plan->graph->n_nodes; i++)
+        if (may_bind(&plan->nodes[i], i)) plan->nodes[plan->nodes[i].twin].n_unknown++;
 }
 
 // Another node that will run may be given equal inputs, and then this one finds its result.
 static bool twin_runs(const tm_plan *plan, const tm_plan_node *p)
 {
-    for (size_t i = 0; i < plan->graph->n_nodes; i++) {
-        const tm_plan_node *q = &plan->nodes[i];
-        if (q != p && q->wanted && q->same == (int)i && !q->known && tm_hash_eq(q->own, p->own)) return true;
-    }
-    return false;
+    return plan->nodes[p->twin].n_unknown > (p->known ? 0 : 1);
 }
 
 // ---- reasons ----
@@ -301,47 +337,53 @@ static void reason_to_run(const tm_plan *plan, const tm_plan_options *o, tm_plan
 
 // ---- states ----
 
-static void set_state(tm_plan_node *p, tm_state state, const char *kind)
+static void set_state(tm_plan *plan, tm_plan_node *p, tm_state state, const char *kind)
 {
     p->state = state;
     p->kind = kind;
-    if (state == TM_RUN) p->known = false;
+    if (state != TM_RUN || !p->known) return;
+    p->known = false;
+    plan->nodes[p->twin].n_unknown++;
+}
+
+static void add_reason(tm_plan_node *p, const char *text)
+{
+    size_t n = strlen(p->reason);
+    snprintf(p->reason + n, sizeof p->reason - n, "; %s", text);
+}
+
+static void decide_to_run(tm_plan *plan, const tm_plan_options *o, tm_plan_node *p, bool possible)
+{
+    bool twin = twin_runs(plan, p);
+    set_state(plan, p, possible || twin ? TM_MAYBE : TM_RUN, possible || twin ? "maybe" : "run");
+    if (possible) reason_of_inputs(plan, p);
+    else reason_to_run(plan, o, p);
+    if (possible) add_reason(p, "only if its bytes change");
+    else if (twin) add_reason(p, "unless the same work on equal bytes is done elsewhere in this run");
 }
 
 static tm_status decide_node(tm_plan *plan, const tm_plan_options *o, tm_plan_node *p, tm_error *err)
 {
     const tm_record *record = NULL;
-    if (!inputs_known(plan, p)) {
-        bool maybe = any_possible(plan, p) || twin_runs(plan, p);
-        reason_to_run(plan, o, p);
-        set_state(p, maybe ? TM_MAYBE : TM_RUN, maybe ? "maybe" : "run");
-        if (maybe) {
-            reason_of_inputs(plan, p);
-            size_t n = strlen(p->reason);
-            snprintf(p->reason + n, sizeof p->reason - n, "; only if its bytes change");
-        }
-        return TM_OK;
-    }
     tm_error why = {0};
-    if (tm_plan_content(plan, p, &record, &why) < 0) {
-        // The record of an input is there but its list of entries is not: as if it were unknown.
-        set_state(p, TM_RUN, "run");
-        SAY(p->reason, "%.200s", why.text);
-        return TM_OK;
-    }
-    if (record) {
-        tm_plan_adopt(p, record);
-        set_state(p, TM_CACHED, "cached");
-        return TM_OK;
-    }
-    bool maybe = twin_runs(plan, p);
-    set_state(p, maybe ? TM_MAYBE : TM_RUN, maybe ? "maybe" : "run");
-    reason_to_run(plan, o, p);
     (void)err;
+    if (!inputs_known(plan, p)) {
+        decide_to_run(plan, o, p, any_possible(plan, p));
+    } else if (tm_plan_content(plan, p, &record, &why) < 0) {
+        // The record of an input is there but its list of entries is not: as if it were unknown.
+        set_state(plan, p, TM_RUN, "run");
+        SAY(p->reason, "%.200s", why.text);
+    } else if (record) {
+        tm_plan_adopt(p, record);
+        plan->nodes[p->twin].n_unknown--;
+        set_state(plan, p, TM_CACHED, "cached");
+    } else {
+        decide_to_run(plan, o, p, false);
+    }
     return TM_OK;
 }
 
-// One state for a whole group: a certain member makes all of them run.
+// One state for a whole group: a certain member makes all of them run. What was known of the others stays so.
 static void settle_group(tm_plan *plan, tm_group *group)
 {
     group->state = TM_CACHED;
@@ -349,82 +391,98 @@ static void settle_group(tm_plan *plan, tm_group *group)
         tm_state s = plan->nodes[group->nodes[i]].state;
         if (s == TM_RUN || (s == TM_MAYBE && group->state == TM_CACHED)) group->state = s;
     }
-    if (group->state == TM_CACHED) return;
     for (int i = 0; i < group->n; i++) {
         tm_plan_node *p = &plan->nodes[group->nodes[i]];
         if (p->state == group->state) continue;
-        set_state(p, group->state, group->state == TM_RUN ? "recompute (fused)" : "maybe");
+        p->state = group->state;
+        p->kind = group->state == TM_RUN ? "recompute (fused)" : "maybe";
         SAY(p->reason, "a stage fused with it %s", group->state == TM_RUN ? "runs" : "may run");
-        if (group->state == TM_RUN) continue;
     }
 }
 
-static bool follows(const tm_plan *plan, const tm_plan_node *p, const tm_node *from)
+// What --force and --from name, and for --from all that depends on it.
+static tm_status mark_forced(tm_plan *plan, const tm_plan_options *o, tm_error *err)
 {
-    if (p->node == from) return true;
-    for (size_t i = 0; i < p->node->n_links; i++)
-        if (follows(plan, tm_plan_canonical(plan, p->node->links[i].from), from)) return true;
-    return false;
-}
-
-static void force(tm_plan *plan, const tm_plan_options *o, const tm_node *forced, const tm_node *from)
-{
-    for (size_t i = 0; i < plan->graph->n_nodes; i++) {
-        tm_plan_node *p = &plan->nodes[i];
-        bool now = (forced && p == tm_plan_canonical(plan, forced)) ||
-                   (from && follows(plan, p, tm_plan_canonical(plan, from)->node));
-        if (!now || !p->wanted) continue;
-        set_state(p, TM_RUN, "run");
-        p->forced = true;
-        SAY(p->reason, "forced");
+    const tm_node *node;
+    if (o->force) {
+        TM_TRY(named(plan, o->force, &node, err));
+        plan->nodes[plan->nodes[node->index].same].forced = true;
     }
-    (void)o;
+    if (!o->from) return TM_OK;
+    TM_TRY(named(plan, o->from, &node, err));
+    size_t first = (size_t)plan->nodes[node->index].same;
+    bool *below = tm_calloc(plan->graph->n_nodes + 1, sizeof *below);
+    if (!below) return tm_fail(err, TM_ENOMEM, "no memory for a plan");
+    below[first] = true;
+    for (size_t i = first; i < plan->graph->n_nodes; i++) {
+        const tm_node *at = plan->graph->nodes[i];
+        for (size_t l = 0; l < at->n_links; l++) below[i] |= below[plan->nodes[at->links[l].from->index].same];
+        if (below[i] && plan->nodes[i].same == (int)i) plan->nodes[i].forced = true;
+    }
+    tm_free(below);
+    return TM_OK;
 }
 
 static tm_status decide(tm_plan *plan, const tm_plan_options *o, tm_error *err)
 {
-    const tm_node *forced = NULL, *from = NULL;
-    if (o->force) TM_TRY(named(plan, o->force, &forced, err));
-    if (o->from) TM_TRY(named(plan, o->from, &from, err));
+    TM_TRY(mark_forced(plan, o, err));
+    count_unknown(plan);
     for (size_t g = 0; g < plan->n_groups; g++) {
         tm_group *group = &plan->groups[g];
-        for (int i = 0; i < group->n; i++) TM_TRY(decide_node(plan, o, &plan->nodes[group->nodes[i]], err));
         for (int i = 0; i < group->n; i++) {
-            const tm_node *node = plan->nodes[group->nodes[i]].node;
-            if (forced || from) force(plan, o, forced && tm_plan_canonical(plan, forced)->node == node ? forced : NULL,
-                                      from && follows(plan, &plan->nodes[group->nodes[i]], tm_plan_canonical(plan, from)->node) ? from : NULL);
+            tm_plan_node *p = &plan->nodes[group->nodes[i]];
+            TM_TRY(decide_node(plan, o, p, err));
+            if (!p->forced) continue;
+            set_state(plan, p, TM_RUN, "run");
+            SAY(p->reason, "forced");
         }
         settle_group(plan, group);
     }
     return TM_OK;
 }
 
-// Bytes that a group which (maybe) runs reads must be there; a producer that lost them runs again. Backwards, so
-// that producers of producers are seen.
-static bool need_bytes(tm_plan *plan)
+// Its hashes stay known: consumers keep their content keys.
+static void make_again(tm_plan *plan, tm_group *group, const char *who)
 {
-    bool changed = false;
-    for (size_t g = plan->n_groups; g-- > 0;) {
-        const tm_group *group = &plan->groups[g];
-        if (group->state == TM_CACHED) continue;
-        for (int i = 0; i < group->n; i++) {
-            const tm_node *node = plan->nodes[group->nodes[i]].node;
-            for (size_t l = 0; l < node->n_links; l++) {
-                tm_plan_node *from = &plan->nodes[plan->nodes[node->links[l].from->index].same];
-                tm_group *producer = &plan->groups[from->group];
-                if (producer == group || producer->state != TM_CACHED || tm_plan_complete(plan, producer)) continue;
-                producer->state = TM_RUN;
-                changed = true;
-                for (int k = 0; k < producer->n; k++) {
-                    tm_plan_node *p = &plan->nodes[producer->nodes[k]];
-                    p->state = TM_RUN;  // its hashes stay known: consumers keep their content keys
-                    p->kind = "recompute (bytes gone)";
-                    SAY(p->reason, "%.100s needs its bytes, and they are no longer stored", node->name);
-                }
-            }
-        }
+    group->state = TM_RUN;
+    for (int k = 0; k < group->n; k++) {
+        tm_plan_node *p = &plan->nodes[group->nodes[k]];
+        p->state = TM_RUN;
+        p->kind = "recompute (bytes gone)";
+        SAY(p->reason, "%.100s bytes, and they are no longer stored", who);
     }
-    return changed;
+}
+
+// Whether somebody needs the bytes of a group, and who: the user, or a group which (maybe) runs.
+static bool needed(const tm_plan *plan, const tm_group *group, const tm_node *const *reader, char *who, size_t size)
+{
+    for (int i = 0; i < group->n; i++) {
+        const tm_node *by = reader[group->nodes[i]];
+        if (by) snprintf(who, size, "%.80s needs its", by->name);
+        else if (plan->nodes[group->nodes[i]].chosen) snprintf(who, size, "it was asked for its");
+        else continue;
+        return true;
+    }
+    return false;
+}
+
+// Producers that lost bytes which somebody needs run again. Backwards, so that producers of producers are seen.
+static tm_status need_bytes(tm_plan *plan, tm_error *err)
+{
+    const tm_node **reader = tm_calloc(plan->graph->n_nodes + 1, sizeof *reader);
+    if (!reader) return tm_fail(err, TM_ENOMEM, "no memory for a plan");
+    for (size_t g = plan->n_groups; g-- > 0;) {
+        tm_group *group = &plan->groups[g];
+        char who[120];
+        if (group->state == TM_CACHED && needed(plan, group, reader, who, sizeof who) && !tm_plan_complete(plan, group))
+            make_again(plan, group, who);
+        if (group->state == TM_CACHED) continue;
+        const tm_node *node = plan->nodes[group->nodes[0]].node;
+        for (size_t l = 0; l < node->n_links; l++)
+            reader[plan->nodes[node->links[l].from->index].same] = node;
+    }
+    tm_free(reader);
+    return TM_OK;
 }
 
 static void note_resume(tm_plan *plan);
@@ -464,10 +522,11 @@ static tm_status make(tm_plan *plan, const tm_plan_options *o, tm_error *err)
 {
     TM_TRY(make_all_keys(plan, err));
     TM_TRY(choose(plan, o, err));
+    want_inputs(plan);
     TM_TRY(make_groups(plan, err));
     TM_TRY(tm_key_refresh(plan->store, err));
     TM_TRY(decide(plan, o, err));
-    while (need_bytes(plan)) continue;
+    TM_TRY(need_bytes(plan, err));
     note_resume(plan);
     measure_depth(plan);
     return check_only(plan, o, err);

@@ -22,6 +22,8 @@ typedef enum { TM_CACHED, TM_RUN, TM_MAYBE } tm_state;
 typedef struct tm_plan_node {
     tm_node *node;
     int same;         // index of the first node with the same recipe (itself, mostly)
+    int twin;         // index of the first node with the same own key
+    int n_unknown;    // at the first twin: how many of them have no known result
     int group;
     json_t *own_doc;
     json_t *inputs_doc;   // by recipe
@@ -33,7 +35,8 @@ typedef struct tm_plan_node {
     char reason[320];
     bool known;           // outputs are known by hash
     tm_hash outputs[TM_MAX_PORTS];
-    bool wanted;          // selected by the command line
+    bool chosen;          // named by the command line, or a target
+    bool wanted;          // chosen, or needed by one that is
     bool forced;          // runs whatever is recorded
 } tm_plan_node;
 

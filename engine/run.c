@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #define TICK_MS 100
+// What happened is on record after this at the latest.
+#define JOURNAL_NS 400000000
 
 void run_tell(run *r, const char *event, json_t *fields)
 {
@@ -21,7 +23,7 @@ void run_tell(run *r, const char *event, json_t *fields)
 void run_event(run *r, const char *event, json_t *fields)
 {
     tm_journal_append(r->journal, event, fields, NULL);
-    r->journal_dirty = true;
+    if (!r->journal_dirty_ns) r->journal_dirty_ns = tm_time_ns();
     run_tell(r, event, fields);
 }
 
@@ -45,15 +47,10 @@ void run_ask_for_core(run *r)
     }
 }
 
-static bool group_over(const run_group *g)
-{
-    return g->state != GROUP_WAITING && g->state != GROUP_ACTIVE;
-}
-
 static bool finished(const run *r)
 {
-    for (size_t i = 0; i < r->plan->n_groups; i++)
-        if (!group_over(&r->groups[i]) && !(r->stopping && !r->groups[i].workers)) return false;
+    for (size_t i = 0; i < r->n_order; i++)
+        if (!group_over(r->order[i]) && !(r->stopping && !r->order[i]->workers)) return false;
     return true;
 }
 
@@ -97,23 +94,32 @@ static void drop_dead(run *r)
 
 static void wait_for_events(run *r)
 {
-    struct pollfd polls[130];
-    size_t n = r->n_workers < 128 ? r->n_workers : 128;
+    size_t n = r->n_workers;  // handling one worker's messages may start others
+    struct pollfd *polls = tm_calloc(n + 1, sizeof *polls);
+    if (!polls) return;
     polls[0] = (struct pollfd){.fd = r->signals, .events = POLLIN};
     for (size_t i = 0; i < n; i++) {
         short events = (short)(POLLIN | (r->workers[i]->wire.out.size ? POLLOUT : 0));
         polls[i + 1] = (struct pollfd){.fd = r->workers[i]->wire.fd, .events = events};
     }
-    if (poll(polls, (nfds_t)n + 1, TICK_MS) <= 0) return;
-    if (polls[0].revents) on_signal(r);
-    for (size_t i = 0; i < n; i++)
+    int ready = poll(polls, (nfds_t)n + 1, TICK_MS);
+    if (ready > 0 && polls[0].revents) on_signal(r);
+    for (size_t i = 0; ready > 0 && i < n; i++)
         if (polls[i + 1].revents & (POLLIN | POLLHUP | POLLERR)) worker_readable(r, r->workers[i]);
+    tm_free(polls);
 }
 
 static void flush(run *r)
 {
     for (size_t i = 0; i < r->n_workers; i++)
         if (!r->workers[i]->dead) tm_wire_flush(&r->workers[i]->wire, NULL);
+}
+
+static void sync_journal(run *r, bool now)
+{
+    if (!r->journal_dirty_ns || (!now && tm_time_ns() - r->journal_dirty_ns < JOURNAL_NS)) return;
+    tm_journal_sync(r->journal, NULL);
+    r->journal_dirty_ns = 0;
 }
 
 static void loop(run *r)
@@ -124,8 +130,8 @@ static void loop(run *r)
         if (finished(r)) break;
         wait_for_events(r);
         drop_dead(r);
+        sync_journal(r, false);
     }
-    tm_journal_sync(r->journal, NULL);
 }
 
 // ---- start and end ----
@@ -136,6 +142,7 @@ static tm_status open_run(run *r, tm_error *err)
     r->groups = tm_calloc(r->plan->n_groups + 1, sizeof *r->groups);
     if (!r->logs || !r->groups) return tm_fail(err, TM_ENOMEM, "no memory for a run");
     for (size_t i = 0; i < r->plan->n_groups; i++) r->groups[i].plan = &r->plan->groups[i];
+    TM_TRY(groups_order(r, err));
     return tm_journal_create(r->plan->store, r->result->run, &r->journal, err);
 }
 
@@ -146,7 +153,7 @@ static void begin_journal(run *r)
     json_object_set_new(fields, "run", json_string(r->result->run));
     json_object_set_new(fields, "cores", json_integer(r->cores));
     run_event(r, "run", fields);
-    tm_journal_sync(r->journal, NULL);
+    sync_journal(r, true);
 }
 
 static void end_journal(run *r)
@@ -157,7 +164,7 @@ static void end_journal(run *r)
                                   result->stopped ? "stopped" : r->failed ? "failed" : "ok", "done", result->done, "cached",
                                   result->cached, "failed", result->failed, "skipped", result->skipped, "seconds",
                                   result->seconds));
-    tm_journal_sync(r->journal, NULL);
+    sync_journal(r, true);
 }
 
 // Ask all workers to end, by the end of their socket, and wait for them.
@@ -183,6 +190,7 @@ static void close_run(run *r)
         for (int port = 0; port < TM_MAX_PORTS; port++) log_clear(&r->logs[i][port]);
     tm_free(r->logs);
     tm_free(r->groups);
+    tm_free(r->order);
     tm_journal_close(r->journal);
     if (r->signals >= 0) close(r->signals);
 }

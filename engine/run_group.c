@@ -60,24 +60,22 @@ static inputs_state one_input(run *r, const run_group *g, const tm_link *link)
 {
     const tm_plan_node *from = tm_plan_canonical(r->plan, link->from);
     const run_group *producer = &r->groups[from->group];
-    if (producer == g) return INPUTS_KNOWN;
     if (producer->state == GROUP_FAILED || producer->state == GROUP_SKIPPED) return INPUTS_FAILED;
     if (producer->state == GROUP_DONE) return INPUTS_KNOWN;
     if (wants_whole(link) || g->plan->state == TM_MAYBE) return INPUTS_WAIT;
     return log_of(r, link)->n ? INPUTS_STREAM : INPUTS_WAIT;
 }
 
+// Only the first node of a group has inputs from outside.
 static inputs_state look_at_inputs(run *r, const run_group *g)
 {
     inputs_state worst = INPUTS_KNOWN;
     bool failed = false;
-    for (int i = 0; i < g->plan->n; i++) {
-        const tm_node *node = group_node(r, g, i);
-        for (size_t l = 0; l < node->n_links; l++) {
-            inputs_state s = one_input(r, g, &node->links[l]);
-            if (s == INPUTS_FAILED) failed = true;
-            else if (s < worst) worst = s;
-        }
+    const tm_node *node = group_node(r, g, 0);
+    for (size_t l = 0; l < node->n_links; l++) {
+        inputs_state s = one_input(r, g, &node->links[l]);
+        if (s == INPUTS_FAILED) failed = true;
+        else if (s < worst) worst = s;
     }
     return failed ? INPUTS_FAILED : worst;
 }
@@ -238,6 +236,11 @@ tm_status group_emit(run *r, run_group *g, tm_error *err)
 }
 
 // ---- sealing ----
+
+bool group_over(const run_group *g)
+{
+    return g->state != GROUP_WAITING && g->state != GROUP_ACTIVE;
+}
 
 bool group_finished(const run_group *g)
 {
@@ -435,8 +438,8 @@ static void skip_orphans(run *r)
 {
     while (r->lost_inputs) {
         r->lost_inputs = false;
-        for (size_t i = 0; i < r->plan->n_groups; i++) {
-            run_group *g = &r->groups[i];
+        for (size_t i = 0; i < r->n_order; i++) {
+            run_group *g = r->order[i];
             if (g->state == GROUP_ACTIVE && look_at_inputs(r, g) == INPUTS_FAILED) skip(r, g);
         }
     }
@@ -485,6 +488,15 @@ static void start(run *r, run_group *g)
     run_event(r, "start", facts);
 }
 
+// Streaming groups wait in workers of their own. There is no use in too many of them while somebody works; when
+// nobody does, what all wait for may be a group that has not started.
+static bool may_start(const run *r)
+{
+    int assigned = 0, free = run_free_cores(r);
+    for (size_t i = 0; i < r->n_workers; i++) assigned += r->workers[i]->group >= 0;
+    return free > 0 && (assigned < 4 * r->cores + 12 || free == r->cores);
+}
+
 static void consider(run *r, run_group *g)
 {
     if (g->state != GROUP_WAITING) return;
@@ -502,8 +514,8 @@ static void consider(run *r, run_group *g)
         finish_cached(r, g);
         return;
     }
-    if (run_free_cores(r) > 0) start(r, g);
-    else run_ask_for_core(r);
+    if (may_start(r)) start(r, g);
+    else if (run_free_cores(r) == 0) run_ask_for_core(r);
 }
 
 // A second worker for a map group that has entries waiting.
@@ -537,18 +549,31 @@ static int deeper_first(const void *a, const void *b)
     return x->plan < y->plan ? -1 : 1;
 }
 
+tm_status groups_order(run *r, tm_error *err)
+{
+    r->order = tm_calloc(r->plan->n_groups + 1, sizeof(run_group *));
+    if (!r->order) return tm_fail(err, TM_ENOMEM, "no memory for a run");
+    for (size_t i = 0; i < r->plan->n_groups; i++) r->order[r->n_order++] = &r->groups[i];
+    qsort(r->order, r->n_order, sizeof *r->order, deeper_first);
+    return TM_OK;
+}
+
+static void forget_finished(run *r)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < r->n_order; i++)
+        if (!group_over(r->order[i])) r->order[left++] = r->order[i];
+    r->n_order = left;
+}
+
 void groups_schedule(run *r)
 {
-    size_t n = r->plan->n_groups;
-    run_group **order = tm_calloc(n + 1, sizeof *order);
-    if (!order) return;
-    for (size_t i = 0; i < n; i++) order[i] = &r->groups[i];
-    qsort(order, n, sizeof *order, deeper_first);
-    for (size_t i = 0; i < n; i++) seal_ended(r, &r->groups[i]);  // producers come before their consumers
-    for (size_t i = 0; i < n; i++) consider(r, order[i]);
+    // Producers are deeper than their consumers, so what one seals the next can use at once.
+    for (size_t i = 0; i < r->n_order; i++) seal_ended(r, r->order[i]);
+    for (size_t i = 0; i < r->n_order; i++) consider(r, r->order[i]);
     skip_orphans(r);
     for (size_t i = 0; i < r->n_workers; i++) worker_serve(r, r->workers[i]);
-    for (size_t i = 0; i < n; i++) widen(r, order[i]);
+    for (size_t i = 0; i < r->n_order; i++) widen(r, r->order[i]);
     if (!r->stopping) lend_free_cores(r);
-    tm_free(order);
+    forget_finished(r);
 }

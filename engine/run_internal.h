@@ -94,6 +94,8 @@ typedef struct run {
     tm_journal *journal;
     run_log (*logs)[TM_MAX_PORTS];  // per plan node
     run_group *groups;              // parallel to plan->groups
+    run_group **order;              // those that are not over, the deepest first
+    size_t n_order;
     run_worker **workers;
     size_t n_workers, workers_capacity;
     int cores;
@@ -102,7 +104,7 @@ typedef struct run {
     bool failed;
     int64_t start_ns;
     int n_spawned;
-    bool journal_dirty;
+    int64_t journal_dirty_ns;  // since when the journal has lines that are not synced, or 0
     bool lost_inputs;  // a group failed or was skipped: active consumers must know
 } run;
 
@@ -129,7 +131,9 @@ void group_fail(run *r, run_group *g, const tm_error *error);
 void group_release(run *r, run_group *g);
 void group_worker_done(run *r, run_group *g);  // a worker of it said "done"
 tm_status group_seal(run *r, run_group *g, tm_error *err);
+bool group_over(const run_group *g);
 bool group_finished(const run_group *g);
+tm_status groups_order(run *r, tm_error *err);  // once
 tm_status group_emit(run *r, run_group *g, tm_error *err);  // mapped items, in order, to the logs
 tm_status group_open(run *r, run_group *g, tm_error *err);
 void group_clear(run_group *g);

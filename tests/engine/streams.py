@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What flows while it is made: first entries, forks around barriers, order, and what one record more or less redoes."""
 
+import os
+
 import drive
 from drive import Graph
 
@@ -64,6 +66,15 @@ class Streams(drive.Case):
         for i in range(40):
             at = g.add("both", at, with_=g.add("gather", at), name="b%d" % i)
         self.ok(self.mill().run(g, "--cores", 1, timeout=30))
+
+    def test_what_only_waits_does_not_fill_the_machine_with_processes(self):
+        mill, g = self.mill(), Graph()
+        at = g.add("numbers", to=60, delay_ms=60)
+        for i in range(60):
+            at = g.add("crash_run", at, how="exit", marks=self.folder + "/marks", times=0, name="b%d" % i)
+        self.ok(mill.run(g, "--cores", 1))
+        logs = [name for name in os.listdir(os.path.join(mill.store, "runs", "r1")) if name.startswith("worker.")]
+        self.assertLessEqual(len(logs), 20)
 
     def thousand(self, skip=-1, to=1000):
         g = Graph()
