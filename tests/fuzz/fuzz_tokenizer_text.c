@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pieces and normal form of any bytes: blocks cut as single pieces do, pieces cover the text, NFC settles at once.
+// Pieces and normal form of any bytes: blocks cut as single pieces do, pieces cover the text, NFC settles at
+// once.
 #include <stdlib.h>
 
 #include "stages/text/bpe_nfc.h"

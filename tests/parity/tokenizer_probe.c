@@ -12,7 +12,6 @@
 // A frame is its size in bytes (32 bits, little-endian) and the bytes; ids are 32 bits each.
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "stages/format/tokenizer_json.h"
 #include "stages/text/bpe_train.h"
@@ -26,13 +25,6 @@ static _Noreturn void fail(const tm_error *err)
 static void must(tm_status status, const tm_error *err)
 {
     if (status < 0) fail(err);
-}
-
-static double now(void)  // CPU time: other programs do not count
-{
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 static tm_buf read_file(const char *path)
@@ -156,61 +148,18 @@ static void train(int argc, char **argv)
     tm_buf_clear(&text);
 }
 
-static void race(const tm_bpe *bpe, const char *path, int rounds)
-{
-    tm_error err = {0};
-    tm_buf text = read_file(path);
-    tm_bpe_ids ids = {0};
-    tm_bpe_encoder *encoder = tm_bpe_encoder_new(bpe);
-    double first = 0, later = 1e9;
-    for (int i = 0; encoder && i < rounds; i++) {
-        ids.size = 0;
-        double begin = now();
-        must(tm_bpe_encode(encoder, tm_buf_view(&text), TM_BPE_PLAIN, &ids, &err), &err);
-        double seconds = now() - begin;
-        if (i == 0)
-            first = seconds;
-        else if (seconds < later)
-            later = seconds;
-    }
-    printf("%.6f %.6f %zu\n", first, later, ids.size);
-    tm_bpe_encoder_free(encoder);
-    tm_bpe_ids_clear(&ids);
-    tm_buf_clear(&text);
-}
-
-static void race_train(tm_pretokenizer kind, size_t size, const char *path)
-{
-    tm_error err = {0};
-    tm_buf text = read_file(path);
-    tm_bpe_training options = {.size = size};
-    tm_bpe_counter *counter = tm_bpe_counter_new(kind, false);
-    double begin = now();
-    must(tm_bpe_counter_add(counter, tm_buf_view(&text), &err), &err);
-    double counted = now();
-    tm_bpe *bpe = NULL;
-    must(tm_bpe_train(counter, &options, &bpe, &err), &err);
-    printf("%.6f %.6f %zu\n", counted - begin, now() - counted, tm_bpe_size(bpe));
-    tm_bpe_free(bpe);
-    tm_bpe_counter_free(counter);
-    tm_buf_clear(&text);
-}
-
 int main(int argc, char **argv)
 {
     const char *what = argc > 2 ? argv[1] : "";
     bool is_train = strcmp(what, "train") == 0, is_cut = strcmp(what, "cut") == 0;
     if (is_train && argc >= 6) return train(argc, argv), 0;
     if (is_cut) return cut(kind_of(argv[2])), 0;
-    if (strcmp(what, "race_train") == 0 && argc == 5)
-        return race_train(kind_of(argv[2]), strtoul(argv[3], NULL, 10), argv[4]), 0;
     if (argc < 3 || is_train) return fprintf(stderr, "see the head of tests/parity/tokenizer_probe.c\n"), 2;
     tm_bpe *bpe = open_tokenizer(argv[2]);
     int number = argc > 3 ? atoi(argv[3]) : 0;
     if (strcmp(what, "encode") == 0) encode(bpe, (unsigned)number);
     if (strcmp(what, "decode") == 0 || strcmp(what, "stream") == 0) decode(bpe, number, what[0] == 's');
     if (strcmp(what, "write") == 0) write_json(bpe);
-    if (strcmp(what, "race") == 0 && argc == 5) race(bpe, argv[3], atoi(argv[4]));
     tm_bpe_free(bpe);
     return 0;
 }
