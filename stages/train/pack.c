@@ -199,7 +199,8 @@ static void add_segment(tm_pack *p, const tm_document *d, uint64_t first, uint32
 static tm_status add_piece(tm_pack *p, tm_error *err)
 {
     const piece *next = &p->order[p->at.piece];
-    uint32_t left = p->at.offset < next->n ? next->n - (uint32_t)p->at.offset : 0, room = p->options.tokens - p->n_tokens;
+    uint32_t left = p->at.offset < next->n ? next->n - (uint32_t)p->at.offset : 0;
+    uint32_t room = p->options.tokens - p->n_tokens;
     if (left > room && p->options.whole) return TM_DONE;
     tm_document d;
     tm_status status = p->documents.get(p->documents.ctx, next->document, &d, err);
