@@ -255,11 +255,9 @@ static inline float dot(const float *x, const void *b, int64_t at, int64_t n, co
     int64_t i = 0;
     for (; i + 4 * LANES <= n; i += 4 * LANES)
         for (int j = 0; j < 4; j++) {
-            vf right;
-            if (dtype == TM_F32)
-                right = vf_load((const float *)b + at + i + j * LANES);
-            else
-                for (int l = 0; l < LANES; l++) right[l] = element(b, at + i + j * LANES + l, dtype);
+            int64_t from = at + i + j * LANES;
+            vf right =
+                dtype == TM_F32 ? vf_load((const float *)b + from) : vf_load_bf16((const uint16_t *)b + from);
             sums[j] += vf_load(x + i + j * LANES) * right;
         }
     float sum = vf_sum(sums[0] + sums[1] + (sums[2] + sums[3]));

@@ -15,8 +15,9 @@ static inline float element(const void *data, int64_t at, const tm_dtype dtype)
 static inline v4 four(const void *data, int64_t at, const tm_dtype dtype)
 {
     if (dtype == TM_F32) return *(const v4_loose *)((const float *)data + at);
-    return (v4){element(data, at, dtype), element(data, at + 1, dtype), element(data, at + 2, dtype),
-                element(data, at + 3, dtype)};
+    typedef uint16_t halves __attribute__((vector_size(8), aligned(2), may_alias));
+    typedef int32_t wide __attribute__((vector_size(16)));
+    return (v4)(__builtin_convertvector(*(const halves *)((const uint16_t *)data + at), wide) << 16);
 }
 
 // A 4 x 4 block, turned: four rows of the source become four columns of the panel.

@@ -35,12 +35,14 @@ typedef struct rope_args {
     float direction;  // 1 forward, -1 backward
 } rope_args;
 
-static void turn(float *x, const float *cosines, const float *sines, int64_t half, float direction)
+static void turn(float *restrict x, const float *restrict cosines, const float *restrict sines, int64_t half,
+                 float direction)
 {
+    float *restrict y = x + half;
     for (int64_t i = 0; i < half; i++) {
-        float a = x[i], b = x[half + i], s = direction * sines[i];
+        float a = x[i], b = y[i], s = direction * sines[i];
         x[i] = a * cosines[i] - b * s;
-        x[half + i] = b * cosines[i] + a * s;
+        y[i] = b * cosines[i] + a * s;
     }
 }
 

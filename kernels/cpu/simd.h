@@ -69,6 +69,13 @@ static inline void vf_store_next(float *p, vf v, int64_t n)
         vf_store_part(p, v, n);
 }
 
+// LANES elements of bf16, widened.
+static inline vf vf_load_bf16(const uint16_t *p)
+{
+    typedef uint16_t halves __attribute__((vector_size(VF_BYTES / 2), aligned(2), may_alias));
+    return (vf)(__builtin_convertvector(*(const halves *)p, vi) << 16);
+}
+
 // mask elements are all ones or zero.
 static inline vf vf_select(vi mask, vf yes, vf no)
 {

@@ -154,60 +154,46 @@ static const op_case table_cases[] = {
     {0},
 };
 
-// ---- rope: n = {tokens, heads, head size, rotary, positions}
-
-static int32_t position_of(const op_case *c, int64_t t)
-{
-    return (int32_t)(id_of(t, c->n[4]));
-}
+// ---- rope: n = {tokens, heads, head size, rotary, positions}; inputs x and the table, of any numbers
 
 static void rope_shapes(const op_case *c, op_shape in[], op_shape *out)
 {
     in[0] = *out = (op_shape){c->n[0], c->n[1] * c->n[2]};
+    in[1] = (op_shape){c->n[4], c->n[3]};
 }
 
 static void rope_reference(const op_case *c, const double *const in[], double *out)
 {
-    int64_t size = c->n[2], half = c->n[3] / 2;
+    int64_t size = c->n[2], rotary = c->n[3], half = rotary / 2;
     memcpy(out, in[0], (size_t)(c->n[0] * c->n[1] * size) * sizeof *out);
     for (int64_t t = 0; t < c->n[0]; t++)
         for (int64_t h = 0; h < c->n[1]; h++)
             for (int64_t i = 0; i < half; i++) {
-                const double *x = in[0] + (t * c->n[1] + h) * size;
-                double *y = out + (t * c->n[1] + h) * size,
-                       angle = angle_of(position_of(c, t), i, c->n[3], 10000);
-                y[i] = x[i] * cos(angle) - x[i + half] * sin(angle);
-                y[i + half] = x[i + half] * cos(angle) + x[i] * sin(angle);
+                const double *x = in[0] + (t * c->n[1] + h) * size, *row = in[1] + id_of(t, c->n[4]) * rotary;
+                double *y = out + (t * c->n[1] + h) * size;
+                y[i] = x[i] * row[i] - x[i + half] * row[half + i];
+                y[i + half] = x[i + half] * row[i] + x[i] * row[half + i];
             }
-}
-
-static tm_mat rope_angles(tm_device *dev, const op_case *c)
-{
-    tm_mat table = tm_mat_of(keep((size_t)(c->n[4] * c->n[3]) * sizeof(float)), c->n[4], c->n[3]);
-    float *inv_freq = keep((size_t)(c->n[3] / 2) * sizeof *inv_freq);
-    tm_rope_frequencies(inv_freq, c->n[3], 10000);
-    tm_rope_table(dev, table, inv_freq, 1);
-    return table;
 }
 
 static const int32_t *positions_new(const op_case *c)
 {
     int32_t *positions = keep((size_t)c->n[0] * sizeof *positions);
-    for (int64_t t = 0; t < c->n[0]; t++) positions[t] = position_of(c, t);
+    for (int64_t t = 0; t < c->n[0]; t++) positions[t] = id_of(t, c->n[4]);
     return positions;
 }
 
 static void rope_forward(tm_device *dev, const op_case *c, const tm_mat in[], tm_mat out)
 {
     tm_copy(dev, out, in[0]);
-    tm_rope(dev, out, c->n[1], positions_new(c), rope_angles(dev, c));
+    tm_rope(dev, out, c->n[1], positions_new(c), in[1]);
 }
 
 static void rope_backward(tm_device *dev, const op_case *c, const tm_mat in[], tm_mat out, tm_mat d_out,
                           const tm_mat d_in[])
 {
     tm_copy(dev, d_in[0], d_out);
-    tm_rope_grad(dev, d_in[0], c->n[1], positions_new(c), rope_angles(dev, c));
+    tm_rope_grad(dev, d_in[0], c->n[1], positions_new(c), in[1]);
 }
 
 static tm_op_size rope_size(const op_case *c)
@@ -276,7 +262,8 @@ const op_spec specs_norm[] = {
      .cases = table_cases},
     {.op = "rope",
      .grad = "rope_grad",
-     .n_in = 1,
+     .n_in = 2,
+     .frozen = {0, 1},
      .shapes = rope_shapes,
      .reference = rope_reference,
      .forward = rope_forward,
