@@ -94,7 +94,7 @@ tm_status tm_model_config_complete(tm_model_config *c, tm_error *err)
     if (c->length == 0) c->length = 1024;
     if (c->norm_eps == 0) c->norm_eps = c->family->norm_eps;
     if (c->rope_theta == 0) c->rope_theta = c->family->rope_theta;
-    if (c->init_std == 0) c->init_std = 0.02;
+    if (c->init_std == 0) c->init_std = sqrt(0.4 / c->width);
     c->qkv_bias |= c->family->qkv_bias;
     c->qk_norm |= c->family->qk_norm;
     TM_TRY(check_sizes(c, err));

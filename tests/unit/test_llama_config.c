@@ -38,7 +38,7 @@ static void defaults_follow_from_a_few_numbers(void **state)
     assert_int_equal(c.kv_heads, 6);
     assert_int_equal(c.head_dim, 32);
     assert_int_equal(c.ffn, 512);
-    assert_true(c.norm_eps == 1e-6 && c.rope_theta == 10000 && c.init_std == 0.02);
+    assert_true(c.norm_eps == 1e-6 && c.rope_theta == 10000 && fabs(c.init_std - 0.0456) < 1e-4);
 }
 
 static void impossible_shapes_are_refused_by_name(void **state)
