@@ -310,13 +310,14 @@ static void mistakes_are_named_with_line_word_and_remedy(void **state)
 
 static void a_comparison_of_metrics_names_the_gate_where_there_is_one(void **state)
 {
-    static const char with_gate[] = "{\"stages\":[{\"name\":\"evaluate\",\"outputs\":[\"\"],\"step\":false,\"metrics\":true},"
-                                    "{\"name\":\"gate\",\"outputs\":[\"\"],\"step\":false}],\"values\":[]}";
+    static const char with_gate[] =
+        "{\"stages\":[{\"name\":\"evaluate\",\"outputs\":[\"\"],\"step\":false,\"metrics\":true},"
+        "{\"name\":\"gate\",\"outputs\":[\"\"],\"step\":false}],\"values\":[]}";
     fixture *f = *state;
     write_file(f, "g.lua", "local e = require 'tidemill'.evaluate {}\nif e.text.accuracy > 0.5 then print(1) end\n");
     tm_graph_source source = {.path = f->path};
-    assert_fault(f, tm_graph_eval(&source, with_gate, &f->out, &f->fault, &f->err), "TM0111", 2, "accuracy", "has no value",
-                 "tm.gate { node, on = ..., require = \"text.accuracy > ...\" }");
+    assert_fault(f, tm_graph_eval(&source, with_gate, &f->out, &f->fault, &f->err), "TM0111", 2, "accuracy",
+                 "has no value", "tm.gate { node, on = ..., require = \"text.accuracy > ...\" }");
 }
 
 static void every_code_of_a_fault_has_a_meaning(void **state)
@@ -451,7 +452,8 @@ static void a_graph_process_that_was_taken_over_gains_nothing(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         write_impostor(f, cases[i].says);
         tm_status status = tm_graph_eval(&source, catalogue, &out, &f->fault, &f->err);
-        if (status != cases[i].status || !strstr(f->err.text, cases[i].part)) print_message("%zu: %s\n", i, f->err.text);
+        if (status != cases[i].status || !strstr(f->err.text, cases[i].part))
+            print_message("%zu: %s\n", i, f->err.text);
         assert_int_equal(status, cases[i].status);
         assert_non_null(strstr(f->err.text, cases[i].part));
         assert_null(out);
