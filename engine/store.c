@@ -106,6 +106,7 @@ tm_status tm_store_open(const char *folder, unsigned flags, tm_store **store, tm
     s->flags = flags;
     s->pin_fd = -1;
     pthread_mutex_init(&s->mutex, NULL);
+    pthread_mutex_init(&s->syncing, NULL);
     tm_status status = open_in(s, folder, err);
     if (status < 0) {
         tm_store_close(s);
@@ -133,6 +134,7 @@ void tm_store_close(tm_store *store)
     tm_hash_map_clear(&store->verified);
     tm_free(store->pending);
     pthread_mutex_destroy(&store->mutex);
+    pthread_mutex_destroy(&store->syncing);
     tm_free(store);
 }
 

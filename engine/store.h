@@ -69,9 +69,10 @@ tm_status tm_store_tmp(tm_store *store, char path[TM_PATH_MAX], tm_error *err);
 tm_status tm_store_put_file(tm_store *store, const char *path, bool take, tm_hash *hash, uint64_t *bytes,
                             tm_error *err);
 
-// Make everything put, claimed or bound through this handle durable: files, then folders, then keys. An
-// object whose fsync fails is removed (its writer must put it again) and the call fails with what happened;
-// nothing is tried twice.
+// Make everything put, claimed or bound through this handle durable: files, then folders, then keys. After
+// a failed fsync the bytes are written to a new file, once; when that fails too, the object is removed if
+// this handle made it (its writer must put it again), and the call fails with what happened. Where threads
+// share a handle one of them is told, on behalf of all.
 tm_status tm_store_sync(tm_store *store, tm_error *err);
 
 // Count objects that another process made visible (a worker that died), with all that an artifact or a tree

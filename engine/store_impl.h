@@ -15,6 +15,7 @@ enum { TM_PACK_UP_TO = 64 << 20 };
 typedef struct tm_pending {
     tm_hash hash;
     bool packed;  // the file has the suffix .z
+    bool reused;  // somebody else wrote it, and may have announced it
 } tm_pending;
 
 // The key records in memory.
@@ -36,9 +37,10 @@ typedef struct tm_keys {
 struct tm_store {
     char folder[TM_PATH_MAX];
     unsigned flags;
-    pthread_mutex_t mutex;  // over everything below but keys
-    char session[17];       // name of this handle's file in pins/, "" before the first write
-    int pin_fd;             // locked for as long as the handle lives; hashes, 16 bytes each
+    pthread_mutex_t syncing;  // held by the sync at work, over `placed`
+    pthread_mutex_t mutex;    // over everything below but keys
+    char session[17];         // name of this handle's file in pins/, "" before the first write
+    int pin_fd;               // locked for as long as the handle lives; hashes, 16 bytes each
     uint64_t n_pins;
     uint64_t n_tmp;
     tm_hash_map pinned;
@@ -75,7 +77,7 @@ tm_status tm_object_kind_of(const tm_store *store, tm_hash hash, tm_object_kind 
 tm_status tm_object_condemn(tm_store *store, tm_hash hash, const char *path, tm_error *err);
 // A finished file in tmp/ becomes an object (or is removed, when that is there already and good).
 tm_status tm_object_publish(tm_store *store, const char *tmp, tm_hash hash, bool packed, tm_error *err);
-tm_status tm_pending_add(tm_store *store, tm_hash hash, bool packed, tm_error *err);
+tm_status tm_pending_add(tm_store *store, tm_pending object, tm_error *err);
 
 tm_status tm_keys_open(tm_store *store, tm_error *err);
 void tm_keys_close(tm_store *store);

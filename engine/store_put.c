@@ -22,12 +22,12 @@ static bool pending_room(tm_store *store)
     return true;
 }
 
-tm_status tm_pending_add(tm_store *store, tm_hash hash, bool packed, tm_error *err)
+tm_status tm_pending_add(tm_store *store, tm_pending object, tm_error *err)
 {
     pthread_mutex_lock(&store->mutex);
-    bool there = tm_hash_map_get(&store->is_pending, hash, NULL);
-    bool ok = there || (pending_room(store) && tm_hash_map_put(&store->is_pending, hash, 1));
-    if (ok && !there) store->pending[store->n_pending++] = (tm_pending){hash, packed};
+    bool there = tm_hash_map_get(&store->is_pending, object.hash, NULL);
+    bool ok = there || (pending_room(store) && tm_hash_map_put(&store->is_pending, object.hash, 1));
+    if (ok && !there) store->pending[store->n_pending++] = object;
     pthread_mutex_unlock(&store->mutex);
     return ok ? TM_OK : tm_fail(err, TM_ENOMEM, "out of memory noting an object for the next sync");
 }
@@ -48,7 +48,7 @@ static tm_status reuse(tm_store *store, tm_hash hash, unsigned flags, tm_error *
     tm_store_leave(fd);
     if (status == TM_OK) status = tm_store_check(store, hash, err);
     if (status == TM_ECORRUPT) return TM_ENOENT;
-    return status == TM_OK ? tm_pending_add(store, hash, packed, err) : status;
+    return status == TM_OK ? tm_pending_add(store, (tm_pending){hash, packed, true}, err) : status;
 }
 
 static tm_status rename_into(tm_store *store, const char *tmp, tm_hash hash, bool packed, tm_error *err)
@@ -82,14 +82,14 @@ static tm_status publish_beside(tm_store *store, const char *tmp, tm_hash hash, 
     if (tm_sys.stat(path, &info) == 0) tm_object_condemn(store, hash, path, NULL);
     status = rename_into(store, tmp, hash, packed, err);
     if (status == TM_EEXIST) status = tm_fail(err, TM_EIO, "cannot replace the damaged %s", path);
-    return status == TM_OK ? tm_pending_add(store, hash, packed, err) : status;
+    return status == TM_OK ? tm_pending_add(store, (tm_pending){hash, packed, false}, err) : status;
 }
 
 tm_status tm_object_publish(tm_store *store, const char *tmp, tm_hash hash, bool packed, tm_error *err)
 {
     tm_status status = rename_into(store, tmp, hash, packed, err);
     if (status == TM_EEXIST) status = publish_beside(store, tmp, hash, packed, err);
-    else if (status == TM_OK) status = tm_pending_add(store, hash, packed, err);
+    else if (status == TM_OK) status = tm_pending_add(store, (tm_pending){hash, packed, false}, err);
     if (status < 0) tm_sys.unlink(tmp);
     return status;
 }

@@ -39,19 +39,38 @@ static tm_status sync_file(const char *path, bool *bad, tm_error *err)
     return status;
 }
 
-// After a failed fsync the bytes on disk are not known, and asking again proves nothing: away with it.
+// After a failed fsync the bytes on disk are not known, and asking again proves nothing. But the bytes in
+// memory are, by their name: they go into a new file.
+static tm_status write_anew(tm_store *store, const tm_pending *object, const char *path, tm_error *err)
+{
+    char tmp[TM_PATH_MAX];
+    tm_blob blob;
+    bool bad;
+    TM_TRY(tm_store_get(store, object->hash, &blob, err));
+    tm_blob_clear(&blob);
+    TM_TRY(tm_store_tmp(store, tmp, err));
+    TM_TRY(tm_file_copy(path, tmp, 0444, err));
+    tm_status status = sync_file(tmp, &bad, err);
+    if (status == TM_OK && tm_sys.rename(tmp, path) != 0)
+        status = tm_fail_errno(err, "cannot rename %s to %s", tmp, path);
+    if (status < 0) tm_sys.unlink(tmp);
+    return status;
+}
+
+// Away with what could not be made durable, so that it is put again; but not with what others rely on.
 static void lose(tm_store *store, batch *b, const tm_pending *object, const tm_error *why)
 {
     char path[TM_PATH_MAX];
     if (b->lost++ == 0) b->first = *why;
-    if (tm_object_path(store, object->hash, object->packed, path, NULL) == TM_OK) tm_sys.unlink(path);
+    if (!object->reused && tm_object_path(store, object->hash, object->packed, path, NULL) == TM_OK)
+        tm_sys.unlink(path);
 }
 
 // The file could not be opened just now (too many open files): it stays pending.
 static void put_off(tm_store *store, batch *b, const tm_pending *object, const tm_error *why)
 {
     tm_error none;
-    if (tm_pending_add(store, object->hash, object->packed, &none) < 0) lose(store, b, object, why);
+    if (tm_pending_add(store, *object, &none) < 0) lose(store, b, object, why);
     else if (b->later++ == 0) b->not_now = *why;
 }
 
@@ -64,6 +83,7 @@ static void sync_files(tm_store *store, batch *b)
         const tm_pending *object = &b->objects[i];
         tm_status status = tm_object_path(store, object->hash, object->packed, path, &why);
         if (status == TM_OK) status = sync_file(path, &bad, &why);
+        if (bad && status != TM_ENOENT) status = write_anew(store, object, path, NULL);
         if (status == TM_OK) b->dirty[object->hash.bytes[0]] = true;
         else if (bad) lose(store, b, object, &why);
         else put_off(store, b, object, &why);
@@ -118,7 +138,10 @@ static tm_status sync_objects(tm_store *store, tm_error *err)
 
 tm_status tm_store_sync(tm_store *store, tm_error *err)
 {
+    // A second caller waits, because the first may be at work on what the second has put.
+    pthread_mutex_lock(&store->syncing);
     tm_status status = sync_objects(store, err);
+    pthread_mutex_unlock(&store->syncing);
     if (status < 0) return status;
     return store->keys.ledger ? tm_ledger_sync(store->keys.ledger, err) : TM_OK;
 }
@@ -130,7 +153,7 @@ static tm_status claim(tm_store *store, tm_hash hash, tm_error *err)
     bool packed;
     struct stat info;
     TM_TRY(tm_object_find(store, hash, path, &packed, &info, err));
-    return tm_pending_add(store, hash, packed, err);
+    return tm_pending_add(store, (tm_pending){hash, packed, true}, err);
 }
 
 static tm_status claim_tree(tm_store *store, tm_hash hash, tm_error *err)

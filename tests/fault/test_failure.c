@@ -90,6 +90,31 @@ static void a_short_transfer_is_continued(void **state)
     fail_everywhere(plan, true, "short transfers from");
 }
 
+// A second life in the store of a first one, whose promises hold whatever happens.
+static void spoil_second_lives(fault_plan plan, const char *where)
+{
+    for (plan.at = 1;; plan.at++) {
+        promises first = {0}, second = {0};
+        bool struck;
+        remove_store();
+        OK(scenario_run(folder, RUN_WORK, &first, NULL, NULL, &err));
+        faults_begin(plan);
+        scenario_run(folder, RUN_WORK | RUN_GC, &second, NULL, NULL, &err);
+        faults_end(&struck);
+        must_keep(&first, where, plan.at);
+        must_keep(&second, where, plan.at);
+        if (!struck) return;
+    }
+}
+
+static void a_failing_second_run_takes_nothing_from_the_first(void **state)
+{
+    fault_plan plan = {.calls = CALLS_DURABLE, .error = EIO};
+    spoil_second_lives(plan, "second life, EIO once at");
+    plan.persistent = true;
+    spoil_second_lives(plan, "second life, EIO from");
+}
+
 // --- Memory ------------------------------------------------------------------------------------------------
 static uint64_t starve_everywhere(bool persistent)
 {
@@ -129,6 +154,7 @@ int main(void)
         in_folder(any_open_may_fail_for_want_of_descriptors),
         in_folder(an_interrupted_call_is_made_again),
         in_folder(a_short_transfer_is_continued),
+        in_folder(a_failing_second_run_takes_nothing_from_the_first),
         in_folder(any_allocation_may_fail),
         in_folder(any_allocation_and_all_after_it_may_fail),
     };

@@ -2,6 +2,7 @@
 // Objects: put, get, sync, damage.
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include "engine/store_tree.h"
@@ -155,6 +156,47 @@ static void what_could_not_be_made_durable_is_gone_and_can_be_put_again(void **s
     assert_true(tm_store_has(s, hash));
 }
 
+static int fsyncs;
+
+static int fsync_fails_once(int fd)
+{
+    if (fsyncs++ == 0) return errno = EIO, -1;
+    return fsync(fd);
+}
+
+static void after_a_failed_fsync_the_bytes_go_into_a_new_file(void **state)
+{
+    tm_store *s = fresh(state);
+    char path[TM_PATH_MAX];
+    struct stat before, after;
+    tm_hash hash;
+    OK(tm_store_put(s, "bytes", 5, 0, &hash, &err));
+    OK(tm_store_path(s, hash, path, &err));
+    assert_int_equal(stat(path, &before), 0);
+    fsyncs = 0;
+    tm_sys.fsync = fsync_fails_once;
+    OK(tm_store_sync(s, &err));
+    assert_true(fsyncs > 2);
+    assert_int_equal(stat(path, &after), 0);
+    assert_int_not_equal(before.st_ino, after.st_ino);
+    assert_int_equal(count_names("tmp"), 0);
+}
+
+static void what_others_announced_stays_when_our_fsync_fails(void **state)
+{
+    tm_store *s = fresh(state), *later;
+    tm_hash hash;
+    OK(tm_store_put(s, "bytes", 5, 0, &hash, &err));
+    OK(tm_store_sync(s, &err));
+    OK(tm_store_open(store_path, 0, &later, &err));
+    OK(tm_store_put(later, "bytes", 5, 0, &hash, &err));
+    tm_sys.fsync = failing_fsync;
+    assert_int_equal(tm_store_sync(later, &err), TM_EIO);
+    assert_true(tm_store_has(s, hash));
+    tm_sys = tm_io_real();
+    tm_store_close(later);
+}
+
 static void a_dead_workers_objects_can_be_claimed(void **state)
 {
     tm_store *s = fresh(state), *worker;
@@ -182,6 +224,37 @@ static void claiming_an_artifact_claims_its_snapshots_and_their_files(void **sta
     tm_sys.fsync = failing_fsync;
     assert_int_equal(tm_store_sync(s, &err), TM_EIO);
     assert_non_null(strstr(err.text, "3 of 3 new objects are lost"));
+}
+
+// Each puts what the others put as well, reads it back, pins and syncs.
+static void *put_and_get(void *arg)
+{
+    tm_store *s = arg;
+    tm_error e;
+    for (int i = 0; i < 150; i++) {
+        tm_hash hash;
+        tm_blob blob;
+        if (tm_store_put(s, &i, sizeof i, 0, &hash, &e) < 0 || tm_store_pin(s, hash, &e) < 0 ||
+            tm_store_get(s, hash, &blob, &e) < 0)
+            return "failed";
+        bool same = blob.size == sizeof i && memcmp(blob.data, &i, sizeof i) == 0;
+        tm_blob_clear(&blob);
+        if (!same || (i % 50 == 0 && tm_store_sync(s, &e) < 0)) return "wrong";
+    }
+    return NULL;
+}
+
+static void threads_share_a_store(void **state)
+{
+    tm_store *s = fresh(state);
+    pthread_t threads[4];
+    for (int i = 0; i < 4; i++) assert_int_equal(pthread_create(&threads[i], NULL, put_and_get, s), 0);
+    for (int i = 0; i < 4; i++) {
+        void *failure;
+        pthread_join(threads[i], &failure);
+        assert_null(failure);
+    }
+    assert_int_equal(count_names("tmp"), 0);
 }
 
 static void a_file_can_be_taken(void **state)
@@ -306,8 +379,11 @@ int main(void)
         in_folder(a_damaged_object_is_moved_aside_and_can_be_put_again),
         in_folder(putting_over_a_damaged_object_mends_it),
         in_folder(what_could_not_be_made_durable_is_gone_and_can_be_put_again),
+        in_folder(after_a_failed_fsync_the_bytes_go_into_a_new_file),
+        in_folder(what_others_announced_stays_when_our_fsync_fails),
         in_folder(a_dead_workers_objects_can_be_claimed),
         in_folder(claiming_an_artifact_claims_its_snapshots_and_their_files),
+        in_folder(threads_share_a_store),
         in_folder(a_file_can_be_taken),
         in_folder(a_folder_with_other_things_does_not_become_a_store),
         in_folder(a_store_of_another_version_is_refused),
