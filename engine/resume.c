@@ -186,9 +186,13 @@ static tm_status try_snapshot(const finder *f, const json_t *cursor, const json_
     char *text = cursor ? json_dumps(cursor, JSON_COMPACT) : NULL;
     tm_status status = text ? read_cursor(f->plan, point, text, model) : TM_DONE;
     free(text);
-    if (status != TM_OK || !parse_hex(cursor, "prefix", &then)) return TM_DONE;
+    if (status != TM_OK) return TM_DONE;
     status = tm_resume_prefix(f->plan->graph, f->p->node, point->step, &now, &why);
+    // Without a prefix the stage had said that nothing goes on from that step.
+    bool had_prefix = parse_hex(cursor, "prefix", &then);
     if (status != TM_OK) snprintf(point->why_not, sizeof point->why_not, "%.150s", why.text);
+    else if (!had_prefix)
+        snprintf(point->why_not, sizeof point->why_not, "the shorter run had left the common part by step %lld", (long long)point->step);
     else if (tm_hash_eq(now, then)) return same_beginning(f, cursor, inputs);
     else snprintf(point->why_not, sizeof point->why_not, "what matters up to step %lld differs%s%.80s",
                   (long long)point->step, why.text[0] ? ": " : "", why.text);

@@ -161,7 +161,9 @@ static tm_status show(const tm_cli *cli, tm_store *store, const tm_address *a, t
                 .full = tm_cli_flag(cli, "--full") != NULL, .records = cli->json ? json_array() : NULL};
     tm_artifact log = {0};
     TM_TRY(tm_artifact_get(store, a->artifact, &log, err));
-    json_t *into = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I}", "run", a->run, "node", a->node, "port", a->port, "type", a->type->name,
+    char artifact[TM_HASH_HEX];
+    tm_hash_hex(a->artifact, artifact);
+    json_t *into = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I}", "artifact", artifact, "run", a->run, "node", a->node, "port", a->port, "type", a->type->name,
                              "entries", (json_int_t)log.count, "rows", (json_int_t)log.rows, "bytes", (json_int_t)log.bytes);
     const json_t *counts = json_object_get(a->facts, "counts");
     if (!cli->json) {
