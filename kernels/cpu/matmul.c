@@ -23,7 +23,7 @@ enum {
     TILE_COLS = 384,
     TILE_PANELS = TILE_ROWS / BLOCK_ROWS,
     TILES_WANTED = 32,
-    DOT_ROWS = 3,  // with this many rows, or fewer, packing does not pay
+    DOT_ROWS = 12,  // with this many rows, or fewer, packing does not pay
 };
 
 typedef struct product {
@@ -247,35 +247,48 @@ static void product_blocks(tm_device *dev, product *p)
     tm_scratch_pop(dev, p->packed_a);
 }
 
-// ---- A few rows against the rows of B: dot products, B read once
+// ---- A few rows against the rows of B: dot products, nothing packed. Each has the same bits in any company.
 
-static inline float dot(const float *x, const void *b, int64_t at, int64_t n, const tm_dtype dtype)
+// Row j of B with `rows` rows of A (1 or 2) from row i on.
+static inline __attribute__((always_inline)) void dots(const product *p, int64_t i, int64_t j, const int rows,
+                                                       const tm_dtype dtype)
 {
-    vf sums[4] = {{0}};
-    int64_t i = 0;
-    for (; i + 4 * LANES <= n; i += 4 * LANES)
-        for (int j = 0; j < 4; j++) {
-            int64_t from = at + i + j * LANES;
-            vf right =
-                dtype == TM_F32 ? vf_load((const float *)b + from) : vf_load_bf16((const uint16_t *)b + from);
-            sums[j] += vf_load(x + i + j * LANES) * right;
+    vf sums[2][4] = {{{0}}};
+    int64_t at = j * p->b.stride, k = 0;
+    for (; k + 4 * LANES <= p->k; k += 4 * LANES)
+#pragma GCC unroll 4
+        for (int u = 0; u < 4; u++) {
+            int64_t from = at + k + u * LANES;
+            vf right = dtype == TM_F32 ? vf_load((const float *)p->b.data + from)
+                                       : vf_load_bf16((const uint16_t *)p->b.data + from);
+#pragma GCC unroll 2
+            for (int r = 0; r < rows; r++) sums[r][u] += vf_load(row_of(p->a, i + r) + k + u * LANES) * right;
         }
-    float sum = vf_sum(sums[0] + sums[1] + (sums[2] + sums[3]));
-    for (; i < n; i++) sum += x[i] * element(b, at + i, dtype);
-    return sum;
+    for (int r = 0; r < rows; r++) {
+        const float *x = row_of(p->a, i + r);
+        float *c = row_of(p->c, i + r) + j, sum = vf_sum(sums[r][0] + sums[r][1] + (sums[r][2] + sums[r][3]));
+        for (int64_t rest = k; rest < p->k; rest++) sum += x[rest] * element(p->b.data, at + rest, dtype);
+        *c = p->into == TM_ADD ? *c + p->alpha * sum : p->alpha * sum;
+    }
+}
+
+static inline __attribute__((always_inline)) void dots_with(const product *p, int64_t first, int64_t last,
+                                                            const tm_dtype dtype)
+{
+    for (int64_t j = first; j < last; j++) {
+        int64_t i = 0;
+        for (; i + 2 <= p->m; i += 2) dots(p, i, j, 2, dtype);
+        if (i < p->m) dots(p, i, j, 1, dtype);
+    }
 }
 
 static void dot_rows(const void *arg, int64_t first, int64_t last)
 {
     const product *p = arg;
-    for (int64_t j = first; j < last; j++)
-        for (int64_t i = 0; i < p->m; i++) {
-            const float *x = row_of(p->a, i);
-            float *c = row_of(p->c, i) + j;
-            float value = p->b.dtype == TM_F32 ? dot(x, p->b.data, j * p->b.stride, p->k, TM_F32)
-                                               : dot(x, p->b.data, j * p->b.stride, p->k, TM_BF16);
-            *c = p->into == TM_ADD ? *c + p->alpha * value : p->alpha * value;
-        }
+    if (p->b.dtype == TM_F32)
+        dots_with(p, first, last, TM_F32);
+    else
+        dots_with(p, first, last, TM_BF16);
 }
 
 static void zero_rows(const void *arg, int64_t first, int64_t last)

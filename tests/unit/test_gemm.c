@@ -108,10 +108,27 @@ static void rows_of_a_weight_give_columns_of_the_product(void **state)
     tm_device_close(dev);
 }
 
+static void a_row_decoded_alone_has_the_bits_it_has_in_a_batch(void **state)
+{
+    tm_device *dev = device_new(2);
+    tm_mat x = mat_new(dev, 12, 100, 1), w = mat_new(dev, 30, 100, 2);
+    tm_mat batch = mat_new(dev, 12, 30, 3), alone = mat_new(dev, 1, 30, 4);
+    tm_linear(dev, batch, x, tm_weight_of(w), NULL, 1, TM_SET);
+    for (int64_t row = 0; row < 12; row++) {
+        tm_linear(dev, alone, tm_mat_rows(x, row, 1), tm_weight_of(w), NULL, 1, TM_SET);
+        assert_memory_equal(alone.data, batch.data + row * 30, 30 * sizeof(float));
+    }
+    free(x.data);
+    free(w.data);
+    free(batch.data);
+    free(alone.data);
+    tm_device_close(dev);
+}
+
 static void without_memory_the_device_remembers_and_nothing_is_written(void **state)
 {
     tm_device *dev = device_new(1);
-    tm_mat x = mat_new(dev, 10, 24, 1), w = mat_new(dev, 30, 24, 2), y = mat_new(dev, 10, 30, 3);
+    tm_mat x = mat_new(dev, 20, 24, 1), w = mat_new(dev, 30, 24, 2), y = mat_new(dev, 20, 30, 3);
     float before = y.data[7];
     tm_alloc_fail_at(1, true);
     tm_linear(dev, y, x, tm_weight_of(w), NULL, 1, TM_SET);
@@ -170,6 +187,7 @@ int main(void)
         cmocka_unit_test(products_across_every_boundary_are_right),
         cmocka_unit_test(bits_are_the_same_at_1_2_and_4_threads),
         cmocka_unit_test(rows_of_a_weight_give_columns_of_the_product),
+        cmocka_unit_test(a_row_decoded_alone_has_the_bits_it_has_in_a_batch),
         cmocka_unit_test(without_memory_the_device_remembers_and_nothing_is_written),
         cmocka_unit_test(the_second_step_allocates_nothing),
         cmocka_unit_test(an_unknown_instruction_set_is_refused),
