@@ -29,21 +29,15 @@ struct tm_minhash {
 
 // ---- normalisation ----
 
-enum { DROP = 0, SPACE = 1 }; // else the character itself, in lower case
+#define DROP 0 // else the character itself, in lower case, or a space
 
-#define D DROP
-#define S SPACE
-static const unsigned char ascii[128] = {
-    D,   D,   D,   D,   D,   D,   D,   D,   D,   S,   S,   S,   S,   S,   D,   D,   D,   D,   D,
-    D,   D,   D,   D,   D,   D,   D,   D,   D,   S,   S,   S,   S,   S,   D,   D,   D,   D,   D,
-    D,   D,   D,   D,   D,   D,   D,   D,   D,   D,   '0', '1', '2', '3', '4', '5', '6', '7', '8',
-    '9', D,   D,   D,   D,   D,   D,   D,   'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k',
-    'l', 'm', 'n', 'o', 'p', 'q', 'r', 's', 't', 'u', 'v', 'w', 'x', 'y', 'z', D,   D,   D,   D,
-    D,   D,   'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l', 'm', 'n', 'o', 'p', 'q',
-    'r', 's', 't', 'u', 'v', 'w', 'x', 'y', 'z', D,   D,   D,   D,   D,
-};
-#undef D
-#undef S
+// clang-format off
+static const unsigned char ascii[129] =
+    "\0\0\0\0\0\0\0\0\0     \0\0\0\0\0\0\0\0\0\0\0\0\0\0    "
+    " \0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" "0123456789\0\0\0\0\0\0"
+    "\0abcdefghijklmnopqrstuvwxyz\0\0\0\0\0"
+    "\0abcdefghijklmnopqrstuvwxyz\0\0\0\0\0";
+// clang-format on
 
 static bool is_punctuation(utf8proc_category_t category)
 {
@@ -77,22 +71,23 @@ static bool normalise(tm_minhash *m, tm_view text)
     const unsigned char *p = (const unsigned char *)text.data, *end = p + text.size;
     char *out = m->words.data;
     *out++ = ' ';
+    unsigned after_space = 1;
     while (p < end) {
-        unsigned char c = *p;
-        if (c < 0x80) {
-            unsigned char to = ascii[c];
-            bool space = to == SPACE;
-            *out = space ? ' ' : (char)to;
-            out += space ? out[-1] != ' ' : to != DROP;
-            p++;
+        if (*p < 0x80) { // no branch but this one: what is dropped is written over
+            unsigned char to = ascii[*p++];
+            unsigned space = to == ' ';
+            *out = (char)to;
+            out += (to != DROP) & ~(space & after_space);
+            after_space = space | (after_space & (to == DROP));
             continue;
         }
         uint32_t point;
         unsigned n = tm_utf8_decode(p, end, &point);
         if (n) out = put_wide(point, out);
+        after_space = out[-1] == ' ';
         p += n ? n : 1;
     }
-    if (out[-1] != ' ') *out++ = ' ';
+    if (!after_space) *out++ = ' ';
     m->words.size = (size_t)(out - m->words.data);
     memset(out, ' ', 8); // words are read eight bytes at a time
     return true;
