@@ -183,28 +183,36 @@ static tm_status place_tokens(tm_bpe *bpe, tm_error *err)
 }
 
 // What the tokens decode to, in one buffer by id.
-static tm_status spell_tokens(tm_bpe *bpe, tm_error *err)
+static tm_status spell_texts(tm_bpe *bpe, const tm_view *texts, tm_error *err)
 {
-    tm_view *texts = tm_calloc(bpe->size, sizeof *texts);  // as they are decoded
-    if (!texts) return no_memory(err);
-    for (size_t id = 0; id < bpe->size; id++) texts[id] = bpe->tokens[id].text;
-    for (size_t i = 0; i < bpe->spec.n_added; i++)
-        texts[bpe->spec.added[i].id] = tm_strings_get(&bpe->keys, i);
     for (size_t id = 0; id < bpe->size; id++) {
         size_t before = bpe->bytes.size;
         bool spelled = texts[id].data && tm_bpe_unspell(texts[id], &bpe->bytes);
         if (!spelled) tm_buf_add(&bpe->bytes, texts[id].data, texts[id].size);
         bpe->tokens[id].spelled = spelled && tm_view_eq(texts[id], bpe->tokens[id].text);
         bpe->tokens[id].bytes.size = bpe->bytes.size - before;
+        bpe->begins[id] = (uint32_t)before;
+        bpe->begins[id + 1] = (uint32_t)bpe->bytes.size;
     }
-    tm_free(texts);
     TM_TRY(tm_buf_status(&bpe->bytes, err));
-    const char *at = bpe->bytes.data;
-    for (size_t id = 0; id < bpe->size; id++) {
-        if (!bpe->tokens[id].text.data) continue;
-        bpe->tokens[id].bytes.data = at ? at : "";
-        at += bpe->tokens[id].bytes.size;
-    }
+    if (bpe->bytes.size > UINT32_MAX) return tm_fail(err, TM_EFORMAT, "tokens of more than 4 GiB");
+    return tm_buf_reserve(&bpe->bytes, 16) ? TM_OK : no_memory(err);
+}
+
+static tm_status spell_tokens(tm_bpe *bpe, tm_error *err)
+{
+    tm_view *texts = tm_calloc(bpe->size, sizeof *texts);  // as they are decoded
+    bpe->begins = tm_calloc(bpe->size + 1, sizeof *bpe->begins);
+    tm_status status = texts && bpe->begins ? TM_OK : no_memory(err);
+    for (size_t id = 0; texts && id < bpe->size; id++) texts[id] = bpe->tokens[id].text;
+    for (size_t i = 0; texts && i < bpe->spec.n_added; i++)
+        texts[bpe->spec.added[i].id] = tm_strings_get(&bpe->keys, i);
+    if (status == TM_OK) status = spell_texts(bpe, texts, err);
+    tm_free(texts);
+    TM_TRY(status);
+    memset(bpe->bytes.data + bpe->bytes.size, 0, 16);
+    for (size_t id = 0; id < bpe->size; id++)
+        if (bpe->tokens[id].text.data) bpe->tokens[id].bytes.data = bpe->bytes.data + bpe->begins[id];
     return TM_OK;
 }
 
@@ -366,6 +374,7 @@ void tm_bpe_free(tm_bpe *bpe)
     tm_strings_clear(&bpe->keys);
     tm_buf_clear(&bpe->bytes);
     tm_free(bpe->ids);
+    tm_free(bpe->begins);
     tm_free(bpe->tokens);
     tm_free(bpe->rules);
     tm_free(bpe->raw.items);

@@ -2,11 +2,15 @@
 // The slow side of the cache of pieces: what is put in, and long pieces.
 #include "stages/text/bpe_cache.h"
 
+#include <sys/mman.h>
+
 #include "engine/base/hash.h"
 
 #define SLOTS ((size_t)1 << 15)
 #define AREA_BYTES ((size_t)1 << 20)
 #define AREA_IDS ((size_t)1 << 18)
+#define LINES_BYTES (sizeof(tm_bpe_line) << TM_BPE_LINES_LOG2)
+#define HUGE_PAGE ((size_t)2 << 20)
 
 struct tm_bpe_slot {
     uint64_t hash;
@@ -14,9 +18,20 @@ struct tm_bpe_slot {
     uint32_t ids_at, n;
 };
 
+// The lines are visited at random: in huge pages, if the system has them, the addresses cost less.
+static void place_lines(tm_bpe_cache *cache)
+{
+    cache->block = tm_alloc(LINES_BYTES + HUGE_PAGE);
+    if (!cache->block) return;
+    uintptr_t at = ((uintptr_t)cache->block + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1);
+    cache->lines = (tm_bpe_line *)at;
+    madvise(cache->lines, LINES_BYTES, MADV_HUGEPAGE);
+    memset(cache->lines, 0, LINES_BYTES);
+}
+
 bool tm_bpe_cache_init(tm_bpe_cache *cache)
 {
-    cache->lines = tm_calloc((size_t)1 << TM_BPE_LINES_LOG2, sizeof *cache->lines);
+    place_lines(cache);
     cache->slots = tm_calloc(SLOTS, sizeof *cache->slots);
     cache->bytes = tm_alloc(AREA_BYTES);
     cache->ids = tm_alloc(AREA_IDS * sizeof *cache->ids);
@@ -25,7 +40,7 @@ bool tm_bpe_cache_init(tm_bpe_cache *cache)
 
 void tm_bpe_cache_clear(tm_bpe_cache *cache)
 {
-    tm_free(cache->lines);
+    tm_free(cache->block);
     tm_free(cache->slots);
     tm_free(cache->bytes);
     tm_free(cache->ids);
@@ -50,12 +65,19 @@ static void put_long(tm_bpe_cache *cache, tm_view piece, const uint32_t *ids, si
         cache->n_bytes = cache->n_ids = 0;
     }
     uint64_t hash = tm_hash64(piece.data, piece.size, 0);
-    cache->slots[hash & (SLOTS - 1)] = (struct tm_bpe_slot){
-        hash, (uint32_t)cache->n_bytes, (uint32_t)piece.size, (uint32_t)cache->n_ids, (uint32_t)n};
+    struct tm_bpe_slot *slots = cache->slots + 2 * (hash % (SLOTS / 2));
+    slots[1] = slots[0];
+    slots[0] = (struct tm_bpe_slot){hash, (uint32_t)cache->n_bytes, (uint32_t)piece.size, (uint32_t)cache->n_ids,
+                                    (uint32_t)n};
     memcpy(cache->bytes + cache->n_bytes, piece.data, piece.size);
     memcpy(cache->ids + cache->n_ids, ids, n * sizeof *ids);
     cache->n_bytes += piece.size;
     cache->n_ids += n;
+}
+
+void tm_bpe_cache_preload(tm_bpe_cache *cache, tm_view piece, uint32_t id)
+{
+    if (piece.size <= TM_BPE_KEY_BYTES) put_short(cache, piece, &id, 1);
 }
 
 void tm_bpe_cache_put(tm_bpe_cache *cache, tm_view piece, const uint32_t *ids, size_t n)
@@ -70,7 +92,8 @@ const uint32_t *tm_bpe_cache_get_long(const tm_bpe_cache *cache, tm_view piece, 
 {
     if (piece.size > TM_BPE_LONGEST) return NULL;
     uint64_t hash = tm_hash64(piece.data, piece.size, 0);
-    const struct tm_bpe_slot *slot = &cache->slots[hash & (SLOTS - 1)];
+    const struct tm_bpe_slot *slot = cache->slots + 2 * (hash % (SLOTS / 2));
+    if (slot->hash != hash) slot++;
     if (slot->hash != hash || slot->size != piece.size) return NULL;
     if (memcmp(cache->bytes + slot->bytes_at, piece.data, piece.size) != 0) return NULL;
     *n = slot->n;

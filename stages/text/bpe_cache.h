@@ -6,7 +6,8 @@
 //
 //     | 15 bytes of the piece, its size | 3 ids, how many |  the same once more  |
 //
-// Others have a slot by hash, and their bytes and ids in two areas that are emptied when they are full.
+// All that had to be merged have a slot by hash as well, and their bytes and ids in two areas that are emptied
+// when they are full: long pieces are found there, and short ones that lost their place in a line.
 #pragma once
 
 #include "engine/base/bytes.h"
@@ -27,7 +28,8 @@ typedef struct tm_bpe_line {
 } tm_bpe_line;
 
 typedef struct tm_bpe_cache {
-    tm_bpe_line *lines;
+    tm_bpe_line *lines;  // within `block`
+    void *block;
     struct tm_bpe_slot *slots;
     char *bytes;
     uint32_t *ids;
@@ -39,9 +41,10 @@ typedef struct tm_bpe_cache {
 bool tm_bpe_cache_init(tm_bpe_cache *cache);  // false without memory; clear it all the same
 void tm_bpe_cache_clear(tm_bpe_cache *cache);
 
+void tm_bpe_cache_preload(tm_bpe_cache *cache, tm_view piece, uint32_t id);  // into a line, if it fits
 void tm_bpe_cache_put(tm_bpe_cache *cache, tm_view piece, const uint32_t *ids, size_t n);
 
-// The ids of a piece that is in no line; NULL if they are unknown.
+// The ids of a piece that its line does not have; NULL if they are unknown.
 const uint32_t *tm_bpe_cache_get_long(const tm_bpe_cache *cache, tm_view piece, size_t *n);
 
 // The key of a piece of up to 15 bytes; 16 bytes are read.

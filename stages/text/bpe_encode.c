@@ -36,6 +36,11 @@ static bool reserve(tm_bpe_ids *ids, size_t more)
     return true;
 }
 
+static tm_status no_memory(tm_error *err)
+{
+    return tm_fail(err, TM_ENOMEM, "out of memory for the ids of a text");
+}
+
 static bool push(tm_bpe_ids *ids, uint32_t id)
 {
     if (!reserve(ids, 1)) return false;
@@ -50,9 +55,7 @@ static void fill_cache(tm_bpe_encoder *encoder)
 {
     for (size_t id = encoder->bpe->size; id-- > 0;) {
         const tm_bpe_token *token = &encoder->bpe->tokens[id];
-        uint32_t only = (uint32_t)id;
-        if (token->whole && token->bytes.size <= TM_BPE_KEY_BYTES)
-            tm_bpe_cache_put(&encoder->cache, token->bytes, &only, 1);
+        if (token->whole) tm_bpe_cache_preload(&encoder->cache, token->bytes, (uint32_t)id);
     }
 }
 
@@ -175,23 +178,26 @@ static void probe(const tm_bpe_encoder *encoder, tm_view text, size_t begin, pie
     }
 }
 
+// Append the ids of a batch; there is room for TM_BPE_KEY_IDS + 1 a piece.
 static tm_status add_batch(tm_bpe_encoder *encoder, tm_view text, size_t begin, const pieces *batch,
                            tm_bpe_ids *ids, tm_error *err)
 {
+    uint32_t *out = ids->data + ids->size;
     for (size_t i = 0; i < batch->n; begin = batch->ends[i++]) {
         tm_bpe_key key = batch->keys[i];
         const struct tm_bpe_short *entry = batch->lines[i]->entries;
         entry += !tm_bpe_key_eq(entry->key, key);
-        if (tm_bpe_key_eq(entry->key, key) && key.high) {
-            memcpy(ids->data + ids->size, entry->ids, sizeof entry->ids);
-            ids->size += entry->n;
+        if (__builtin_expect(tm_bpe_key_eq(entry->key, key) && key.high, true)) {
+            memcpy(out, entry->ids, sizeof entry->ids + sizeof entry->n);
+            out += entry->n;
             continue;
         }
-        tm_view piece = tm_view_of(text.data + begin, batch->ends[i] - begin);
-        TM_TRY(add_piece(encoder, piece, ids, err));
-        if (!reserve(ids, (batch->n - i) * TM_BPE_KEY_IDS))
-            return tm_fail(err, TM_ENOMEM, "out of memory for ids");
+        ids->size = (size_t)(out - ids->data);
+        TM_TRY(add_piece(encoder, tm_view_of(text.data + begin, batch->ends[i] - begin), ids, err));
+        if (!reserve(ids, (batch->n - i) * (TM_BPE_KEY_IDS + 1))) return no_memory(err);
+        out = ids->data + ids->size;
     }
+    ids->size = (size_t)(out - ids->data);
     return TM_OK;
 }
 
@@ -201,7 +207,7 @@ static tm_status add_pieces(tm_bpe_encoder *encoder, tm_view text, tm_bpe_ids *i
     for (size_t at = 0, begin = 0;; begin = at) {
         batch.n = tm_pretokenize(encoder->bpe->spec.pretokenizer, text, &at, batch.ends, BATCH);
         if (!batch.n) return TM_OK;
-        if (!reserve(ids, BATCH * TM_BPE_KEY_IDS)) return tm_fail(err, TM_ENOMEM, "out of memory for ids");
+        if (!reserve(ids, BATCH * (TM_BPE_KEY_IDS + 1))) return no_memory(err);
         probe(encoder, text, begin, &batch);
         TM_TRY(add_batch(encoder, text, begin, &batch, ids, err));
     }
@@ -229,7 +235,7 @@ static tm_status add_parts(tm_bpe_encoder *encoder, const tm_bpe_needles *needle
     tm_bpe_search search = {.needles = needles, .text = text, .plain = plain};
     while (needles->n && tm_bpe_search_next(&search)) {
         if (search.gap.size) TM_TRY(part(encoder, search.gap, plain, ids, err));
-        if (!push(ids, search.id)) return tm_fail(err, TM_ENOMEM, "out of memory for ids");
+        if (!push(ids, search.id)) return no_memory(err);
     }
     tm_view rest = needles->n ? search.gap : text;
     return rest.size ? part(encoder, rest, plain, ids, err) : TM_OK;
@@ -252,7 +258,7 @@ static tm_status add_normal(tm_bpe_encoder *encoder, tm_view text, bool plain, t
 
 static tm_status add_all(tm_bpe_ids *ids, const uint32_t *more, size_t n, tm_error *err)
 {
-    if (!reserve(ids, n)) return tm_fail(err, TM_ENOMEM, "out of memory for ids");
+    if (!reserve(ids, n)) return no_memory(err);
     if (n) memcpy(ids->data + ids->size, more, n * sizeof *more);
     ids->size += n;
     return TM_OK;
@@ -261,6 +267,7 @@ static tm_status add_all(tm_bpe_ids *ids, const uint32_t *more, size_t n, tm_err
 static tm_status encode(tm_bpe_encoder *encoder, tm_view text, unsigned flags, tm_bpe_ids *ids, tm_error *err)
 {
     const tm_bpe_spec *spec = &encoder->bpe->spec;
+    if (!reserve(ids, text.size / 4)) return no_memory(err);  // what most texts need
     if (flags & TM_BPE_TEMPLATE) TM_TRY(add_all(ids, spec->prefix, spec->n_prefix, err));
     TM_TRY(add_parts(encoder, &encoder->bpe->raw, add_normal, text, flags & TM_BPE_PLAIN, ids, err));
     return flags & TM_BPE_TEMPLATE ? add_all(ids, spec->suffix, spec->n_suffix, err) : TM_OK;

@@ -33,7 +33,8 @@ struct tm_bpe {
     tm_strings texts;  // of the vocabulary, in its order; then of the added tokens that it lacks
     uint32_t *ids;     // of the texts
     tm_strings keys;   // what to look for in a text: contents of added tokens, normalized if they ask for it
-    tm_buf bytes;      // of all tokens, in the order of their ids
+    tm_buf bytes;      // of all tokens, in the order of their ids; 16 more can be read behind the last
+    uint32_t *begins;  // by id, where a token's bytes begin in `bytes`; begins[size] is their end
     tm_bpe_token *tokens;  // by id
     size_t size;
     size_t longest;         // bytes of the longest token that is `whole`

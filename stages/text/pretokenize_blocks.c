@@ -132,7 +132,11 @@ static inline void read_block(rule r, block *b)
         memcpy(tail, b->p, left);
     }
     mask wide = read_ascii(b, left < 64 ? tail : b->p);
-    if (wide) read_wide(r, b, wide);
+    if (wide) {
+        block copy = *b;  // so that the block itself can stay in registers
+        read_wide(r, &copy, wide);
+        *b = copy;
+    }
     b->valid = low_bits(b->n);
     b->letter &= b->valid;
     b->number &= b->valid;
@@ -276,6 +280,17 @@ static inline void remember(const block *b, carry *c)
     c->blank = last_of(b, b->blank);
 }
 
+// The places of the bits, eight at a time: what is too much is overwritten by the next block.
+static inline unsigned put_places(mask bits, size_t base, size_t *places)
+{
+    const mask top = (mask)1 << 63;
+    unsigned n = (unsigned)__builtin_popcountll(bits);
+    for (unsigned i = 0; i < n; i += 8)
+        for (unsigned k = 0; k < 8; k++, bits &= bits - 1)
+            places[i + k] = base + (unsigned)__builtin_ctzll(bits | top);
+    return n;
+}
+
 static inline size_t scan(rule r, tm_view text, size_t *at, size_t *ends, size_t capacity)
 {
     bytes begin = (bytes)text.data;
@@ -291,8 +306,7 @@ static inline size_t scan(rule r, tm_view text, size_t *at, size_t *ends, size_t
         starts = cut_contractions(&b, !r.gpt2, starts, &c) & ~here;
         here = 0;
         remember(&b, &c);
-        for (size_t base = (size_t)(b.p - begin); starts; starts &= starts - 1)
-            ends[n++] = base + (unsigned)__builtin_ctzll(starts);
+        n += put_places(starts, (size_t)(b.p - begin), ends + n);
     }
     if (b.p == b.end && n < capacity) ends[n++] = text.size;
     if (n) *at = ends[n - 1];
