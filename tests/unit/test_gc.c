@@ -285,57 +285,106 @@ static void only_one_gc_runs_at_a_time(void **state)
     close(fd);
 }
 
-// What somebody else does between gc's marking and its sweep of the objects.
+// What somebody else does when gc has chosen what to sweep, and is about to take the lock for it.
 static tm_store *other;
+static tm_hash artifact_of_a;
 static void (*meanwhile)(void);
+static bool sweeping;
 
 static DIR *opendir_of_objects(const char *path)
 {
-    if (strcmp(path + strlen(path) - 8, "/objects") == 0) {
-        tm_sys = tm_io_real();
-        meanwhile();
-    }
+    sweeping |= strcmp(path + strlen(path) - 8, "/objects") == 0;
     return opendir(path);
 }
 
-static void bind_meanwhile(void)
+static int open_of_the_lock(const char *path, int flags, mode_t mode)
 {
-    bind_as(other, "a", 0);
+    if (sweeping && strcmp(path + strlen(path) - 5, "/lock") == 0) {
+        tm_sys = tm_io_real();
+        meanwhile();
+    }
+    return open(path, flags, mode);
 }
 
-static void put_meanwhile(void)
+static void bind_it(void)
+{
+    tm_key_port port = {.name = "out", .artifact = artifact_of_a};
+    tm_record r = {.content = h("a"), .ports = &port, .n_ports = 1};
+    tm_bind_outcome outcome;
+    OK(tm_key_bind(other, &r, false, &outcome, &err));
+}
+
+static void pin_it(void)
+{
+    OK(tm_store_pin(other, artifact_of_a, &err));
+}
+
+static void put_it_again(void)
 {
     put(other, "a, first chunk");
+    put(other, "a, second chunk");
+    tm_entry entries[2] = {{h("a, first chunk"), 1, 14}, {h("a, second chunk"), 1, 15}};
+    OK(tm_artifact_put(other, "text", false, entries, 2, &artifact_of_a, &err));
 }
 
-static void pin_meanwhile(void)
+static void make_old(tm_store *s, tm_hash hash)
 {
-    OK(tm_store_pin(other, h("a, first chunk"), &err));
+    char path[TM_PATH_MAX];
+    struct timeval long_ago[2] = {{1000, 0}, {1000, 0}};
+    OK(tm_store_path(s, hash, path, &err));
+    assert_int_equal(utimes(path, long_ago), 0);
 }
 
-static void what_is_used_between_mark_and_sweep_is_kept(void **state)
+static const tm_gc_policy old_goes = {.keep_ms = -1000, .grace_ms = 60000};
+
+static size_t collect_while(tm_store *s, void (*use)(void))
 {
-    void (*uses[])(void) = {bind_meanwhile, put_meanwhile, pin_meanwhile};
+    meanwhile = use;
+    sweeping = false;
+    tm_sys.opendir = opendir_of_objects;
+    tm_sys.open = open_of_the_lock;
+    return collect(s, &old_goes, false).objects_removed;
+}
+
+static void what_is_used_before_the_sweep_is_kept(void **state)
+{
+    void (*uses[])(void) = {bind_it, pin_it, put_it_again};
     tm_store *s = fresh(state);
-    tm_gc_policy policy = {.keep_ms = -1000, .grace_ms = 60000};
     for (int i = 0; i < 3; i++) {
-        char path[TM_PATH_MAX];
-        struct timeval long_ago[2] = {{1000, 0}, {1000, 0}};
         OK(tm_store_open(store_path, 0, &other, &err));
-        tm_entry e = put(other, "a, first chunk");
-        OK(tm_store_path(s, e.hash, path, &err));
-        assert_int_equal(utimes(path, long_ago), 0);
-        assert_int_equal(collect(s, &policy, true).objects_removed, 1);
-        meanwhile = uses[i];
-        tm_sys.opendir = opendir_of_objects;
-        assert_int_equal(collect(s, &policy, false).objects_removed, 0);
-        assert_true(tm_store_has(s, e.hash));
+        artifact_of_a = bind_as(s, "a", 0);
+        OK(tm_key_drop(s, h("a"), &err));
+        make_old(s, artifact_of_a);
+        make_old(s, h("a, first chunk"));
+        make_old(s, h("a, second chunk"));
+        assert_int_equal(collect(s, &old_goes, true).objects_removed, 3);
+        assert_int_equal(collect_while(s, uses[i]), 0);
+        assert_true(tm_artifact_complete(s, artifact_of_a));
         OK(tm_key_drop(other, h("a"), &err));
         tm_store_close(other);
-        assert_int_equal(utimes(path, long_ago), 0);
-        collect(s, &policy, false);
-        assert_false(tm_store_has(s, e.hash));
+        collect(s, &all_goes, false);
+        assert_false(tm_store_has(s, artifact_of_a));
     }
+}
+
+static void put_the_artifact(void)
+{
+    tm_entry entry = {h("a, first chunk"), 1, 14};
+    OK(tm_artifact_put(other, "text", false, &entry, 1, &artifact_of_a, &err));
+}
+
+static void a_pin_covers_what_appears_later(void **state)
+{
+    tm_store *s = fresh(state);
+    tm_entry entry = put(s, "a, first chunk");
+    OK(tm_store_open(store_path, 0, &other, &err));
+    artifact_of_a = tm_artifact_hash("text", false, &entry, 1);
+    OK(tm_store_pin(other, artifact_of_a, &err));
+    make_old(s, entry.hash);
+    assert_int_equal(collect(s, &old_goes, true).objects_removed, 1);
+    assert_int_equal(collect_while(s, put_the_artifact), 0);
+    assert_true(tm_artifact_complete(s, artifact_of_a));
+    tm_store_close(other);
 }
 
 static bool was_locked;
@@ -432,7 +481,8 @@ int main(void)
         in_folder(an_old_memo_goes_when_nothing_it_names_is_kept),
         in_folder(putting_again_makes_an_old_object_young),
         in_folder(only_one_gc_runs_at_a_time),
-        in_folder(what_is_used_between_mark_and_sweep_is_kept),
+        in_folder(what_is_used_before_the_sweep_is_kept),
+        in_folder(a_pin_covers_what_appears_later),
         in_folder(objects_go_under_the_lock),
         in_folder(gc_never_takes_what_a_publisher_relies_on),
     };
