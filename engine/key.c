@@ -93,7 +93,8 @@ tm_hash tm_key_with_inputs(tm_hash own, const json_t *inputs)
 
 static void show(const json_t *value, char *text, size_t size)
 {
-    char *dump = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+    size_t flags = JSON_ENCODE_ANY | JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(15);  // 0.8 as it was written
+    char *dump = value ? json_dumps(value, flags) : NULL;
     const char *shown = dump ? dump : "none";
     if (json_is_string(value) && strlen(shown) == 34) snprintf(text, size, "%.4s", shown + 1);  // a hash
     else snprintf(text, size, "%.60s", shown);

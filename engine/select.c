@@ -2,6 +2,8 @@
 // Selectors over logs of snapshots.
 #include "engine/select.h"
 
+#include <math.h>
+
 int64_t tm_snapshot_step(tm_store *store, tm_hash hash)
 {
     tm_tree tree = {0};
@@ -40,7 +42,8 @@ static tm_status best_step(tm_store *store, const char *metric, tm_hash hash, in
             status = tm_batch_decode(tm_view_of(blob.data, blob.size), type->cols, type->n_cols, &batch, err);
         for (size_t row = 0; status >= 0 && row < tm_batch_rows(batch); row++) {
             tm_metric m = tm_metrics_get(batch, row);
-            if (!tm_view_eq(m.name, tm_view_str(metric)) || (any && !better(metric, m.value, best))) continue;
+            if (!tm_view_eq(m.name, tm_view_str(metric)) || isnan(m.value)) continue;
+            if (any && !better(metric, m.value, best)) continue;
             any = true;
             best = m.value;
             *step = m.step;
