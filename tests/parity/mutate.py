@@ -160,8 +160,7 @@ def main():
     programs = sorted({MUTATIONS[n][3] for n in names})
     with tempfile.TemporaryDirectory() as tmp:
         tree = pathlib.Path(tmp)
-        for part in ("meson.build", "engine", "kernels", "stages", "lua", "tests"):
-            (shutil.copytree if (source / part).is_dir() else shutil.copy)(source / part, tree / part)
+        shutil.copytree(source, tree, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".git", "build*", "dist"))
         subprocess.run(["meson", "setup", tree / "build", tree, "--buildtype=plain", "-Dwarning_level=0"], check=True,
                        capture_output=True)
         made = build(tree, programs)
