@@ -626,7 +626,7 @@ static tm_status open_store(worker *w, const json_t *group, tm_error *err)
     tm_store_close(w->store);
     w->store = NULL;
     snprintf(w->store_path, sizeof w->store_path, "%s", path ? path : "");
-    return tm_store_open(w->store_path, 0, &w->store, err);
+    return tm_store_open(w->store_path, TM_STORE_NO_KEYS, &w->store, err);
 }
 
 static tm_status serve_one(worker *w, const json_t *group, tm_error *err)
