@@ -96,7 +96,8 @@ typedef struct tm_attention_shape {
     int64_t docs;
     const int32_t *q_start;  // [docs + 1], ascending, from 0 to the number of queries
     const int32_t *k_start;  // [docs]; NULL: keys lie as queries do (k_count is not read then)
-    const int32_t *k_count;  // [docs], at least the document's number of queries, except if bidirectional
+    const int32_t *k_count;  // [docs], at least the number of queries (any, if bidirectional: without
+                             // a key the output is 0)
 } tm_attention_shape;
 
 // out [Tq, q_heads * D] = softmax(scale * q k^T) v within each document. q [Tq, q_heads * D],

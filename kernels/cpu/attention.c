@@ -200,7 +200,8 @@ static void forward_end(const attention *a, document doc, int64_t head, int64_t 
 {
     int64_t size = a->shape->head_size;
     for (int64_t i = 0; i < rows; i++) {
-        float *out = head_row(a->out, doc.q0 + r0 + i, head, size), inverse = 1 / state->sum[i];
+        float *out = head_row(a->out, doc.q0 + r0 + i, head, size);
+        float inverse = state->sum[i] == 0 ? 0 : 1 / state->sum[i];  // 0: there was no key
         for (int64_t c = 0; c < size; c++) out[c] = state->o[i * size + c] * inverse;
         if (a->lse != NULL)
             a->lse[(doc.q0 + r0 + i) * a->shape->q_heads + head] = state->most[i] + logf(state->sum[i]);

@@ -128,6 +128,19 @@ static void a_query_that_sees_one_key_returns_its_value(void **state)
     fixture_free(f);
 }
 
+static void a_document_without_keys_gives_zeros(void **state)
+{
+    const int32_t start[] = {0, 5}, zero[] = {0};
+    tm_attention_shape shape = shape_of(start, 1);
+    shape.bidirectional = true;
+    shape.k_start = shape.k_count = zero;
+    fixture *f = fixture_new();
+    tm_attention(f->dev, tm_mat_of(f->out, 5, WIDTH), f->lse, tm_mat_of(f->q, 5, WIDTH), rows(f->k), rows(f->v),
+                 &shape);
+    for (int i = 0; i < 5 * WIDTH; i++) assert_true(f->out[i] == 0);
+    fixture_free(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -136,6 +149,7 @@ int main(void)
         cmocka_unit_test(tokens_decoded_one_by_one_equal_the_whole),
         cmocka_unit_test(rows_of_a_cache_that_are_not_used_may_hold_anything),
         cmocka_unit_test(a_query_that_sees_one_key_returns_its_value),
+        cmocka_unit_test(a_document_without_keys_gives_zeros),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
