@@ -67,8 +67,8 @@ static void put_long(tm_bpe_cache *cache, tm_view piece, const uint32_t *ids, si
     uint64_t hash = tm_hash64(piece.data, piece.size, 0);
     struct tm_bpe_slot *slots = cache->slots + 2 * (hash % (SLOTS / 2));
     slots[1] = slots[0];
-    slots[0] = (struct tm_bpe_slot){hash, (uint32_t)cache->n_bytes, (uint32_t)piece.size, (uint32_t)cache->n_ids,
-                                    (uint32_t)n};
+    slots[0] = (struct tm_bpe_slot){hash, (uint32_t)cache->n_bytes, (uint32_t)piece.size,
+                                    (uint32_t)cache->n_ids, (uint32_t)n};
     memcpy(cache->bytes + cache->n_bytes, piece.data, piece.size);
     memcpy(cache->ids + cache->n_ids, ids, n * sizeof *ids);
     cache->n_bytes += piece.size;

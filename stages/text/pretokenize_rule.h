@@ -20,7 +20,7 @@ typedef struct rule {
     "+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 
 // kind, name, pattern, fields of its rule
-#define TM_PRETOKENIZER_KINDS(X)                                                                                             \
+#define TM_PRETOKENIZER_KINDS(X)                                                                             \
     X(WHOLE, "whole", NULL, .gpt2 = false)                                                                   \
     X(GPT2, "gpt2", GPT2_PATTERN, .gpt2 = true)                                                              \
     X(LLAMA3, "llama3", LETTERS_PATTERN("\\p{L}", "{1,3}", "[^\\s\\p{L}\\p{N}]"), .n_digits = 3)             \
@@ -81,5 +81,6 @@ static inline size_t contraction(bytes p, bytes end, bool any_case)
     return 0;
 }
 
-// Many pieces at once, 64 bytes at a time: as tm_pretokenize, for a capacity of 64 at least. Every kind but WHOLE.
+// Many pieces at once, 64 bytes at a time: as tm_pretokenize, for a capacity of 64 at least, and every kind but
+// WHOLE.
 size_t tm_pretokenize_blocks(tm_pretokenizer kind, tm_view text, size_t *at, size_t *ends, size_t capacity);

@@ -51,7 +51,8 @@ def main():
             if turn == 0:
                 tokenizer = Tokenizer.from_file(saved)
                 seconds, other = clock(lambda: train(text, int(size)))
-                print(f"Hugging Face: train {seconds:.3f} s, the same entries and merges: {model(other) == model(tokenizer)}")
+                same = model(other) == model(tokenizer)
+                print(f"Hugging Face: train {seconds:.3f} s, the same entries and merges: {same}")
             seconds, encoding = clock(lambda: tokenizer.encode(text, add_special_tokens=False))
             print(f"Hugging Face: encode {megabytes / seconds:.1f} MB/s ({len(encoding.ids)} ids)")
             try:
