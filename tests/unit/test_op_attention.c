@@ -135,8 +135,8 @@ static void a_document_without_keys_gives_zeros(void **state)
     shape.bidirectional = true;
     shape.k_start = shape.k_count = zero;
     fixture *f = fixture_new();
-    tm_attention(f->dev, tm_mat_of(f->out, 5, WIDTH), f->lse, tm_mat_of(f->q, 5, WIDTH), rows(f->k), rows(f->v),
-                 &shape);
+    tm_mat out = tm_mat_of(f->out, 5, WIDTH), q = tm_mat_of(f->q, 5, WIDTH);
+    tm_attention(f->dev, out, f->lse, q, rows(f->k), rows(f->v), &shape);
     for (int i = 0; i < 5 * WIDTH; i++) assert_true(f->out[i] == 0);
     fixture_free(f);
 }
