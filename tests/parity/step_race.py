@@ -2,9 +2,11 @@
 """Races a whole training step against torch in one interleaved run: `step_race.py STEP_BENCH [SHAPE...]`.
 
 The same shapes, tokens and fp32 AdamW with clipping; torch runs transformers' Llama with fused attention (the packed
-documents as rows of a batch). The best of three interleaved blocks each.
+documents as rows of a batch). The best of three interleaved blocks each; on a machine that others use as well, the ratio
+of processor time (with THREADS=1) says more than that of wall time.
 """
 
+import os
 import re
 import subprocess
 import sys
@@ -36,28 +38,29 @@ class Torch:
         self.optimizer.step()
 
     def time(self, steps):
-        start = time.perf_counter()
+        start, used = time.perf_counter(), time.process_time()
         for _ in range(steps):
             self.step()
-        return (time.perf_counter() - start) / steps * 1e3
+        return (time.perf_counter() - start) / steps * 1e3, (time.process_time() - used) / steps * 1e3
 
 
-def ours(bench, name):
-    text = subprocess.run([bench, "2", name], capture_output=True, text=True, check=True).stdout
-    return float(re.search(r"([\d.]+) ms a step", text).group(1)), text.strip()
+def ours(bench, threads, name):
+    text = subprocess.run([bench, threads, name], capture_output=True, text=True, check=True).stdout
+    return [float(re.search(r"([\d.]+) ms " + what, text).group(1)) for what in ("a step", "of processor time")]
 
 
 def main():
     bench, names = sys.argv[1], sys.argv[2:] or list(SHAPES)
-    torch.set_num_threads(2)
+    threads = os.environ.get("THREADS", "2")
+    torch.set_num_threads(int(threads))
     for name in names:
         shape, batch, steps = SHAPES[name]
         peer = Torch(shape, batch)
         peer.step()
-        times = [(ours(bench, name), peer.time(steps)) for _ in range(3)]
-        (mine, line), theirs = min(t[0] for t in times), min(t[1] for t in times)
-        print(line)
-        print(f"{name:6} torch {torch.__version__}: {theirs:.1f} ms a step; ratio {theirs / mine:.2f}", flush=True)
+        rounds = [(*ours(bench, threads, name), *peer.time(steps)) for _ in range(3)]
+        wall, busy, their_wall, their_busy = (min(r[i] for r in rounds) for i in range(4))
+        print(f"{name:6} {threads} threads: {wall:.1f} ms a step, torch {torch.__version__} {their_wall:.1f}, ratio "
+              f"{their_wall / wall:.2f}; processor time {busy:.1f}, {their_busy:.1f}, {their_busy / busy:.2f}", flush=True)
 
 
 if __name__ == "__main__":
