@@ -190,12 +190,14 @@ static tm_status decode_lengths(reader *r, tm_batch *batch, size_t i, uint64_t *
     const char *lengths = batch->rows <= SIZE_MAX / 4 ? pull(r, batch->rows * 4) : NULL;
     if (!lengths) return tm_fail(err, TM_EFORMAT, "chunk: column %s is cut short", batch->cols[i].name);
     column *c = &batch->columns[i];
-    if (!tm_buf_reserve(&c->ends, batch->rows * 8)) return tm_fail(err, TM_ENOMEM, "chunk of %zu rows", batch->rows);
+    if (!tm_buf_reserve(&c->ends, batch->rows * 8))
+        return tm_fail(err, TM_ENOMEM, "chunk of %zu rows", batch->rows);
     uint64_t end = 0;
     for (size_t row = 0; row < batch->rows; row++) {
         uint32_t length = tm_le32(lengths + row * 4);
         if (batch->cols[i].kind == TM_COL_U32S && length % 4)
-            return tm_fail(err, TM_EFORMAT, "chunk: column %s, row %zu: odd length", batch->cols[i].name, row);
+            return tm_fail(err, TM_EFORMAT, "chunk: column %s, row %zu: odd length", batch->cols[i].name,
+                           row);
         end += length;
         tm_buf_le64(&c->ends, end);
     }
@@ -209,7 +211,8 @@ static tm_status decode_column(reader *r, tm_batch *batch, size_t i, tm_error *e
     const char *head = pull(r, 2);
     size_t name = head ? (unsigned char)head[1] : 0;
     const char *text = head ? pull(r, name) : NULL;
-    if (!text || head[0] != (char)col->kind || name != strlen(col->name) || memcmp(text, col->name, name) != 0)
+    if (!text || head[0] != (char)col->kind || name != strlen(col->name) ||
+        memcmp(text, col->name, name) != 0)
         return tm_fail(err, TM_EFORMAT, "chunk: column %zu is not %s", i, col->name);
     uint64_t total = (uint64_t)batch->rows * 8;
     if (variable(col->kind)) TM_TRY(decode_lengths(r, batch, i, &total, err));
@@ -228,10 +231,12 @@ static tm_status decode_into(reader *r, tm_batch *batch, tm_error *err)
     uint64_t rows = tm_le64(head + 8);
     if (n_cols != batch->n_cols)
         return tm_fail(err, TM_EFORMAT, "chunk: %u columns, expected %zu", n_cols, batch->n_cols);
-    if (rows > (uint64_t)(r->end - r->at)) return tm_fail(err, TM_EFORMAT, "chunk: impossible number of rows");
+    if (rows > (uint64_t)(r->end - r->at))
+        return tm_fail(err, TM_EFORMAT, "chunk: impossible number of rows");
     batch->rows = rows;
     for (size_t i = 0; i < batch->n_cols; i++) TM_TRY(decode_column(r, batch, i, err));
-    if (r->at != r->end) return tm_fail(err, TM_EFORMAT, "chunk: %zu bytes behind the end", (size_t)(r->end - r->at));
+    if (r->at != r->end)
+        return tm_fail(err, TM_EFORMAT, "chunk: %zu bytes behind the end", (size_t)(r->end - r->at));
     return TM_OK;
 }
 

@@ -27,7 +27,8 @@ typedef struct tm_col {
 
 typedef struct tm_batch tm_batch;
 
-// A batch with these columns and no rows (`cols` must outlive it: schemas are constants). NULL without memory.
+// A batch with these columns and no rows (`cols` must outlive it: schemas are constants). NULL without
+// memory.
 tm_batch *tm_batch_new(const tm_col *cols, size_t n_cols);
 tm_batch *tm_batch_ref(tm_batch *batch);
 void tm_batch_unref(tm_batch *batch);  // NULL is ignored

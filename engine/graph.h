@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // The graph as written, checked: nodes, their options and the links between them.
 //
-// It is built from the plain data that evaluating a graph file gives (see docs/graphs.md for the language), and
-// does not change afterwards. Checking happens in named passes: stages, options, links, conversions,
+// It is built from the plain data that evaluating a graph file gives (see docs/graphs.md for the language),
+// and does not change afterwards. Checking happens in named passes: stages, options, links, conversions,
 // reachability, types. All errors are the user's and go to diagnostics.
 #pragma once
 
 #include "engine/diag.h"
 #include "engine/stage.h"
 
-typedef enum { TM_SELECT_LAST, TM_SELECT_LATEST, TM_SELECT_BEST, TM_SELECT_EACH, TM_SELECT_AT } tm_select_kind;
+typedef enum {
+    TM_SELECT_LAST,
+    TM_SELECT_LATEST,
+    TM_SELECT_BEST,
+    TM_SELECT_EACH,
+    TM_SELECT_AT
+} tm_select_kind;
 
 typedef struct tm_select {
     tm_select_kind kind;

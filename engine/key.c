@@ -29,8 +29,8 @@ static json_t *key_options(const tm_node *node, unsigned without)
 
 static json_t *own_doc(const tm_node *node, unsigned without)
 {
-    json_t *doc = json_pack("{s:s, s:i, s:o}", "stage", node->stage->name, "version", node->stage->version, "options",
-                            key_options(node, without));
+    json_t *doc = json_pack("{s:s, s:i, s:o}", "stage", node->stage->name, "version", node->stage->version,
+                            "options", key_options(node, without));
     if (!doc) return NULL;
     if (json_object_size(node->values)) json_object_set(doc, "values", node->values);
     if (node->identity) json_object_set(doc, "files", node->identity);
@@ -93,7 +93,8 @@ tm_hash tm_key_with_inputs(tm_hash own, const json_t *inputs)
 
 static void show(const json_t *value, char *text, size_t size)
 {
-    size_t flags = JSON_ENCODE_ANY | JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(15);  // 0.8 as it was written
+    size_t flags = JSON_ENCODE_ANY | JSON_COMPACT | JSON_SORT_KEYS |
+                   JSON_REAL_PRECISION(15); // 0.8 as it was written
     char *dump = value ? json_dumps(value, flags) : NULL;
     const char *shown = dump ? dump : "none";
     if (json_is_string(value) && strlen(shown) == 34) snprintf(text, size, "%.4s", shown + 1);  // a hash

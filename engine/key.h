@@ -7,8 +7,8 @@
 //   content  own + its inputs by hash: decides reuse
 //   family   own without the options that only extend a run (steps): where a longer run looks for a prefix
 //
-// A document is JSON with sorted keys, compact; its hash is XXH3-128 of that text. The documents are kept in key
-// records, so that a difference between two runs can be named field by field.
+// A document is JSON with sorted keys, compact; its hash is XXH3-128 of that text. The documents are kept in
+// key records, so that a difference between two runs can be named field by field.
 #pragma once
 
 #include "engine/graph.h"
@@ -23,6 +23,6 @@ json_t *tm_key_input(const tm_link *link, const char *field, tm_hash hash);
 // The document of recipe or content: {"own": hex, "inputs": {port: input}}.
 tm_hash tm_key_with_inputs(tm_hash own, const json_t *inputs);
 
-// The first difference between two own documents or two input documents, in words: `option threshold 0.8 -> 0.7`.
-// False when there is none.
+// The first difference between two own documents or two input documents, in words: `option threshold 0.8 ->
+// 0.7`. False when there is none.
 bool tm_key_difference(const json_t *before, const json_t *after, char *text, size_t size);

@@ -4,8 +4,8 @@
 // An option's value lives in a plain struct of the stage at `offset`; the C type follows from the kind:
 //   BOOL bool | INT int64_t | NUMBER double | STRING, PATH, CHOICE const char *
 //   LIST tm_string_list | VALUE const json_t * (a checked value such as tm.wsd{}, or NULL)
-// Defaults are JSON text ("0.8", "\"html\"", "[\"en\"]"), so that one field serves every kind; NULL means that
-// the option is required, "null" that it may be absent (0, NULL or an empty list then).
+// Defaults are JSON text ("0.8", "\"html\"", "[\"en\"]"), so that one field serves every kind; NULL means
+// that the option is required, "null" that it may be absent (0, NULL or an empty list then).
 #pragma once
 
 #include <jansson.h>
@@ -24,8 +24,9 @@ typedef enum {
 } tm_opt_kind;
 
 enum {
-    TM_OPT_NOKEY = 1,   // changes how, not what: not part of the key
-    TM_OPT_EXTENDS = 2,  // how far a run goes (steps, schedule): the stage's prefix callback says how far two agree
+    TM_OPT_NOKEY = 1, // changes how, not what: not part of the key
+    TM_OPT_EXTENDS =
+        2, // how far a run goes (steps, schedule): the stage's prefix callback says how far two agree
 };
 
 typedef struct tm_option {
@@ -55,7 +56,8 @@ typedef struct tm_option_fault {
 // Check `args` (an object without positional arguments) against a table that ends with a row without a name,
 // and give the canonical object: every option present, defaults filled in, numbers in one form.
 // TM_EINVAL fills `fault`.
-tm_status tm_options_check(const tm_option *table, const json_t *args, json_t **canonical, tm_option_fault *fault);
+tm_status tm_options_check(const tm_option *table, const json_t *args, json_t **canonical,
+                           tm_option_fault *fault);
 
 // Fill a zeroed struct from a canonical object, which must outlive it. Lists are allocated and belong to the
 // struct: tm_options_clear frees them.
@@ -64,5 +66,6 @@ void tm_options_clear(const tm_option *table, void *options);
 
 const char *tm_opt_kind_name(tm_opt_kind kind);
 
-// The name in `names` (NULL-terminated) nearest to `word` by edit distance, if near enough to suggest; or NULL.
+// The name in `names` (NULL-terminated) nearest to `word` by edit distance, if near enough to suggest; or
+// NULL.
 const char *tm_nearest(const char *word, const char *const *names);

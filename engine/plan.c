@@ -147,7 +147,8 @@ static bool may_follow(const tm_plan *plan, const tm_group *group, int next)
     const tm_plan_node *last = &plan->nodes[group->nodes[group->n - 1]], *p = &plan->nodes[next];
     int ports = count_ports(p->node->stage);
     for (int i = 0; i < group->n; i++) ports += count_ports(plan->nodes[group->nodes[i]].node->stage);
-    if (group->n == TM_MAX_GROUP || ports > 16 || last->node->named || !fusible(last) || !fusible(p)) return false;
+    if (group->n == TM_MAX_GROUP || ports > 16 || last->node->named || !fusible(last) || !fusible(p))
+        return false;
     // A side input made from this very group would make it wait for itself.
     for (size_t l = 0; l < p->node->n_links; l++)
         if (p->node->links[l].port[0]) return false;
@@ -161,7 +162,8 @@ static void grow_group(tm_plan *plan, int first, const int *readers, const int *
         group->nodes[group->n++] = next;
         plan->nodes[next].group = (int)plan->n_groups;
         int last = next;
-        next = readers[last] == 1 && reader[last] >= 0 && may_follow(plan, group, reader[last]) ? reader[last] : -1;
+        next = readers[last] == 1 && reader[last] >= 0 && may_follow(plan, group, reader[last]) ? reader[last]
+                                                                                                : -1;
     }
     plan->n_groups++;
 }
@@ -192,7 +194,8 @@ bool tm_plan_complete(const tm_plan *plan, const tm_group *group)
     for (int i = 0; i < group->n; i++) {
         const tm_plan_node *p = &plan->nodes[group->nodes[i]];
         for (int port = 0; p->node->stage->outputs[port].name && port < TM_MAX_PORTS; port++)
-            if (tm_plan_stores(plan, p, port) && !tm_artifact_complete(plan->store, p->outputs[port])) return false;
+            if (tm_plan_stores(plan, p, port) && !tm_artifact_complete(plan->store, p->outputs[port]))
+                return false;
     }
     return true;
 }
@@ -319,8 +322,8 @@ static void reason_of_inputs(const tm_plan *plan, tm_plan_node *p)
     for (size_t i = 0; i < p->node->n_links; i++) {
         const tm_plan_node *from = tm_plan_canonical(plan, p->node->links[i].from);
         if (from->known) continue;
-        SAY(p->reason, "%s%s is made anew by %.100s", p->node->links[i].port, p->node->links[i].port[0] ? ":" : "input",
-            from->node->name);
+        SAY(p->reason, "%s%s is made anew by %.100s", p->node->links[i].port,
+            p->node->links[i].port[0] ? ":" : "input", from->node->name);
         return;
     }
     SAY(p->reason, "no result with these inputs");
@@ -416,7 +419,8 @@ static tm_status mark_forced(tm_plan *plan, const tm_plan_options *o, tm_error *
     below[first] = true;
     for (size_t i = first; i < plan->graph->n_nodes; i++) {
         const tm_node *at = plan->graph->nodes[i];
-        for (size_t l = 0; l < at->n_links; l++) below[i] |= below[plan->nodes[at->links[l].from->index].same];
+        for (size_t l = 0; l < at->n_links; l++)
+            below[i] |= below[plan->nodes[at->links[l].from->index].same];
         if (below[i] && plan->nodes[i].same == (int)i) plan->nodes[i].forced = true;
     }
     tm_free(below);
@@ -454,7 +458,8 @@ static void make_again(tm_plan *plan, tm_group *group, const char *who)
 }
 
 // Whether somebody needs the bytes of a group, and who: the user, or a group which (maybe) runs.
-static bool needed(const tm_plan *plan, const tm_group *group, const tm_node *const *reader, char *who, size_t size)
+static bool needed(const tm_plan *plan, const tm_group *group, const tm_node *const *reader, char *who,
+                   size_t size)
 {
     for (int i = 0; i < group->n; i++) {
         const tm_node *by = reader[group->nodes[i]];
@@ -466,7 +471,8 @@ static bool needed(const tm_plan *plan, const tm_group *group, const tm_node *co
     return false;
 }
 
-// Producers that lost bytes which somebody needs run again. Backwards, so that producers of producers are seen.
+// Producers that lost bytes which somebody needs run again. Backwards, so that producers of producers are
+// seen.
 static tm_status need_bytes(tm_plan *plan, tm_error *err)
 {
     const tm_node **reader = tm_calloc(plan->graph->n_nodes + 1, sizeof *reader);
@@ -474,7 +480,8 @@ static tm_status need_bytes(tm_plan *plan, tm_error *err)
     for (size_t g = plan->n_groups; g-- > 0;) {
         tm_group *group = &plan->groups[g];
         char who[120];
-        if (group->state == TM_CACHED && needed(plan, group, reader, who, sizeof who) && !tm_plan_complete(plan, group))
+        if (group->state == TM_CACHED && needed(plan, group, reader, who, sizeof who) &&
+            !tm_plan_complete(plan, group))
             make_again(plan, group, who);
         if (group->state == TM_CACHED) continue;
         const tm_node *node = plan->nodes[group->nodes[0]].node;
@@ -496,7 +503,8 @@ static void measure_depth(tm_plan *plan)
             const tm_node *node = plan->nodes[group->nodes[i]].node;
             for (size_t l = 0; l < node->n_links; l++) {
                 tm_group *producer = &plan->groups[tm_plan_canonical(plan, node->links[l].from)->group];
-                if (producer != group && producer->depth < group->depth + 1) producer->depth = group->depth + 1;
+                if (producer != group && producer->depth < group->depth + 1)
+                    producer->depth = group->depth + 1;
             }
         }
     }
@@ -511,7 +519,8 @@ static tm_status check_only(const tm_plan *plan, const tm_plan_options *o, tm_er
     for (size_t i = 0; i < plan->graph->n_nodes; i++) {
         const tm_plan_node *p = &plan->nodes[i];
         if (!p->wanted || p->same != (int)i || p->group == group || p->state == TM_CACHED) continue;
-        tm_fail(err, TM_EINVAL, "--only %s: its input %s is not there (%s: %s)", o->only, p->node->name, p->kind, p->reason);
+        tm_fail(err, TM_EINVAL, "--only %s: its input %s is not there (%s: %s)", o->only, p->node->name,
+                p->kind, p->reason);
         tm_hint(err, "use --until %s to make what it needs as well", o->only);
         return TM_EINVAL;
     }
@@ -540,7 +549,8 @@ tm_status tm_plan_make(const tm_graph *graph, tm_store *store, const tm_plan_opt
     plan->graph = graph;
     plan->store = store;
     plan->nodes = tm_calloc(graph->n_nodes + 1, sizeof *plan->nodes);
-    tm_status status = plan->nodes ? make(plan, options, err) : tm_fail(err, TM_ENOMEM, "no memory for a plan");
+    tm_status status = plan->nodes ? make(plan, options, err)
+                                   : tm_fail(err, TM_ENOMEM, "no memory for a plan");
     if (status < 0) {
         tm_plan_free(plan);
         return status;
@@ -571,14 +581,15 @@ json_t *tm_plan_json(const tm_plan *plan)
         char own[TM_HASH_HEX], recipe[TM_HASH_HEX];
         tm_hash_hex(c->own, own);
         tm_hash_hex(c->recipe, recipe);
-        json_t *node = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:O, s:O, s:i}", "stage", p->node->stage->name, "state",
-                                 c->kind ? c->kind : "cached", "reason", c->reason, "recipe", recipe, "file",
-                                 p->node->file, "line", p->node->line, "own", c->own_doc, "inputs", c->inputs_doc,
-                                 "group", c->group);
+        json_t *node = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:O, s:O, s:i}", "stage",
+                                 p->node->stage->name, "state", c->kind ? c->kind : "cached", "reason",
+                                 c->reason, "recipe", recipe, "file", p->node->file, "line", p->node->line,
+                                 "own", c->own_doc, "inputs", c->inputs_doc, "group", c->group);
         if (p != c) json_object_set_new(node, "same", json_string(c->node->name));
         json_object_set_new(nodes, p->node->name, node);
     }
-    return json_pack("{s:s, s:o, s:O?}", "graph", plan->graph->file, "nodes", nodes, "params", plan->graph->params);
+    return json_pack("{s:s, s:o, s:O?}", "graph", plan->graph->file, "nodes", nodes, "params",
+                     plan->graph->params);
 }
 
 // ---- trainers that can go on from an earlier point ----
@@ -595,7 +606,8 @@ static void note_resume(tm_plan *plan)
         if (p->forced || tm_resume_find(plan, p, NULL, NULL, &point, NULL) != TM_OK) {
             if (point.why_not[0]) {
                 size_t n = strlen(p->reason);
-                snprintf(p->reason + n, sizeof p->reason - n, "; cannot go on from an earlier run: %.120s", point.why_not);
+                snprintf(p->reason + n, sizeof p->reason - n, "; cannot go on from an earlier run: %.120s",
+                         point.why_not);
             }
             continue;
         }

@@ -9,9 +9,9 @@
 //
 // What a run then executes always lies between `run` and `run + maybe`.
 //
-// A group is a chain of record-wise nodes executed as one, or any other node alone. Groups end at forks, barriers,
-// named nodes, `store = true`, and stages that parse hostile bytes. Only the last node's main output and side
-// outputs of the inner ones are stored; the others are known by hash.
+// A group is a chain of record-wise nodes executed as one, or any other node alone. Groups end at forks,
+// barriers, named nodes, `store = true`, and stages that parse hostile bytes. Only the last node's main
+// output and side outputs of the inner ones are stored; the others are known by hash.
 #pragma once
 
 #include "engine/graph.h"
@@ -73,11 +73,12 @@ void tm_plan_free(tm_plan *plan);
 // The canonical node behind a node (they may be the same work), and the inputs' content as far as known.
 const tm_plan_node *tm_plan_canonical(const tm_plan *plan, const tm_node *node);
 
-// The hash that stands for a link in a content key: the artifact, or the snapshot selected in it. TM_ENOENT when
-// the selection picks nothing.
+// The hash that stands for a link in a content key: the artifact, or the snapshot selected in it. TM_ENOENT
+// when the selection picks nothing.
 tm_status tm_plan_link_hash(const tm_plan *plan, const tm_link *link, tm_hash *hash, tm_error *err);
 
-// Content key of a node whose inputs are all known, and its record (NULL: none). Used by plan and scheduler alike.
+// Content key of a node whose inputs are all known, and its record (NULL: none). Used by plan and scheduler
+// alike.
 tm_status tm_plan_content(tm_plan *plan, tm_plan_node *node, const tm_record **record, tm_error *err);
 // The inputs of a node by hash, as they stand in its content document and record.
 tm_status tm_plan_inputs(const tm_plan *plan, const tm_plan_node *node, json_t **inputs, tm_error *err);

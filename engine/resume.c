@@ -8,7 +8,8 @@
 #include "engine/store_artifact.h"
 #include "engine/store_log.h"
 
-tm_status tm_resume_prefix(const tm_graph *graph, const tm_node *node, int64_t step, tm_hash *hash, tm_error *err)
+tm_status tm_resume_prefix(const tm_graph *graph, const tm_node *node, int64_t step, tm_hash *hash,
+                           tm_error *err)
 {
     tm_check check = {.options = node->parsed, .values = node->options, .folder = graph->folder};
     for (size_t i = 0; i < node->n_links; i++) {
@@ -57,10 +58,12 @@ static tm_status keep_entries(tm_resume_point *point, int port, const tm_entry *
 
 // ---- an interrupted run of the same recipe ----
 
-static tm_status log_entries(const tm_plan *plan, const tm_plan_node *p, int port, size_t limit, tm_resume_point *point)
+static tm_status log_entries(const tm_plan *plan, const tm_plan_node *p, int port, size_t limit,
+                             tm_resume_point *point)
 {
     tm_log *log = NULL;
-    tm_status status = tm_log_open(plan->store, p->recipe, tm_port_file(&p->node->stage->outputs[port]), &log, NULL);
+    tm_status status = tm_log_open(plan->store, p->recipe, tm_port_file(&p->node->stage->outputs[port]), &log,
+                                   NULL);
     if (status < 0) return status;
     size_t n = tm_log_count(log) < limit ? tm_log_count(log) : limit;
     tm_entry *entries = tm_calloc(n + 1, sizeof *entries);
@@ -68,7 +71,8 @@ static tm_status log_entries(const tm_plan *plan, const tm_plan_node *p, int por
     status = entries ? keep_entries(point, port, entries, n) : TM_ENOMEM;
     if (port == 0 && status >= 0) {
         point->cursors = tm_calloc(n + 1, sizeof *point->cursors);
-        for (size_t i = 0; point->cursors && i < n; i++) point->cursors[i] = json_loads(tm_log_cursor(log, i), 0, NULL);
+        for (size_t i = 0; point->cursors && i < n; i++)
+            point->cursors[i] = json_loads(tm_log_cursor(log, i), 0, NULL);
     }
     tm_free(entries);
     tm_log_close(log);
@@ -91,10 +95,12 @@ static tm_status interrupted(const tm_plan *plan, const tm_plan_node *p, tm_resu
     tm_resume_point kept = {0}, logged = {0};
     bool have_kept = kept_point(plan, p, &kept) == TM_OK;
     tm_log *log = NULL;
-    if (tm_log_open(plan->store, p->recipe, tm_port_file(&p->node->stage->outputs[0]), &log, NULL) < 0) log = NULL;
+    if (tm_log_open(plan->store, p->recipe, tm_port_file(&p->node->stage->outputs[0]), &log, NULL) < 0)
+        log = NULL;
     size_t n = log ? tm_log_count(log) : 0, use = 0;
     for (size_t i = n; i-- > 0 && !use;)  // the newest that still has its training state
-        if (read_cursor(plan, &logged, tm_log_cursor(log, i), tm_log_entry(log, i).hash) == TM_OK) use = i + 1;
+        if (read_cursor(plan, &logged, tm_log_cursor(log, i), tm_log_entry(log, i).hash) == TM_OK)
+            use = i + 1;
     tm_log_close(log);
     if (have_kept && (!use || kept.step > logged.step)) {
         json_decref(logged.cursor);
@@ -126,7 +132,8 @@ typedef struct finder {
 } finder;
 
 // Entry `i` of an input as it is now, whether its producer has ended or not.
-static tm_status entry_now(const finder *f, const tm_link *link, const tm_artifact *sealed, size_t i, tm_entry *entry)
+static tm_status entry_now(const finder *f, const tm_link *link, const tm_artifact *sealed, size_t i,
+                           tm_entry *entry)
 {
     if (!sealed) return f->look(f->arg, link, i, entry);
     if (i >= sealed->count) return TM_DONE;
@@ -135,7 +142,8 @@ static tm_status entry_now(const finder *f, const tm_link *link, const tm_artifa
 }
 
 // Whether the first `n` entries of an input are those of the artifact `then`: TM_OK, TM_DONE or TM_AGAIN.
-static tm_status same_entries(const finder *f, const tm_link *link, const tm_hash *now, tm_hash then, size_t n)
+static tm_status same_entries(const finder *f, const tm_link *link, const tm_hash *now, tm_hash then,
+                              size_t n)
 {
     tm_artifact a = {0}, b = {0};
     tm_status status = tm_artifact_get(f->plan->store, then, &b, NULL) < 0 || b.count < n ? TM_DONE : TM_OK;
@@ -172,7 +180,8 @@ static tm_status same_beginning(const finder *f, const json_t *cursor, const jso
         tm_status status = same_input(f, link, cursor, inputs);
         if (status > worst) worst = status;
         if (status == TM_DONE)
-            snprintf(f->point->why_not, sizeof f->point->why_not, "the data it had read changed (%.60s)", link->port);
+            snprintf(f->point->why_not, sizeof f->point->why_not, "the data it had read changed (%.60s)",
+                     link->port);
     }
     return worst;
 }
@@ -192,7 +201,8 @@ static tm_status try_snapshot(const finder *f, const json_t *cursor, const json_
     bool had_prefix = parse_hex(cursor, "prefix", &then);
     if (status != TM_OK) snprintf(point->why_not, sizeof point->why_not, "%.150s", why.text);
     else if (!had_prefix)
-        snprintf(point->why_not, sizeof point->why_not, "the shorter run had left the common part by step %lld", (long long)point->step);
+        snprintf(point->why_not, sizeof point->why_not,
+                 "the shorter run had left the common part by step %lld", (long long)point->step);
     else if (tm_hash_eq(now, then)) return same_beginning(f, cursor, inputs);
     else snprintf(point->why_not, sizeof point->why_not, "what matters up to step %lld differs%s%.80s",
                   (long long)point->step, why.text[0] ? ": " : "", why.text);
@@ -202,7 +212,8 @@ static tm_status try_snapshot(const finder *f, const json_t *cursor, const json_
 static tm_status keep_cursors(tm_resume_point *point, const json_t *cursors, size_t n)
 {
     point->cursors = tm_calloc(n + 1, sizeof *point->cursors);
-    for (size_t k = 0; point->cursors && k < n; k++) point->cursors[k] = json_incref(json_array_get(cursors, k));
+    for (size_t k = 0; point->cursors && k < n; k++)
+        point->cursors[k] = json_incref(json_array_get(cursors, k));
     return point->cursors ? TM_OK : TM_ENOMEM;
 }
 
@@ -212,9 +223,11 @@ static tm_status keep_ports(const finder *f, const tm_record *record)
     for (size_t i = 0; i < record->n_ports; i++) {
         tm_artifact log = {0};
         int port = tm_stage_output(f->p->node->stage, record->ports[i].name);
-        tm_status status = port < 0 ? TM_OK : tm_artifact_get(f->plan->store, record->ports[i].artifact, &log, NULL);
+        tm_status status = port < 0 ? TM_OK
+                                    : tm_artifact_get(f->plan->store, record->ports[i].artifact, &log, NULL);
         size_t n = port < 0 ? 0 : entries_at(f->point->cursor, port);
-        if (status >= 0 && port >= 0) status = log.count < n ? TM_DONE : keep_entries(f->point, port, log.entries, n);
+        if (status >= 0 && port >= 0)
+            status = log.count < n ? TM_DONE : keep_entries(f->point, port, log.entries, n);
         tm_artifact_clear(&log);
         if (status != TM_OK) return TM_DONE;
     }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where a trainer can go on from: an interrupted run of the same work, or the equal beginning of a shorter one.
+// Where a trainer can go on from: an interrupted run of the same work, or the equal beginning of a shorter
+// one.
 //
 // Beside every snapshot's entry its producer leaves a cursor (JSON): {"step", "state": tree, "refs": [tree],
-// "prefix": hash, "taken": {port: n}, "entries": [n]}. `prefix` is the hash of what matters up to that step (the
-// stage's prefix callback), `taken` how many entries of each data input were read (absent: it was read to its end),
-// `entries` how many each output port had by then. A snapshot of a finished run can be continued
-// when the prefix of the new options at its step is equal and the entries read are the first ones of the new inputs.
+// "prefix": hash, "taken": {port: n}, "entries": [n]}. `prefix` is the hash of what matters up to that step
+// (the stage's prefix callback), `taken` how many entries of each data input were read (absent: it was read
+// to its end), `entries` how many each output port had by then. A snapshot of a finished run can be continued
+// when the prefix of the new options at its step is equal and the entries read are the first ones of the new
+// inputs.
 #pragma once
 
 #include "engine/plan.h"
@@ -27,14 +29,16 @@ typedef struct tm_resume_point {
     char why_not[160];     // when nothing was found although there was something to look at
 } tm_resume_point;
 
-// The i-th entry of an input that is still being made: TM_OK, TM_AGAIN (not yet), TM_DONE (there are no more).
+// The i-th entry of an input that is still being made: TM_OK, TM_AGAIN (not yet), TM_DONE (there are no
+// more).
 typedef tm_status (*tm_resume_look)(void *arg, const tm_link *link, size_t i, tm_entry *entry);
 
-// TM_OK, TM_DONE when there is no such point, or TM_AGAIN: what an unknown input gave so far (`look`) does not tell
-// yet. Without `look` unknown inputs count as different.
+// TM_OK, TM_DONE when there is no such point, or TM_AGAIN: what an unknown input gave so far (`look`) does
+// not tell yet. Without `look` unknown inputs count as different.
 tm_status tm_resume_find(const tm_plan *plan, const tm_plan_node *node, tm_resume_look look, void *arg,
                          tm_resume_point *point, tm_error *err);
 void tm_resume_clear(tm_resume_point *point);
 
 // The hash of the stage's prefix document at `step`; TM_DONE when the stage says that nothing can continue.
-tm_status tm_resume_prefix(const tm_graph *graph, const tm_node *node, int64_t step, tm_hash *hash, tm_error *err);
+tm_status tm_resume_prefix(const tm_graph *graph, const tm_node *node, int64_t step, tm_hash *hash,
+                           tm_error *err);

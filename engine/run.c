@@ -160,10 +160,13 @@ static void end_journal(run *r)
 {
     tm_run_result *result = r->result;
     result->seconds = (double)(tm_time_ns() - r->start_ns) * 1e-9;
-    run_event(r, "end", json_pack("{s:s, s:i, s:i, s:i, s:i, s:f}", "status",
-                                  result->stopped ? "stopped" : r->failed ? "failed" : "ok", "done", result->done, "cached",
-                                  result->cached, "failed", result->failed, "skipped", result->skipped, "seconds",
-                                  result->seconds));
+    run_event(r, "end",
+              json_pack("{s:s, s:i, s:i, s:i, s:i, s:f}", "status",
+                        result->stopped ? "stopped"
+                        : r->failed     ? "failed"
+                                        : "ok",
+                        "done", result->done, "cached", result->cached, "failed", result->failed, "skipped",
+                        result->skipped, "seconds", result->seconds));
     sync_journal(r, true);
 }
 

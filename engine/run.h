@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One execution of a plan: the scheduler, an event loop over worker processes and signals.
 //
-// The scheduler reads no data and computes nothing: it answers workers' questions for entries, keeps the order of
-// logs, lends cores, and binds keys. See docs/architecture.md for the life of a group.
+// The scheduler reads no data and computes nothing: it answers workers' questions for entries, keeps the
+// order of logs, lends cores, and binds keys. See docs/architecture.md for the life of a group.
 #pragma once
 
 #include "engine/plan.h"
@@ -11,7 +11,8 @@ typedef struct tm_run_options {
     int cores;            // to lend; 0: all there are
     bool keep_going;      // after a failure run what does not depend on it
     const json_t *facts;  // for the journal: command line, git commit, versions (borrowed)
-    // Told of everything that happens, in order: the events of the journal, and "progress" and "note" besides.
+    // Told of everything that happens, in order: the events of the journal, and "progress" and "note"
+    // besides.
     void (*watch)(void *arg, const char *event, const json_t *fields);
     void *arg;
 } tm_run_options;

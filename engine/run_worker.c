@@ -29,7 +29,8 @@ static int high(int fd)
 static tm_status open_pair(int *ours, int *theirs, int *lifeline, int *their_lifeline, tm_error *err)
 {
     int pair[2], ends[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair)) return tm_fail_errno(err, "socket for a worker");
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+        return tm_fail_errno(err, "socket for a worker");
     if (pipe2(ends, O_CLOEXEC)) {
         close(pair[0]);
         close(pair[1]);
@@ -114,9 +115,10 @@ static json_t *node_message(const run *r, const run_group *g, int i)
     const tm_node *node = group_node(r, g, i);
     json_t *ports = json_array();
     for (size_t l = 0; l < node->n_links; l++)
-        json_array_append_new(ports, json_pack("{s:s, s:s}", "port", node->links[l].port, "type", node->links[l].row->type));
-    json_t *message = json_pack("{s:s, s:s, s:O, s:O, s:o}", "name", node->name, "stage", node->stage->name, "options",
-                                node->options, "values", node->values, "ports", ports);
+        json_array_append_new(
+            ports, json_pack("{s:s, s:s}", "port", node->links[l].port, "type", node->links[l].row->type));
+    json_t *message = json_pack("{s:s, s:s, s:O, s:O, s:o}", "name", node->name, "stage", node->stage->name,
+                                "options", node->options, "values", node->values, "ports", ports);
     if (!g->has_resume) return message;
     char model[TM_HASH_HEX], state[TM_HASH_HEX];
     tm_hash_hex(g->resume.model, model);
@@ -124,9 +126,10 @@ static json_t *node_message(const run *r, const run_group *g, int i)
     json_t *entries = json_array();
     for (int port = 0; port < TM_MAX_PORTS; port++)
         json_array_append_new(entries, json_integer((json_int_t)g->resume.n_entries[port]));
-    json_object_set_new(message, "resume", json_pack("{s:I, s:s, s:s, s:O*, s:o}", "step", (json_int_t)g->resume.step, "model",
-                                                     model, "state", state, "side",
-                                                     json_object_get(g->resume.cursor, "side"), "entries", entries));
+    json_object_set_new(message, "resume",
+                        json_pack("{s:I, s:s, s:s, s:O*, s:o}", "step", (json_int_t)g->resume.step, "model",
+                                  model, "state", state, "side", json_object_get(g->resume.cursor, "side"),
+                                  "entries", entries));
     return message;
 }
 
@@ -139,8 +142,8 @@ static json_t *group_message(const run *r, const run_group *g, int cores)
         for (int port = 0; port < TM_MAX_PORTS && p->node->stage->outputs[port].name; port++)
             json_array_append_new(stored, json_boolean(tm_plan_stores(r->plan, p, port)));
     }
-    return json_pack("{s:s, s:s, s:s, s:i, s:o, s:o}", "op", "work", "store", tm_store_folder(r->plan->store), "folder",
-                     r->plan->graph->folder, "cores", cores, "nodes", nodes, "stored", stored);
+    return json_pack("{s:s, s:s, s:s, s:i, s:o, s:o}", "op", "work", "store", tm_store_folder(r->plan->store),
+                     "folder", r->plan->graph->folder, "cores", cores, "nodes", nodes, "stored", stored);
 }
 
 static bool group_hostile(const run *r, const run_group *g)
@@ -219,7 +222,8 @@ static bool remember(run *r, run_group *g, map_item *item)
         const tm_plan_node *p = group_plan(r, g, i);
         for (int port = 0; port < TM_MAX_PORTS && p->node->stage->outputs[port].name; port++, k++) {
             if (ports[k].count != 1) return false;
-            if (tm_plan_stores(r->plan, p, port) && !tm_store_has(r->plan->store, ports[k].entries[0].hash)) return false;
+            if (tm_plan_stores(r->plan, p, port) && !tm_store_has(r->plan->store, ports[k].entries[0].hash))
+                return false;
         }
     }
     item->out = tm_calloc((size_t)g->n_outputs, sizeof *item->out);
@@ -360,13 +364,15 @@ static tm_status on_put(run *r, run_worker *w, run_group *g, const json_t *messa
     const char *name = json_string_value(json_object_get(message, "port"));
     int port = name ? tm_stage_output(node->stage, name) : -1;
     tm_entry entry;
-    if (port < 0 || !tm_wire_read_entry(message, &entry)) return tm_fail(err, TM_EFORMAT, "a worker put no entry");
+    if (port < 0 || !tm_wire_read_entry(message, &entry))
+        return tm_fail(err, TM_EFORMAT, "a worker put no entry");
     run_log *log = &r->logs[node->index][port];
     size_t i = (size_t)json_integer_value(json_object_get(message, "i"));
     TM_TRY(note_put(w, (put_ref){.port = port, .index = i}, err));
     if (i < log->n) {
         if (tm_hash_eq(log->entries[i].hash, entry.hash)) return TM_OK;
-        tm_fail(err, TM_EFAILED, "%s gave other bytes for entry %zu when it was run again", node->stage->name, i);
+        tm_fail(err, TM_EFAILED, "%s gave other bytes for entry %zu when it was run again", node->stage->name,
+                i);
         tm_hint(err, "the stage is not deterministic; run again to start it afresh");
         return TM_EFAILED;
     }
@@ -374,8 +380,9 @@ static tm_status on_put(run *r, run_worker *w, run_group *g, const json_t *messa
     int64_t at = step ? json_integer_value(step) : -1;
     if (cursor && node->stage->prefix) add_prefix(r, g, cursor, at);
     TM_TRY(log_add(log, &entry, at, cursor, err));
-    json_t *facts = json_pack("{s:s, s:s, s:I, s:I, s:I}", "node", node->name, "port", name, "i", (json_int_t)i, "rows",
-                              (json_int_t)entry.rows, "bytes", (json_int_t)entry.bytes);
+    json_t *facts = json_pack("{s:s, s:s, s:I, s:I, s:I}", "node", node->name, "port", name, "i",
+                              (json_int_t)i, "rows", (json_int_t)entry.rows, "bytes",
+                              (json_int_t)entry.bytes);
     if (step) json_object_set(facts, "step", step);
     run_event(r, "entry", facts);
     return TM_OK;
@@ -421,7 +428,9 @@ static tm_status on_keep(run *r, run_group *g, const json_t *message, tm_error *
     tm_status status = text ? tm_log_append(g->kept, entry, text, err) : TM_ENOMEM;
     free(text);
     if (status >= 0) status = tm_log_sync(g->kept, err);
-    run_event(r, "kept", json_pack("{s:s, s:O}", "node", group_node(r, g, 0)->name, "step", json_object_get(cursor, "step")));
+    run_event(
+        r, "kept",
+        json_pack("{s:s, s:O}", "node", group_node(r, g, 0)->name, "step", json_object_get(cursor, "step")));
     return status;
 }
 
@@ -433,7 +442,8 @@ static void on_count(run_group *g, const json_t *message)
     json_t *counts = json_object_get(g->counts, node);
     if (!counts) json_object_set_new(g->counts, node, counts = json_object());
     json_int_t before = json_integer_value(json_object_get(counts, name));
-    json_object_set_new(counts, name, json_integer(before + json_integer_value(json_object_get(message, "n"))));
+    json_object_set_new(counts, name,
+                        json_integer(before + json_integer_value(json_object_get(message, "n"))));
 }
 
 // A worker confirms every change; only the confirmation of a smaller lease frees something.
@@ -509,8 +519,11 @@ static void on_message(run *r, run_worker *w, json_t *message)
 static void describe_death(const run_worker *w, int status, tm_error *error)
 {
     if (WIFSIGNALED(status)) {
-        tm_fail(error, TM_EFAILED, "its worker was killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
-        if (WTERMSIG(status) == SIGKILL) tm_hint(error, "the system kills a process when memory runs out: see its log with `tidemill logs`");
+        tm_fail(error, TM_EFAILED, "its worker was killed by signal %d (%s)", WTERMSIG(status),
+                strsignal(WTERMSIG(status)));
+        if (WTERMSIG(status) == SIGKILL)
+            tm_hint(error,
+                    "the system kills a process when memory runs out: see its log with `tidemill logs`");
     } else {
         tm_fail(error, TM_EFAILED, "its worker ended with exit status %d", WEXITSTATUS(status));
     }
@@ -537,7 +550,8 @@ static void keep_visible(run *r, run_group *g)
             size_t n = 1;
             const char *state = json_string_value(json_object_get(log->cursors[i], "state"));
             if (state && tm_hash_parse(state, &both[1])) n = 2;
-            if (tm_store_claim(r->plan->store, both, n, NULL) < 0 || tm_store_sync(r->plan->store, NULL) < 0) return;
+            if (tm_store_claim(r->plan->store, both, n, NULL) < 0 || tm_store_sync(r->plan->store, NULL) < 0)
+                return;
             if (make_durable(r, g, &ref, NULL) < 0) return;
         }
     }
@@ -558,7 +572,8 @@ void worker_keep_mapped(run *r, run_group *g)
     tm_memo_sync(g->memo, NULL);
 }
 
-// Go on without the dead worker: a map group with another one, the rest from the start or the newest snapshot.
+// Go on without the dead worker: a map group with another one, the rest from the start or the newest
+// snapshot.
 static void try_again(run *r, run_group *g, bool map)
 {
     tm_error err = {0};
@@ -584,7 +599,8 @@ static void on_death(run *r, run_worker *w)
     g->workers--;
     if (g->state != GROUP_ACTIVE) return;
     const tm_node *node = group_node(r, g, g->plan->n - 1);
-    run_event(r, "died", json_pack("{s:s, s:s, s:i}", "node", node->name, "text", error.text, "attempt", ++g->deaths));
+    run_event(r, "died",
+              json_pack("{s:s, s:s, s:i}", "node", node->name, "text", error.text, "attempt", ++g->deaths));
     bool map = node->stage->map != NULL, last = g->deaths >= MAX_DEATHS;
     if (map) give_back(g, w);
     else keep_visible(r, g);

@@ -9,8 +9,9 @@
 // The step of a snapshot, from its attributes; -1 if it has none.
 int64_t tm_snapshot_step(tm_store *store, tm_hash tree);
 
-// Index of the entry that `select` picks from a sealed model log (LAST, LATEST, AT, BEST); TM_ENOENT if there is
-// none. For BEST the producer's metrics artifact is needed (lower is better for losses, higher for the rest).
+// Index of the entry that `select` picks from a sealed model log (LAST, LATEST, AT, BEST); TM_ENOENT if there
+// is none. For BEST the producer's metrics artifact is needed (lower is better for losses, higher for the
+// rest).
 tm_status tm_select_entry(tm_store *store, const tm_select *select, const tm_artifact *log, tm_hash metrics,
                           size_t *index, tm_error *err);
 // Whether EACH takes the entry with this index and step.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Messages between the scheduler and a worker: u32 length, then that many bytes of compact JSON, over a socket.
+// Messages between the scheduler and a worker: u32 length, then that many bytes of compact JSON, over a
+// socket.
 //
 //   worker -> scheduler                         scheduler -> worker
 //   {"op":"next","port":P,"i":N}                {"op":"entry",...entry} | {"op":"end"}
@@ -32,7 +33,8 @@ void tm_wire_clear(tm_wire *wire);  // does not close the descriptor
 tm_status tm_wire_put(tm_wire *wire, json_t *message, tm_error *err);
 tm_status tm_wire_flush(tm_wire *wire, tm_error *err);
 
-// The next complete message that has arrived, without waiting: TM_OK, TM_AGAIN, or TM_DONE when the peer is gone.
+// The next complete message that has arrived, without waiting: TM_OK, TM_AGAIN, or TM_DONE when the peer is
+// gone.
 tm_status tm_wire_poll(tm_wire *wire, json_t **message, tm_error *err);
 
 // Blocking forms, for the worker.

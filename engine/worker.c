@@ -202,7 +202,8 @@ static tm_status next_entry(tm_work *work, input *in, json_t **answer, tm_error 
 {
     if (!in) return TM_DONE;
     TM_TRY(sync_if_due(work->w, err));
-    TM_TRY(ask(work->w, json_pack("{s:s, s:s, s:I}", "op", "next", "port", in->port, "i", (json_int_t)in->at), answer, err));
+    TM_TRY(ask(work->w, json_pack("{s:s, s:s, s:I}", "op", "next", "port", in->port, "i", (json_int_t)in->at),
+               answer, err));
     const char *op = json_string_value(json_object_get(*answer, "op"));
     if (op && strcmp(op, "entry") == 0) {
         in->at++;
@@ -216,11 +217,13 @@ static tm_status next_entry(tm_work *work, input *in, json_t **answer, tm_error 
     return TM_DONE;
 }
 
-static tm_status load_batch(worker *w, const tm_type *type, const tm_entry *entry, tm_batch **batch, tm_error *err)
+static tm_status load_batch(worker *w, const tm_type *type, const tm_entry *entry, tm_batch **batch,
+                            tm_error *err)
 {
     tm_blob blob = {0};
     TM_TRY(tm_store_get(w->store, entry->hash, &blob, err));
-    tm_status status = tm_batch_decode(tm_view_of(blob.data, blob.size), type->cols, type->n_cols, batch, err);
+    tm_status status = tm_batch_decode(tm_view_of(blob.data, blob.size), type->cols, type->n_cols, batch,
+                                       err);
     tm_blob_clear(&blob);
     return status;
 }
@@ -297,7 +300,8 @@ static tm_status store_batch(worker *w, const tm_batch *batch, tm_entry *entry, 
 {
     tm_buf bytes = {0};
     tm_status status = tm_batch_encode(batch, &bytes, err);
-    if (status >= 0) status = tm_store_put(w->store, bytes.data, bytes.size, TM_PUT_COMPRESS, &entry->hash, err);
+    if (status >= 0)
+        status = tm_store_put(w->store, bytes.data, bytes.size, TM_PUT_COMPRESS, &entry->hash, err);
     entry->rows = tm_batch_rows(batch);
     entry->bytes = bytes.size;
     w->unsynced_bytes += bytes.size;
@@ -314,7 +318,8 @@ tm_status tm_put(tm_work *work, const char *port, tm_batch *batch, tm_error *err
     tm_status status = store_batch(w, batch, &entry, err);
     tm_batch_unref(batch);
     TM_TRY(status);
-    json_t *message = json_pack("{s:s, s:s, s:I}", "op", "put", "port", port, "i", (json_int_t)work->n_entries[i]++);
+    json_t *message = json_pack("{s:s, s:s, s:I}", "op", "put", "port", port, "i",
+                                (json_int_t)work->n_entries[i]++);
     tm_wire_entry(message, &entry);
     TM_TRY(send_message(w, message, err));
     w->n_puts++;
@@ -331,8 +336,8 @@ static json_t *entries_so_far(const tm_work *work, int with)
 }
 
 // What a trainer leaves beside a snapshot: its state, and how much of each input it had read.
-static tm_status make_cursor(tm_work *work, const char *state, json_t *side, int64_t step, int port, json_t **cursor,
-                             tm_error *err)
+static tm_status make_cursor(tm_work *work, const char *state, json_t *side, int64_t step, int port,
+                             json_t **cursor, tm_error *err)
 {
     tm_entry entry;
     char hex[TM_HASH_HEX];
@@ -342,13 +347,13 @@ static tm_status make_cursor(tm_work *work, const char *state, json_t *side, int
     for (size_t i = 0; i < work->n_inputs; i++)
         if (!work->inputs[i].type->tree && !work->inputs[i].ended)
             json_object_set_new(taken, work->inputs[i].port, json_integer(work->inputs[i].taken));
-    *cursor = json_pack("{s:I, s:s, s:[s], s:o, s:o, s:o?}", "step", (json_int_t)step, "state", hex, "refs", hex,
-                        "taken", taken, "entries", entries_so_far(work, port), "side", side);
+    *cursor = json_pack("{s:I, s:s, s:[s], s:o, s:o, s:o?}", "step", (json_int_t)step, "state", hex, "refs",
+                        hex, "taken", taken, "entries", entries_so_far(work, port), "side", side);
     return *cursor ? TM_OK : tm_fail(err, TM_ENOMEM, "no memory for a cursor");
 }
 
-tm_status tm_put_tree(tm_work *work, const char *port, const char *folder, json_t *attrs, const char *state, json_t *side,
-                      tm_error *err)
+tm_status tm_put_tree(tm_work *work, const char *port, const char *folder, json_t *attrs, const char *state,
+                      json_t *side, tm_error *err)
 {
     worker *w = work->w;
     tm_entry entry;
@@ -361,7 +366,8 @@ tm_status tm_put_tree(tm_work *work, const char *port, const char *folder, json_
     json_decref(attrs);
     if (status >= 0 && state) status = make_cursor(work, state, side, step, i, &cursor, err);
     TM_TRY(status);
-    json_t *message = json_pack("{s:s, s:s, s:I}", "op", "put", "port", port, "i", (json_int_t)work->n_entries[i]++);
+    json_t *message = json_pack("{s:s, s:s, s:I}", "op", "put", "port", port, "i",
+                                (json_int_t)work->n_entries[i]++);
     tm_wire_entry(message, &entry);
     if (stepped) json_object_set_new(message, "step", json_integer(step));
     if (cursor) json_object_set_new(message, "cursor", cursor);
@@ -415,20 +421,26 @@ tm_status tm_work_keep(tm_work *work, const char *folder, int64_t step, json_t *
 
 void tm_work_count(tm_work *work, const char *name, int64_t n)
 {
-    send_message(work->w, json_pack("{s:s, s:s, s:s, s:I}", "op", "count", "node", work->name, "name", name, "n", (json_int_t)n),
+    send_message(work->w,
+                 json_pack("{s:s, s:s, s:s, s:I}", "op", "count", "node", work->name, "name", name, "n",
+                           (json_int_t)n),
                  NULL);
 }
 
 void tm_work_progress(tm_work *work, double done, double total, const char *unit)
 {
-    send_message(work->w, json_pack("{s:s, s:s, s:f, s:f, s:s}", "op", "progress", "node", work->name, "done", done, "total",
-                                    total, "unit", unit), NULL);
+    send_message(work->w,
+                 json_pack("{s:s, s:s, s:f, s:f, s:s}", "op", "progress", "node", work->name, "done", done,
+                           "total", total, "unit", unit),
+                 NULL);
 }
 
 void tm_work_note(tm_work *work, int64_t step, const char *name, double value)
 {
-    send_message(work->w, json_pack("{s:s, s:s, s:I, s:s, s:f}", "op", "note", "node", work->name, "step", (json_int_t)step,
-                                    "name", name, "value", value), NULL);
+    send_message(work->w,
+                 json_pack("{s:s, s:s, s:I, s:s, s:f}", "op", "note", "node", work->name, "step",
+                           (json_int_t)step, "name", name, "value", value),
+                 NULL);
 }
 
 void tm_work_log(tm_work *work, const char *format, ...)
@@ -480,7 +492,8 @@ static tm_status work_init(worker *w, tm_work *work, const json_t *node, tm_erro
     work->values = json_object_get(node, "values");
     work->resume = json_object_get(node, "resume");
     json_t *entries = json_object_get(work->resume, "entries");
-    for (int i = 0; i < TM_MAX_PORTS; i++) work->n_entries[i] = json_integer_value(json_array_get(entries, (size_t)i));
+    for (int i = 0; i < TM_MAX_PORTS; i++)
+        work->n_entries[i] = json_integer_value(json_array_get(entries, (size_t)i));
     work->parsed = tm_calloc(1, work->stage->options_size);
     work->state = tm_calloc(1, work->stage->state_size);
     if (!work->parsed || !work->state) return tm_fail(err, TM_ENOMEM, "no memory for the state of %s", stage);
@@ -501,8 +514,8 @@ static tm_status map_one(tm_work *work, const tm_batch *in, tm_batch **out, tm_e
 }
 
 // Run the chain on one entry; appends an entry per output port of every node to `ports`.
-static tm_status map_chain(worker *w, tm_work *works, size_t n, tm_batch *in, const json_t *stored, json_t *ports,
-                           tm_error *err)
+static tm_status map_chain(worker *w, tm_work *works, size_t n, tm_batch *in, const json_t *stored,
+                           json_t *ports, tm_error *err)
 {
     tm_batch *at = in;
     tm_status status = TM_OK;
@@ -534,7 +547,8 @@ static tm_status map_chain(worker *w, tm_work *works, size_t n, tm_batch *in, co
     return status;
 }
 
-static tm_status map_entry(worker *w, tm_work *works, size_t n, const json_t *message, const json_t *stored, tm_error *err)
+static tm_status map_entry(worker *w, tm_work *works, size_t n, const json_t *message, const json_t *stored,
+                           tm_error *err)
 {
     tm_entry entry;
     tm_batch *in = NULL;
@@ -547,7 +561,8 @@ static tm_status map_entry(worker *w, tm_work *works, size_t n, const json_t *me
     json_t *ports = json_array();
     tm_status status = map_chain(w, works, n, in, stored, ports, err);
     tm_batch_unref(in);
-    json_t *answer = json_pack("{s:s, s:O, s:o}", "op", "mapped", "i", json_object_get(message, "i"), "ports", ports);
+    json_t *answer = json_pack("{s:s, s:O, s:o}", "op", "mapped", "i", json_object_get(message, "i"), "ports",
+                               ports);
     if (status < 0) {
         json_decref(answer);
         return status;
@@ -611,7 +626,8 @@ static tm_status run_group(worker *w, const json_t *group, tm_error *err)
     tm_work *works = tm_calloc(n + 1, sizeof *works);
     if (!works) return tm_fail(err, TM_ENOMEM, "no memory for a group");
     tm_status status = TM_OK;
-    for (; status >= 0 && ready < n; ready++) status = work_init(w, &works[ready], json_array_get(nodes, ready), err);
+    for (; status >= 0 && ready < n; ready++)
+        status = work_init(w, &works[ready], json_array_get(nodes, ready), err);
     if (status >= 0 && n && (works[0].stage->traits & TM_HOSTILE)) status = tm_confine(err);
     if (status >= 0 && n) status = run_works(w, works, n, json_object_get(group, "stored"), err);
     for (size_t i = 0; i < ready; i++) work_clear(&works[i]);
@@ -635,8 +651,10 @@ static tm_status serve_one(worker *w, const json_t *group, tm_error *err)
     tm_status status = open_store(w, group, &failure);
     if (status >= 0) status = run_group(w, group, &failure);
     if (status >= 0) return send_message(w, json_pack("{s:s}", "op", "done"), err);
-    return send_message(w, json_pack("{s:s, s:s, s:i, s:s, s:s}", "op", "failed", "code", tm_status_name(status), "status",
-                                     (int)status, "text", failure.text, "hint", failure.hint), err);
+    return send_message(w,
+                        json_pack("{s:s, s:s, s:i, s:s, s:s}", "op", "failed", "code", tm_status_name(status),
+                                  "status", (int)status, "text", failure.text, "hint", failure.hint),
+                        err);
 }
 
 int tm_worker_main(void)

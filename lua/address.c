@@ -14,7 +14,8 @@ static tm_status split(const char *text, tm_address *a, const char **rest, size_
 {
     const char *colon = strchr(text, ':'), *at = strrchr(text, '@');
     *rest = text;
-    if (colon && text[0] == 'r' && colon > text + 1 && strspn(text + 1, "0123456789") == (size_t)(colon - text - 1)) {
+    if (colon && text[0] == 'r' && colon > text + 1 &&
+        strspn(text + 1, "0123456789") == (size_t)(colon - text - 1)) {
         snprintf(a->run, sizeof a->run, "%.*s", (int)(colon - text), text);
         *rest = colon + 1;
     }
@@ -87,7 +88,8 @@ static tm_status find_port(tm_address *a, tm_error *err)
         names[n++] = a->stage->outputs[i].name;
         size_t at = strlen(all);
         snprintf(all + at, sizeof all - at, "%s\"%s\"", at ? ", " : "", a->stage->outputs[i].name);
-        if (strcmp(a->stage->outputs[i].name, a->port) == 0) a->type = tm_type_find(a->stage->outputs[i].type);
+        if (strcmp(a->stage->outputs[i].name, a->port) == 0)
+            a->type = tm_type_find(a->stage->outputs[i].type);
     }
     names[n] = NULL;
     if (a->type) return TM_OK;
@@ -137,7 +139,9 @@ static tm_status resolve(tm_store *store, const char *text, tm_address *a, tm_er
     }
     const char *stage = json_string_value(json_object_get(node, "stage"));
     a->stage = stage ? tm_stage_find(stage) : NULL;
-    if (!a->stage) return tm_fail(err, TM_EUNSUPPORTED, "stage %s of run %s is not in this program", stage ? stage : "?", a->run);
+    if (!a->stage)
+        return tm_fail(err, TM_EUNSUPPORTED, "stage %s of run %s is not in this program", stage ? stage : "?",
+                       a->run);
     TM_TRY(find_port(a, err));
     return find_artifact(store, a, node, err);
 }
@@ -183,8 +187,9 @@ static tm_status tree_folder(tm_store *store, const char *text, char path[TM_PAT
     tm_address a;
     tm_entry entry;
     TM_TRY(tm_address_resolve(store, text, &a, err));
-    tm_status status = a.type->tree ? tm_address_entry(store, &a, &entry, err)
-                                    : tm_fail(err, TM_EINVAL, "%s gives %s, not a folder", a.node, a.type->name);
+    tm_status status = a.type->tree
+                           ? tm_address_entry(store, &a, &entry, err)
+                           : tm_fail(err, TM_EINVAL, "%s gives %s, not a folder", a.node, a.type->name);
     if (status >= 0) status = tm_store_pin(store, entry.hash, err);
     if (status >= 0) status = tm_tree_folder(store, entry.hash, path, err);
     tm_address_clear(&a);

@@ -67,9 +67,9 @@ char tm_child_receive(tm_buf *body)
 
 static void send_fault(const tm_fault *fault)
 {
-    json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:s}", "code", fault->code, "text", fault->text, "hint",
-                             fault->hint, "word", fault->word, "file", fault->file, "line", fault->line, "traceback",
-                             fault->traceback);
+    json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:s}", "code", fault->code, "text", fault->text,
+                             "hint", fault->hint, "word", fault->word, "file", fault->file, "line",
+                             fault->line, "traceback", fault->traceback);
     char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
     if (!text) _exit(1);
     tm_child_send('x', text, strlen(text));
@@ -84,7 +84,8 @@ static void print_line(void *user, const char *text, size_t size)
     tm_sandbox_clean(line, sizeof line, text, size);
     if (child->log_bytes >= LOG_BYTES) return;
     child->log_bytes += strlen(line) + 1;
-    if (child->log_bytes >= LOG_BYTES) snprintf(line, sizeof line, "(more than 64 KiB: the rest is left out)");
+    if (child->log_bytes >= LOG_BYTES)
+        snprintf(line, sizeof line, "(more than 64 KiB: the rest is left out)");
     tm_child_send('l', line, strlen(line));
 }
 

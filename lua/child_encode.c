@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Values of a graph file as canonical JSON: keys sorted by bytes, whole numbers as integers, the shortest text that
-// reads back for the others.
+// Values of a graph file as canonical JSON: keys sorted by bytes, whole numbers as integers, the shortest
+// text that reads back for the others.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,7 +86,8 @@ static void refuse_function(lua_State *L, int index, const place *at)
         tm_child_fault(L, "TM0110", name + (strncmp(name, "tm.", 3) == 0 ? 3 : 0), lua_tostring(L, -1),
                        "%s is %s itself, not what it makes", where, name);
     }
-    refuse(L, at, "a graph file gives plain data: text, numbers, true and false, tables of them", "is a function");
+    refuse(L, at, "a graph file gives plain data: text, numbers, true and false, tables of them",
+           "is a function");
 }
 
 _Noreturn static void refuse_step(lua_State *L, int index, const place *at)
@@ -239,7 +240,8 @@ static void encode_member(lua_State *L, int index, const place *at)
 {
     const char *name = lua_tostring(L, -1);
     place inner = {.up = at, .name = name, .depth = at->depth + 1};
-    if (name[0] == '$') refuse(L, &inner, "choose another name", "begins with '$', which has a meaning of its own");
+    if (name[0] == '$')
+        refuse(L, &inner, "choose another name", "begins with '$', which has a meaning of its own");
     encode_string(L, -1, &inner);
     add(L, ":", 1);
     lua_pushvalue(L, -1);
@@ -324,8 +326,8 @@ static bool reserved(const char *name)
 static void check_reserved(lua_State *L, const char *name, const place *at)
 {
     static const int types[] = {LUA_TTABLE, LUA_TBOOLEAN, LUA_TSTRING};
-    static const char *const what[] = {"takes a table: at = { cores = 4, memory = \"8 GB\" }", "takes true or false",
-                                       "takes a name"};
+    static const char *const what[] = {"takes a table: at = { cores = 4, memory = \"8 GB\" }",
+                                       "takes true or false", "takes a name"};
     int i = name[0] == 'a' ? 0 : name[0] == 's' ? 1 : 2;
     lua_pushstring(L, name);
     lua_rawget(L, 2);
@@ -385,7 +387,8 @@ int tm_child_number(lua_State *L)
     char text[40], *e;
     lua_Number x = luaL_checknumber(L, 1);
     if (lua_isinteger(L, 1) || (x == floor(x) && fabs(x) < 1e15)) {
-        snprintf(text, sizeof text, "%lld", lua_isinteger(L, 1) ? (long long)lua_tointeger(L, 1) : (long long)x);
+        snprintf(text, sizeof text, "%lld",
+                 lua_isinteger(L, 1) ? (long long)lua_tointeger(L, 1) : (long long)x);
         lua_pushstring(L, text);
         return 1;
     }

@@ -7,13 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char module_key = 0, finish_key = 0, host_key = 0, loaded_key = 0;  // addresses: keys in the registry
+static const char module_key = 0, finish_key = 0, host_key = 0,
+                  loaded_key = 0; // addresses: keys in the registry
 static const char nodes_key = 0;
 static const char loading = 0;  // stands in `loaded` for a file that is being evaluated
 
 // ---- faults and places ----
 
-void tm_child_fault(lua_State *L, const char *code, const char *word, const char *hint, const char *format, ...)
+void tm_child_fault(lua_State *L, const char *code, const char *word, const char *hint, const char *format,
+                    ...)
 {
     char text[TM_SANDBOX_FAULT_TEXT + 1];
     va_list args;
@@ -29,10 +31,12 @@ void tm_child_fault(lua_State *L, const char *code, const char *word, const char
 // fault(code, word, hint, text)
 static int fault(lua_State *L)
 {
-    tm_child_fault(L, luaL_checkstring(L, 1), lua_tostring(L, 2), lua_tostring(L, 3), "%s", luaL_checkstring(L, 4));
+    tm_child_fault(L, luaL_checkstring(L, 1), lua_tostring(L, 2), lua_tostring(L, 3), "%s",
+                   luaL_checkstring(L, 4));
 }
 
-// Upvalue: a function of the module. Notes the line that called, for whatever the call makes or complains about.
+// Upvalue: a function of the module. Notes the line that called, for whatever the call makes or complains
+// about.
 static int entered(lua_State *L)
 {
     tm_child *child = tm_child_of(L);
@@ -82,8 +86,9 @@ static int nearest(lua_State *L)
 }
 
 static const char *const kind_names[TM_N_KINDS] = {
-    [TM_KIND_PLAIN] = "plain", [TM_KIND_REF] = "ref",       [TM_KIND_TEXT] = "text", [TM_KIND_STEP] = "step",
-    [TM_KIND_SWEEP] = "sweep", [TM_KIND_METRIC] = "metric", [TM_KIND_SPEC] = "spec", [TM_KIND_GRAPH] = "graph",
+    [TM_KIND_PLAIN] = "plain", [TM_KIND_REF] = "ref",     [TM_KIND_TEXT] = "text",
+    [TM_KIND_STEP] = "step",   [TM_KIND_SWEEP] = "sweep", [TM_KIND_METRIC] = "metric",
+    [TM_KIND_SPEC] = "spec",   [TM_KIND_GRAPH] = "graph",
 };
 
 // kind(x) -> the kind of an object, "plain" for another table, the type of anything else
@@ -133,8 +138,10 @@ static void ask_for(lua_State *L, const char *name)
     char answer = tm_child_receive(body);
     if (answer == 'f') return;
     char why[512];
-    snprintf(why, sizeof why, "%.*s", (int)(body->size < 500 ? body->size : 500), body->data ? body->data : "");
-    tm_sandbox_raise(L, "TM0114", name, "only files beside the graph file, and in folders below it, can be required",
+    snprintf(why, sizeof why, "%.*s", (int)(body->size < 500 ? body->size : 500),
+             body->data ? body->data : "");
+    tm_sandbox_raise(L, "TM0114", name,
+                     "only files beside the graph file, and in folders below it, can be required",
                      "require \"%s\": %s", name, why);
 }
 
@@ -171,7 +178,8 @@ static int require(lua_State *L)
     lua_pushvalue(L, 1);
     int type = lua_rawget(L, 2);
     if (type == LUA_TLIGHTUSERDATA)
-        tm_sandbox_raise(L, "TM0114", name, NULL, "require \"%s\": the files require each other in a circle", name);
+        tm_sandbox_raise(L, "TM0114", name, NULL, "require \"%s\": the files require each other in a circle",
+                         name);
     if (type != LUA_TNIL) return 1;
     lua_pop(L, 1);
     ask_for(L, name);

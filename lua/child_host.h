@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What lua/tidemill.lua is written on: the functions that turn values of a graph file into plain data (JSON text).
+// What lua/tidemill.lua is written on: the functions that turn values of a graph file into plain data (JSON
+// text).
 //
-// Objects of the language are userdata without bytes, with one of the metatables in `kinds`; what they hold are user
-// values, which a graph file cannot reach. What C knows of them:
+// Objects of the language are userdata without bytes, with one of the metatables in `kinds`; what they hold
+// are user values, which a graph file cannot reach. What C knows of them:
 //   ref     {node id, port, select (JSON) or nil}      an output of a node
 //   text    {JSON}                                     a value, a secret, a bundle of references
 //   step    {name, ...}                                a constructor without its input
@@ -18,7 +19,14 @@
 #define TM_CHILD_TEXT (4u << 20)  // bytes of the JSON of one call
 
 typedef enum {
-    TM_KIND_PLAIN, TM_KIND_REF, TM_KIND_TEXT, TM_KIND_STEP, TM_KIND_SWEEP, TM_KIND_METRIC, TM_KIND_SPEC, TM_KIND_GRAPH,
+    TM_KIND_PLAIN,
+    TM_KIND_REF,
+    TM_KIND_TEXT,
+    TM_KIND_STEP,
+    TM_KIND_SWEEP,
+    TM_KIND_METRIC,
+    TM_KIND_SPEC,
+    TM_KIND_GRAPH,
     TM_N_KINDS
 } tm_kind;
 
@@ -46,15 +54,16 @@ void tm_child_push_finish(tm_child *child);  // that function
 void tm_child_send_result(tm_child *child);  // from the JSON of parameters and of targets on the stack
 
 // Raise at the line of the file that called into the module.
-_Noreturn void tm_child_fault(lua_State *L, const char *code, const char *word, const char *hint, const char *format,
-                              ...) __attribute__((format(printf, 5, 6)));
+_Noreturn void tm_child_fault(lua_State *L, const char *code, const char *word, const char *hint,
+                              const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 // ---- child_encode.c ----
 
 extern const char tm_child_kinds;  // its address keys the list of metatables in the registry
 extern const char tm_child_names;  // and the table constructor -> name
 tm_kind tm_child_kind(lua_State *L, int index);
-// args(name, table) -> JSON members of `args`, JSON members beside it, each followed by nothing or led by a comma.
+// args(name, table) -> JSON members of `args`, JSON members beside it, each followed by nothing or led by a
+// comma.
 int tm_child_args(lua_State *L);
 int tm_child_json(lua_State *L);    // json(value) -> JSON
 int tm_child_number(lua_State *L);  // number(x) -> its shortest text: 1e-4, 0.5, 300

@@ -46,8 +46,8 @@ static int exit_of(tm_status status)
 int tm_cli_fail(const tm_cli *cli, const tm_error *err)
 {
     if (cli && cli->json) {
-        json_t *error = json_pack("{s:{s:s, s:s, s:s}}", "error", "code", tm_status_name(err->status), "message", err->text,
-                                  "fix", err->hint);
+        json_t *error = json_pack("{s:{s:s, s:s, s:s}}", "error", "code", tm_status_name(err->status),
+                                  "message", err->text, "fix", err->hint);
         tm_cli_print(cli, error);
     } else {
         fprintf(stderr, "tidemill: %s\n", err->text);
@@ -83,8 +83,8 @@ static void print_flags(const tm_flag *flags)
 {
     for (const tm_flag *f = flags; f && f->name; f++) {
         char left[64];
-        snprintf(left, sizeof left, "%s%c%s%s%s%s", f->letter ? "-" : "", f->letter ? f->letter : ' ', f->letter ? ", " : "   ",
-                 f->name, f->arg ? " " : "", f->arg ? f->arg : "");
+        snprintf(left, sizeof left, "%s%c%s%s%s%s", f->letter ? "-" : "", f->letter ? f->letter : ' ',
+                 f->letter ? ", " : "   ", f->name, f->arg ? " " : "", f->arg ? f->arg : "");
         printf("  %-26s %s\n", left, f->help);
     }
 }
@@ -184,7 +184,8 @@ static int run_command(tm_cli *cli, int argc, char **argv)
         cli->json = tm_cli_flag(cli, "--json") != NULL;
         cli->store = tm_cli_flag(cli, "--store");
         if (tm_cli_flag(cli, "--help")) code = print_help(cli->command);
-        else if (cli->n_args < cli->command->min) code = tm_cli_usage(cli, "usage: tidemill %s %s", cli->command->name, cli->command->usage);
+        else if (cli->n_args < cli->command->min)
+            code = tm_cli_usage(cli, "usage: tidemill %s %s", cli->command->name, cli->command->usage);
         else if (cli->command->max >= 0 && cli->n_args > cli->command->max)
             code = tm_cli_usage(cli, "too many arguments: %s", cli->args[cli->command->max]);
         else code = cli->command->exec(cli);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The command line: a table of commands, each one file in lua/commands/ that ends with its row.
 //
-// Results go to stdout, everything else to stderr. Every command takes --json (its result, or its errors, as one JSON
-// object), --help, and --store DIR. Exit codes are one table, TM_EXIT_LIST.
+// Results go to stdout, everything else to stderr. Every command takes --json (its result, or its errors, as
+// one JSON object), --help, and --store DIR. Exit codes are one table, TM_EXIT_LIST.
 #pragma once
 
 #include <jansson.h>

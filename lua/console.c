@@ -66,7 +66,8 @@ static void on_progress(tm_console *c, const json_t *f)
     if (i < 0 || now - c->line_ns[i] < LINE_NS) return;
     c->line_ns[i] = now;
     head(c, str(f, "node"), "running");
-    if (num(f, "total") > 0) fprintf(stderr, "%s %.0f of %.0f", str(f, "unit"), num(f, "done"), num(f, "total"));
+    if (num(f, "total") > 0)
+        fprintf(stderr, "%s %.0f of %.0f", str(f, "unit"), num(f, "done"), num(f, "total"));
     else fprintf(stderr, "%s %.0f", str(f, "unit"), num(f, "done"));
     if (c->loss[i] != 0) fprintf(stderr, "  loss %.3f", c->loss[i]);
     fputc('\n', stderr);
@@ -87,15 +88,16 @@ static void print_counts(const json_t *all)
 {
     const char *node, *name;
     json_t *counts, *n;
-    json_object_foreach((json_t *)all, node, counts)
-        json_object_foreach(counts, name, n) fprintf(stderr, "%18s%s: %s %lld\n", "", node, name, (long long)json_integer_value(n));
+    json_object_foreach((json_t *)all, node, counts) json_object_foreach(counts, name, n)
+        fprintf(stderr, "%18s%s: %s %lld\n", "", node, name, (long long)json_integer_value(n));
 }
 
 static void on_sealed(tm_console *c, const json_t *f)
 {
     head(c, str(f, "node"), "done");
     double mb = num(f, "bytes") * 1e-6;
-    fprintf(stderr, "%.1f s, %.0f records, %.*f MB\n", num(f, "seconds"), num(f, "rows"), mb < 10 ? 2 : 0, mb);
+    fprintf(stderr, "%.1f s, %.0f records, %.*f MB\n", num(f, "seconds"), num(f, "rows"), mb < 10 ? 2 : 0,
+            mb);
     print_counts(json_object_get(f, "counts"));
 }
 
@@ -105,8 +107,8 @@ static void on_start(tm_console *c, const json_t *f)
     head(c, str(f, "node"), "start");
     size_t i;
     json_t *node;
-    json_array_foreach(json_object_get(f, "nodes"), i, node)
-        fprintf(stderr, "%s%s", i ? " > " : "", tm_graph_find(c->plan->graph, json_string_value(node))->stage->name);
+    json_array_foreach(json_object_get(f, "nodes"), i, node) fprintf(
+        stderr, "%s%s", i ? " > " : "", tm_graph_find(c->plan->graph, json_string_value(node))->stage->name);
     if (resume) fprintf(stderr, "  from step %lld", (long long)json_integer_value(resume));
     fputc('\n', stderr);
 }
@@ -138,7 +140,8 @@ void tm_console_event(void *arg, const char *event, const json_t *f)
     else if (strcmp(event, "log") == 0) on_text(c, "says", str(f, "text"), f);
     else if (strcmp(event, "died") == 0) on_text(c, "died", str(f, "text"), f);
     else if (strcmp(event, "following") == 0) on_text(c, "waits", "another run is making it", f);
-    else if (strcmp(event, "nondeterministic") == 0) on_text(c, "warning", "gave other bytes than recorded for the same inputs", f);
+    else if (strcmp(event, "nondeterministic") == 0)
+        on_text(c, "warning", "gave other bytes than recorded for the same inputs", f);
     else if (strcmp(event, "kept") == 0) on_text(c, "kept", "a point to go on from", f);
 }
 
@@ -152,7 +155,8 @@ static void failure(const tm_plan *plan, const tm_run_result *result, const tm_e
     TM_DIAG(d->what, "%.150s failed: %.340s", result->failed_node, err->text);
     TM_DIAG(d->fix, "%s", err->hint);
     tm_diags_print(diags, plan->graph->folder, stderr, false);
-    fprintf(stderr, "kept   %d nodes done, %d cached; not run: %d\n", result->done, result->cached, result->skipped);
+    fprintf(stderr, "kept   %d nodes done, %d cached; not run: %d\n", result->done, result->cached,
+            result->skipped);
     fprintf(stderr, "look   tidemill logs %s:%s\n", result->run, result->failed_node);
     free(diags);
 }
@@ -169,7 +173,8 @@ static void print_measures(const tm_plan *plan, const tm_plan_node *p)
         tm_batch_decode(tm_view_of(blob.data, blob.size), type->cols, type->n_cols, &batch, NULL) >= 0) {
         for (size_t row = 0; row < tm_batch_rows(batch); row++) {
             tm_metric m = tm_metrics_get(batch, row);
-            printf("%s  step %lld  %-28.*s %.4f", p->node->name, (long long)m.step, (int)m.name.size, m.name.data, m.value);
+            printf("%s  step %lld  %-28.*s %.4f", p->node->name, (long long)m.step, (int)m.name.size,
+                   m.name.data, m.value);
             if (m.error == m.error) printf(" +- %.4f", m.error);
             putchar('\n');
         }
@@ -183,7 +188,8 @@ static void print_results(const tm_plan *plan)
 {
     for (size_t i = 0; i < plan->graph->n_nodes; i++) {
         const tm_plan_node *p = tm_plan_canonical(plan, plan->graph->nodes[i]);
-        bool judge = strcmp(p->node->stage->family, "judge") == 0 && strcmp(p->node->stage->outputs[0].type, "metrics") == 0;
+        bool judge = strcmp(p->node->stage->family, "judge") == 0 &&
+                     strcmp(p->node->stage->outputs[0].type, "metrics") == 0;
         if (p->wanted && p->known && judge && p->node == plan->graph->nodes[i]) print_measures(plan, p);
     }
 }
@@ -198,7 +204,10 @@ void tm_console_summary(tm_console *c, const tm_plan *plan, tm_status status, co
     print_results(plan);
     json_array_foreach(placed, i, one) printf("%s: %s\n", str(one, "node"), str(one, "path"));
     printf("%s: %s in %.1f s; %d nodes run, %d cached", result->run,
-           status == TM_OK ? "done" : status == TM_ESTOPPED ? "stopped" : "failed", result->seconds, result->done, result->cached);
+           status == TM_OK         ? "done"
+           : status == TM_ESTOPPED ? "stopped"
+                                   : "failed",
+           result->seconds, result->done, result->cached);
     if (result->failed) printf(", %d failed", result->failed);
     if (result->skipped) printf(", %d not run", result->skipped);
     putchar('\n');

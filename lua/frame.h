@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Messages between the program and its graph process: a byte of kind, a length (4 bytes, little-endian), bytes.
+// Messages between the program and its graph process: a byte of kind, a length (4 bytes, little-endian),
+// bytes.
 //
 //   to the child    'c' catalogue (JSON)   'p' override (name NUL text)   's' source (name NUL bytes): begin
 //                   'f' file (name NUL bytes)   'n' no such file (why)              answers to 'r'

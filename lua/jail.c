@@ -65,13 +65,23 @@ static tm_status set_limits(size_t memory_bytes, tm_error *err)
 static int allow_all(scmp_filter_ctx filter)
 {
     static const int calls[] = {
-        SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise),
-        SCMP_SYS(futex), SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(rt_sigreturn), SCMP_SYS(restart_syscall),
-        SCMP_SYS(sigaltstack),  // the last is a sanitizer's, which looks at its stack at every longjmp
+        SCMP_SYS(read),
+        SCMP_SYS(write),
+        SCMP_SYS(brk),
+        SCMP_SYS(munmap),
+        SCMP_SYS(mremap),
+        SCMP_SYS(madvise),
+        SCMP_SYS(futex),
+        SCMP_SYS(exit),
+        SCMP_SYS(exit_group),
+        SCMP_SYS(rt_sigreturn),
+        SCMP_SYS(restart_syscall),
+        SCMP_SYS(sigaltstack), // the last is a sanitizer's, which looks at its stack at every longjmp
     };
     int status = 0;
     size_t n = sizeof calls / sizeof *calls - !SANITIZED;
-    for (size_t i = 0; i < n && status == 0; i++) status = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0);
+    for (size_t i = 0; i < n && status == 0; i++)
+        status = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0);
     // Memory of its own, never executable.
     if (status == 0)
         status = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 2,

@@ -39,7 +39,8 @@ static tm_status add(tm_graph_files *files, const char *path, const tm_buf *text
                        TM_GRAPH_FILES);
     tm_hash_hex(tm_hash_of(text->data, text->size), hex);
     json_t *row = json_pack("{s:s, s:s}", "path", path, "hash", hex);
-    if (!row || json_array_append_new(files->list, row) < 0) return tm_fail(err, TM_ENOMEM, "no memory for %s", path);
+    if (!row || json_array_append_new(files->list, row) < 0)
+        return tm_fail(err, TM_ENOMEM, "no memory for %s", path);
     return TM_OK;
 }
 
@@ -49,7 +50,8 @@ tm_status tm_graph_files_open(tm_graph_files *files, const char *path, tm_buf *t
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     *files = (tm_graph_files){.folder = -1, .list = json_array()};
     snprintf(files->name, sizeof files->name, "%s", name);
-    if (slash && snprintf(folder, sizeof folder, "%.*s", slash == path ? 1 : (int)(slash - path), path) >= 4096)
+    if (slash &&
+        snprintf(folder, sizeof folder, "%.*s", slash == path ? 1 : (int)(slash - path), path) >= 4096)
         return tm_fail(err, TM_EINVAL, "%.200s...: the path is too long", path);
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) return tm_fail_errno(err, "%s", path);
@@ -71,7 +73,8 @@ static tm_status path_of(const char *name, char path[256], tm_error *err)
         bool letter = isalnum((unsigned char)name[i]) || name[i] == '_' || name[i] == '-';
         bool end = i == n || name[i] == '.';
         if ((!letter && !end) || (end && !part))
-            return tm_fail(err, TM_EINVAL, "a name is letters, digits, '_' and '-', with '.' between folders");
+            return tm_fail(err, TM_EINVAL,
+                           "a name is letters, digits, '_' and '-', with '.' between folders");
         part = letter;
         path[i] = name[i] == '.' ? '/' : name[i];
     }
@@ -100,12 +103,15 @@ static int open_below(int folder, const char *path)
     return fd;
 }
 
-tm_status tm_graph_files_require(tm_graph_files *files, const char *name, char path[256], tm_buf *text, tm_error *err)
+tm_status tm_graph_files_require(tm_graph_files *files, const char *name, char path[256], tm_buf *text,
+                                 tm_error *err)
 {
     TM_TRY(path_of(name, path, err));
     int fd = open_below(files->folder, path);
-    if (fd < 0 && errno == ELOOP) return tm_fail(err, TM_EINVAL, "%s is a link, and links are not followed", path);
-    if (fd < 0 && errno == ENOENT) return tm_fail(err, TM_ENOENT, "there is no %s beside the graph file", path);
+    if (fd < 0 && errno == ELOOP)
+        return tm_fail(err, TM_EINVAL, "%s is a link, and links are not followed", path);
+    if (fd < 0 && errno == ENOENT)
+        return tm_fail(err, TM_ENOENT, "there is no %s beside the graph file", path);
     if (fd < 0) return tm_fail_errno(err, "%s", path);
     tm_status status = read_all(fd, path, text, err);
     close(fd);

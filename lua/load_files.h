@@ -20,9 +20,10 @@ typedef struct tm_graph_files {
 // Read the graph file. TM_ENOENT: there is none.
 tm_status tm_graph_files_open(tm_graph_files *files, const char *path, tm_buf *text, tm_error *err);
 
-// Read the file of module `name`: "a.b" is a/b.lua in the folder of the graph file, and its path is written. Names
-// are letters, digits, '_' and '-'; links are not followed, and only plain files are read.
-tm_status tm_graph_files_require(tm_graph_files *files, const char *name, char path[256], tm_buf *text, tm_error *err);
+// Read the file of module `name`: "a.b" is a/b.lua in the folder of the graph file, and its path is written.
+// Names are letters, digits, '_' and '-'; links are not followed, and only plain files are read.
+tm_status tm_graph_files_require(tm_graph_files *files, const char *name, char path[256], tm_buf *text,
+                                 tm_error *err);
 
 const char *tm_graph_files_name(const tm_graph_files *files);
 json_t *tm_graph_files_json(const tm_graph_files *files);  // new reference

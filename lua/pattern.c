@@ -271,7 +271,8 @@ static int push_captures(matcher *m, const char *s, const char *end, bool whole)
     return n;
 }
 
-static void start(matcher *m, lua_State *L, const char *subject, size_t n, const char *pattern, size_t n_pattern)
+static void start(matcher *m, lua_State *L, const char *subject, size_t n, const char *pattern,
+                  size_t n_pattern)
 {
     *m = (matcher){.L = L, .subject = subject, .end = subject + n, .pattern_end = pattern + n_pattern};
 }
@@ -291,7 +292,8 @@ static const char *find_plain(const char *s, size_t n, const char *word, size_t 
     return n_word ? memmem(s, n, word, n_word) : s;
 }
 
-static int found_plain(lua_State *L, const char *subject, size_t n, size_t init, const char *word, size_t n_word)
+static int found_plain(lua_State *L, const char *subject, size_t n, size_t init, const char *word,
+                       size_t n_word)
 {
     tm_sandbox_charge(L, (n - init) / 8);
     const char *at = find_plain(subject + init, n - init, word, n_word);
@@ -315,7 +317,8 @@ static int search(lua_State *L, bool find)
         lua_pushnil(L);
         return 1;
     }
-    bool plain = find && (lua_toboolean(L, 4) || (n_pattern && !strpbrk(p, "^$*+?.([%-") && strlen(p) == n_pattern));
+    bool plain = find &&
+                 (lua_toboolean(L, 4) || (n_pattern && !strpbrk(p, "^$*+?.([%-") && strlen(p) == n_pattern));
     if (plain) return found_plain(L, subject, n, (size_t)init - 1, p, n_pattern);
     matcher m;
     start(&m, L, subject, n, p, n_pattern);
@@ -432,8 +435,9 @@ static int gsub(lua_State *L)
     size_t n, n_pattern;
     const char *s = luaL_checklstring(L, 1, &n), *p = luaL_checklstring(L, 2, &n_pattern), *last = NULL;
     int type = lua_type(L, 3);
-    luaL_argexpected(L, type == LUA_TNUMBER || type == LUA_TSTRING || type == LUA_TFUNCTION || type == LUA_TTABLE, 3,
-                     "string/function/table");
+    luaL_argexpected(
+        L, type == LUA_TNUMBER || type == LUA_TSTRING || type == LUA_TFUNCTION || type == LUA_TTABLE, 3,
+        "string/function/table");
     lua_Integer most_times = luaL_optinteger(L, 4, (lua_Integer)n + 1), times = 0;
     if (type == LUA_TNUMBER) lua_tostring(L, 3);
     bool anchored = n_pattern && *p == '^';

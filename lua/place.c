@@ -47,14 +47,16 @@ static tm_status write_rows(const tm_type *type, const tm_batch *batch, FILE *fi
     return TM_OK;
 }
 
-static tm_status write_lines(tm_store *store, const tm_type *type, const tm_artifact *log, FILE *file, tm_error *err)
+static tm_status write_lines(tm_store *store, const tm_type *type, const tm_artifact *log, FILE *file,
+                             tm_error *err)
 {
     tm_status status = TM_OK;
     for (size_t i = 0; status >= 0 && i < log->count; i++) {
         tm_blob blob = {0};
         tm_batch *batch = NULL;
         status = tm_store_get(store, log->entries[i].hash, &blob, err);
-        if (status >= 0) status = tm_batch_decode(tm_view_of(blob.data, blob.size), type->cols, type->n_cols, &batch, err);
+        if (status >= 0)
+            status = tm_batch_decode(tm_view_of(blob.data, blob.size), type->cols, type->n_cols, &batch, err);
         if (status >= 0) status = write_rows(type, batch, file, err);
         tm_batch_unref(batch);
         tm_blob_clear(&blob);
@@ -62,8 +64,8 @@ static tm_status write_lines(tm_store *store, const tm_type *type, const tm_arti
     return status;
 }
 
-static tm_status place_lines(tm_store *store, const tm_type *type, const tm_artifact *log, const char *path, bool replace,
-                             tm_error *err)
+static tm_status place_lines(tm_store *store, const tm_type *type, const tm_artifact *log, const char *path,
+                             bool replace, tm_error *err)
 {
     char part[TM_PATH_MAX];
     if (!replace && tm_file_exists(path)) return tm_fail(err, TM_EEXIST, "%s is there already", path);
@@ -77,15 +79,17 @@ static tm_status place_lines(tm_store *store, const tm_type *type, const tm_arti
     return status;
 }
 
-tm_status tm_place_artifact(tm_store *store, const tm_type *type, tm_hash hash, const char *path, bool replace,
-                            tm_error *err)
+tm_status tm_place_artifact(tm_store *store, const tm_type *type, tm_hash hash, const char *path,
+                            bool replace, tm_error *err)
 {
     tm_artifact log = {0};
     TM_TRY(tm_artifact_get(store, hash, &log, err));
     tm_status status = TM_OK;
     if (!type->tree) status = place_lines(store, type, &log, path, replace, err);
     else if (!log.count) status = tm_fail(err, TM_ENOENT, "the log has no snapshot");
-    else status = tm_tree_place(store, log.entries[log.count - 1].hash, path, replace ? TM_PLACE_REPLACE : 0, err);
+    else
+        status = tm_tree_place(store, log.entries[log.count - 1].hash, path, replace ? TM_PLACE_REPLACE : 0,
+                               err);
     tm_artifact_clear(&log);
     return status;
 }
@@ -123,7 +127,8 @@ static tm_status place_at(const tm_plan *plan, const tm_plan_node *p, const char
     bool before;
     TM_TRY(placed_before(plan, path, &before, err));
     if (!before && tm_file_exists(path) && tm_sys.rmdir(path) != 0) {
-        tm_fail(err, TM_EEXIST, "%s: `to` names something that is there already and was not put there by this store", path);
+        tm_fail(err, TM_EEXIST,
+                "%s: `to` names something that is there already and was not put there by this store", path);
         tm_hint(err, "remove %s, or choose another place for %s", path, p->node->name);
         return TM_EEXIST;
     }
@@ -132,10 +137,12 @@ static tm_status place_at(const tm_plan *plan, const tm_plan_node *p, const char
     return before ? TM_OK : note_placed(plan, path, err);
 }
 
-static tm_status place_node(const tm_plan *plan, const tm_plan_node *p, const char *to, json_t *placed, tm_error *err)
+static tm_status place_node(const tm_plan *plan, const tm_plan_node *p, const char *to, json_t *placed,
+                            tm_error *err)
 {
     char path[TM_PATH_MAX], parent[TM_PATH_MAX];
-    TM_TRY(tm_path(path, err, "%s%s%s", to[0] == '/' ? "" : plan->graph->folder, to[0] == '/' ? "" : "/", to));
+    TM_TRY(
+        tm_path(path, err, "%s%s%s", to[0] == '/' ? "" : plan->graph->folder, to[0] == '/' ? "" : "/", to));
     snprintf(parent, sizeof parent, "%s", path);
     char *slash = strrchr(parent, '/');
     if (slash && slash != parent) {

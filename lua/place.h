@@ -4,9 +4,10 @@
 
 #include "engine/plan.h"
 
-// Appends {"node", "path"} for each. A folder that is there already is exchanged if it was placed by us before.
+// Appends {"node", "path"} for each. A folder that is there already is exchanged if it was placed by us
+// before.
 tm_status tm_place_all(const tm_plan *plan, json_t *placed, tm_error *err);
 
 // Write an artifact to a path: the last snapshot as a folder; documents, tokens or metrics as JSON lines.
-tm_status tm_place_artifact(tm_store *store, const tm_type *type, tm_hash artifact, const char *path, bool replace,
-                            tm_error *err);
+tm_status tm_place_artifact(tm_store *store, const tm_type *type, tm_hash artifact, const char *path,
+                            bool replace, tm_error *err);

@@ -34,7 +34,8 @@ static void take_sealed(tm_run_view *v, const json_t *event)
     for (int i = 0; fields[i]; i++) copy(last, event, fields[i]);
     const char *name;
     json_t *counts;
-    json_object_foreach(json_object_get(event, "counts"), name, counts) json_object_set(node_of(v, name), "counts", counts);
+    json_object_foreach(json_object_get(event, "counts"), name, counts)
+        json_object_set(node_of(v, name), "counts", counts);
     set_state(v, event, "done");
 }
 
@@ -53,12 +54,14 @@ static void take(tm_run_view *v, json_t *event)
         set_state(v, event, "failed");
         if (node) copy(node_of(v, node), event, "text");
     } else if (strcmp(kind, "entry") == 0 && node) {
-        json_object_set_new(node_of(v, node), "entries", json_integer(json_integer_value(json_object_get(event, "i")) + 1));
+        json_object_set_new(node_of(v, node), "entries",
+                            json_integer(json_integer_value(json_object_get(event, "i")) + 1));
         copy(node_of(v, node), event, "step");
     } else if (strcmp(kind, "note") == 0 && node) {
         json_t *n = node_of(v, node);
         copy(n, event, "step");
-        json_object_set(n, json_string_value(json_object_get(event, "name")), json_object_get(event, "value"));
+        json_object_set(n, json_string_value(json_object_get(event, "name")),
+                        json_object_get(event, "value"));
     }
 }
 

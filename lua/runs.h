@@ -8,7 +8,8 @@
 typedef struct tm_run_view {
     char run[32];
     json_t *record;   // the "run" event: graph, nodes with keys and reasons, parameters
-    json_t *nodes;    // name -> {"state", "seconds", "rows", "bytes", "entries", "counts", "text", "progress"...}
+    json_t
+        *nodes; // name -> {"state", "seconds", "rows", "bytes", "entries", "counts", "text", "progress"...}
     json_t *end;      // the "end" event, or NULL: running, or killed
     bool alive;       // its process is there
 } tm_run_view;
@@ -16,4 +17,5 @@ typedef struct tm_run_view {
 // `run`: "r12", or NULL for the latest. TM_ENOENT if there is none.
 tm_status tm_run_view_read(tm_store *store, const char *run, tm_run_view *view, tm_error *err);
 void tm_run_view_clear(tm_run_view *view);
-const char *tm_run_view_status(const tm_run_view *view);  // "ok", "failed", "stopped", "running", "interrupted"
+const char *tm_run_view_status(
+    const tm_run_view *view); // "ok", "failed", "stopped", "running", "interrupted"

@@ -2,11 +2,11 @@
 // A closed Lua: an interpreter whose programs are pure functions that end.
 //
 // What a program sees is picked by name: no files, processes, clocks, random numbers, bytecode, `debug`,
-// finalizers, weak tables or addresses, and tables are walked in the order of their keys. So the same text gives
-// the same values on every machine. What it may use is bounded three times: steps (virtual machine instructions,
-// and the work of library functions in the same coin), bytes (every allocation of the interpreter), and, for what
-// neither counts, the limits of the process around it (see jail.h). A bound that is reached cannot be caught:
-// pcall, xpcall and coroutines pass it on.
+// finalizers, weak tables or addresses, and tables are walked in the order of their keys. So the same text
+// gives the same values on every machine. What it may use is bounded three times: steps (virtual machine
+// instructions, and the work of library functions in the same coin), bytes (every allocation of the
+// interpreter), and, for what neither counts, the limits of the process around it (see jail.h). A bound that
+// is reached cannot be caught: pcall, xpcall and coroutines pass it on.
 //
 // The interpreter itself is not trusted to contain a hostile program; that is what the process is for.
 #pragma once
@@ -25,8 +25,8 @@
 #define TM_SANDBOX_STRING (16u << 20)      // the longest string that a library function makes
 #define TM_SANDBOX_FAULT_TEXT 900          // bytes of a message
 
-// Where the program is: written at every line, in memory that outlives the process, so that whoever watches it can
-// name the line after any kind of death.
+// Where the program is: written at every line, in memory that outlives the process, so that whoever watches
+// it can name the line after any kind of death.
 typedef struct tm_trail {
     int line;        // from 1; 0 before the first
     char file[252];  // NUL-terminated
@@ -67,8 +67,8 @@ static inline tm_sandbox *tm_sandbox_of(lua_State *L)
     return *(tm_sandbox **)lua_getextraspace(L);
 }
 
-// Compile text (never bytecode) as the chunk of file `name` and push it; a first line `#!` is skipped. On a syntax
-// error false, with the fault set.
+// Compile text (never bytecode) as the chunk of file `name` and push it; a first line `#!` is skipped. On a
+// syntax error false, with the fault set.
 bool tm_sandbox_load(tm_sandbox *box, const char *name, const char *text, size_t size);
 
 // The same for code of ours: it sees the stock library, and its lines are nobody's.
@@ -87,8 +87,8 @@ _Noreturn void tm_sandbox_doom(lua_State *L, const char *code);
 _Noreturn void tm_sandbox_raise(lua_State *L, const char *code, const char *word, const char *hint,
                                 const char *format, ...) __attribute__((format(printf, 5, 6)));
 // Push the fault as an error value with all its parts; `level_source` NULL: no place.
-void tm_sandbox_push_fault(lua_State *L, const char *code, const char *text, const char *hint, const char *word,
-                           const char *file, int line);
+void tm_sandbox_push_fault(lua_State *L, const char *code, const char *text, const char *hint,
+                           const char *word, const char *file, int line);
 // The innermost line of the program's own files: its chunk name (with '@') or NULL.
 const char *tm_sandbox_where(lua_State *L, int *line);
 // Push the value as text, as `tostring` shows it: never an address.
@@ -110,7 +110,8 @@ void tm_sandbox_add_math(lua_State *L);
 // Copy the named functions (NULL-terminated) of a stock library; NULL names the base library.
 void tm_sandbox_pick(lua_State *L, const char *library, const char *const *names);
 
-// Copy text, replacing what is no UTF-8 and control characters (newlines and tabs: blanks) by '?'; cuts at size.
+// Copy text, replacing what is no UTF-8 and control characters (newlines and tabs: blanks) by '?'; cuts at
+// size.
 void tm_sandbox_clean(char *to, size_t size, const char *text, size_t n);
 // Bytes of the well-formed UTF-8 character at the start of the text, or 0.
 size_t tm_sandbox_utf8(const char *text, size_t n);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Base functions of the closed Lua: what the stock ones do, less what depends on the machine, the clock or the
-// collector.
+// Base functions of the closed Lua: what the stock ones do, less what depends on the machine, the clock or
+// the collector.
 #include "lua/sandbox.h"
 
 #include <math.h>
@@ -128,9 +128,9 @@ static void read_key(lua_State *L, int index, key *k)
         k->i = lua_toboolean(L, index);
         return;
     default:
-        tm_sandbox_raise(L, "TM0116", NULL, "use numbers, strings or booleans as keys, or walk a list with ipairs",
-                         "a table with a %s as a key cannot be walked: such keys have no order",
-                         luaL_typename(L, index));
+        tm_sandbox_raise(
+            L, "TM0116", NULL, "use numbers, strings or booleans as keys, or walk a list with ipairs",
+            "a table with a %s as a key cannot be walked: such keys have no order", luaL_typename(L, index));
     }
 }
 
@@ -226,8 +226,8 @@ static int next(lua_State *L)
 }
 
 // ---- metatables ----
-// A metatable is copied when it is first set, field by field from this list, so that nothing can be added to it
-// later; getmetatable gives the original.
+// A metatable is copied when it is first set, field by field from this list, so that nothing can be added to
+// it later; getmetatable gives the original.
 
 static const char *const events[] = {
     "__add", "__band", "__bnot", "__bor", "__bxor", "__call", "__close", "__concat", "__div", "__eq", "__idiv",
@@ -322,8 +322,8 @@ static int protected_call(lua_State *L)
     return finish_call(L, status, 0);
 }
 
-// xpcall(f, handler, ...). The handler is called behind the error, not within it: within, a bound that is reached
-// could not stop it.
+// xpcall(f, handler, ...). The handler is called behind the error, not within it: within, a bound that is
+// reached could not stop it.
 static int finish_call_with(lua_State *L, int status, lua_KContext extra)
 {
     int n = finish_call(L, status, extra);
@@ -353,7 +353,8 @@ static int raw_set(lua_State *L)
     luaL_checktype(L, 1, LUA_TTABLE);
     luaL_checkany(L, 3);
     lua_settop(L, 3);
-    if (luaL_getmetafield(L, 1, "__metatable") != LUA_TNIL) return luaL_error(L, "cannot change a protected table");
+    if (luaL_getmetafield(L, 1, "__metatable") != LUA_TNIL)
+        return luaL_error(L, "cannot change a protected table");
     lua_rawset(L, 1);
     return 1;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // `table`, `coroutine` and `math` of the closed Lua.
 //
-// The functions of `table` take elements as they are (no metamethods), count their work, and `sort` is a stable
-// merge: the stock quicksort takes its pivot from the clock when a list is long.
+// The functions of `table` take elements as they are (no metamethods), count their work, and `sort` is a
+// stable merge: the stock quicksort takes its pivot from the clock when a list is long.
 #include "lua/sandbox.h"
 
 #include <math.h>
@@ -62,9 +62,11 @@ static int concat(lua_State *L)
     for (lua_Integer i = from; i <= to; i++) {
         int type = lua_rawgeti(L, 1, i);
         if (type != LUA_TSTRING && type != LUA_TNUMBER)
-            return luaL_error(L, "invalid value (%s) at index %I in table for 'concat'", luaL_typename(L, -1), i);
+            return luaL_error(L, "invalid value (%s) at index %I in table for 'concat'", luaL_typename(L, -1),
+                              i);
         total += lua_rawlen(L, -1) + n_separator;
-        if (total > TM_SANDBOX_STRING) return luaL_error(L, "'concat' would make a string of more than 16 MiB");
+        if (total > TM_SANDBOX_STRING)
+            return luaL_error(L, "'concat' would make a string of more than 16 MiB");
         luaL_addvalue(&text);
         if (i < to) luaL_addlstring(&text, separator, n_separator);
         if (i == LUA_MAXINTEGER) break;
@@ -159,7 +161,8 @@ void tm_sandbox_add_table(lua_State *L)
 {
     static const char *const stock[] = {"pack", "unpack", NULL};
     static const luaL_Reg ours[] = {
-        {"concat", concat}, {"insert", insert}, {"move", move}, {"remove", take_out}, {"sort", sort}, {NULL, NULL},
+        {"concat", concat},   {"insert", insert}, {"move", move},
+        {"remove", take_out}, {"sort", sort},     {NULL, NULL},
     };
     luaL_newlib(L, ours);
     tm_sandbox_pick(L, "table", stock);
@@ -168,7 +171,8 @@ void tm_sandbox_add_table(lua_State *L)
 
 // ---- coroutine ----
 
-// Resume the coroutine with the n values on top of L; gives how many came back on L, or -1 with the error there.
+// Resume the coroutine with the n values on top of L; gives how many came back on L, or -1 with the error
+// there.
 static int resume_with(lua_State *L, lua_State *co, int n)
 {
     tm_sandbox *box = tm_sandbox_of(L);
@@ -230,8 +234,9 @@ void tm_sandbox_add_coroutine(lua_State *L)
 }
 
 // ---- math ----
-// exp and log go through long double, so that the double nearest to the true value comes out in all but one case
-// of some thousands, whatever the machine's vector units; functions that a graph has no use for are left out.
+// exp and log go through long double, so that the double nearest to the true value comes out in all but one
+// case of some thousands, whatever the machine's vector units; functions that a graph has no use for are left
+// out.
 
 static int exponential(lua_State *L)
 {

@@ -86,7 +86,8 @@ int tm_session_graph(tm_session *session, const tm_cli *cli, const char *path)
     else if (status < 0) code = tm_cli_fail(cli, &err);
     size_t i;
     json_t *line;
-    if (!cli->json) json_array_foreach(session->log, i, line) fprintf(stderr, "%s\n", json_string_value(line));
+    if (!cli->json)
+        json_array_foreach(session->log, i, line) fprintf(stderr, "%s\n", json_string_value(line));
     free(diags);
     json_decref(data);
     return code;

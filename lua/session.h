@@ -7,7 +7,10 @@
 #include "lua/cli.h"
 
 // Flags shared by commands that take a graph.
-#define TM_GRAPH_FLAGS {"--set", 's', "NAME=VALUE", "set a parameter of the graph (may be given several times)"}
+#define TM_GRAPH_FLAGS                                                                                       \
+    {                                                                                                        \
+        "--set", 's', "NAME=VALUE", "set a parameter of the graph (may be given several times)"              \
+    }
 #define TM_CHOICE_FLAGS                                                                     \
     {"--only", 0, "NODE", "this node alone; its inputs must be there"},                    \
     {"--until", 0, "NODE", "this node and what it needs"},                                 \
@@ -22,7 +25,8 @@ typedef struct tm_session {
     json_t *log;     // what the graph file printed
 } tm_session;
 
-// Each prints what is wrong and gives an exit status other than 0 then; tm_session_close frees whatever is there.
+// Each prints what is wrong and gives an exit status other than 0 then; tm_session_close frees whatever is
+// there.
 int tm_session_graph(tm_session *session, const tm_cli *cli, const char *path);
 int tm_session_store(tm_session *session, const tm_cli *cli, bool create);  // after the graph, or without one
 int tm_session_plan(tm_session *session, const tm_cli *cli, const char *const *targets);

@@ -12,8 +12,9 @@ static tm_status map(tm_work *work, const tm_batch *in, tm_batch *const *out, tm
 const tm_stage tm_stage_concat = {
     .name = "concat",
     .brief = "Several sources of documents as one, one behind the other.",
-    .help = "Order is that of the table of inputs: names sorted by byte, or positions. Nothing is dropped; put\n"
-            "tm.exact_dedup behind it if the sources overlap.",
+    .help =
+        "Order is that of the table of inputs: names sorted by byte, or positions. Nothing is dropped; put\n"
+        "tm.exact_dedup behind it if the sources overlap.",
     .example = "tm.concat { { web = pages, books = tm.read { \"books/**/*.txt\" } } }",
     .family = "read",
     .version = 1,

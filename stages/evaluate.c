@@ -52,13 +52,14 @@ typedef struct subject {
     tm_device *device;
 } subject;
 
-static tm_status add(const subject *s, const task *t, const char *measure, double value, double error, uint64_t count,
-                     tm_error *err)
+static tm_status add(const subject *s, const task *t, const char *measure, double value, double error,
+                     uint64_t count, tm_error *err)
 {
     char name[256];
     const char *label = tm_work_label(s->work);
     snprintf(name, sizeof name, "%s%s%s.%s", label, label[0] ? "." : "", t->name, measure);
-    tm_metric m = {.step = s->step, .name = tm_view_str(name), .value = value, .error = error, .count = (int64_t)count};
+    tm_metric m = {
+        .step = s->step, .name = tm_view_str(name), .value = value, .error = error, .count = (int64_t)count};
     if (strcmp(measure, "bits_per_byte") == 0) tm_work_note(s->work, s->step, name, value);
     return tm_metrics_add(s->out, &m, err);
 }
@@ -101,15 +102,17 @@ static tm_status map(tm_work *work, const tm_batch *in, tm_batch *const *out, tm
 const tm_stage tm_stage_evaluate = {
     .name = "evaluate",
     .brief = "Judge models by tasks: on the last snapshot, or on every one while training goes on.",
-    .help = "`base:each {}` takes every snapshot as it appears, `base` the last one. Several models are given as a table, and\n"
-            "their metrics are named MODEL.TASK.MEASURE. tm.perplexity measures bits_per_byte (with its standard error),\n"
-            "loss and perplexity, and for comparison what bzip2 -9 makes of the same text.",
+    .help =
+        "`base:each {}` takes every snapshot as it appears, `base` the last one. Several models are given as a table, and\n"
+        "their metrics are named MODEL.TASK.MEASURE. tm.perplexity measures bits_per_byte (with its standard error),\n"
+        "loss and perplexity, and for comparison what bzip2 -9 makes of the same text.",
     .example = "local curve = tm.evaluate { base:each {}, tasks = { text = tm.perplexity { docs.valid } } }",
     .family = "judge",
     .version = 1,
     .traits = TM_NUMERIC,
     .libraries = "onednn",
-    .inputs = {{"", "model", TM_PORT_MANY, NULL, "models: one, a selection of snapshots, or a table of them", NULL},
+    .inputs = {{"", "model", TM_PORT_MANY, NULL, "models: one, a selection of snapshots, or a table of them",
+                NULL},
                {"tasks", NULL, TM_PORT_MANY, "task", "what to measure, by name", NULL}},
     .outputs = {{"", "metrics", 0, NULL, "measures by step", NULL}},
     .state_size = sizeof(evaluate),

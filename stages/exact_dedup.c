@@ -14,7 +14,8 @@ static tm_status sift(tm_work *work, tm_exact *seen, const tm_batch *in, tm_erro
         status = tm_exact_add(seen, tm_docs_get(in, row).text, &first, err);
         if (status < 0) break;
         status = first ? tm_sift_keep(out, in, row, err)
-                       : tm_sift_remove(work, "exact_dedup", out, in, row, "seen_before", NAN, (tm_view){0}, err);
+                       : tm_sift_remove(work, "exact_dedup", out, in, row, "seen_before", NAN, (tm_view){0},
+                                        err);
     }
     if (status < 0) {
         tm_batch_unref(out[0]);

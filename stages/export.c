@@ -9,7 +9,8 @@ typedef struct export_options {
 } export_options;
 
 static const tm_option options[] = {
-    {"format", TM_OPT_CHOICE, offsetof(export_options, format), "\"hf\"", 0, 0, "hf", "a Hugging Face folder", 0},
+    {"format", TM_OPT_CHOICE, offsetof(export_options, format), "\"hf\"", 0, 0, "hf", "a Hugging Face folder",
+     0},
     {"to", TM_OPT_PATH, offsetof(export_options, to), "null", 0, 0, NULL,
      "where to put it, relative to the graph file (`tidemill get` does it later)", TM_OPT_NOKEY},
     {0},
@@ -45,9 +46,10 @@ static tm_status run(tm_work *work, tm_error *err)
 const tm_stage tm_stage_export = {
     .name = "export",
     .brief = "A model as a folder that other programs open.",
-    .help = "Format hf: config.json, model.safetensors and the tokenizer's files, as transformers reads them. With `to` the\n"
-            "folder is also put there at the end of the run; a folder that was not put there by the same store is never\n"
-            "replaced.",
+    .help =
+        "Format hf: config.json, model.safetensors and the tokenizer's files, as transformers reads them. With `to` the\n"
+        "folder is also put there at the end of the run; a folder that was not put there by the same store is never\n"
+        "replaced.",
     .example = "tm.export { base, format = \"hf\", to = \"dist/base\" }",
     .family = "export",
     .version = 1,

@@ -11,10 +11,14 @@ typedef struct fix_options {
 static const tm_option options[] = {
     {"unescape", TM_OPT_CHOICE, offsetof(fix_options, unescape), "\"auto\"", 0, 0, "auto never always",
      "HTML entities (auto: until the first line with a <)", 0},
-    {"ligatures", TM_OPT_BOOL, offsetof(fix_options, ligatures), "false", 0, 0, NULL, "split ligatures into letters", 0},
-    {"width", TM_OPT_BOOL, offsetof(fix_options, width), "false", 0, 0, NULL, "full-width letters to plain ones", 0},
-    {"quotes", TM_OPT_BOOL, offsetof(fix_options, quotes), "false", 0, 0, NULL, "curled quotes to straight ones", 0},
-    {"line_breaks", TM_OPT_BOOL, offsetof(fix_options, line_breaks), "false", 0, 0, NULL, "all line ends to \\n", 0},
+    {"ligatures", TM_OPT_BOOL, offsetof(fix_options, ligatures), "false", 0, 0, NULL,
+     "split ligatures into letters", 0},
+    {"width", TM_OPT_BOOL, offsetof(fix_options, width), "false", 0, 0, NULL,
+     "full-width letters to plain ones", 0},
+    {"quotes", TM_OPT_BOOL, offsetof(fix_options, quotes), "false", 0, 0, NULL,
+     "curled quotes to straight ones", 0},
+    {"line_breaks", TM_OPT_BOOL, offsetof(fix_options, line_breaks), "false", 0, 0, NULL,
+     "all line ends to \\n", 0},
     {"normalization", TM_OPT_CHOICE, offsetof(fix_options, normalization), "\"none\"", 0, 0, "none nfc nfkc",
      "Unicode normal form", 0},
     {0},
@@ -69,8 +73,9 @@ static tm_status map(tm_work *work, const tm_batch *in, tm_batch *const *out, tm
 const tm_stage tm_stage_fix_unicode = {
     .name = "fix_unicode",
     .brief = "Repair text that was decoded wrongly: mojibake, entities, control characters.",
-    .help = "Works as ftfy with the settings of NeMo Curator's UnicodeReformatter. Bytes that are no UTF-8 become U+FFFD, so\n"
-            "everything behind this stage sees valid UTF-8. Nothing is removed.",
+    .help =
+        "Works as ftfy with the settings of NeMo Curator's UnicodeReformatter. Bytes that are no UTF-8 become U+FFFD, so\n"
+        "everything behind this stage sees valid UTF-8. Nothing is removed.",
     .paper = "Speer 2019, ftfy, zenodo.2591652",
     .example = "tm.fix_unicode {}",
     .family = "curate",

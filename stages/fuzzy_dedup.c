@@ -71,7 +71,8 @@ static tm_status sign_all(tm_work *work, fuzzy *f, tm_error *err)
     return status < 0 ? status : TM_OK;
 }
 
-static tm_status emit_batch(tm_work *work, const fuzzy *f, const uint32_t *first, size_t *at, const tm_batch *in, tm_error *err)
+static tm_status emit_batch(tm_work *work, const fuzzy *f, const uint32_t *first, size_t *at,
+                            const tm_batch *in, tm_error *err)
 {
     tm_batch *out[2] = {tm_work_batch(work, ""), tm_work_batch(work, "removed")};
     tm_status status = out[0] && out[1] ? TM_OK : tm_fail(err, TM_ENOMEM, "no memory for a batch");
@@ -79,8 +80,10 @@ static tm_status emit_batch(tm_work *work, const fuzzy *f, const uint32_t *first
         uint32_t to = first[*at];
         tm_view id = {f->ids.data + (size_t)to * 32, 32};
         if (to == *at) status = tm_sift_keep(out, in, row, err);
-        else status = tm_sift_remove(work, "fuzzy_dedup", out, in, row, "near_duplicate",
-                                     tm_minhash_similarity(signature(f, to), signature(f, (uint32_t)*at)), id, err);
+        else
+            status = tm_sift_remove(work, "fuzzy_dedup", out, in, row, "near_duplicate",
+                                    tm_minhash_similarity(signature(f, to), signature(f, (uint32_t)*at)), id,
+                                    err);
     }
     if (status < 0) {
         tm_batch_unref(out[0]);
@@ -122,8 +125,11 @@ static tm_status dedup(tm_work *work, fuzzy *f, tm_error *err)
 static tm_status run(tm_work *work, tm_error *err)
 {
     const fuzzy_options *o = tm_work_options(work);
-    fuzzy f = {.hashes = tm_minhash_new((uint64_t)o->seed), .index = tm_minhash_index_new(), .threshold = o->threshold};
-    tm_status status = f.hashes && f.index ? dedup(work, &f, err) : tm_fail(err, TM_ENOMEM, "no memory for signatures");
+    fuzzy f = {.hashes = tm_minhash_new((uint64_t)o->seed),
+               .index = tm_minhash_index_new(),
+               .threshold = o->threshold};
+    tm_status status = f.hashes && f.index ? dedup(work, &f, err)
+                                           : tm_fail(err, TM_ENOMEM, "no memory for signatures");
     tm_minhash_free(f.hashes);
     tm_minhash_index_free(f.index);
     tm_buf_clear(&f.signatures);
@@ -134,9 +140,10 @@ static tm_status run(tm_work *work, tm_error *err)
 const tm_stage tm_stage_fuzzy_dedup = {
     .name = "fuzzy_dedup",
     .brief = "Remove near duplicates (MinHash of 5-word shingles, 14 bands of 8).",
-    .help = "Every document gets a signature of 112 hash minima. Documents that share one of 14 bands are candidates; those\n"
-            "whose signatures agree in at least `threshold` of their values are the same, and the first in log order is\n"
-            "kept. A removed document says which one it is like (meta.of). Memory: about 600 bytes a document.",
+    .help =
+        "Every document gets a signature of 112 hash minima. Documents that share one of 14 bands are candidates; those\n"
+        "whose signatures agree in at least `threshold` of their values are the same, and the first in log order is\n"
+        "kept. A removed document says which one it is like (meta.of). Memory: about 600 bytes a document.",
     .paper = "Broder 1997, On the resemblance and containment of documents",
     .example = "tm.fuzzy_dedup { threshold = 0.8 }",
     .family = "curate",

@@ -4,7 +4,8 @@
 
 static const tm_option options[] = {
     {"without", TM_OPT_LIST, offsetof(tm_rules_options, without), "[]", 0, 0, NULL, "rules to leave out", 0},
-    {"bounds", TM_OPT_LIST, offsetof(tm_rules_options, bounds), "[]", 0, 0, NULL, "other bounds: \"RULE=MIN..MAX\"", 0},
+    {"bounds", TM_OPT_LIST, offsetof(tm_rules_options, bounds), "[]", 0, 0, NULL,
+     "other bounds: \"RULE=MIN..MAX\"", 0},
     {"english", TM_OPT_BOOL, offsetof(tm_rules_options, english), "true", 0, 0, NULL,
      "false: without the rules that fit English alone", 0},
     {0},
@@ -36,9 +37,10 @@ static void end(tm_work *work)
 const tm_stage tm_stage_gopher = {
     .name = "gopher",
     .brief = "Keep documents that look like prose, by the heuristic quality rules.",
-    .help = "Word count, word length, symbols, digits, URLs, bullets, ellipses, punctuation, brackets, common English words,\n"
-            "boilerplate phrases: the English heuristic rules of NeMo Curator with its published bounds. `without` leaves rules\n"
-            "out, `bounds` changes them. The first rule that a document breaks is given as the reason.",
+    .help =
+        "Word count, word length, symbols, digits, URLs, bullets, ellipses, punctuation, brackets, common English words,\n"
+        "boilerplate phrases: the English heuristic rules of NeMo Curator with its published bounds. `without` leaves rules\n"
+        "out, `bounds` changes them. The first rule that a document breaks is given as the reason.",
     .paper = "Rae et al. 2021 (Gopher), table A1; Raffel et al. 2020 (C4)",
     .example = "tm.gopher { bounds = { \"word_count=20..100000\" } }",
     .family = "curate",

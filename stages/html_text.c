@@ -14,7 +14,8 @@ typedef struct html_options {
 static const tm_option options[] = {
     {"boilerplate", TM_OPT_BOOL, offsetof(html_options, boilerplate), "false", 0, 0, NULL,
      "keep navigation, footers and the like", 0},
-    {"min_chars", TM_OPT_INT, offsetof(html_options, min_chars), "1", 0, 1e9, NULL, "remove pages with less text (bytes)", 0},
+    {"min_chars", TM_OPT_INT, offsetof(html_options, min_chars), "1", 0, 1e9, NULL,
+     "remove pages with less text (bytes)", 0},
     {0},
 };
 
@@ -22,7 +23,8 @@ static tm_status check(tm_check *c, tm_error *err)
 {
     const char *markup = json_string_value(json_object_get(c->inputs[0], "markup"));
     if (markup && strcmp(markup, "html") == 0) return TM_OK;
-    snprintf(c->fault->fix, sizeof c->fault->fix, "read it with tm.read { ..., format = \"html\" }, or leave tm.html_text out");
+    snprintf(c->fault->fix, sizeof c->fault->fix,
+             "read it with tm.read { ..., format = \"html\" }, or leave tm.html_text out");
     return tm_fail(err, TM_EINVAL, "its input is %s, not HTML", markup ? markup : "plain text");
 }
 
@@ -43,7 +45,8 @@ static tm_status keep(tm_batch *const *out, tm_doc doc, const tm_html_page *page
 {
     json_t *meta = doc.meta.size ? json_loadb(doc.meta.data, doc.meta.size, 0, NULL) : NULL;
     if (!meta) meta = json_object();
-    if (page->title.size) json_object_set_new(meta, "title", json_stringn(page->title.data, page->title.size));
+    if (page->title.size)
+        json_object_set_new(meta, "title", json_stringn(page->title.data, page->title.size));
     char *text = json_object_size(meta) ? json_dumps(meta, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
     json_decref(meta);
     doc.meta = tm_view_str(text ? text : "");
@@ -63,9 +66,11 @@ static tm_status map(tm_work *work, const tm_batch *in, tm_batch *const *out, tm
         tm_error why = {0};
         tm_status status = tm_html_extract(doc.text, &how, page, &why);
         if (status == TM_ENOMEM) return tm_fail(err, status, "%s", why.text);
-        if (status < 0) TM_TRY(tm_sift_remove(work, "html_text", out, in, row, "unreadable", NAN, (tm_view){0}, err));
+        if (status < 0)
+            TM_TRY(tm_sift_remove(work, "html_text", out, in, row, "unreadable", NAN, (tm_view){0}, err));
         else if ((int64_t)page->text.size < o->min_chars)
-            TM_TRY(tm_sift_remove(work, "html_text", out, in, row, "no_text", (double)page->text.size, (tm_view){0}, err));
+            TM_TRY(tm_sift_remove(work, "html_text", out, in, row, "no_text", (double)page->text.size,
+                                  (tm_view){0}, err));
         else TM_TRY(keep(out, doc, page, err));
     }
     return TM_OK;
@@ -74,9 +79,10 @@ static tm_status map(tm_work *work, const tm_batch *in, tm_batch *const *out, tm
 const tm_stage tm_stage_html_text = {
     .name = "html_text",
     .brief = "The prose of HTML pages, without navigation and other boilerplate.",
-    .help = "Pages are parsed by HTML5's rules, so broken ones never fail. Navigation, forms, footers and blocks that are\n"
-            "mostly links are dropped; headings, lists, tables and preformatted text are kept as lines. The page's title goes\n"
-            "to meta.title. Pages without text are removed.",
+    .help =
+        "Pages are parsed by HTML5's rules, so broken ones never fail. Navigation, forms, footers and blocks that are\n"
+        "mostly links are dropped; headings, lists, tables and preformatted text are kept as lines. The page's title goes\n"
+        "to meta.title. Pages without text are removed.",
     .paper = "Pomikalek 2011, Removing boilerplate and duplicate content from web corpora (jusText)",
     .example = "local clean = tm.curate { pages, tm.html_text {}, tm.fix_unicode {} }",
     .family = "curate",

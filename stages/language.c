@@ -9,7 +9,8 @@ typedef struct language_options {
 } language_options;
 
 static const tm_option options[] = {
-    {"keep", TM_OPT_LIST, offsetof(language_options, keep), "[\"en\"]", 0, 0, NULL, "ISO 639 codes of languages to keep", 0},
+    {"keep", TM_OPT_LIST, offsetof(language_options, keep), "[\"en\"]", 0, 0, NULL,
+     "ISO 639 codes of languages to keep", 0},
     {"min", TM_OPT_NUMBER, offsetof(language_options, min), "0.5", 0, 1, NULL,
      "least share of the text that must be in that language", 0},
     {0},
@@ -36,8 +37,9 @@ static tm_status map(tm_work *work, const tm_batch *in, tm_batch *const *out, tm
 const tm_stage tm_stage_language = {
     .name = "language",
     .brief = "Keep documents in the languages that are wanted.",
-    .help = "The main language of each document is found by CLD2, from the tables it is built with. A removed document says\n"
-            "which language it was taken for (\"un\": none could be told).",
+    .help =
+        "The main language of each document is found by CLD2, from the tables it is built with. A removed document says\n"
+        "which language it was taken for (\"un\": none could be told).",
     .paper = "Sites 2013, Compact Language Detector 2",
     .example = "tm.language { keep = { \"en\", \"de\" } }",
     .family = "curate",

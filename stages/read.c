@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Documents from files, folders and archives.
 //
-// Chunks are cut by content: behind a document with a probability that grows with its size, drawn from its id, so
-// that a document added anywhere changes the chunks up to the next cut and no others.
+// Chunks are cut by content: behind a document with a probability that grows with its size, drawn from its
+// id, so that a document added anywhere changes the chunks up to the next cut and no others.
 #include <stdlib.h>
 
 #include "engine/base/random.h"
@@ -24,9 +24,12 @@ static const tm_option options[] = {
      "files, folders, globs or archives, relative to the graph file (the positional value)", 0},
     {"format", TM_OPT_CHOICE, offsetof(read_options, format), "\"text\"", 0, 0, "text html jsonl",
      "what a member is: one text, one page of HTML, or JSON lines", 0},
-    {"match", TM_OPT_STRING, offsetof(read_options, match), "\"\"", 0, 0, NULL, "only members whose path matches this glob", 0},
-    {"id", TM_OPT_STRING, offsetof(read_options, id), "\"id\"", 0, 0, NULL, "jsonl: the field with the id", 0},
-    {"text", TM_OPT_STRING, offsetof(read_options, text), "\"text\"", 0, 0, NULL, "jsonl: the field with the text", 0},
+    {"match", TM_OPT_STRING, offsetof(read_options, match), "\"\"", 0, 0, NULL,
+     "only members whose path matches this glob", 0},
+    {"id", TM_OPT_STRING, offsetof(read_options, id), "\"id\"", 0, 0, NULL, "jsonl: the field with the id",
+     0},
+    {"text", TM_OPT_STRING, offsetof(read_options, text), "\"text\"", 0, 0, NULL,
+     "jsonl: the field with the text", 0},
     {0},
 };
 
@@ -113,7 +116,8 @@ static tm_status read_document(reader *r, tm_archive *archive, const tm_member *
     tm_status status = tm_archive_read_all(archive, &bytes, err);
     if (status >= 0) status = make_id(member->path, tm_buf_view(&bytes), id, err);
     if (status >= 0 && bytes.size) {
-        tm_doc doc = {.id = tm_view_str(id), .text = tm_buf_view(&bytes), .source = tm_view_str(member->path)};
+        tm_doc doc = {
+            .id = tm_view_str(id), .text = tm_buf_view(&bytes), .source = tm_view_str(member->path)};
         status = add(r, &doc, err);
     }
     tm_buf_clear(&bytes);
@@ -130,7 +134,8 @@ static tm_status read_member(void *archive, void *data, size_t size, size_t *got
 static void bad_line(reader *r, const char *source, const tm_jsonl_row *row)
 {
     if (r->n_bad++ < 20)
-        tm_work_log(r->work, "%s:%llu: %s (at byte %zu)", source, (unsigned long long)row->line, row->bad, row->bad_at);
+        tm_work_log(r->work, "%s:%llu: %s (at byte %zu)", source, (unsigned long long)row->line, row->bad,
+                    row->bad_at);
     tm_work_count(r->work, "bad_lines", 1);
 }
 
@@ -144,7 +149,8 @@ static tm_status add_line(reader *r, const char *source, const tm_jsonl_row *row
     return add(r, &doc, err);
 }
 
-static tm_status read_lines(reader *r, tm_archive *archive, const tm_member *member, const read_options *o, tm_error *err)
+static tm_status read_lines(reader *r, tm_archive *archive, const tm_member *member, const read_options *o,
+                            tm_error *err)
 {
     char source[512];
     tm_jsonl *lines = NULL;
@@ -177,7 +183,8 @@ static tm_status read_root(reader *r, const tm_corpus *corpus, const read_option
     tm_member member;
     tm_status status;
     while ((status = tm_archive_next(archive, &member, err)) == TM_OK) {
-        status = is_jsonl(o) ? read_lines(r, archive, &member, o, err) : read_document(r, archive, &member, err);
+        status = is_jsonl(o) ? read_lines(r, archive, &member, o, err)
+                             : read_document(r, archive, &member, err);
         if (status < 0) break;
         if (tm_work_stopping(r->work)) {
             status = tm_fail(err, TM_ESTOPPED, "stopped");
@@ -191,9 +198,10 @@ static tm_status read_root(reader *r, const tm_corpus *corpus, const read_option
 
 static tm_status none_found(const reader *r, const read_options *o, tm_error *err)
 {
-    tm_fail(err, TM_ENOENT, "no documents in \"%s\"%s%s%s", o->path.items[0], o->path.n > 1 ? " and the other paths" : "",
-            o->match[0] ? ", matching " : "", o->match);
-    if (r->n_bad) tm_hint(err, "%lld lines were bad: `tidemill logs` shows the first of them", (long long)r->n_bad);
+    tm_fail(err, TM_ENOENT, "no documents in \"%s\"%s%s%s", o->path.items[0],
+            o->path.n > 1 ? " and the other paths" : "", o->match[0] ? ", matching " : "", o->match);
+    if (r->n_bad)
+        tm_hint(err, "%lld lines were bad: `tidemill logs` shows the first of them", (long long)r->n_bad);
     else tm_hint(err, "check the path, `match` and `format`");
     return TM_ENOENT;
 }
@@ -217,10 +225,11 @@ static tm_status run(tm_work *work, tm_error *err)
 const tm_stage tm_stage_read = {
     .name = "read",
     .brief = "Documents from files, folders, globs and archives.",
-    .help = "Folders are walked in byte order; tar (plain or compressed), zip, gz and Debian packages are read in place. A\n"
-            "document's id is a hash of its path and its bytes. The content of every file is part of the node's key: a\n"
-            "changed file is noticed, a touched one is not. Lines of JSON that cannot be used are counted and logged, and the\n"
-            "rest goes on.",
+    .help =
+        "Folders are walked in byte order; tar (plain or compressed), zip, gz and Debian packages are read in place. A\n"
+        "document's id is a hash of its path and its bytes. The content of every file is part of the node's key: a\n"
+        "changed file is noticed, a touched one is not. Lines of JSON that cannot be used are counted and logged, and the\n"
+        "rest goes on.",
     .example = "local pages = tm.read { \"corpus/**/*.html\", format = \"html\" }",
     .family = "read",
     .version = 1,

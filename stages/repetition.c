@@ -4,7 +4,8 @@
 
 static const tm_option options[] = {
     {"without", TM_OPT_LIST, offsetof(tm_rules_options, without), "[]", 0, 0, NULL, "rules to leave out", 0},
-    {"bounds", TM_OPT_LIST, offsetof(tm_rules_options, bounds), "[]", 0, 0, NULL, "other bounds: \"RULE=MIN..MAX\"", 0},
+    {"bounds", TM_OPT_LIST, offsetof(tm_rules_options, bounds), "[]", 0, 0, NULL,
+     "other bounds: \"RULE=MIN..MAX\"", 0},
     {"english", TM_OPT_BOOL, offsetof(tm_rules_options, english), "true", 0, 0, NULL,
      "false: without the rules that fit English alone", 0},
     {0},
@@ -36,8 +37,9 @@ static void end(tm_work *work)
 const tm_stage tm_stage_repetition = {
     .name = "repetition",
     .brief = "Keep documents that do not repeat themselves.",
-    .help = "Repeated lines and paragraphs (by count and by characters), the most frequent 2- to 4-grams, and 5- to 10-grams\n"
-            "that occur more than once: the rules of NeMo Curator with its published bounds.",
+    .help =
+        "Repeated lines and paragraphs (by count and by characters), the most frequent 2- to 4-grams, and 5- to 10-grams\n"
+        "that occur more than once: the rules of NeMo Curator with its published bounds.",
     .paper = "Rae et al. 2021 (Gopher), table A1",
     .example = "tm.repetition { without = { \"repeated_paragraphs\" } }",
     .family = "curate",

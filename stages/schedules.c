@@ -3,18 +3,24 @@
 #include "stages/train/architecture.h"
 
 static const tm_option with_decay[] = {
-    {"warmup", TM_OPT_INT, offsetof(tm_schedule_options, warmup), "50", 0, 1e9, NULL, "steps of linear warmup", 0},
-    {"decay", TM_OPT_NUMBER, offsetof(tm_schedule_options, decay), "0.2", 0, 1, NULL, "share of the steps that decay", 0},
-    {"floor", TM_OPT_NUMBER, offsetof(tm_schedule_options, floor), "0", 0, 1, NULL, "share of the peak at the end", 0},
+    {"warmup", TM_OPT_INT, offsetof(tm_schedule_options, warmup), "50", 0, 1e9, NULL,
+     "steps of linear warmup", 0},
+    {"decay", TM_OPT_NUMBER, offsetof(tm_schedule_options, decay), "0.2", 0, 1, NULL,
+     "share of the steps that decay", 0},
+    {"floor", TM_OPT_NUMBER, offsetof(tm_schedule_options, floor), "0", 0, 1, NULL,
+     "share of the peak at the end", 0},
     {0},
 };
 static const tm_option with_floor[] = {
-    {"warmup", TM_OPT_INT, offsetof(tm_schedule_options, warmup), "50", 0, 1e9, NULL, "steps of linear warmup", 0},
-    {"floor", TM_OPT_NUMBER, offsetof(tm_schedule_options, floor), "0.1", 0, 1, NULL, "share of the peak at the end", 0},
+    {"warmup", TM_OPT_INT, offsetof(tm_schedule_options, warmup), "50", 0, 1e9, NULL,
+     "steps of linear warmup", 0},
+    {"floor", TM_OPT_NUMBER, offsetof(tm_schedule_options, floor), "0.1", 0, 1, NULL,
+     "share of the peak at the end", 0},
     {0},
 };
 static const tm_option with_warmup[] = {
-    {"warmup", TM_OPT_INT, offsetof(tm_schedule_options, warmup), "50", 0, 1e9, NULL, "steps of linear warmup", 0},
+    {"warmup", TM_OPT_INT, offsetof(tm_schedule_options, warmup), "50", 0, 1e9, NULL,
+     "steps of linear warmup", 0},
     {0},
 };
 
@@ -26,9 +32,12 @@ const tm_value tm_value_wsd = {
 };
 const tm_value tm_value_cosine = {
     .name = "cosine",
-    .brief = "Warmup, then half a cosine down to the floor. Depends on the number of steps from the first on.",
+    .brief =
+        "Warmup, then half a cosine down to the floor. Depends on the number of steps from the first on.",
     .example = "schedule = tm.cosine { warmup = 100, floor = 0.1 }",
-    .family = "schedule", .options = with_floor, .options_size = sizeof(tm_schedule_options),
+    .family = "schedule",
+    .options = with_floor,
+    .options_size = sizeof(tm_schedule_options),
 };
 const tm_value tm_value_linear = {
     .name = "linear",

@@ -10,8 +10,10 @@ typedef struct split_options {
 } split_options;
 
 static const tm_option options[] = {
-    {"valid", TM_OPT_NUMBER, offsetof(split_options, valid), "0.02", 0, 1, NULL, "share of documents held out", 0},
-    {"seed", TM_OPT_INT, offsetof(split_options, seed), "1", 0, 0x1p53, NULL, "another seed holds out others", 0},
+    {"valid", TM_OPT_NUMBER, offsetof(split_options, valid), "0.02", 0, 1, NULL,
+     "share of documents held out", 0},
+    {"seed", TM_OPT_INT, offsetof(split_options, seed), "1", 0, 0x1p53, NULL, "another seed holds out others",
+     0},
     {0},
 };
 
@@ -30,8 +32,9 @@ static tm_status map(tm_work *work, const tm_batch *in, tm_batch *const *out, tm
 const tm_stage tm_stage_split = {
     .name = "split",
     .brief = "Documents for training and documents held out.",
-    .help = "Each document goes to `train` or `valid` by a hash of the seed and its id. The choice for one document\n"
-            "does not depend on the others: adding documents moves none.",
+    .help =
+        "Each document goes to `train` or `valid` by a hash of the seed and its id. The choice for one document\n"
+        "does not depend on the others: adding documents moves none.",
     .example = "local docs = tm.split { clean, valid = 0.02 }",
     .family = "curate",
     .version = 1,

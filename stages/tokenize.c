@@ -49,8 +49,9 @@ static tm_status map(tm_work *work, const tm_batch *in, tm_batch *const *out, tm
 const tm_stage tm_stage_tokenize = {
     .name = "tokenize",
     .brief = "Documents as ids of a tokenizer.",
-    .help = "Trainers take documents and have this stage put before them; name it yourself to keep the ids, or to use them\n"
-            "twice. No special tokens are added, and text that looks like one is plain text.",
+    .help =
+        "Trainers take documents and have this stage put before them; name it yourself to keep the ids, or to use them\n"
+        "twice. No special tokens are added, and text that looks like one is plain text.",
     .example = "local ids = tm.tokenize { docs.train, tokenizer = vocab }",
     .family = "tokenize",
     .version = 1,

@@ -16,11 +16,12 @@ static const tm_option options[] = {
      "entries, the 256 bytes and the special tokens included", 0},
     {"min_frequency", TM_OPT_INT, offsetof(vocab_options, min_frequency), "2", 1, 1e9, NULL,
      "a pair that occurs less often is not merged", 0},
-    {"pretokenizer", TM_OPT_CHOICE, offsetof(vocab_options, pretokenizer), "\"gpt2\"", 0, 0, "gpt2 llama3 qwen2 smollm",
-     "how a text is cut into pieces before merging", 0},
-    {"end", TM_OPT_STRING, offsetof(vocab_options, end), "\"<|endoftext|>\"", 0, 0, NULL, "the token that ends a document", 0},
-    {"special", TM_OPT_LIST, offsetof(vocab_options, special), "[\"<|im_start|>\", \"<|im_end|>\"]", 0, 0, NULL,
-     "further special tokens", 0},
+    {"pretokenizer", TM_OPT_CHOICE, offsetof(vocab_options, pretokenizer), "\"gpt2\"", 0, 0,
+     "gpt2 llama3 qwen2 smollm", "how a text is cut into pieces before merging", 0},
+    {"end", TM_OPT_STRING, offsetof(vocab_options, end), "\"<|endoftext|>\"", 0, 0, NULL,
+     "the token that ends a document", 0},
+    {"special", TM_OPT_LIST, offsetof(vocab_options, special), "[\"<|im_start|>\", \"<|im_end|>\"]", 0, 0,
+     NULL, "further special tokens", 0},
     {0},
 };
 
@@ -67,7 +68,10 @@ static tm_status train(const vocab_options *o, const tm_bpe_counter *counter, tm
     size_t n = 0;
     if (o->end[0]) special[n++] = tm_view_str(o->end);
     for (size_t i = 0; i < o->special.n && n < 32; i++) special[n++] = tm_view_str(o->special.items[i]);
-    tm_bpe_training how = {.size = (size_t)o->size, .min_frequency = (uint64_t)o->min_frequency, .special = special, .n_special = n};
+    tm_bpe_training how = {.size = (size_t)o->size,
+                           .min_frequency = (uint64_t)o->min_frequency,
+                           .special = special,
+                           .n_special = n};
     return tm_bpe_train(counter, &how, bpe, err);
 }
 
@@ -94,7 +98,8 @@ static tm_status run(tm_work *work, tm_error *err)
     char folder[1024];
     tm_bpe *bpe = NULL;
     tm_bpe_counter *counter = tm_bpe_counter_new(pretokenizer_of(o->pretokenizer), false);
-    tm_status status = counter ? count_all(work, counter, err) : tm_fail(err, TM_ENOMEM, "no memory to count pieces");
+    tm_status status = counter ? count_all(work, counter, err)
+                               : tm_fail(err, TM_ENOMEM, "no memory to count pieces");
     if (status >= 0) status = train(o, counter, &bpe, err);
     if (counter) tm_bpe_counter_free(counter);
     if (status >= 0) status = tm_work_scratch(work, folder, sizeof folder, err);
@@ -107,8 +112,9 @@ static tm_status run(tm_work *work, tm_error *err)
 const tm_stage tm_stage_train_tokenizer = {
     .name = "train_tokenizer",
     .brief = "Learn a byte-level BPE tokenizer from documents.",
-    .help = "Gives a folder with tokenizer.json and tokenizer_config.json, the same vocabulary and merges as Hugging Face's\n"
-            "BpeTrainer with the same settings. The order of the documents does not matter.",
+    .help =
+        "Gives a folder with tokenizer.json and tokenizer_config.json, the same vocabulary and merges as Hugging Face's\n"
+        "BpeTrainer with the same settings. The order of the documents does not matter.",
     .paper = "Sennrich, Haddow & Birch 2016",
     .example = "local vocab = tm.train_tokenizer { docs.train, size = 8192 }",
     .family = "tokenize",

@@ -33,9 +33,13 @@ static void print_ports(const char *title, const tm_port *ports, size_t n)
     for (size_t i = 0; i < n && ports[i].name; i++) {
         const tm_port *p = &ports[i];
         char type[96];
-        snprintf(type, sizeof type, "%s%s%s", p->type ? p->type : "", p->type && p->value ? " or a value: " : p->value ? "values: " : "",
+        snprintf(type, sizeof type, "%s%s%s", p->type ? p->type : "",
+                 p->type && p->value ? " or a value: "
+                 : p->value          ? "values: "
+                                     : "",
                  p->value ? p->value : "");
-        printf("  %-18s %s%s%s\n", p->name[0] ? p->name : "(main)", type, p->flags & TM_PORT_OPTIONAL ? ", optional" : "",
+        printf("  %-18s %s%s%s\n", p->name[0] ? p->name : "(main)", type,
+               p->flags & TM_PORT_OPTIONAL ? ", optional" : "",
                p->flags & TM_PORT_MANY ? ", one or a table" : "");
         printf("  %-18s %s\n", "", p->help);
     }
@@ -45,11 +49,13 @@ static json_t *options_json(const tm_option *options)
 {
     json_t *list = json_array();
     for (const tm_option *o = options; o && o->name; o++) {
-        json_t *option = json_pack("{s:s, s:s, s:s, s:b, s:b}", "name", o->name, "kind", tm_opt_kind_name(o->kind), "help", o->help,
-                                   "required", !o->def, "key", !(o->flags & TM_OPT_NOKEY));
+        json_t *option = json_pack("{s:s, s:s, s:s, s:b, s:b}", "name", o->name, "kind",
+                                   tm_opt_kind_name(o->kind), "help", o->help, "required", !o->def, "key",
+                                   !(o->flags & TM_OPT_NOKEY));
         if (o->def) json_object_set_new(option, "default", json_loads(o->def, JSON_DECODE_ANY, NULL));
         if (o->choices) json_object_set_new(option, "choices", json_string(o->choices));
-        if (o->min != 0 || o->max != 0) json_object_set_new(option, "range", json_pack("[f, f]", o->min, o->max));
+        if (o->min != 0 || o->max != 0)
+            json_object_set_new(option, "range", json_pack("[f, f]", o->min, o->max));
         json_array_append_new(list, option);
     }
     return list;
@@ -59,20 +65,22 @@ static json_t *ports_json(const tm_port *ports, size_t n)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < n && ports[i].name; i++)
-        json_array_append_new(list, json_pack("{s:s, s:s?, s:s?, s:s, s:b, s:b}", "name", ports[i].name, "type", ports[i].type,
-                                              "value", ports[i].value, "help", ports[i].help, "optional",
-                                              (ports[i].flags & TM_PORT_OPTIONAL) != 0, "many",
-                                              (ports[i].flags & TM_PORT_MANY) != 0));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s?, s:s?, s:s, s:b, s:b}", "name", ports[i].name, "type",
+                                        ports[i].type, "value", ports[i].value, "help", ports[i].help,
+                                        "optional", (ports[i].flags & TM_PORT_OPTIONAL) != 0, "many",
+                                        (ports[i].flags & TM_PORT_MANY) != 0));
     return list;
 }
 
 static int describe_stage(const tm_cli *cli, const tm_stage *s)
 {
     if (cli->json)
-        return tm_cli_print(cli, json_pack("{s:s, s:s, s:s, s:s?, s:i, s:s?, s:o, s:o, s:o}", "name", s->name, "family", s->family,
-                                           "brief", s->brief, "help", s->help, "version", s->version, "example", s->example,
-                                           "inputs", ports_json(s->inputs, TM_MAX_PORTS), "outputs",
-                                           ports_json(s->outputs, TM_MAX_PORTS), "options", options_json(s->options)));
+        return tm_cli_print(
+            cli, json_pack("{s:s, s:s, s:s, s:s?, s:i, s:s?, s:o, s:o, s:o}", "name", s->name, "family",
+                           s->family, "brief", s->brief, "help", s->help, "version", s->version, "example",
+                           s->example, "inputs", ports_json(s->inputs, TM_MAX_PORTS), "outputs",
+                           ports_json(s->outputs, TM_MAX_PORTS), "options", options_json(s->options)));
     printf("tm.%s (%s, version %d)\n%s\n", s->name, s->family, s->version, s->brief);
     if (s->help) printf("\n%s\n", s->help);
     print_ports("inputs", s->inputs, TM_MAX_PORTS);
@@ -86,9 +94,9 @@ static int describe_stage(const tm_cli *cli, const tm_stage *s)
 static int describe_value(const tm_cli *cli, const tm_value *v)
 {
     if (cli->json)
-        return tm_cli_print(cli, json_pack("{s:s, s:s, s:s, s:s?, s:o, s:o}", "name", v->name, "family", v->family, "brief", v->brief,
-                                           "example", v->example, "inputs", ports_json(v->inputs, 4), "options",
-                                           options_json(v->options)));
+        return tm_cli_print(cli, json_pack("{s:s, s:s, s:s, s:s?, s:o, s:o}", "name", v->name, "family",
+                                           v->family, "brief", v->brief, "example", v->example, "inputs",
+                                           ports_json(v->inputs, 4), "options", options_json(v->options)));
     printf("tm.%s (a value: %s)\n%s\n", v->name, v->family, v->brief);
     print_ports("inputs", v->inputs, 4);
     print_options(v->options);

@@ -27,19 +27,22 @@ static bool parse_size(const char *text, uint64_t *bytes)
 
 static void tell(const char *what, const char *name, uint64_t bytes, void *cli)
 {
-    if (!((const tm_cli *)cli)->json && strcmp(what, "object") != 0) printf("%-7s %s (%llu bytes)\n", what, name, (unsigned long long)bytes);
+    if (!((const tm_cli *)cli)->json && strcmp(what, "object") != 0)
+        printf("%-7s %s (%llu bytes)\n", what, name, (unsigned long long)bytes);
 }
 
 static int print_report(const tm_cli *cli, const tm_gc_report *r, bool dry)
 {
     if (cli->json)
-        return tm_cli_print(cli, json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I}", "dry_run", dry, "records_kept",
-                                           (json_int_t)r->records_kept, "records_dropped", (json_int_t)r->records_dropped,
-                                           "objects_kept", (json_int_t)r->objects_kept, "objects_removed",
-                                           (json_int_t)r->objects_removed, "bytes_kept", (json_int_t)r->bytes_kept,
-                                           "bytes_removed", (json_int_t)r->bytes_removed));
-    printf("%s %.1f MB in %zu objects and %zu results; kept %.1f MB, %zu results\n", dry ? "would free" : "freed",
-           (double)r->bytes_removed * 1e-6, r->objects_removed, r->records_dropped, (double)r->bytes_kept * 1e-6, r->records_kept);
+        return tm_cli_print(
+            cli, json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I}", "dry_run", dry, "records_kept",
+                           (json_int_t)r->records_kept, "records_dropped", (json_int_t)r->records_dropped,
+                           "objects_kept", (json_int_t)r->objects_kept, "objects_removed",
+                           (json_int_t)r->objects_removed, "bytes_kept", (json_int_t)r->bytes_kept,
+                           "bytes_removed", (json_int_t)r->bytes_removed));
+    printf("%s %.1f MB in %zu objects and %zu results; kept %.1f MB, %zu results\n",
+           dry ? "would free" : "freed", (double)r->bytes_removed * 1e-6, r->objects_removed,
+           r->records_dropped, (double)r->bytes_kept * 1e-6, r->records_kept);
     return TM_EXIT_OK;
 }
 
@@ -47,13 +50,16 @@ static int exec(tm_cli *cli)
 {
     const char *days = tm_cli_flag(cli, "--keep-days"), *to = tm_cli_flag(cli, "--to");
     bool dry = tm_cli_flag(cli, "--dry-run") != NULL;
-    tm_gc_policy policy = {.keep_ms = (int64_t)((days ? strtod(days, NULL) : 7) * 86400e3), .grace_ms = 3600000};
-    if (to && !parse_size(to, &policy.max_bytes)) return tm_cli_usage(cli, "--to takes a size such as 500M or 20G, not \"%s\"", to);
+    tm_gc_policy policy = {.keep_ms = (int64_t)((days ? strtod(days, NULL) : 7) * 86400e3),
+                           .grace_ms = 3600000};
+    if (to && !parse_size(to, &policy.max_bytes))
+        return tm_cli_usage(cli, "--to takes a size such as 500M or 20G, not \"%s\"", to);
     tm_session session = {0};
     tm_gc_report report = {0};
     tm_error err = {0};
     int code = tm_session_store(&session, cli, false);
-    if (code == TM_EXIT_OK && tm_store_gc(session.store, &policy, dry, tell, cli, &report, &err) < 0) code = tm_cli_fail(cli, &err);
+    if (code == TM_EXIT_OK && tm_store_gc(session.store, &policy, dry, tell, cli, &report, &err) < 0)
+        code = tm_cli_fail(cli, &err);
     else if (code == TM_EXIT_OK) code = print_report(cli, &report, dry);
     tm_session_close(&session);
     return code;

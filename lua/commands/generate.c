@@ -74,7 +74,8 @@ static tm_status encode(generator *g, tm_view prompt, tm_error *err)
     g->n_prompt = g->ids.size;
     if (!g->n_prompt) return tm_fail(err, TM_EINVAL, "the prompt is empty");
     if (g->n_prompt < g->model->config.length) return TM_OK;
-    return tm_fail(err, TM_EINVAL, "the prompt has %zu tokens, the model %u positions", g->n_prompt, g->model->config.length);
+    return tm_fail(err, TM_EINVAL, "the prompt has %zu tokens, the model %u positions", g->n_prompt,
+                   g->model->config.length);
 }
 
 static tm_status decode_all(generator *g, tm_buf *text, tm_error *err)
@@ -112,8 +113,9 @@ static tm_status generate(generator *g, const tm_cli *cli, tm_error *err)
     if (status >= 0 && !g->json) fwrite(prompt.data ? prompt.data : "", 1, prompt.size, stdout);
     if (status >= 0) status = decode_all(g, &text, err);
     if (status >= 0 && g->json)
-        tm_cli_print(cli, json_pack("{s:s%, s:s%, s:I}", "prompt", prompt.data ? prompt.data : "", prompt.size, "text",
-                                    text.data ? text.data : "", text.size, "prompt_tokens", (json_int_t)g->n_prompt));
+        tm_cli_print(cli, json_pack("{s:s%, s:s%, s:I}", "prompt", prompt.data ? prompt.data : "",
+                                    prompt.size, "text", text.data ? text.data : "", text.size,
+                                    "prompt_tokens", (json_int_t)g->n_prompt));
     else if (status >= 0) putchar('\n');
     tm_buf_clear(&prompt);
     tm_buf_clear(&text);
@@ -123,9 +125,12 @@ static tm_status generate(generator *g, const tm_cli *cli, tm_error *err)
 static int exec(tm_cli *cli)
 {
     tm_error err = {0};
-    generator g = {.json = cli->json, .n_tokens = (int64_t)number(cli, "--tokens", 64),
-                   .sampler = {.temperature = number(cli, "--temperature", 0), .top_k = (uint32_t)number(cli, "--top-k", 0),
-                               .top_p = number(cli, "--top-p", 1), .seed = (uint64_t)number(cli, "--seed", 1)}};
+    generator g = {.json = cli->json,
+                   .n_tokens = (int64_t)number(cli, "--tokens", 64),
+                   .sampler = {.temperature = number(cli, "--temperature", 0),
+                               .top_k = (uint32_t)number(cli, "--top-k", 0),
+                               .top_p = number(cli, "--top-p", 1),
+                               .seed = (uint64_t)number(cli, "--seed", 1)}};
     tm_status status = generate(&g, cli, &err);
     tm_decoder_free(g.decoder);
     tm_free(g.scratch);
@@ -137,6 +142,12 @@ static int exec(tm_cli *cli)
 }
 
 const tm_command tm_command_generate = {
-    .name = "generate", .brief = "Let a model go on from a prompt.", .usage = "MODEL",
-    .example = "tidemill generate base --prompt \"The table\" --tokens 40", .min = 1, .max = 1, .flags = flags, .exec = exec,
+    .name = "generate",
+    .brief = "Let a model go on from a prompt.",
+    .usage = "MODEL",
+    .example = "tidemill generate base --prompt \"The table\" --tokens 40",
+    .min = 1,
+    .max = 1,
+    .flags = flags,
+    .exec = exec,
 };

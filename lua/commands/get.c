@@ -31,15 +31,23 @@ static int exec(tm_cli *cli)
     tm_session session = {0};
     tm_error err = {0};
     int code = tm_session_store(&session, cli, false);
-    if (code == TM_EXIT_OK && get(session.store, cli->args[0], cli->args[1], tm_cli_flag(cli, "--force") != NULL, &err) < 0)
+    if (code == TM_EXIT_OK &&
+        get(session.store, cli->args[0], cli->args[1], tm_cli_flag(cli, "--force") != NULL, &err) < 0)
         code = tm_cli_fail(cli, &err);
-    else if (code == TM_EXIT_OK && cli->json) tm_cli_print(cli, json_pack("{s:s, s:s}", "address", cli->args[0], "path", cli->args[1]));
+    else if (code == TM_EXIT_OK && cli->json)
+        tm_cli_print(cli, json_pack("{s:s, s:s}", "address", cli->args[0], "path", cli->args[1]));
     else if (code == TM_EXIT_OK) printf("%s: %s\n", cli->args[0], cli->args[1]);
     tm_session_close(&session);
     return code;
 }
 
 const tm_command tm_command_get = {
-    .name = "get", .brief = "Put a result where you want it: a folder, or JSON lines.", .usage = "ADDRESS PATH",
-    .example = "tidemill get base@best model/", .min = 2, .max = 2, .flags = flags, .exec = exec,
+    .name = "get",
+    .brief = "Put a result where you want it: a folder, or JSON lines.",
+    .usage = "ADDRESS PATH",
+    .example = "tidemill get base@best model/",
+    .min = 2,
+    .max = 2,
+    .flags = flags,
+    .exec = exec,
 };

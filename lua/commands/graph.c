@@ -20,11 +20,12 @@ static void print_text(const tm_graph *g)
 {
     for (size_t i = 0; i < g->n_nodes; i++) {
         const tm_node *node = g->nodes[i];
-        printf("%s  %s%s%s:%d\n", node->name, node->stage->name, node->inserted ? ", inserted for " : ", ", node->file, node->line);
+        printf("%s  %s%s%s:%d\n", node->name, node->stage->name, node->inserted ? ", inserted for " : ", ",
+               node->file, node->line);
         for (size_t l = 0; l < node->n_links; l++) {
             const tm_link *link = &node->links[l];
-            printf("    %s%s<- %s%s%s  (%s)\n", link->port, link->port[0] ? " " : "", link->from->name, out_name(link)[0] ? "." : "",
-                   out_name(link), link->row->type);
+            printf("    %s%s<- %s%s%s  (%s)\n", link->port, link->port[0] ? " " : "", link->from->name,
+                   out_name(link)[0] ? "." : "", out_name(link), link->row->type);
         }
     }
 }
@@ -33,10 +34,12 @@ static void print_dot(const tm_graph *g)
 {
     printf("digraph tidemill {\n  rankdir=LR;\n  node [shape=box];\n");
     for (size_t i = 0; i < g->n_nodes; i++) {
-        printf("  \"%s\" [label=\"%s\\n%s\"];\n", g->nodes[i]->name, g->nodes[i]->name, g->nodes[i]->stage->name);
+        printf("  \"%s\" [label=\"%s\\n%s\"];\n", g->nodes[i]->name, g->nodes[i]->name,
+               g->nodes[i]->stage->name);
         for (size_t l = 0; l < g->nodes[i]->n_links; l++) {
             const tm_link *link = &g->nodes[i]->links[l];
-            printf("  \"%s\" -> \"%s\" [label=\"%s\"];\n", link->from->name, g->nodes[i]->name, out_name(link)[0] ? out_name(link) : link->row->type);
+            printf("  \"%s\" -> \"%s\" [label=\"%s\"];\n", link->from->name, g->nodes[i]->name,
+                   out_name(link)[0] ? out_name(link) : link->row->type);
         }
     }
     printf("}\n");
@@ -45,11 +48,14 @@ static void print_dot(const tm_graph *g)
 static void print_mermaid(const tm_graph *g)
 {
     printf("flowchart LR\n");
-    for (size_t i = 0; i < g->n_nodes; i++) printf("  n%zu[\"%s<br>%s\"]\n", i, g->nodes[i]->name, g->nodes[i]->stage->name);
+    for (size_t i = 0; i < g->n_nodes; i++)
+        printf("  n%zu[\"%s<br>%s\"]\n", i, g->nodes[i]->name, g->nodes[i]->stage->name);
     for (size_t i = 0; i < g->n_nodes; i++)
         for (size_t l = 0; l < g->nodes[i]->n_links; l++)
             printf("  n%d -->|%s| n%zu\n", g->nodes[i]->links[l].from->index,
-                   out_name(&g->nodes[i]->links[l])[0] ? out_name(&g->nodes[i]->links[l]) : g->nodes[i]->links[l].row->type, i);
+                   out_name(&g->nodes[i]->links[l])[0] ? out_name(&g->nodes[i]->links[l])
+                                                       : g->nodes[i]->links[l].row->type,
+                   i);
 }
 
 static json_t *graph_json(const tm_graph *g)
@@ -59,12 +65,14 @@ static json_t *graph_json(const tm_graph *g)
         const tm_node *node = g->nodes[i];
         json_t *links = json_array();
         for (size_t l = 0; l < node->n_links; l++)
-            json_array_append_new(links, json_pack("{s:s, s:s, s:s, s:s}", "port", node->links[l].port, "from",
-                                                   node->links[l].from->name, "out", out_name(&node->links[l]), "type",
-                                                   node->links[l].row->type));
-        json_array_append_new(nodes, json_pack("{s:s, s:s, s:s, s:i, s:b, s:O?, s:o}", "name", node->name, "stage",
-                                               node->stage->name, "file", node->file, "line", node->line, "named", node->named,
-                                               "options", node->options, "inputs", links));
+            json_array_append_new(links,
+                                  json_pack("{s:s, s:s, s:s, s:s}", "port", node->links[l].port, "from",
+                                            node->links[l].from->name, "out", out_name(&node->links[l]),
+                                            "type", node->links[l].row->type));
+        json_array_append_new(nodes,
+                              json_pack("{s:s, s:s, s:s, s:i, s:b, s:O?, s:o}", "name", node->name, "stage",
+                                        node->stage->name, "file", node->file, "line", node->line, "named",
+                                        node->named, "options", node->options, "inputs", links));
     }
     return json_pack("{s:s, s:o}", "graph", g->file, "nodes", nodes);
 }

@@ -32,8 +32,9 @@ static json_t *document_json(const tm_batch *batch, size_t row, bool full)
 {
     tm_doc d = tm_docs_get(batch, row);
     json_t *meta = d.meta.size ? json_loadb(d.meta.data, d.meta.size, 0, NULL) : NULL;
-    return json_pack("{s:o, s:o, s:o, s:I, s:o*}", "id", text_json(d.id, true), "source", text_json(d.source, true), "text",
-                     text_json(d.text, full), "bytes", (json_int_t)d.text.size, "meta", meta);
+    return json_pack("{s:o, s:o, s:o, s:I, s:o*}", "id", text_json(d.id, true), "source",
+                     text_json(d.source, true), "text", text_json(d.text, full), "bytes",
+                     (json_int_t)d.text.size, "meta", meta);
 }
 
 static json_t *tokens_json(const tm_batch *batch, size_t row, bool full)
@@ -42,15 +43,16 @@ static json_t *tokens_json(const tm_batch *batch, size_t row, bool full)
     const uint32_t *ids = tm_batch_get_u32s(batch, TM_TOK_IDS, row, &n);
     json_t *list = json_array();
     for (size_t i = 0; i < n && (full || i < 64); i++) json_array_append_new(list, json_integer(ids[i]));
-    return json_pack("{s:o, s:I, s:I, s:o}", "id", text_json(tm_batch_get_bytes(batch, TM_TOK_ID, row), true), "tokens", (json_int_t)n,
-                     "bytes", (json_int_t)tm_batch_get_i64(batch, TM_TOK_BYTES, row), "ids", list);
+    return json_pack("{s:o, s:I, s:I, s:o}", "id", text_json(tm_batch_get_bytes(batch, TM_TOK_ID, row), true),
+                     "tokens", (json_int_t)n, "bytes", (json_int_t)tm_batch_get_i64(batch, TM_TOK_BYTES, row),
+                     "ids", list);
 }
 
 static json_t *metric_json(const tm_batch *batch, size_t row)
 {
     tm_metric m = tm_metrics_get(batch, row);
-    json_t *metric = json_pack("{s:I, s:o, s:f, s:I}", "step", (json_int_t)m.step, "name", text_json(m.name, true), "value", m.value,
-                               "count", (json_int_t)m.count);
+    json_t *metric = json_pack("{s:I, s:o, s:f, s:I}", "step", (json_int_t)m.step, "name",
+                               text_json(m.name, true), "value", m.value, "count", (json_int_t)m.count);
     if (metric && isfinite(m.error)) json_object_set_new(metric, "error", json_real(m.error));
     return metric;
 }
@@ -60,15 +62,19 @@ static void print_record(const tm_type *type, const json_t *record)
     if (strcmp(type->name, "metrics") == 0) {
         const json_t *error = json_object_get(record, "error");
         printf("%8lld  %-32s %12.6g", (long long)json_integer_value(json_object_get(record, "step")),
-               json_string_value(json_object_get(record, "name")), json_number_value(json_object_get(record, "value")));
+               json_string_value(json_object_get(record, "name")),
+               json_number_value(json_object_get(record, "value")));
         if (error) printf("  (+-%.2g)", json_number_value(error));
         putchar('\n');
         return;
     }
-    char *meta = json_object_get(record, "meta") ? json_dumps(json_object_get(record, "meta"), JSON_COMPACT) : NULL;
-    const char *source = json_string_value(json_object_get(record, "source")), *text = json_string_value(json_object_get(record, "text"));
-    printf("--- %s  %s  %lld bytes%s%s\n", json_string_value(json_object_get(record, "id")), source ? source : "",
-           (long long)json_integer_value(json_object_get(record, "bytes")), meta ? "  " : "", meta ? meta : "");
+    char *meta = json_object_get(record, "meta") ? json_dumps(json_object_get(record, "meta"), JSON_COMPACT)
+                                                 : NULL;
+    const char *source = json_string_value(json_object_get(record, "source")),
+               *text = json_string_value(json_object_get(record, "text"));
+    printf("--- %s  %s  %lld bytes%s%s\n", json_string_value(json_object_get(record, "id")),
+           source ? source : "", (long long)json_integer_value(json_object_get(record, "bytes")),
+           meta ? "  " : "", meta ? meta : "");
     if (text) printf("%s\n", text);
     else {
         char *ids = json_dumps(json_object_get(record, "ids"), JSON_COMPACT);
@@ -97,7 +103,8 @@ static void show_rows(const tm_type *type, const tm_batch *batch, window *w)
     }
 }
 
-static tm_status show_data(tm_store *store, const tm_type *type, const tm_artifact *log, window *w, tm_error *err)
+static tm_status show_data(tm_store *store, const tm_type *type, const tm_artifact *log, window *w,
+                           tm_error *err)
 {
     for (size_t i = 0; i < log->count && w->left > 0; i++) {
         if (w->skip >= (int64_t)log->entries[i].rows) {
@@ -107,8 +114,12 @@ static tm_status show_data(tm_store *store, const tm_type *type, const tm_artifa
         tm_blob blob = {0};
         tm_batch *batch = NULL;
         tm_status status = tm_store_get(store, log->entries[i].hash, &blob, err);
-        if (status == TM_ENOENT) tm_hint(err, "it was made inside a group and only its hash is kept; `store = true` on the node keeps its bytes");
-        if (status >= 0) status = tm_batch_decode(tm_view_of(blob.data, blob.size), type->cols, type->n_cols, &batch, err);
+        if (status == TM_ENOENT)
+            tm_hint(
+                err,
+                "it was made inside a group and only its hash is kept; `store = true` on the node keeps its bytes");
+        if (status >= 0)
+            status = tm_batch_decode(tm_view_of(blob.data, blob.size), type->cols, type->n_cols, &batch, err);
         if (status >= 0) show_rows(type, batch, w);
         tm_batch_unref(batch);
         tm_blob_clear(&blob);
@@ -117,7 +128,8 @@ static tm_status show_data(tm_store *store, const tm_type *type, const tm_artifa
     return TM_OK;
 }
 
-static tm_status show_tree(const tm_cli *cli, tm_store *store, const tm_address *a, const tm_artifact *log, json_t *into, tm_error *err)
+static tm_status show_tree(const tm_cli *cli, tm_store *store, const tm_address *a, const tm_artifact *log,
+                           json_t *into, tm_error *err)
 {
     tm_entry entry;
     tm_tree tree = {0};
@@ -132,11 +144,14 @@ static tm_status show_tree(const tm_cli *cli, tm_store *store, const tm_address 
         tm_tree_clear(&one);
     }
     for (size_t i = 0; i < tree.count; i++) {
-        json_array_append_new(files, json_pack("{s:s, s:I}", "name", tree.files[i].name, "bytes", (json_int_t)tree.files[i].bytes));
+        json_array_append_new(files, json_pack("{s:s, s:I}", "name", tree.files[i].name, "bytes",
+                                               (json_int_t)tree.files[i].bytes));
         if (!cli->json) printf("  %12llu  %s\n", (unsigned long long)tree.files[i].bytes, tree.files[i].name);
     }
     char *attributes = json_dumps(tree.attributes, JSON_COMPACT), *all = json_dumps(steps, JSON_COMPACT);
-    if (!cli->json) printf("  attributes %s%s%s\n", attributes, json_array_size(steps) ? ", snapshots at steps " : "", json_array_size(steps) ? all : "");
+    if (!cli->json)
+        printf("  attributes %s%s%s\n", attributes, json_array_size(steps) ? ", snapshots at steps " : "",
+               json_array_size(steps) ? all : "");
     json_object_set_new(into, "files", files);
     json_object_set(into, "attributes", tree.attributes);
     json_object_set_new(into, "steps", steps);
@@ -150,28 +165,37 @@ static void print_counts(const json_t *counts)
 {
     const char *name;
     json_t *n;
-    json_object_foreach((json_t *)counts, name, n) printf("  %s %lld\n", name, (long long)json_integer_value(n));
+    json_object_foreach((json_t *)counts, name, n)
+        printf("  %s %lld\n", name, (long long)json_integer_value(n));
 }
 
 static tm_status show(const tm_cli *cli, tm_store *store, const tm_address *a, tm_error *err)
 {
     const char *count = tm_cli_flag(cli, "--count"), *skip = tm_cli_flag(cli, "--skip");
     bool metrics = strcmp(a->type->name, "metrics") == 0;
-    window w = {.skip = skip ? strtoll(skip, NULL, 10) : 0, .left = count ? strtoll(count, NULL, 10) : metrics ? 1000 : 5,
-                .full = tm_cli_flag(cli, "--full") != NULL, .records = cli->json ? json_array() : NULL};
+    window w = {.skip = skip ? strtoll(skip, NULL, 10) : 0,
+                .left = count     ? strtoll(count, NULL, 10)
+                        : metrics ? 1000
+                                  : 5,
+                .full = tm_cli_flag(cli, "--full") != NULL,
+                .records = cli->json ? json_array() : NULL};
     tm_artifact log = {0};
     TM_TRY(tm_artifact_get(store, a->artifact, &log, err));
     char artifact[TM_HASH_HEX];
     tm_hash_hex(a->artifact, artifact);
-    json_t *into = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I}", "artifact", artifact, "run", a->run, "node", a->node, "port", a->port, "type", a->type->name,
-                             "entries", (json_int_t)log.count, "rows", (json_int_t)log.rows, "bytes", (json_int_t)log.bytes);
+    json_t *into = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I}", "artifact", artifact, "run", a->run,
+                             "node", a->node, "port", a->port, "type", a->type->name, "entries",
+                             (json_int_t)log.count, "rows", (json_int_t)log.rows, "bytes",
+                             (json_int_t)log.bytes);
     const json_t *counts = json_object_get(a->facts, "counts");
     if (!cli->json) {
-        printf("%s:%s%s%s  %s: %zu %ss, %llu records, %.2f MB\n", a->run, a->node, a->port[0] ? "." : "", a->port, a->type->name, log.count,
-               a->type->entry, (unsigned long long)log.rows, (double)log.bytes * 1e-6);
+        printf("%s:%s%s%s  %s: %zu %ss, %llu records, %.2f MB\n", a->run, a->node, a->port[0] ? "." : "",
+               a->port, a->type->name, log.count, a->type->entry, (unsigned long long)log.rows,
+               (double)log.bytes * 1e-6);
         print_counts(counts);
     }
-    tm_status status = a->type->tree ? show_tree(cli, store, a, &log, into, err) : show_data(store, a->type, &log, &w, err);
+    tm_status status = a->type->tree ? show_tree(cli, store, a, &log, into, err)
+                                     : show_data(store, a->type, &log, &w, err);
     if (counts) json_object_set(into, "counts", (json_t *)counts);
     if (w.records) json_object_set_new(into, "records", w.records);
     if (cli->json && status >= 0) tm_cli_print(cli, json_incref(into));
@@ -197,6 +221,12 @@ static int exec(tm_cli *cli)
 }
 
 const tm_command tm_command_inspect = {
-    .name = "inspect", .brief = "Look into a result: records, metrics, the files of a snapshot.", .usage = "ADDRESS",
-    .example = "tidemill inspect clean/gopher.removed", .min = 1, .max = 1, .flags = flags, .exec = exec,
+    .name = "inspect",
+    .brief = "Look into a result: records, metrics, the files of a snapshot.",
+    .usage = "ADDRESS",
+    .example = "tidemill inspect clean/gopher.removed",
+    .min = 1,
+    .max = 1,
+    .flags = flags,
+    .exec = exec,
 };

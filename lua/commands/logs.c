@@ -19,7 +19,8 @@ static void split(const char *text, char run[32], char node[192])
     const char *colon = text ? strchr(text, ':') : NULL;
     run[0] = node[0] = 0;
     if (!text) return;
-    bool is_run = text[0] == 'r' && text[1] && strspn(text + 1, "0123456789") == (colon ? (size_t)(colon - text - 1) : strlen(text + 1));
+    bool is_run = text[0] == 'r' && text[1] &&
+                  strspn(text + 1, "0123456789") == (colon ? (size_t)(colon - text - 1) : strlen(text + 1));
     if (is_run) snprintf(run, 32, "%.*s", colon ? (int)(colon - text) : 31, text);
     if (!is_run || colon) snprintf(node, 192, "%s", is_run ? colon + 1 : text);
 }
@@ -53,10 +54,13 @@ static void print_line(const tm_cli *cli, json_t *event)
     if (text) printf("%s", text);
     else if (strcmp(kind, "note") == 0)
         printf("step %lld  %s %.4f", (long long)json_integer_value(json_object_get(event, "step")),
-               json_string_value(json_object_get(event, "name")), json_number_value(json_object_get(event, "value")));
+               json_string_value(json_object_get(event, "name")),
+               json_number_value(json_object_get(event, "value")));
     else if (strcmp(kind, "entry") == 0)
-        printf("entry %lld  %lld records, %lld bytes", (long long)json_integer_value(json_object_get(event, "i")),
-               (long long)json_integer_value(json_object_get(event, "rows")), (long long)json_integer_value(json_object_get(event, "bytes")));
+        printf("entry %lld  %lld records, %lld bytes",
+               (long long)json_integer_value(json_object_get(event, "i")),
+               (long long)json_integer_value(json_object_get(event, "rows")),
+               (long long)json_integer_value(json_object_get(event, "bytes")));
     else if (strcmp(kind, "sealed") == 0)
         printf("%.1f s, %lld records", json_number_value(json_object_get(event, "seconds")),
                (long long)json_integer_value(json_object_get(event, "rows")));
@@ -101,8 +105,11 @@ static tm_status worker_logs(tm_store *store, const char *run, tm_error *err)
     TM_TRY(tm_dir_list(folder, &names, err));
     for (size_t i = 0; i < names.count; i++) {
         tm_buf text = {0};
-        if (strncmp(names.names[i], "worker.", 7) != 0 || tm_path(path, NULL, "%s/%s", folder, names.names[i]) < 0) continue;
-        if (tm_file_read(path, &text, NULL) >= 0 && text.size) printf("--- %s\n%s", names.names[i], text.data);
+        if (strncmp(names.names[i], "worker.", 7) != 0 ||
+            tm_path(path, NULL, "%s/%s", folder, names.names[i]) < 0)
+            continue;
+        if (tm_file_read(path, &text, NULL) >= 0 && text.size)
+            printf("--- %s\n%s", names.names[i], text.data);
         tm_buf_clear(&text);
     }
     tm_names_clear(&names);

@@ -29,8 +29,9 @@ static json_t *facts(const tm_cli *cli, const tm_session *session)
         json_array_append_new(args, json_string(cli->given[2 * i]));
         if (cli->given[2 * i + 1][0]) json_array_append_new(args, json_string(cli->given[2 * i + 1]));
     }
-    json_t *all = json_pack("{s:s, s:o, s:s, s:O?, s:I}", "path", path ? path : session->graph->file, "args", args, "version",
-                            TM_VERSION, "files", session->graph->files, "pid", (json_int_t)getpid());
+    json_t *all = json_pack("{s:s, s:o, s:s, s:O?, s:I}", "path", path ? path : session->graph->file, "args",
+                            args, "version", TM_VERSION, "files", session->graph->files, "pid",
+                            (json_int_t)getpid());
     free(path);
     return all;
 }
@@ -41,18 +42,20 @@ static int exit_status(tm_status status, const tm_run_result *result)
     return status < 0 ? TM_EXIT_FAILED : TM_EXIT_OK;
 }
 
-static int finish(tm_cli *cli, tm_session *session, tm_console *console, tm_status status, const tm_run_result *result,
-                  const tm_error *err)
+static int finish(tm_cli *cli, tm_session *session, tm_console *console, tm_status status,
+                  const tm_run_result *result, const tm_error *err)
 {
     if (!result->run[0]) return tm_cli_fail(cli, err);
     json_t *placed = json_array();
     tm_error place_error = {0};
     tm_status placing = tm_place_all(session->plan, placed, &place_error);
     if (cli->json) {
-        tm_cli_print(cli, json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:f, s:s, s:s, s:s, s:O}", "run", result->run, "status",
-                                    tm_status_name(status), "done", result->done, "cached", result->cached, "failed",
-                                    result->failed, "skipped", result->skipped, "seconds", result->seconds, "failed_node",
-                                    result->failed_node, "error", err->text, "fix", err->hint, "placed", placed));
+        tm_cli_print(cli,
+                     json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:f, s:s, s:s, s:s, s:O}", "run", result->run,
+                               "status", tm_status_name(status), "done", result->done, "cached",
+                               result->cached, "failed", result->failed, "skipped", result->skipped,
+                               "seconds", result->seconds, "failed_node", result->failed_node, "error",
+                               err->text, "fix", err->hint, "placed", placed));
     } else {
         tm_console_summary(console, session->plan, status, result, err, placed);
         if (placing < 0) tm_cli_fail(cli, &place_error);
@@ -72,8 +75,11 @@ static int exec(tm_cli *cli)
     if (code == TM_EXIT_OK) {
         tm_console *console = tm_console_new(session.plan, tm_cli_flag(cli, "--quiet") || cli->json);
         json_t *about = facts(cli, &session);
-        tm_run_options options = {.cores = cores ? atoi(cores) : 0, .keep_going = tm_cli_flag(cli, "--keep-going") != NULL,
-                                  .facts = about, .watch = tm_console_event, .arg = console};
+        tm_run_options options = {.cores = cores ? atoi(cores) : 0,
+                                  .keep_going = tm_cli_flag(cli, "--keep-going") != NULL,
+                                  .facts = about,
+                                  .watch = tm_console_event,
+                                  .arg = console};
         tm_run_result result;
         tm_error err = {0};
         tm_status status = tm_run_plan(session.plan, &options, &result, &err);
@@ -86,6 +92,12 @@ static int exec(tm_cli *cli)
 }
 
 const tm_command tm_command_run = {
-    .name = "run", .brief = "Run a graph: make everything it returns, reusing what is there.", .usage = "GRAPH [NODE...]",
-    .example = "tidemill run graph.lua --set steps=2000", .min = 1, .max = -1, .flags = flags, .exec = exec,
+    .name = "run",
+    .brief = "Run a graph: make everything it returns, reusing what is there.",
+    .usage = "GRAPH [NODE...]",
+    .example = "tidemill run graph.lua --set steps=2000",
+    .min = 1,
+    .max = -1,
+    .flags = flags,
+    .exec = exec,
 };

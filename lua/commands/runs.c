@@ -10,10 +10,11 @@ static const tm_flag flags[] = {{"--last", 'n', "N", "only the last N (default 2
 
 static json_t *one_json(const tm_run_view *v)
 {
-    return json_pack("{s:s, s:s, s:O?, s:O?, s:O?, s:O?, s:O?, s:O?}", "run", v->run, "status", tm_run_view_status(v), "graph",
-                     json_object_get(v->record, "graph"), "started", json_object_get(v->record, "t"), "seconds",
-                     json_object_get(v->end, "seconds"), "done", json_object_get(v->end, "done"), "cached",
-                     json_object_get(v->end, "cached"), "failed", json_object_get(v->end, "failed"));
+    return json_pack("{s:s, s:s, s:O?, s:O?, s:O?, s:O?, s:O?, s:O?}", "run", v->run, "status",
+                     tm_run_view_status(v), "graph", json_object_get(v->record, "graph"), "started",
+                     json_object_get(v->record, "t"), "seconds", json_object_get(v->end, "seconds"), "done",
+                     json_object_get(v->end, "done"), "cached", json_object_get(v->end, "cached"), "failed",
+                     json_object_get(v->end, "failed"));
 }
 
 static void print_one(const json_t *run)
@@ -23,10 +24,12 @@ static void print_one(const json_t *run)
     struct tm parts;
     if (localtime_r(&t, &parts)) strftime(started, sizeof started, "%Y-%m-%d %H:%M:%S", &parts);
     const char *graph = json_string_value(json_object_get(run, "graph"));
-    printf("%-6s %-20s %-12s %8.1f s  %3lld run %3lld cached  %s\n", json_string_value(json_object_get(run, "run")), started,
-           json_string_value(json_object_get(run, "status")), json_number_value(json_object_get(run, "seconds")),
-           (long long)json_integer_value(json_object_get(run, "done")), (long long)json_integer_value(json_object_get(run, "cached")),
-           graph ? graph : "");
+    printf("%-6s %-20s %-12s %8.1f s  %3lld run %3lld cached  %s\n",
+           json_string_value(json_object_get(run, "run")), started,
+           json_string_value(json_object_get(run, "status")),
+           json_number_value(json_object_get(run, "seconds")),
+           (long long)json_integer_value(json_object_get(run, "done")),
+           (long long)json_integer_value(json_object_get(run, "cached")), graph ? graph : "");
 }
 
 static json_t *list(tm_store *store, size_t last)
@@ -64,5 +67,10 @@ static int exec(tm_cli *cli)
 }
 
 const tm_command tm_command_runs = {
-    .name = "runs", .brief = "List the runs of this store.", .usage = "", .example = "tidemill runs", .flags = flags, .exec = exec,
+    .name = "runs",
+    .brief = "List the runs of this store.",
+    .usage = "",
+    .example = "tidemill runs",
+    .flags = flags,
+    .exec = exec,
 };

@@ -5,7 +5,8 @@
 #include "engine/stage.h"
 #include "lua/cli.h"
 
-static const char *const families[] = {"read", "curate", "tokenize", "train", "align", "judge", "export", NULL};
+static const char *const families[] = {"read",  "curate", "tokenize", "train",
+                                       "align", "judge",  "export",   NULL};
 
 static void print_family(const char *family)
 {
@@ -23,10 +24,12 @@ static json_t *all_json(void)
     json_t *stages = json_array(), *values = json_array();
     for (const tm_stage *const *s = tm_stages; *s; s++)
         if (!((*s)->traits & TM_INTERNAL))
-            json_array_append_new(stages, json_pack("{s:s, s:s, s:s, s:i}", "name", (*s)->name, "family", (*s)->family, "brief",
-                                                    (*s)->brief, "version", (*s)->version));
+            json_array_append_new(stages,
+                                  json_pack("{s:s, s:s, s:s, s:i}", "name", (*s)->name, "family",
+                                            (*s)->family, "brief", (*s)->brief, "version", (*s)->version));
     for (const tm_value *const *v = tm_values; *v; v++)
-        json_array_append_new(values, json_pack("{s:s, s:s, s:s}", "name", (*v)->name, "family", (*v)->family, "brief", (*v)->brief));
+        json_array_append_new(values, json_pack("{s:s, s:s, s:s}", "name", (*v)->name, "family", (*v)->family,
+                                                "brief", (*v)->brief));
     return json_pack("{s:o, s:o}", "stages", stages, "values", values);
 }
 
@@ -35,7 +38,8 @@ static int exec(tm_cli *cli)
     if (cli->json) return tm_cli_print(cli, all_json());
     for (const char *const *f = families; *f; f++) print_family(*f);
     printf("values\n");
-    for (const tm_value *const *v = tm_values; *v; v++) printf("  tm.%-16s %s: %s\n", (*v)->name, (*v)->family, (*v)->brief);
+    for (const tm_value *const *v = tm_values; *v; v++)
+        printf("  tm.%-16s %s: %s\n", (*v)->name, (*v)->family, (*v)->brief);
     printf("`tidemill describe NAME` tells more.\n");
     return TM_EXIT_OK;
 }

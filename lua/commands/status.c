@@ -15,7 +15,8 @@ static void print_node(const char *name, const json_t *node)
     const char *text = json_string_value(json_object_get(node, "text"));
     printf("%-24s %-9s", name, state ? state : "waiting");
     if (json_object_get(node, "seconds")) printf(" %8.1f s", num(node, "seconds"));
-    if (json_object_get(node, "rows")) printf("  %.0f records, %.2f MB", num(node, "rows"), num(node, "bytes") * 1e-6);
+    if (json_object_get(node, "rows"))
+        printf("  %.0f records, %.2f MB", num(node, "rows"), num(node, "bytes") * 1e-6);
     else if (json_object_get(node, "entries")) printf("  %.0f entries", num(node, "entries"));
     if (json_object_get(node, "step")) printf("  step %.0f", num(node, "step"));
     if (json_object_get(node, "train.loss")) printf("  loss %.3f", num(node, "train.loss"));
@@ -29,8 +30,8 @@ static int show(const tm_cli *cli, const tm_run_view *v)
     const char *name;
     json_t *planned;
     if (cli->json)
-        return tm_cli_print(cli, json_pack("{s:s, s:s, s:O, s:O?}", "run", v->run, "status", tm_run_view_status(v), "nodes", v->nodes,
-                                           "end", v->end));
+        return tm_cli_print(cli, json_pack("{s:s, s:s, s:O, s:O?}", "run", v->run, "status",
+                                           tm_run_view_status(v), "nodes", v->nodes, "end", v->end));
     json_object_foreach(json_object_get(v->record, "nodes"), name, planned)
     {
         const char *same = json_string_value(json_object_get(planned, "same"));
@@ -46,7 +47,8 @@ static int exec(tm_cli *cli)
     tm_run_view view;
     tm_error err = {0};
     int code = tm_session_store(&session, cli, false);
-    if (code == TM_EXIT_OK && tm_run_view_read(session.store, cli->args[0], &view, &err) < 0) code = tm_cli_fail(cli, &err);
+    if (code == TM_EXIT_OK && tm_run_view_read(session.store, cli->args[0], &view, &err) < 0)
+        code = tm_cli_fail(cli, &err);
     else if (code == TM_EXIT_OK) {
         code = show(cli, &view);
         tm_run_view_clear(&view);
@@ -56,6 +58,10 @@ static int exec(tm_cli *cli)
 }
 
 const tm_command tm_command_status = {
-    .name = "status", .brief = "Say how far a run is (the latest, if none is named), node by node.", .usage = "[RUN]",
-    .example = "tidemill status r12", .max = 1, .exec = exec,
+    .name = "status",
+    .brief = "Say how far a run is (the latest, if none is named), node by node.",
+    .usage = "[RUN]",
+    .example = "tidemill status r12",
+    .max = 1,
+    .exec = exec,
 };

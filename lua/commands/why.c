@@ -21,7 +21,9 @@ static void find_before(tm_store *store, const tm_run_view *view, tm_run_view *b
         char run[32];
         if (numbers[n] >= mine) continue;
         snprintf(run, sizeof run, "r%llu", (unsigned long long)numbers[n]);
-        if (tm_run_view_read(store, run, before, NULL) >= 0 && path && json_equal(json_object_get(before->record, "path"), path)) break;
+        if (tm_run_view_read(store, run, before, NULL) >= 0 && path &&
+            json_equal(json_object_get(before->record, "path"), path))
+            break;
         tm_run_view_clear(before);
     }
     tm_free(numbers);
@@ -53,7 +55,8 @@ static void explain(chain *c, const char *name, int depth)
     const json_t *now = planned(c->now, name), *then = planned(c->then, name);
     char text[320];
     if (!then) {
-        json_array_append_new(c->because, json_pack("{s:s, s:s}", "node", name, "field", "it is new in this graph"));
+        json_array_append_new(c->because,
+                              json_pack("{s:s, s:s}", "node", name, "field", "it is new in this graph"));
         return;
     }
     if (tm_key_difference(json_object_get(then, "own"), json_object_get(now, "own"), text, sizeof text)) {
@@ -67,7 +70,8 @@ static void explain(chain *c, const char *name, int depth)
         const json_t *old = json_object_get(json_object_get(then, "inputs"), port);
         if (json_equal(old, input)) continue;
         const char *from = by_recipe(c->now, json_object_get(input, "recipe"));
-        snprintf(text, sizeof text, "its %s%s comes from %.100s, which changed", port[0] ? "input " : "main input", port, from ? from : "elsewhere");
+        snprintf(text, sizeof text, "its %s%s comes from %.100s, which changed",
+                 port[0] ? "input " : "main input", port, from ? from : "elsewhere");
         json_array_append_new(c->because, json_pack("{s:s, s:s}", "node", name, "field", text));
         if (from && depth < 64) explain(c, from, depth + 1);
         return;
@@ -77,20 +81,24 @@ static void explain(chain *c, const char *name, int depth)
 static const char *state_of(const tm_run_view *view, const char *node)
 {
     const char *same = json_string_value(json_object_get(planned(view, node), "same"));
-    const char *state = json_string_value(json_object_get(json_object_get(view->nodes, same ? same : node), "state"));
+    const char *state = json_string_value(
+        json_object_get(json_object_get(view->nodes, same ? same : node), "state"));
     return state ? state : "waiting";
 }
 
-static void print_chain(const tm_run_view *now, const tm_run_view *then, const char *node, const json_t *because)
+static void print_chain(const tm_run_view *now, const tm_run_view *then, const char *node,
+                        const json_t *because)
 {
     const json_t *plan = planned(now, node);
     size_t i;
     json_t *one;
     const char *reason = json_string_value(json_object_get(plan, "reason"));
     printf("%s: %s in %s (the plan said: %s%s%s)\n", node, state_of(now, node), now->run,
-           json_string_value(json_object_get(plan, "state")), reason && reason[0] ? ", " : "", reason ? reason : "");
+           json_string_value(json_object_get(plan, "state")), reason && reason[0] ? ", " : "",
+           reason ? reason : "");
     if (!then->record) printf(" because  there is no earlier run of this graph to compare with\n");
-    else if (!json_array_size(because)) printf(" same     stage, version, options and inputs are those of %s\n", then->run);
+    else if (!json_array_size(because))
+        printf(" same     stage, version, options and inputs are those of %s\n", then->run);
     json_array_foreach(because, i, one)
         printf(" %*sbecause  %s: %s\n", (int)i * 2, "", json_string_value(json_object_get(one, "node")),
                json_string_value(json_object_get(one, "field")));
@@ -117,8 +125,10 @@ static tm_status why(const tm_cli *cli, tm_store *store, const char *node, tm_er
         chain c = {json_array(), &now, &then};
         if (then.record) explain(&c, node, 0);
         if (cli->json)
-            tm_cli_print(cli, json_pack("{s:s, s:s, s:s, s:s?, s:O, s:O?}", "node", node, "run", now.run, "state", state_of(&now, node),
-                                        "before", then.record ? then.run : NULL, "because", c.because, "plan", planned(&now, node)));
+            tm_cli_print(cli,
+                         json_pack("{s:s, s:s, s:s, s:s?, s:O, s:O?}", "node", node, "run", now.run, "state",
+                                   state_of(&now, node), "before", then.record ? then.run : NULL, "because",
+                                   c.because, "plan", planned(&now, node)));
         else print_chain(&now, &then, node, c.because);
         json_decref(c.because);
         tm_run_view_clear(&then);

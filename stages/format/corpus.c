@@ -14,7 +14,8 @@ static bool has_glob(const char *text, size_t size)
     return false;
 }
 
-tm_status tm_corpus_parse(tm_corpus *corpus, const char *folder, const char *path, const char *match, tm_error *err)
+tm_status tm_corpus_parse(tm_corpus *corpus, const char *folder, const char *path, const char *match,
+                          tm_error *err)
 {
     *corpus = (tm_corpus){0};
     snprintf(corpus->shown, sizeof corpus->shown, "%s", path);
@@ -29,13 +30,15 @@ tm_status tm_corpus_parse(tm_corpus *corpus, const char *folder, const char *pat
             start = i + 1;
         }
         root = start ? start - 1 : 0;
-        if (corpus->match[0]) return tm_fail(err, TM_EINVAL, "\"%s\" has a pattern already: leave `match` out", path);
+        if (corpus->match[0])
+            return tm_fail(err, TM_EINVAL, "\"%s\" has a pattern already: leave `match` out", path);
         snprintf(corpus->match, sizeof corpus->match, "%s", path + start);
     }
     bool absolute = path[0] == '/';
     if (root == 0 && absolute) return tm_path(corpus->root, err, "/");
     if (root == 0) return tm_path(corpus->root, err, "%s", folder);
-    return tm_path(corpus->root, err, "%s%s%.*s", absolute ? "" : folder, absolute ? "" : "/", (int)root, path);
+    return tm_path(corpus->root, err, "%s%s%.*s", absolute ? "" : folder, absolute ? "" : "/", (int)root,
+                   path);
 }
 
 static tm_status hash_file(const char *path, tm_hash *hash, tm_error *err)
@@ -66,10 +69,13 @@ static tm_status add_file(const char *path, const char *name, json_t *files, tm_
     char hex[TM_HASH_HEX];
     TM_TRY(hash_file(path, &hash, err));
     tm_hash_hex(hash, hex);
-    return json_object_set_new(files, name, json_string(hex)) ? tm_fail(err, TM_ENOMEM, "no memory for %s", name) : TM_OK;
+    return json_object_set_new(files, name, json_string(hex))
+               ? tm_fail(err, TM_ENOMEM, "no memory for %s", name)
+               : TM_OK;
 }
 
-static tm_status walk(const tm_corpus *corpus, const char *folder, const char *prefix, json_t *files, tm_error *err)
+static tm_status walk(const tm_corpus *corpus, const char *folder, const char *prefix, json_t *files,
+                      tm_error *err)
 {
     tm_names names = {0};
     TM_TRY(tm_dir_list(folder, &names, err));
@@ -87,8 +93,8 @@ static tm_status walk(const tm_corpus *corpus, const char *folder, const char *p
     return status;
 }
 
-// An archive among the files may hold matches, so a glob leaves out only plain files that it does not match; telling
-// them apart would mean opening all, and a file too many in the identity costs no more than a rerun.
+// An archive among the files may hold matches, so a glob leaves out only plain files that it does not match;
+// telling them apart would mean opening all, and a file too many in the identity costs no more than a rerun.
 tm_status tm_corpus_identity(const tm_corpus *corpus, json_t *files, tm_error *err)
 {
     struct stat info;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The files that a source names: "docs", "corpus/**/*.html", "pages.tar.gz", "manual.deb" -> a root and a glob.
+// The files that a source names: "docs", "corpus/**/*.html", "pages.tar.gz", "manual.deb" -> a root and a
+// glob.
 #pragma once
 
 #include <jansson.h>
@@ -14,8 +15,9 @@ typedef struct tm_corpus {
 } tm_corpus;
 
 // Take a path as written (relative to `folder`) apart. `match` (may be empty) is a further glob for members.
-tm_status tm_corpus_parse(tm_corpus *corpus, const char *folder, const char *path, const char *match, tm_error *err);
+tm_status tm_corpus_parse(tm_corpus *corpus, const char *folder, const char *path, const char *match,
+                          tm_error *err);
 
-// What will be read: adds {"PATH": hash} for every file, PATH relative to the root, to `files`. TM_ENOENT if there is
-// nothing.
+// What will be read: adds {"PATH": hash} for every file, PATH relative to the root, to `files`. TM_ENOENT if
+// there is nothing.
 tm_status tm_corpus_identity(const tm_corpus *corpus, json_t *files, tm_error *err);

@@ -48,8 +48,8 @@ typedef struct tm_model_config {
 
 // Fill what is zero from what is given. Needed: layers, width, heads, vocab. Then family llama, kv_heads =
 // heads, head_dim = width / heads, ffn = 8/3 width rounded up to a multiple of 32, length 1024, norm_eps and
-// theta of the family, init_std sqrt(2 / (5 width)) (Nguyen & Salazar 2019). `tie`, bos, eos and pad are taken
-// as they are. TM_EINVAL says which number is impossible.
+// theta of the family, init_std sqrt(2 / (5 width)) (Nguyen & Salazar 2019). `tie`, bos, eos and pad are
+// taken as they are. TM_EINVAL says which number is impossible.
 tm_status tm_model_config_complete(tm_model_config *config, tm_error *err);
 
 // Read config.json. Knows `rope_theta` with `rope_scaling`, and `rope_parameters`. TM_EFORMAT: not JSON, a

@@ -6,8 +6,8 @@
 //
 //     | 15 bytes of the piece, its size | 3 ids, how many |  the same once more  |
 //
-// All that had to be merged have a slot by hash as well, and their bytes and ids in two areas that are emptied
-// when they are full: long pieces are found there, and short ones that lost their place in a line.
+// All that had to be merged have a slot by hash as well, and their bytes and ids in two areas that are
+// emptied when they are full: long pieces are found there, and short ones that lost their place in a line.
 #pragma once
 
 #include "engine/base/bytes.h"

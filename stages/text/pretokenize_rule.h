@@ -81,6 +81,6 @@ static inline size_t contraction(bytes p, bytes end, bool any_case)
     return 0;
 }
 
-// Many pieces at once, 64 bytes at a time: as tm_pretokenize, for a capacity of 64 at least, and every kind but
-// WHOLE.
+// Many pieces at once, 64 bytes at a time: as tm_pretokenize, for a capacity of 64 at least, and every kind
+// but WHOLE.
 size_t tm_pretokenize_blocks(tm_pretokenizer kind, tm_view text, size_t *at, size_t *ends, size_t capacity);

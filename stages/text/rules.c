@@ -9,13 +9,14 @@
 static tm_rule *find(tm_rules *rules, const char *name, size_t size)
 {
     for (size_t i = 0; i < rules->n; i++)
-        if (strlen(rules->rules[i].filter->name) == size && strncmp(rules->rules[i].filter->name, name, size) == 0)
+        if (strlen(rules->rules[i].filter->name) == size &&
+            strncmp(rules->rules[i].filter->name, name, size) == 0)
             return &rules->rules[i];
     return NULL;
 }
 
-static tm_status unknown(const tm_rules *rules, const char *option, const char *text, size_t size, tm_option_fault *fault,
-                         tm_error *err)
+static tm_status unknown(const tm_rules *rules, const char *option, const char *text, size_t size,
+                         tm_option_fault *fault, tm_error *err)
 {
     const char *names[65];
     char word[64];
@@ -46,7 +47,8 @@ static bool parse_number(const char *text, size_t size, double *number)
 static bool parse_bounds(const char *text, double *min, double *max)
 {
     const char *dots = strstr(text, "..");
-    return dots && parse_number(text, (size_t)(dots - text), min) && parse_number(dots + 2, strlen(dots + 2), max);
+    return dots && parse_number(text, (size_t)(dots - text), min) &&
+           parse_number(dots + 2, strlen(dots + 2), max);
 }
 
 static tm_status change_bounds(tm_rules *rules, const char *text, tm_option_fault *fault, tm_error *err)
@@ -59,18 +61,20 @@ static tm_status change_bounds(tm_rules *rules, const char *text, tm_option_faul
     if (fault) {
         fault->option = "bounds";
         snprintf(fault->what, sizeof fault->what, "\"%s\" gives no bounds", text);
-        snprintf(fault->fix, sizeof fault->fix, "write \"%s=MIN..MAX\"; either end may be left out", rule->filter->name);
+        snprintf(fault->fix, sizeof fault->fix, "write \"%s=MIN..MAX\"; either end may be left out",
+                 rule->filter->name);
     }
     return tm_fail(err, TM_EINVAL, "\"%s\" gives no bounds", text);
 }
 
-tm_status tm_rules_make(tm_rules *rules, const tm_rules_options *o, tm_quality_kind kind, tm_option_fault *fault,
-                        tm_error *err)
+tm_status tm_rules_make(tm_rules *rules, const tm_rules_options *o, tm_quality_kind kind,
+                        tm_option_fault *fault, tm_error *err)
 {
     *rules = (tm_rules){0};
     for (size_t i = 0; i < tm_quality_filter_count && rules->n < 64; i++) {
         const tm_quality_filter *f = &tm_quality_filters[i];
-        if (f->kind == kind && (o->english || !f->english_only)) rules->rules[rules->n++] = (tm_rule){f, f->min, f->max};
+        if (f->kind == kind && (o->english || !f->english_only))
+            rules->rules[rules->n++] = (tm_rule){f, f->min, f->max};
     }
     for (size_t i = 0; i < o->bounds.n; i++) TM_TRY(change_bounds(rules, o->bounds.items[i], fault, err));
     for (size_t i = 0; i < o->without.n; i++) {
@@ -87,8 +91,8 @@ void tm_rules_clear(tm_rules *rules)
     tm_quality_document_clear(&rules->document);
 }
 
-tm_status tm_rules_apply(tm_rules *rules, tm_work *work, const char *stage, bool repetition, const tm_batch *in,
-                         tm_batch *const *out, tm_error *err)
+tm_status tm_rules_apply(tm_rules *rules, tm_work *work, const char *stage, bool repetition,
+                         const tm_batch *in, tm_batch *const *out, tm_error *err)
 {
     for (size_t row = 0; row < tm_batch_rows(in); row++) {
         TM_TRY(tm_quality_measure(&rules->document, tm_docs_get(in, row).text, repetition, err));
@@ -99,7 +103,8 @@ tm_status tm_rules_apply(tm_rules *rules, tm_work *work, const char *stage, bool
             if (!(score >= rules->rules[i].min && score <= rules->rules[i].max)) broken = &rules->rules[i];
         }
         if (!broken) TM_TRY(tm_sift_keep(out, in, row, err));
-        else TM_TRY(tm_sift_remove(work, stage, out, in, row, broken->filter->name, score, (tm_view){0}, err));
+        else
+            TM_TRY(tm_sift_remove(work, stage, out, in, row, broken->filter->name, score, (tm_view){0}, err));
     }
     return TM_OK;
 }

@@ -33,8 +33,8 @@ static json_t *meta_with_reason(tm_view meta, const char *stage, const char *rea
     return object;
 }
 
-tm_status tm_sift_remove(tm_work *work, const char *stage, tm_batch *const *out, const tm_batch *in, size_t row,
-                         const char *reason, double value, tm_view of, tm_error *err)
+tm_status tm_sift_remove(tm_work *work, const char *stage, tm_batch *const *out, const tm_batch *in,
+                         size_t row, const char *reason, double value, tm_view of, tm_error *err)
 {
     char count[128];
     tm_doc doc = tm_docs_get(in, row);

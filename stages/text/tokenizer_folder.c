@@ -29,7 +29,8 @@ tm_status tm_tokenizer_load(tm_tokenizer *t, const char *folder, tm_error *err)
     *t = (tm_tokenizer){.bos = -1, .eos = -1};
     tm_status status = read_file(folder, "tokenizer.json", &bytes, err);
     if (status >= 0) status = tm_tokenizer_json_read(tm_buf_view(&bytes), &t->bpe, err);
-    if (status >= 0 && !(t->encoder = tm_bpe_encoder_new(t->bpe))) status = tm_fail(err, TM_ENOMEM, "no memory to encode");
+    if (status >= 0 && !(t->encoder = tm_bpe_encoder_new(t->bpe)))
+        status = tm_fail(err, TM_ENOMEM, "no memory to encode");
     tm_buf_reset(&bytes);
     if (status >= 0 && read_file(folder, "tokenizer_config.json", &bytes, NULL) >= 0) {
         json_t *config = json_loadb(bytes.data, bytes.size, 0, NULL);

@@ -8,7 +8,8 @@ static const tm_value *row_of(const json_t *value)
     return name ? tm_value_find(name) : NULL;
 }
 
-tm_status tm_architecture_config(const json_t *value, uint32_t vocab, int64_t eos, tm_model_config *config, tm_error *err)
+tm_status tm_architecture_config(const json_t *value, uint32_t vocab, int64_t eos, tm_model_config *config,
+                                 tm_error *err)
 {
     tm_architecture_options o = {0};
     const tm_value *row = row_of(value);
@@ -23,7 +24,8 @@ tm_status tm_architecture_config(const json_t *value, uint32_t vocab, int64_t eo
     return tm_model_config_complete(config, err);
 }
 
-tm_status tm_schedule_of(const json_t *value, double peak, uint64_t total, tm_schedule *schedule, tm_error *err)
+tm_status tm_schedule_of(const json_t *value, double peak, uint64_t total, tm_schedule *schedule,
+                         tm_error *err)
 {
     *schedule = tm_schedule_default(peak, total);
     const tm_value *row = row_of(value);

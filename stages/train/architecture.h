@@ -18,7 +18,9 @@ typedef struct tm_schedule_options {
 } tm_schedule_options;
 
 // The shape that a value of family "architecture" describes, with a vocabulary and an end token (-1: none).
-tm_status tm_architecture_config(const json_t *value, uint32_t vocab, int64_t eos, tm_model_config *config, tm_error *err);
+tm_status tm_architecture_config(const json_t *value, uint32_t vocab, int64_t eos, tm_model_config *config,
+                                 tm_error *err);
 
 // The schedule that a value of family "schedule" describes (NULL: the default, wsd).
-tm_status tm_schedule_of(const json_t *value, double peak, uint64_t total, tm_schedule *schedule, tm_error *err);
+tm_status tm_schedule_of(const json_t *value, double peak, uint64_t total, tm_schedule *schedule,
+                         tm_error *err);

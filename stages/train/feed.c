@@ -60,7 +60,8 @@ static tm_status get(void *ctx, uint64_t i, tm_document *document, tm_error *err
         else high = middle;
     }
     *document = (tm_document){0};
-    document->ids = tm_batch_get_u32s(feed->chunks[low], TM_TOK_IDS, (size_t)(i - feed->first[low]), &document->n);
+    document->ids = tm_batch_get_u32s(feed->chunks[low], TM_TOK_IDS, (size_t)(i - feed->first[low]),
+                                      &document->n);
     return TM_OK;
 }
 

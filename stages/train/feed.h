@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Token documents of an input port, by number, as packing wants them. They are taken from the port when they are first
-// asked for, so that training starts with the first chunk, and kept (4 bytes a token) for later epochs.
+// Token documents of an input port, by number, as packing wants them. They are taken from the port when they
+// are first asked for, so that training starts with the first chunk, and kept (4 bytes a token) for later
+// epochs.
 #pragma once
 
 #include "engine/stage.h"

@@ -90,7 +90,8 @@ static tm_status reserve(tm_pack *p, size_t n, tm_error *err)
 {
     if (n <= p->order_capacity) return TM_OK;
     size_t capacity = 2 * n + 64;
-    piece *order = capacity < SIZE_MAX / sizeof *order ? tm_realloc(p->order, capacity * sizeof *order) : NULL;
+    piece *order = capacity < SIZE_MAX / sizeof *order ? tm_realloc(p->order, capacity * sizeof *order)
+                                                       : NULL;
     if (!order) return tm_fail(err, TM_ENOMEM, "no memory for the order of %zu pieces", n);
     p->order = order;
     p->order_capacity = capacity;
@@ -107,7 +108,8 @@ static tm_status add_pieces(tm_pack *p, uint64_t document, tm_error *err)
     p->order_dropped += less;
     TM_TRY(reserve(p, p->n_order + n / length + 1, err));
     for (uint64_t first = 0; first < n; first += length)
-        p->order[p->n_order++] = (piece){document, first, (uint32_t)(n - first < length ? n - first : length)};
+        p->order[p->n_order++] = (piece){document, first,
+                                         (uint32_t)(n - first < length ? n - first : length)};
     return TM_OK;
 }
 

@@ -2,14 +2,15 @@
 // Packing: a stream of tokenized documents into batches of a fixed number of tokens.
 //
 // A document of tokens t with its marks is s = [bos] t [eos]; inputs are s without its last token, labels s
-// without its first. It is cut into pieces of `length` inputs; every token of s but the first is a label exactly
-// once, and no label crosses a document. Pieces lie one after the other, each a segment with positions from 0,
-// until the batch is full; a piece that is cut there goes on as a segment of the next batch.
+// without its first. It is cut into pieces of `length` inputs; every token of s but the first is a label
+// exactly once, and no label crosses a document. Pieces lie one after the other, each a segment with
+// positions from 0, until the batch is full; a piece that is cut there goes on as a segment of the next
+// batch.
 //
-// Order: the pieces of a window of documents are shuffled together, so that a small batch holds pieces of many
-// documents; the order in window w of epoch e is a permutation keyed by (seed, e, w). Documents appended to the
-// data change no full window before them. The place in this sequence is a cursor of a few numbers; seek to it
-// and the same batches follow.
+// Order: the pieces of a window of documents are shuffled together, so that a small batch holds pieces of
+// many documents; the order in window w of epoch e is a permutation keyed by (seed, e, w). Documents appended
+// to the data change no full window before them. The place in this sequence is a cursor of a few numbers;
+// seek to it and the same batches follow.
 #pragma once
 
 #include "stages/model/pass.h"

@@ -27,7 +27,8 @@ tm_status tm_texts_take(tm_texts *texts, tm_work *work, const char *port, tm_err
         }
         texts->chunks = chunks;
         chunks[texts->n_chunks++] = chunk;
-        for (size_t row = 0; row < tm_batch_rows(chunk); row++) texts->n_bytes += tm_docs_get(chunk, row).text.size;
+        for (size_t row = 0; row < tm_batch_rows(chunk); row++)
+            texts->n_bytes += tm_docs_get(chunk, row).text.size;
     }
     return status < 0 ? status : TM_OK;
 }
@@ -106,7 +107,8 @@ static tm_status get(void *ctx, uint64_t i, tm_document *document, tm_error *err
     size_t chunk = 0;
     while (i >= tm_batch_rows(s->texts->chunks[chunk])) i -= tm_batch_rows(s->texts->chunks[chunk++]);
     s->ids.size = 0;
-    TM_TRY(tm_bpe_encode(s->tokenizer->encoder, tm_docs_get(s->texts->chunks[chunk], (size_t)i).text, TM_BPE_PLAIN, &s->ids, err));
+    TM_TRY(tm_bpe_encode(s->tokenizer->encoder, tm_docs_get(s->texts->chunks[chunk], (size_t)i).text,
+                         TM_BPE_PLAIN, &s->ids, err));
     *document = (tm_document){.ids = s->ids.data, .n = s->ids.size};
     return TM_OK;
 }
@@ -145,25 +147,34 @@ static void conclude(const sums *s, uint64_t n_bytes, tm_perplexity *result)
     double n = (double)s->n, mean = s->sum / n;
     double variance = s->squares / n - mean * mean;
     *result = (tm_perplexity){
-        .loss = mean, .bits_per_byte = s->sum / M_LN2 / (double)n_bytes,
-        .error = sqrt((variance > 0 ? variance : 0) / n) * n / M_LN2 / (double)n_bytes, .n_tokens = s->n, .n_bytes = n_bytes,
+        .loss = mean,
+        .bits_per_byte = s->sum / M_LN2 / (double)n_bytes,
+        .error = sqrt((variance > 0 ? variance : 0) / n) * n / M_LN2 / (double)n_bytes,
+        .n_tokens = s->n,
+        .n_bytes = n_bytes,
     };
 }
 
-tm_status tm_perplexity_measure(const tm_model *model, tm_device *device, const tm_tokenizer *tokenizer, const tm_texts *texts,
-                                const tm_perplexity_options *o, tm_perplexity *result, tm_error *err)
+tm_status tm_perplexity_measure(const tm_model *model, tm_device *device, const tm_tokenizer *tokenizer,
+                                const tm_texts *texts, const tm_perplexity_options *o, tm_perplexity *result,
+                                tm_error *err)
 {
     source from = {.texts = texts, .tokenizer = tokenizer};
     for (size_t i = 0; i < texts->n_chunks; i++) from.n_documents += tm_batch_rows(texts->chunks[i]);
     if (!texts->n_bytes) return tm_fail(err, TM_EINVAL, "there is no held-out text to measure on");
     uint32_t length = (uint32_t)o->length < model->config.length ? (uint32_t)o->length : model->config.length;
-    tm_pack_options how = {.tokens = length > BATCH_TOKENS ? length : BATCH_TOKENS, .length = length,
-                           .bos = tokenizer->bos >= 0 ? tokenizer->bos : tokenizer->eos, .eos = -1, .whole = true, .epochs = 1};
+    tm_pack_options how = {.tokens = length > BATCH_TOKENS ? length : BATCH_TOKENS,
+                           .length = length,
+                           .bos = tokenizer->bos >= 0 ? tokenizer->bos : tokenizer->eos,
+                           .eos = -1,
+                           .whole = true,
+                           .epochs = 1};
     tm_documents documents = {&from, reach, get};
     tm_pack *pack = NULL;
     tm_pass *pass = NULL;
     float *log_probs = tm_alloc(how.tokens * sizeof *log_probs);
-    tm_status status = log_probs ? tm_pack_new(&pack, &how, &documents, err) : tm_fail(err, TM_ENOMEM, "no memory");
+    tm_status status = log_probs ? tm_pack_new(&pack, &how, &documents, err)
+                                 : tm_fail(err, TM_ENOMEM, "no memory");
     if (status >= 0) status = tm_pass_new(&pass, model, device, TM_PASS_FORWARD, how.tokens, err);
     sums s = {0};
     if (status >= 0) status = run_batches(pass, pack, log_probs, &s, err);

@@ -2,9 +2,9 @@
 // Bits per byte of held-out text.
 //
 // Each document is cut into windows of `length` tokens; every window is predicted from its own beginning (the
-// document's first one after the token that starts documents). The sum of -log2 p over all tokens of the text, divided
-// by its bytes, compares models with different tokenizers; bzip2 -9 on the same text, one document after the other, is
-// the yardstick that needs no model.
+// document's first one after the token that starts documents). The sum of -log2 p over all tokens of the
+// text, divided by its bytes, compares models with different tokenizers; bzip2 -9 on the same text, one
+// document after the other, is the yardstick that needs no model.
 #pragma once
 
 #include "engine/stage.h"
@@ -32,8 +32,9 @@ typedef struct tm_texts {
 tm_status tm_texts_take(tm_texts *texts, tm_work *work, const char *port, tm_error *err);
 void tm_texts_clear(tm_texts *texts);
 
-tm_status tm_perplexity_measure(const tm_model *model, tm_device *device, const tm_tokenizer *tokenizer, const tm_texts *texts,
-                                const tm_perplexity_options *options, tm_perplexity *result, tm_error *err);
+tm_status tm_perplexity_measure(const tm_model *model, tm_device *device, const tm_tokenizer *tokenizer,
+                                const tm_texts *texts, const tm_perplexity_options *options,
+                                tm_perplexity *result, tm_error *err);
 
 // Bits per byte of bzip2 -9 on all texts, one behind the other.
 tm_status tm_texts_bzip2(const tm_texts *texts, double *bits_per_byte, tm_error *err);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every hostile graph file in this folder ends soon, within bounds, and with a fault that names it.
 //
-// The first line of a file is `-- CODE` or `-- CODE:LINE`; CODE|CODE where it depends on the machine which bound is
-// reached first. An attack that is defused without a fault of its own
-// raises one ("held: ..."), so that a file which evaluates to a graph has got through.
+// The first line of a file is `-- CODE` or `-- CODE:LINE`; CODE|CODE where it depends on the machine which
+// bound is reached first. An attack that is defused without a fault of its own raises one ("held: ..."), so
+// that a file which evaluates to a graph has got through.
 #include <ctype.h>
 #include <dirent.h>
 #include <setjmp.h>

@@ -39,7 +39,8 @@ static void a_family_leaves_out_how_far_a_run_goes(void **state)
     (void)state;
     static const char base[] = "n = numbers {\"to\": 9}\nm = learn {\"steps\": 5} data:n\nreturn m";
     static const char longer[] = "n = numbers {\"to\": 9}\nm = learn {\"steps\": 9} data:n\nreturn m";
-    static const char other[] = "n = numbers {\"to\": 9}\nm = learn {\"steps\": 5, \"rate\": 0.1} data:n\nreturn m";
+    static const char other[] =
+        "n = numbers {\"to\": 9}\nm = learn {\"steps\": 5, \"rate\": 0.1} data:n\nreturn m";
     assert_false(tm_hash_eq(own_of(base, "m"), own_of(longer, "m")));
     assert_true(tm_hash_eq(family_of(base, "m"), family_of(longer, "m")));
     assert_false(tm_hash_eq(family_of(base, "m"), family_of(other, "m")));
@@ -49,7 +50,8 @@ static void a_family_leaves_out_how_far_a_run_goes(void **state)
 static void a_key_once_given_is_given_again(void **state)
 {
     (void)state;
-    json_t *doc = json_pack("{s:s, s:i, s:{s:f, s:b}}", "stage", "x", "version", 1, "options", "rate", 0.1, "b", 1);
+    json_t *doc = json_pack("{s:s, s:i, s:{s:f, s:b}}", "stage", "x", "version", 1, "options", "rate", 0.1,
+                            "b", 1);
     char hex[TM_HASH_HEX];
     tm_hash_hex(tm_key_hash(doc), hex);
     assert_string_equal(hex, "351018dc9f1cda44090dc1f7808a6eb7");
@@ -59,7 +61,8 @@ static void a_key_once_given_is_given_again(void **state)
 static void inputs_count_with_their_ports_and_selectors(void **state)
 {
     (void)state;
-    tm_graph *g = toy_graph("n = numbers {\"to\": 9}\nm = learn {\"steps\": 5} data:n\ns = score {} 1:m\nreturn s");
+    tm_graph *g = toy_graph(
+        "n = numbers {\"to\": 9}\nm = learn {\"steps\": 5} data:n\ns = score {} 1:m\nreturn s");
     tm_link link = tm_graph_find(g, "s")->links[0];
     tm_hash hash = tm_hash_of("x", 1);
     json_t *last = tm_key_input(&link, "hash", hash);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // For tests: a graph of toy stages from a short text, one node a line.
 //
-//   NAME = STAGE { JSON of the options }  PORT:NODE ...      PORT is "1" for the main input; NODE may have a .PORT
-//   return NAME ...
+//   NAME = STAGE { JSON of the options }  PORT:NODE ...      PORT is "1" for the main input; NODE may have a
+//   .PORT return NAME ...
 //
 // The file that the graph is said to come from is g.lua, and node i stands in line i + 1.
 #pragma once

@@ -30,10 +30,13 @@ typedef struct numbers_options {
 static const tm_option numbers_table[] = {
     {"from", TM_OPT_INT, offsetof(numbers_options, from), "0", 0, 1e9, NULL, "first number", 0},
     {"to", TM_OPT_INT, offsetof(numbers_options, to), NULL, 0, 1e9, NULL, "behind the last number", 0},
-    {"cut", TM_OPT_INT, offsetof(numbers_options, cut), "10", 1, 1e9, NULL, "cut behind multiples of this", 0},
+    {"cut", TM_OPT_INT, offsetof(numbers_options, cut), "10", 1, 1e9, NULL, "cut behind multiples of this",
+     0},
     {"skip", TM_OPT_INT, offsetof(numbers_options, skip), "-1", -1, 1e9, NULL, "leave this one out", 0},
-    {"note", TM_OPT_STRING, offsetof(numbers_options, note), "\"\"", 0, 0, NULL, "changes the key, not the bytes", 0},
-    {"delay_ms", TM_OPT_INT, offsetof(numbers_options, delay_ms), "0", 0, 1e6, NULL, "time per chunk", TM_OPT_NOKEY},
+    {"note", TM_OPT_STRING, offsetof(numbers_options, note), "\"\"", 0, 0, NULL,
+     "changes the key, not the bytes", 0},
+    {"delay_ms", TM_OPT_INT, offsetof(numbers_options, delay_ms), "0", 0, 1e6, NULL, "time per chunk",
+     TM_OPT_NOKEY},
     {0},
 };
 
@@ -60,9 +63,16 @@ static tm_status numbers_run(tm_work *work, tm_error *err)
 }
 
 const tm_stage tm_stage_numbers = {
-    .name = "numbers", .brief = "Numbers as documents.", .example = "tm.numbers { to = 10 }", .family = "read", .version = 1,
-    .traits = TM_SOURCE, .outputs = {{"", "documents", 0, NULL, "numbers", NULL}},
-    .options = numbers_table, .options_size = sizeof(numbers_options), .run = numbers_run,
+    .name = "numbers",
+    .brief = "Numbers as documents.",
+    .example = "tm.numbers { to = 10 }",
+    .family = "read",
+    .version = 1,
+    .traits = TM_SOURCE,
+    .outputs = {{"", "documents", 0, NULL, "numbers", NULL}},
+    .options = numbers_table,
+    .options_size = sizeof(numbers_options),
+    .run = numbers_run,
 };
 
 // ---- mark: record-wise; adds a letter, drops what ends in `drop`; or fails on a text ----
@@ -75,8 +85,10 @@ typedef struct mark_options {
 static const tm_option mark_table[] = {
     {"with", TM_OPT_STRING, offsetof(mark_options, with), "\"\"", 0, 0, NULL, "added to each text", 0},
     {"drop", TM_OPT_STRING, offsetof(mark_options, drop), "\"\"", 0, 0, NULL, "drop texts that end so", 0},
-    {"fail", TM_OPT_STRING, offsetof(mark_options, fail), "\"\"", 0, 0, NULL, "fail at a text that contains this", 0},
-    {"delay_ms", TM_OPT_INT, offsetof(mark_options, delay_ms), "0", 0, 1e6, NULL, "time per chunk", TM_OPT_NOKEY},
+    {"fail", TM_OPT_STRING, offsetof(mark_options, fail), "\"\"", 0, 0, NULL,
+     "fail at a text that contains this", 0},
+    {"delay_ms", TM_OPT_INT, offsetof(mark_options, delay_ms), "0", 0, 1e6, NULL, "time per chunk",
+     TM_OPT_NOKEY},
     {0},
 };
 
@@ -104,10 +116,18 @@ static tm_status mark_map(tm_work *work, const tm_batch *in, tm_batch *const *ou
 }
 
 const tm_stage tm_stage_mark = {
-    .name = "mark", .brief = "Marks texts.", .example = "tm.mark { x, with = \"a\" }", .family = "curate", .version = 1,
-    .traits = TM_STEP, .inputs = {{"", "documents", 0, NULL, "texts", NULL}},
-    .outputs = {{"", "documents", 0, NULL, "marked", NULL}, {"removed", "documents", 0, NULL, "dropped", NULL}},
-    .options = mark_table, .options_size = sizeof(mark_options), .map = mark_map,
+    .name = "mark",
+    .brief = "Marks texts.",
+    .example = "tm.mark { x, with = \"a\" }",
+    .family = "curate",
+    .version = 1,
+    .traits = TM_STEP,
+    .inputs = {{"", "documents", 0, NULL, "texts", NULL}},
+    .outputs = {{"", "documents", 0, NULL, "marked", NULL},
+                {"removed", "documents", 0, NULL, "dropped", NULL}},
+    .options = mark_table,
+    .options_size = sizeof(mark_options),
+    .map = mark_map,
 };
 
 // ---- gather: a barrier; one document that says how many there were and a hash over them ----
@@ -117,8 +137,10 @@ typedef struct gather_options {
 } gather_options;
 
 static const tm_option gather_table[] = {
-    {"modulo", TM_OPT_INT, offsetof(gather_options, modulo), "1000000", 1, 1e9, NULL, "forget differences", 0},
-    {"delay_ms", TM_OPT_INT, offsetof(gather_options, delay_ms), "0", 0, 1e6, NULL, "time at the end", TM_OPT_NOKEY},
+    {"modulo", TM_OPT_INT, offsetof(gather_options, modulo), "1000000", 1, 1e9, NULL, "forget differences",
+     0},
+    {"delay_ms", TM_OPT_INT, offsetof(gather_options, delay_ms), "0", 0, 1e6, NULL, "time at the end",
+     TM_OPT_NOKEY},
     {0},
 };
 
@@ -146,9 +168,16 @@ static tm_status gather_run(tm_work *work, tm_error *err)
 }
 
 const tm_stage tm_stage_gather = {
-    .name = "gather", .brief = "Counts texts.", .example = "tm.gather { x }", .family = "curate", .version = 1,
-    .inputs = {{"", "documents", 0, NULL, "texts", NULL}}, .outputs = {{"", "documents", 0, NULL, "the sum", NULL}},
-    .options = gather_table, .options_size = sizeof(gather_options), .run = gather_run,
+    .name = "gather",
+    .brief = "Counts texts.",
+    .example = "tm.gather { x }",
+    .family = "curate",
+    .version = 1,
+    .inputs = {{"", "documents", 0, NULL, "texts", NULL}},
+    .outputs = {{"", "documents", 0, NULL, "the sum", NULL}},
+    .options = gather_table,
+    .options_size = sizeof(gather_options),
+    .run = gather_run,
 };
 
 // ---- both: takes two inputs, the second one around a barrier ----
@@ -169,7 +198,8 @@ static tm_status both_run(tm_work *work, tm_error *err)
         for (size_t row = 0; row < tm_batch_rows(in); row++) {
             char text[64];
             tm_doc doc = tm_docs_get(in, row);
-            snprintf(text, sizeof text, "%.*s/%llu", (int)doc.text.size, doc.text.data, (unsigned long long)(seed % 1000));
+            snprintf(text, sizeof text, "%.*s/%llu", (int)doc.text.size, doc.text.data,
+                     (unsigned long long)(seed % 1000));
             TM_TRY(add_text(out, doc.id, text, err));
         }
         tm_batch_unref(in);
@@ -179,9 +209,15 @@ static tm_status both_run(tm_work *work, tm_error *err)
 }
 
 const tm_stage tm_stage_both = {
-    .name = "both", .brief = "Joins.", .example = "tm.both { x, with = y }", .family = "curate", .version = 1,
-    .inputs = {{"", "documents", 0, NULL, "texts", NULL}, {"with", "documents", 0, NULL, "a side input", NULL}},
-    .outputs = {{"", "documents", 0, NULL, "joined", NULL}}, .run = both_run,
+    .name = "both",
+    .brief = "Joins.",
+    .example = "tm.both { x, with = y }",
+    .family = "curate",
+    .version = 1,
+    .inputs = {{"", "documents", 0, NULL, "texts", NULL},
+               {"with", "documents", 0, NULL, "a side input", NULL}},
+    .outputs = {{"", "documents", 0, NULL, "joined", NULL}},
+    .run = both_run,
 };
 
 // ---- learn: a trainer; its "weights" are a hash over the steps, each of which reads a record ----
@@ -195,9 +231,11 @@ typedef struct learn_options {
 static const tm_option learn_table[] = {
     {"steps", TM_OPT_INT, offsetof(learn_options, steps), NULL, 1, 1e6, NULL, "how many", TM_OPT_EXTENDS},
     {"rate", TM_OPT_NUMBER, offsetof(learn_options, rate), "0.5", 0, 1, NULL, "a number", 0},
-    {"decays", TM_OPT_BOOL, offsetof(learn_options, decays), "false", 0, 0, NULL, "the rate depends on steps", TM_OPT_EXTENDS},
+    {"decays", TM_OPT_BOOL, offsetof(learn_options, decays), "false", 0, 0, NULL, "the rate depends on steps",
+     TM_OPT_EXTENDS},
     {"every", TM_OPT_INT, offsetof(learn_options, every), "10", 1, 1e6, NULL, "snapshots", TM_OPT_NOKEY},
-    {"delay_ms", TM_OPT_INT, offsetof(learn_options, delay_ms), "0", 0, 1e6, NULL, "time per step", TM_OPT_NOKEY},
+    {"delay_ms", TM_OPT_INT, offsetof(learn_options, delay_ms), "0", 0, 1e6, NULL, "time per step",
+     TM_OPT_NOKEY},
     {0},
 };
 
@@ -235,7 +273,8 @@ static tm_status learn_prefix(const tm_check *check, int64_t step, json_t *into,
 static tm_status learn_metric(tm_work *work, int64_t step, const char *name, uint64_t weights, tm_error *err)
 {
     tm_batch *metrics = tm_work_batch(work, "metrics");
-    tm_metric metric = {.step = step, .name = tm_view_str(name), .value = (double)(weights % 1000), .count = 1};
+    tm_metric metric = {
+        .step = step, .name = tm_view_str(name), .value = (double)(weights % 1000), .count = 1};
     TM_TRY(tm_metrics_add(metrics, &metric, err));
     return tm_put(work, "metrics", metrics, err);
 }
@@ -307,10 +346,18 @@ static tm_status learn_run(tm_work *work, tm_error *err)
 }
 
 const tm_stage tm_stage_learn = {
-    .name = "learn", .brief = "A toy trainer.", .example = "tm.learn { data = x, steps = 10 }", .family = "train", .version = 1,
-    .traits = TM_ELASTIC, .inputs = {{"data", "documents", 0, NULL, "texts", NULL}},
+    .name = "learn",
+    .brief = "A toy trainer.",
+    .example = "tm.learn { data = x, steps = 10 }",
+    .family = "train",
+    .version = 1,
+    .traits = TM_ELASTIC,
+    .inputs = {{"data", "documents", 0, NULL, "texts", NULL}},
     .outputs = {{"", "model", 0, NULL, "weights", NULL}, {"metrics", "metrics", 0, NULL, "losses", NULL}},
-    .options = learn_table, .options_size = sizeof(learn_options), .prefix = learn_prefix, .run = learn_run,
+    .options = learn_table,
+    .options_size = sizeof(learn_options),
+    .prefix = learn_prefix,
+    .run = learn_run,
 };
 
 // ---- score: record-wise over snapshots ----
@@ -320,7 +367,8 @@ typedef struct score_options {
 } score_options;
 
 static const tm_option score_table[] = {
-    {"delay_ms", TM_OPT_INT, offsetof(score_options, delay_ms), "0", 0, 1e6, NULL, "time per snapshot", TM_OPT_NOKEY},
+    {"delay_ms", TM_OPT_INT, offsetof(score_options, delay_ms), "0", 0, 1e6, NULL, "time per snapshot",
+     TM_OPT_NOKEY},
     {0},
 };
 
@@ -331,15 +379,24 @@ static tm_status score_map(tm_work *work, const tm_batch *in, tm_batch *const *o
     (void)in;
     nap(((const score_options *)tm_work_options(work))->delay_ms);
     TM_TRY(read_number(snapshot->folder, "weights", &weights, err));
-    tm_metric metric = {.step = json_integer_value(json_object_get(snapshot->attrs, "step")), .name = tm_view_str("score"),
-                        .value = (double)(weights % 97), .count = 1};
+    tm_metric metric = {.step = json_integer_value(json_object_get(snapshot->attrs, "step")),
+                        .name = tm_view_str("score"),
+                        .value = (double)(weights % 97),
+                        .count = 1};
     return tm_metrics_add(out[0], &metric, err);
 }
 
 const tm_stage tm_stage_score = {
-    .name = "score", .brief = "Scores snapshots.", .example = "tm.score { m:each {} }", .family = "judge", .version = 1,
-    .inputs = {{"", "model", 0, NULL, "models", NULL}}, .outputs = {{"", "metrics", 0, NULL, "scores", NULL}},
-    .options = score_table, .options_size = sizeof(score_options), .map = score_map,
+    .name = "score",
+    .brief = "Scores snapshots.",
+    .example = "tm.score { m:each {} }",
+    .family = "judge",
+    .version = 1,
+    .inputs = {{"", "model", 0, NULL, "models", NULL}},
+    .outputs = {{"", "metrics", 0, NULL, "scores", NULL}},
+    .options = score_table,
+    .options_size = sizeof(score_options),
+    .map = score_map,
 };
 
 // ---- crash: dies at the text n25, as often as it is told; crash_run is the same with a loop of its own ----
@@ -394,19 +451,34 @@ static tm_status crash_run(tm_work *work, tm_error *err)
 }
 
 const tm_stage tm_stage_crash = {
-    .name = "crash", .brief = "Dies.", .example = "tm.crash { x, how = \"kill\" }", .family = "curate", .version = 1,
-    .inputs = {{"", "documents", 0, NULL, "texts", NULL}}, .outputs = {{"", "documents", 0, NULL, "texts", NULL}},
-    .options = crash_table, .options_size = sizeof(crash_options), .map = crash_map,
+    .name = "crash",
+    .brief = "Dies.",
+    .example = "tm.crash { x, how = \"kill\" }",
+    .family = "curate",
+    .version = 1,
+    .inputs = {{"", "documents", 0, NULL, "texts", NULL}},
+    .outputs = {{"", "documents", 0, NULL, "texts", NULL}},
+    .options = crash_table,
+    .options_size = sizeof(crash_options),
+    .map = crash_map,
 };
 
 const tm_stage tm_stage_crash_run = {
-    .name = "crash_run", .brief = "Dies.", .example = "tm.crash_run { x, how = \"kill\" }", .family = "curate",
-    .version = 1, .inputs = {{"", "documents", 0, NULL, "texts", NULL}},
+    .name = "crash_run",
+    .brief = "Dies.",
+    .example = "tm.crash_run { x, how = \"kill\" }",
+    .family = "curate",
+    .version = 1,
+    .inputs = {{"", "documents", 0, NULL, "texts", NULL}},
     .outputs = {{"", "documents", 0, NULL, "texts", NULL}},
-    .options = crash_table, .options_size = sizeof(crash_options), .run = crash_run,
+    .options = crash_table,
+    .options_size = sizeof(crash_options),
+    .run = crash_run,
 };
 
 const tm_stage *const tm_stages[] = {
-    &tm_stage_both, &tm_stage_crash, &tm_stage_crash_run, &tm_stage_gather, &tm_stage_learn, &tm_stage_mark, &tm_stage_numbers, &tm_stage_score, NULL,
+    &tm_stage_both,    &tm_stage_crash, &tm_stage_crash_run,
+    &tm_stage_gather,  &tm_stage_learn, &tm_stage_mark,
+    &tm_stage_numbers, &tm_stage_score, NULL,
 };
 const tm_value *const tm_values[] = {NULL};

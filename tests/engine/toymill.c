@@ -23,7 +23,8 @@ static void watch(void *arg, const char *event, const json_t *fields)
 {
     seen *s = arg;
     if (strcmp(event, "start") == 0) json_array_extend(s->executed, json_object_get(fields, "nodes"));
-    if (s->verbose && strcmp(event, "progress") != 0) json_array_append_new(s->events, json_pack("[s, O]", event, fields));
+    if (s->verbose && strcmp(event, "progress") != 0)
+        json_array_append_new(s->events, json_pack("[s, O]", event, fields));
 }
 
 static json_t *outputs(const tm_plan *plan)
@@ -50,8 +51,9 @@ static json_t *run(tm_plan *plan, tm_run_options *options, bool verbose)
     options->watch = watch;
     options->arg = &s;
     tm_status status = tm_run_plan(plan, options, &result, &err);
-    json_t *out = json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "status", tm_status_name(status), "error", err.text, "run",
-                            result.run, "executed", s.executed, "outputs", outputs(plan), "plan", tm_plan_json(plan));
+    json_t *out = json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "status", tm_status_name(status), "error",
+                            err.text, "run", result.run, "executed", s.executed, "outputs", outputs(plan),
+                            "plan", tm_plan_json(plan));
     if (verbose) json_object_set(out, "events", s.events);
     json_decref(s.events);
     return out;
@@ -119,14 +121,15 @@ static tm_status list_entries(tm_store *store, const char *name, json_t **out, t
     return TM_OK;
 }
 
-static tm_status plan_or_run(tm_store *store, bool runs, const char *path, tm_plan_options *po, tm_run_options *ro,
-                             bool verbose, json_t **out, tm_error *err)
+static tm_status plan_or_run(tm_store *store, bool runs, const char *path, tm_plan_options *po,
+                             tm_run_options *ro, bool verbose, json_t **out, tm_error *err)
 {
     tm_diags diags = {0};
     tm_graph *graph = NULL;
     tm_plan *plan = NULL;
     json_t *data = json_load_file(path, 0, NULL), *before = last_plan(store);
-    tm_status status = data ? tm_graph_build(data, path, &graph, &diags, err) : tm_fail(err, TM_EINVAL, "no JSON: %s", path);
+    tm_status status = data ? tm_graph_build(data, path, &graph, &diags, err)
+                            : tm_fail(err, TM_EINVAL, "no JSON: %s", path);
     tm_diags_print(&diags, NULL, stderr, false);
     po->before = before;
     if (status >= 0) status = tm_plan_make(graph, store, po, &plan, err);
@@ -150,7 +153,8 @@ int main(int argc, char **argv)
     if (argc < 4 || !read_options(argc, argv, &po, &ro, &verbose)) return 3;
     tm_status status = tm_store_open(argv[2], TM_STORE_CREATE, &store, &err);
     if (status >= 0 && strcmp(argv[1], "check") == 0) status = check_store(store, &out, &err);
-    else if (status >= 0 && strcmp(argv[1], "entries") == 0) status = list_entries(store, argv[3], &out, &err);
+    else if (status >= 0 && strcmp(argv[1], "entries") == 0)
+        status = list_entries(store, argv[3], &out, &err);
     else if (status >= 0)
         status = plan_or_run(store, strcmp(argv[1], "run") == 0, argv[3], &po, &ro, verbose, &out, &err);
     if (out) {

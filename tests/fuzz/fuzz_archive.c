@@ -61,7 +61,8 @@ static void memory_close(void *file)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     memory m = {data, size, 0, 0};
-    tm_files files = {&m, memory_kind, NULL, memory_open, memory_read, memory_seek, memory_size, memory_close};
+    tm_files files = {&m,          memory_kind, NULL,        memory_open,
+                      memory_read, memory_seek, memory_size, memory_close};
     tm_archive_options options = {.member_bytes = 1 << 20, .total_bytes = 4 << 20, .n_members = 100};
     tm_archive *in;
     tm_member member;

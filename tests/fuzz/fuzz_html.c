@@ -10,7 +10,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     tm_html_page page = {0};
     for (int keep = 0; keep < 2; keep++) {
-        tm_html_options options = {.keep_boilerplate = keep, .max_memory_bytes = 64 << 20, .max_bytes = 1 << 20};
+        tm_html_options options = {
+            .keep_boilerplate = keep, .max_memory_bytes = 64 << 20, .max_bytes = 1 << 20};
         tm_status status = tm_html_extract(tm_view_of(data, size), &options, &page, NULL);
         if (status == TM_OK && tm_utf8_valid(tm_buf_view(&page.text)) != page.text.size) abort();
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Calls a fuzz entry for every file of a folder, then for changed copies of each: bytes flipped, cut off, doubled.
+// Calls a fuzz entry for every file of a folder, then for changed copies of each: bytes flipped, cut off,
+// doubled.
 //
 // usage: fuzz_X FOLDER [CHANGES]
 #include <dirent.h>

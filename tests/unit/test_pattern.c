@@ -66,7 +66,8 @@ static void call(lua_State *L, bool ours, const char *name, const char *subject,
     lua_settop(L, base);
 }
 
-static void assert_same(pair *p, const char *name, const char *subject, const char *pattern, const char *third)
+static void assert_same(pair *p, const char *name, const char *subject, const char *pattern,
+                        const char *third)
 {
     char want[2000], got[2000];
     call(p->stock, false, name, subject, pattern, third, want, sizeof want);

@@ -160,7 +160,8 @@ static void errors_can_be_caught_but_bounds_cannot(void **state)
 {
     assert_gives(*state, "pcall(error, 'x', 0)", "false\tx");
     assert_gives(*state, "pcall(function(...) return select('#', ...) end, 1, 2)", "true\t2");
-    assert_gives(*state, "xpcall(function(x) error(x, 0) end, function(e) return e .. '!' end, 'oh')", "false\toh!");
+    assert_gives(*state, "xpcall(function(x) error(x, 0) end, function(e) return e .. '!' end, 'oh')",
+                 "false\toh!");
     assert_gives(*state, "xpcall(error, function() error('again', 0) end)", "false\tagain");
     assert_gives(*state,
                  "(function()\n"
@@ -194,7 +195,8 @@ static void faults_name_file_line_word_and_calls(void **state)
                  "TM0102", "attempt to index a nil value (field 'y')");
     assert_int_equal(f->box->fault.line, 2);
     assert_string_equal(f->box->fault.word, "y");
-    assert_string_equal(f->box->fault.traceback, "t.lua:2: in inner\nt.lua:3: in outer\nt.lua:4: in the file");
+    assert_string_equal(f->box->fault.traceback,
+                        "t.lua:2: in inner\nt.lua:3: in outer\nt.lua:4: in the file");
     assert_fails(f, "\n\nlocal x = = 1", "TM0101", "unexpected symbol");
     assert_int_equal(f->box->fault.line, 3);
     assert_fails(f, "\n prnit(1)", "TM0103", "prnit");

@@ -43,7 +43,8 @@ static void metrics_come_back_as_they_were(void **state)
     (void)state;
     const tm_type *type = tm_type_find("metrics");
     tm_batch *batch = tm_batch_new(type->cols, type->n_cols);
-    tm_metric metric = {.step = 300, .name = tm_view_str("valid.loss"), .value = 1.875, .error = NAN, .count = 4096};
+    tm_metric metric = {
+        .step = 300, .name = tm_view_str("valid.loss"), .value = 1.875, .error = NAN, .count = 4096};
     assert_int_equal(tm_metrics_add(batch, &metric, &err), TM_OK);
     tm_metric back = tm_metrics_get(batch, 0);
     assert_int_equal(back.step, 300);
