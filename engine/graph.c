@@ -15,17 +15,62 @@ typedef struct builder {
     tm_hash_map names;   // hash of a name -> the last number that was put behind it
 } builder;
 
+// At the call of a node's constructor; `word`: the option or text in its braces, or NULL.
 static tm_diag *fault_at(builder *b, const tm_node *node, const char *code, const char *word)
 {
     tm_diag *diag = tm_diag_add(b->diags, code, node->file, node->line);
-    TM_DIAG(diag->word, "%s", word ? word : node->stage ? node->stage->name : "");
+    TM_DIAG(diag->owner, "%s", node->stage->name);
+    TM_DIAG(diag->word, "%s", word ? word : "");
+    return diag;
+}
+
+// At the call of a value's constructor.
+static tm_diag *fault_at_value(builder *b, const json_t *given, const char *code, const char *word)
+{
+    const char *name = json_string_value(json_object_get(given, "$value"));
+    const char *file = json_string_value(json_object_get(given, "file"));
+    tm_diag *diag = tm_diag_add(b->diags, code, file, (int)json_integer_value(json_object_get(given, "line")));
+    TM_DIAG(diag->owner, "%s", name);
+    TM_DIAG(diag->word, "%s", word ? word : "");
     return diag;
 }
 
 const char *tm_node_label(const tm_node *node, char *text, size_t size)
 {
-    snprintf(text, size, "%s \"%s\"", node->stage->name, node->name);
+    size_t n = strlen(node->stage->name);
+    bool numbered = strncmp(node->name, node->stage->name, n) == 0 && (!node->name[n] || node->name[n] == '.');
+    if (numbered || !node->name[0]) snprintf(text, size, "tm.%s", node->stage->name);
+    else snprintf(text, size, "tm.%s \"%s\"", node->stage->name, node->name);
     return text;
+}
+
+// "main input" or "input NAME".
+static const char *input_label(const char *port, char *text, size_t size)
+{
+    snprintf(text, size, "%s%s", port[0] ? "input " : "main input", port);
+    return text;
+}
+
+static void add_name(char *text, size_t size, const char *name, const char *port)
+{
+    size_t at = strlen(text);
+    snprintf(text + at, size - at, "%stm.%s%s%s", at ? ", " : "", name, port[0] ? "." : "", port);
+}
+
+// How to get what an input takes: the stages that give its type, the values of its family.
+static void how_to_give(const tm_port *row, char *fix, size_t size)
+{
+    char stages[256] = "", values[128] = "";
+    for (const tm_stage *const *s = tm_stages; row->type && *s; s++)
+        for (const tm_port *o = (*s)->outputs; o < (*s)->outputs + TM_MAX_PORTS && o->name; o++)
+            if (!((*s)->traits & (TM_INTERNAL | TM_STEP)) && strcmp(o->type, row->type) == 0)
+                add_name(stages, sizeof stages, (*s)->name, o->name);
+    for (const tm_value *const *v = tm_values; row->value && *v; v++)
+        if (strcmp((*v)->family, row->value) == 0) add_name(values, sizeof values, (*v)->name, "");
+    size_t at = 0;
+    fix[0] = 0;
+    if (stages[0]) at = (size_t)snprintf(fix, size, "stages that give %s: %s", row->type, stages);
+    if (values[0]) snprintf(fix + at, size - at, "%svalues for %s: %s", at ? "; " : "", row->value, values);
 }
 
 int tm_stage_output(const tm_stage *stage, const char *name)
@@ -128,6 +173,24 @@ static tm_status insert_take(builder *b, tm_node *node, tm_link *link, tm_error 
     return TM_OK;
 }
 
+static void no_port(builder *b, const tm_node *node, const char *port, const tm_port *row, const tm_node *from,
+                    const char *out)
+{
+    char input[128], all[256] = "";
+    tm_diag *d = fault_at(b, node, "TM0213", out[0] ? out : port);
+    if (out[0]) TM_DIAG(d->what, "tm.%s has no port \"%s\"", from->stage->name, out);
+    else
+        TM_DIAG(d->what, "tm.%s: its %s takes %s, and tm.%s gives several results: choose one", node->stage->name,
+                input_label(port, input, sizeof input), row->type, from->stage->name);
+    for (const tm_port *o = from->stage->outputs; o < from->stage->outputs + TM_MAX_PORTS && o->name; o++) {
+        size_t at = strlen(all);
+        snprintf(all + at, sizeof all - at, "%s.%s (%s)", at ? ", " : "", o->name, o->type);
+    }
+    TM_DIAG(d->why, "tm.%s (%s:%d) gives %s", from->stage->name, from->file, from->line, all);
+    for (const tm_port *o = from->stage->outputs; o < from->stage->outputs + TM_MAX_PORTS && o->name && !d->fix[0]; o++)
+        if (strcmp(o->type, row->type) == 0) TM_DIAG(d->fix, "write .%s behind it", o->name);
+}
+
 static tm_status connect(builder *b, tm_node *node, const char *port, const tm_port *row, const json_t *ref,
                          tm_error *err)
 {
@@ -141,8 +204,7 @@ static tm_status connect(builder *b, tm_node *node, const char *port, const tm_p
     link->out = tm_stage_output(from->stage, out ? out : "");
     read_select(json_object_get(ref, "select"), &link->select);
     if (link->out < 0) {
-        tm_diag *d = fault_at(b, node, "TM0213", out);
-        TM_DIAG(d->what, "%s has no port \"%s\"", from->stage->name, out ? out : "");
+        no_port(b, node, port, row, from, out ? out : "");
         node->n_links--;
         return TM_OK;
     }
@@ -158,11 +220,14 @@ static const tm_port *find_port(const tm_port *ports, size_t n, const char *name
     return NULL;
 }
 
-static void option_fault(builder *b, tm_node *node, const char *owner, const tm_option_fault *fault)
+// `value`: the value that has the option, or NULL if it is the stage's.
+static void option_fault(builder *b, tm_node *node, const json_t *value, const tm_option_fault *fault)
 {
     bool absent = strstr(fault->what, "is required") != NULL;
-    tm_diag *d = fault_at(b, node, absent ? "TM0204" : "TM0201", absent ? owner : fault->option);
-    TM_DIAG(d->what, "%s: %s", owner, fault->what);
+    const char *code = absent ? "TM0204" : "TM0201", *word = absent ? NULL : fault->option;
+    tm_diag *d = value ? fault_at_value(b, value, code, word) : fault_at(b, node, code, word);
+    const char *owner = d->owner;
+    TM_DIAG(d->what, "tm.%s: %s", owner, fault->what);
     TM_DIAG(d->why, "%s", fault->why);
     TM_DIAG(d->fix, "%s", fault->fix);
     if (!d->fix[0] && absent) TM_DIAG(d->fix, "add `%s = ...`", fault->option);
@@ -180,8 +245,10 @@ static tm_status bind_value(builder *b, tm_node *node, const char *place, const 
     const tm_value *value = name ? tm_value_find(name) : NULL;
     *canonical = NULL;
     if (!value || strcmp(value->family, family) != 0) {
-        tm_diag *d = fault_at(b, node, "TM0202", name);
-        TM_DIAG(d->what, "%s: tm.%s is no %s", node->stage->name, name ? name : "?", family);
+        tm_diag *d = fault_at(b, node, "TM0202", place);
+        TM_DIAG(d->what, "tm.%s: tm.%s is no %s", node->stage->name, name ? name : "?", family);
+        if (value) TM_DIAG(d->why, "tm.%s is an %s", name, value->family);
+        how_to_give(&(tm_port){.value = family}, d->fix, sizeof d->fix);
         return TM_OK;
     }
     json_t *options = json_object();
@@ -200,8 +267,15 @@ static tm_status bind_value(builder *b, tm_node *node, const char *place, const 
         TM_TRY(bind_port(b, node, port, row, arg, err));
     }
     tm_option_fault fault;
-    if (tm_options_check(value->options, options, canonical, &fault) < 0) option_fault(b, node, name, &fault);
+    tm_error err_of_value = {0};
+    if (tm_options_check(value->options, options, canonical, &fault) < 0) option_fault(b, node, given, &fault);
     else json_object_set_new(*canonical, "$value", json_string(name));
+    if (*canonical && value->check && value->check(*canonical, &err_of_value) < 0) {
+        tm_diag *d = fault_at_value(b, given, "TM0220", NULL);
+        TM_DIAG(d->what, "tm.%s: %.400s", name, err_of_value.text);
+        if (err_of_value.hint[0]) TM_DIAG(d->fix, "%s", err_of_value.hint);
+        else TM_DIAG(d->fix, "`tidemill describe %s` lists its options", name);
+    }
     json_decref(options);
     return TM_OK;
 }
@@ -222,13 +296,16 @@ static tm_status bind_table(builder *b, tm_node *node, const char *name, const t
 
 static void wrong_port(builder *b, tm_node *node, const char *name, const tm_port *row, const json_t *given)
 {
-    tm_diag *d = fault_at(b, node, "TM0210", name[0] ? name : node->stage->name);
+    char input[128];
+    tm_diag *d = fault_at(b, node, "TM0210", name);
     char *shown = json_dumps(given, JSON_ENCODE_ANY | JSON_COMPACT);
-    TM_DIAG(d->what, "%s: its %s%s takes %s%s%s", node->stage->name, name[0] ? "input " : "main input", name,
+    const char *value = json_string_value(json_object_get(given, "$value"));
+    TM_DIAG(d->what, "tm.%s: its %s takes %s%s%s", node->stage->name, input_label(name, input, sizeof input),
             row->type ? row->type : "", row->value ? row->type ? " or a value: " : "a value: " : "",
             row->value ? row->value : "");
-    TM_DIAG(d->why, "it is %.80s", shown ? shown : "?");
-    TM_DIAG(d->fix, "give it the result of another stage");
+    if (value) TM_DIAG(d->why, "it is given the value tm.%s", value);
+    else TM_DIAG(d->why, "it is given %.80s", shown ? shown : "?");
+    how_to_give(row, d->fix, sizeof d->fix);
     free(shown);
 }
 
@@ -286,8 +363,12 @@ static tm_status bind_arg(builder *b, tm_node *node, const char *key, json_t *ar
     if (o && o->kind == TM_OPT_VALUE && json_object_get(arg, "$value"))
         return bind_option_value(b, node, o, arg, options, err);
     if (first && !o) {
-        tm_diag *d = fault_at(b, node, "TM0210", stage->name);
-        TM_DIAG(d->what, "%s takes no positional value", stage->name);
+        char *shown = json_dumps(arg, JSON_ENCODE_ANY | JSON_COMPACT);
+        tm_diag *d = fault_at(b, node, "TM0210", NULL);
+        TM_DIAG(d->what, "tm.%s takes no value without a name", stage->name);
+        TM_DIAG(d->why, "it is given %.80s", shown ? shown : "?");
+        TM_DIAG(d->fix, "for example: %s", stage->example ? stage->example : "");
+        free(shown);
         return TM_OK;
     }
     json_object_set(options, first ? o->name : key, arg);
@@ -302,19 +383,22 @@ static tm_status parse_options(tm_node *node, tm_error *err)
     return tm_options_fill(node->stage->options, node->options, node->parsed, err);
 }
 
-static void check_inputs(builder *b, tm_node *node)
+// Every input that must be there is; what is given and wrong has its own fault already.
+static void check_inputs(builder *b, tm_node *node, const json_t *args)
 {
+    char input[128];
     for (const tm_port *p = node->stage->inputs; p < node->stage->inputs + TM_MAX_PORTS && p->name; p++) {
         bool there = (p->flags & TM_PORT_OPTIONAL) || json_object_get(node->values, p->name);
+        there |= json_object_get(args, p->name[0] ? p->name : "1") != NULL;
         for (size_t i = 0; i < node->n_links; i++) there |= node->links[i].row == p;
         const char *key;
         json_t *value;
         json_object_foreach(node->values, key, value)
             there |= strncmp(key, p->name, strlen(p->name)) == 0 && key[strlen(p->name)] == '.';
         if (there) continue;
-        tm_diag *d = fault_at(b, node, "TM0209", node->stage->name);
-        TM_DIAG(d->what, "%s needs its %s%s", node->stage->name, p->name[0] ? "input " : "main input", p->name);
-        TM_DIAG(d->why, "%s", p->help);
+        tm_diag *d = fault_at(b, node, "TM0209", NULL);
+        TM_DIAG(d->what, "tm.%s needs its %s", node->stage->name, input_label(p->name, input, sizeof input));
+        TM_DIAG(d->why, "it takes %s%s%s", p->type ? p->type : p->value, p->help ? ": " : "", p->help ? p->help : "");
         TM_DIAG(d->fix, "for example: %s", node->stage->example ? node->stage->example : "");
     }
 }
@@ -340,9 +424,9 @@ static tm_status read_node(builder *b, const json_t *json, tm_error *err)
     json_object_foreach(json_object_get(json, "args"), key, arg)
         TM_TRY(bind_arg(b, node, key, arg, options, err));
     tm_option_fault fault;
-    if (tm_options_check(stage->options, options, &node->options, &fault) < 0) option_fault(b, node, stage->name, &fault);
+    if (tm_options_check(stage->options, options, &node->options, &fault) < 0) option_fault(b, node, NULL, &fault);
     json_decref(options);
-    check_inputs(b, node);
+    check_inputs(b, node, json_object_get(json, "args"));
     b->by_id[id] = node;
     return node->options ? parse_options(node, err) : TM_OK;
 }
@@ -460,7 +544,7 @@ static tm_status insert_conversion(builder *b, tm_node *node, size_t i, const tm
         link->out = copy.out;
         link->select = copy.select;
     }
-    check_inputs(b, conversion);
+    check_inputs(b, conversion, NULL);
     node->links[i].from = conversion;
     node->links[i].out = 0;
     node->links[i].select = (tm_select){0};
@@ -537,24 +621,56 @@ static tm_status keep_reachable(builder *b, tm_error *err)
 
 static void type_mismatch(builder *b, const tm_node *node, const tm_link *link)
 {
-    char from[256];
+    char from[256], input[128];
     const tm_port *have = &link->from->stage->outputs[link->out];
-    tm_diag *d = fault_at(b, node, "TM0211", link->port[0] && link->port[0] != '.' ? link->row->name : NULL);
-    TM_DIAG(d->what, "%s: its %s%s takes %s, but %s gives %s", node->stage->name,
-            link->row->name[0] ? "input " : "main input", link->row->name, link->row->type,
+    tm_diag *d = fault_at(b, node, "TM0211", link->port);
+    TM_DIAG(d->what, "tm.%s: its %s takes %s, but %s gives %s", node->stage->name,
+            input_label(link->port, input, sizeof input), link->row->type,
             tm_node_label(link->from, from, sizeof from), have->type);
     TM_DIAG(d->why, "%s is made at %s:%d", from, link->from->file, link->from->line);
     for (const tm_port *o = link->from->stage->outputs; o < link->from->stage->outputs + TM_MAX_PORTS && o->name; o++)
         if (strcmp(o->type, link->row->type) == 0) TM_DIAG(d->fix, "its port \"%s\" gives %s", o->name, o->type);
+    if (!d->fix[0]) how_to_give(link->row, d->fix, sizeof d->fix);
 }
 
 static void check_take(builder *b, const tm_node *node, const tm_link *link)
 {
     bool tree = tm_type_find(link->from->stage->outputs[link->out].type)->tree;
     if (tree || link->select.kind == TM_SELECT_LAST) return;
-    tm_diag *d = fault_at(b, node, "TM0214", NULL);
-    TM_DIAG(d->what, "%s: a selector picks snapshots, and %s gives none", node->stage->name, link->from->stage->name);
+    static const char *const names[] = {"last", "latest", "best", "each", "at"};
+    char from[256];
+    const char *type = link->from->stage->outputs[link->out].type;
+    tm_diag *d = fault_at(b, node, "TM0214", names[link->select.kind]);
+    TM_DIAG(d->what, "tm.%s: :%s picks among the snapshots of a model, and %s has none", node->stage->name,
+            names[link->select.kind], tm_node_label(link->from, from, sizeof from));
+    TM_DIAG(d->why, "%s (%s:%d) gives %s", from, link->from->file, link->from->line, type);
     TM_DIAG(d->fix, "use :take(n) for the first n records");
+}
+
+// An attribute as people know it: the name of a node is told with its line.
+static void attribute_text(const tm_graph *g, const json_t *value, char *text, size_t size)
+{
+    const tm_node *node = json_is_string(value) ? tm_graph_find(g, json_string_value(value)) : NULL;
+    char *shown = json_dumps(value, JSON_ENCODE_ANY), label[256];
+    if (node) snprintf(text, size, "that of %.100s (%s:%d)", tm_node_label(node, label, sizeof label), node->file, node->line);
+    else snprintf(text, size, "%.100s", shown ? shown : "?");
+    free(shown);
+}
+
+static void disagreement(builder *b, const tm_node *node, const tm_link *x, const tm_link *y, const char *key)
+{
+    char from[256], input[128], has[256];
+    const tm_link *both[] = {x, y};
+    tm_diag *d = fault_at(b, node, "TM0212", y->port);
+    TM_DIAG(d->what, "tm.%s: its inputs do not agree on the %s", node->stage->name, key);
+    for (int i = 0; i < 2; i++) {
+        size_t at = strlen(d->why);
+        attribute_text(b->graph, json_object_get(both[i]->from->attrs[both[i]->out], key), has, sizeof has);
+        snprintf(d->why + at, sizeof d->why - at, "%s%s, %.90s (%s:%d), has %.120s", i ? "; " : "",
+                 input_label(both[i]->port, input, sizeof input), tm_node_label(both[i]->from, from, sizeof from),
+                 both[i]->from->file, both[i]->from->line, has);
+    }
+    TM_DIAG(d->fix, "give both the same %s", key);
 }
 
 // Attributes that both ends of a node name must agree: the tokenizer of its data and that of its model.
@@ -569,18 +685,16 @@ static void check_agreement(builder *b, const tm_node *node)
             json_object_foreach((json_t *)ax, key, value)
             {
                 const json_t *other = json_object_get(ay, key);
-                if (!other || json_equal(value, other)) continue;
-                char fx[256], fy[256], *vx = json_dumps(value, JSON_ENCODE_ANY), *vy = json_dumps(other, JSON_ENCODE_ANY);
-                tm_diag *d = fault_at(b, node, "TM0212", NULL);
-                TM_DIAG(d->what, "%s: its inputs do not agree on the %s", node->stage->name, key);
-                TM_DIAG(d->why, "%.100s (%s:%d) has %.60s, %.100s (%s:%d) has %.60s", tm_node_label(x->from, fx, sizeof fx),
-                        x->from->file, x->from->line, vx, tm_node_label(y->from, fy, sizeof fy), y->from->file,
-                        y->from->line, vy);
-                TM_DIAG(d->fix, "give both the same %s", key);
-                free(vx);
-                free(vy);
+                if (other && !json_equal(value, other)) disagreement(b, node, x, y, key);
             }
         }
+}
+
+// What a sentence quotes first ("pages.text" is not there) is what the caret goes to.
+static void quoted(const char *text, char *word, size_t size)
+{
+    const char *open = strchr(text, '"'), *close = open ? strchr(open + 1, '"') : NULL;
+    snprintf(word, size, "%.*s", close ? (int)(close - open - 1) : 0, close ? open + 1 : "");
 }
 
 static void stage_check(builder *b, tm_node *node)
@@ -599,7 +713,8 @@ static void stage_check(builder *b, tm_node *node)
     if (status >= 0 && node->stage->identity) status = node->stage->identity(&check, node->identity, &err);
     if (status >= 0) return;
     tm_diag *d = fault_at(b, node, status == TM_ENOENT ? "TM0301" : "TM0220", fault.option);
-    TM_DIAG(d->what, "%s: %.400s", node->stage->name, fault.what[0] ? fault.what : err.text);
+    TM_DIAG(d->what, "tm.%s: %.400s", node->stage->name, fault.what[0] ? fault.what : err.text);
+    if (!fault.option) quoted(d->what, d->word, sizeof d->word);
     TM_DIAG(d->why, "%s", fault.why);
     TM_DIAG(d->fix, "%s", fault.fix[0] ? fault.fix : err.hint);
 }
@@ -609,13 +724,17 @@ static void check_types(builder *b)
     for (size_t k = 0; k < b->graph->n_nodes; k++) {
         tm_node *node = b->graph->nodes[k];
         size_t before = b->diags->n;
+        bool sound = true;
         for (size_t i = 0; i < node->n_links; i++) {
             const tm_link *link = &node->links[i];
-            if (strcmp(link->from->stage->outputs[link->out].type, link->row->type) != 0) type_mismatch(b, node, link);
+            bool wrong = strcmp(link->from->stage->outputs[link->out].type, link->row->type) != 0;
+            sound &= !wrong;
+            if (node->inserted) continue;  // what it shares with its consumer is that one's fault
+            if (wrong) type_mismatch(b, node, link);
             check_take(b, node, link);
         }
-        check_agreement(b, node);
-        if (b->diags->n == before) stage_check(b, node);
+        if (!node->inserted) check_agreement(b, node);
+        if (sound && b->diags->n == before) stage_check(b, node);
     }
 }
 
@@ -703,10 +822,11 @@ json_t *tm_catalogue(void)
     json_t *stages = json_array(), *values = json_array();
     for (const tm_stage *const *p = tm_stages; *p; p++) {
         if ((*p)->traits & TM_INTERNAL) continue;
-        json_array_append_new(stages, json_pack("{s:s, s:o, s:o, s:b, s:o}", "name", (*p)->name, "inputs",
+        json_array_append_new(stages, json_pack("{s:s, s:o, s:o, s:b, s:b, s:o}", "name", (*p)->name, "inputs",
                                                 port_names((*p)->inputs, TM_MAX_PORTS), "outputs",
                                                 port_names((*p)->outputs, TM_MAX_PORTS), "step",
-                                                ((*p)->traits & TM_STEP) != 0, "options", option_names((*p)->options)));
+                                                ((*p)->traits & TM_STEP) != 0, "metrics",
+                                                strcmp((*p)->outputs[0].type, "metrics") == 0, "options", option_names((*p)->options)));
     }
     for (const tm_value *const *p = tm_values; *p; p++)
         json_array_append_new(values, json_pack("{s:s, s:o}", "name", (*p)->name, "options", option_names((*p)->options)));

@@ -13,19 +13,28 @@ const char *tm_opt_kind_name(tm_opt_kind kind)
     return names[kind];
 }
 
+static size_t min2(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+// Insertions, deletions, replacements and exchanges of neighbours (Damerau; optimal string alignment).
 static size_t edit_distance(const char *a, const char *b)
 {
-    size_t n = strlen(b), row[64];
-    if (n >= 63 || strlen(a) >= 63) return 99;
+    enum { MAX = 63 };
+    size_t n = strlen(b), rows[3][MAX + 1], *before = rows[0], *last = rows[1], *row = rows[2];
+    if (n >= MAX || strlen(a) >= MAX) return 99;
     for (size_t j = 0; j <= n; j++) row[j] = j;
     for (size_t i = 1; a[i - 1]; i++) {
-        size_t diagonal = row[0];
+        size_t *free_row = before;
+        before = last;
+        last = row;
+        row = free_row;
         row[0] = i;
         for (size_t j = 1; j <= n; j++) {
-            size_t replace = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            size_t shift = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
-            row[j] = replace < shift ? replace : shift;
+            row[j] = min2(min2(last[j], row[j - 1]) + 1, last[j - 1] + (a[i - 1] != b[j - 1]));
+            bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+            if (swapped) row[j] = min2(row[j], before[j - 2] + 1);
         }
     }
     return row[n];
@@ -34,7 +43,7 @@ static size_t edit_distance(const char *a, const char *b)
 const char *tm_nearest(const char *word, const char *const *names)
 {
     const char *best = NULL;
-    size_t limit = strlen(word) / 3 + 1, best_distance = limit + 1;
+    size_t limit = (strlen(word) + 1) / 3, best_distance = limit + 1;
     for (; *names; names++) {
         size_t d = edit_distance(word, *names);
         bool prefix = strlen(word) >= 3 && strncmp(*names, word, strlen(word)) == 0;
@@ -92,8 +101,8 @@ static tm_status check_range(const tm_option *o, double value, tm_option_fault *
     if (o->min == 0 && o->max == 0) return TM_OK;
     if (value >= o->min && value <= o->max) return TM_OK;
     fault->option = o->name;
-    if (isinf(o->max)) FAULT(what, "option \"%s\" must be at least %g", o->name, o->min);
-    else FAULT(what, "option \"%s\" must lie between %g and %g", o->name, o->min, o->max);
+    if (isinf(o->max)) FAULT(what, "option \"%s\" must be at least %.10g", o->name, o->min);
+    else FAULT(what, "option \"%s\" must lie between %.10g and %.10g", o->name, o->min, o->max);
     FAULT(why, "it is %.17g", value);
     return TM_EINVAL;
 }

@@ -97,6 +97,8 @@ typedef struct tm_value {
     tm_port inputs[4];   // links inside it become ports "OPTION.KEY" of the node
     const tm_option *options;
     size_t options_size;
+    // Refuse options that do not fit each other. `value` is canonical. May be NULL.
+    tm_status (*check)(const json_t *value, tm_error *err);
 } tm_value;
 
 // The tables that the build makes from the files in stages/ (NULL-terminated).

@@ -119,6 +119,13 @@ static void copy_field(const json_t *json, const char *key, char *to, size_t siz
     tm_sandbox_clean(to, size, text ? text : "", text ? strlen(text) : 0);
 }
 
+// What is said of "tm.split: ..." is looked for in the call of split.
+static void find_owner(const char *what, char *owner, size_t size)
+{
+    size_t n = strncmp(what, "tm.", 3) == 0 ? strspn(what + 3, "abcdefghijklmnopqrstuvwxyz0123456789_") : 0;
+    snprintf(owner, size, "%.*s", what[n ? n + 3 : 0] == ':' ? (int)n : 0, what + 3 * (n > 0));
+}
+
 static tm_status fault_of_json(talk *t, const tm_buf *body, tm_error *err)
 {
     json_t *json = json_loadb(body->data, body->size, 0, NULL);
@@ -129,6 +136,7 @@ static tm_status fault_of_json(talk *t, const tm_buf *body, tm_error *err)
     copy_field(json, "hint", fix, sizeof fix);
     copy_field(json, "word", diag->word, sizeof diag->word);
     copy_field(json, "file", diag->file, sizeof diag->file);
+    find_owner(what, diag->owner, sizeof diag->owner);
     diag->line = (int)json_integer_value(json_object_get(json, "line"));
     const char *trace = json_string_value(json_object_get(json, "traceback"));
     snprintf(t->fault->traceback, sizeof t->fault->traceback, "%s", trace ? trace : "");

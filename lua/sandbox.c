@@ -363,6 +363,24 @@ static void skip_head(const char **text, size_t *size)
     *text = end ? end : "";
 }
 
+// What usually mends it, from the message of the parser.
+static void hint_of_syntax(tm_fault *fault)
+{
+    char open[8];
+    int line;
+    const char *text = fault->text, *close = strstr(text, "(to close "), *near = strstr(text, " near ");
+    bool in_braces = strncmp(text, "'}' expected", 12) == 0;
+    near = near ? near + 6 : "";
+    if (close && sscanf(close, "(to close %7s at line %d)", open, &line) == 2)
+        snprintf(fault->hint, sizeof fault->hint, "close the %s of line %d", open, line);
+    else if (in_braces && near[0] && strcmp(near, "<eof>") != 0)
+        snprintf(fault->hint, sizeof fault->hint, "put a comma before %.60s", near);
+    else if (strstr(text, "unfinished string"))
+        snprintf(fault->hint, sizeof fault->hint, "end the text with the quote it began with");
+    else if (near[0])
+        snprintf(fault->hint, sizeof fault->hint, "look at what stands before %.60s", near);
+}
+
 static void fault_of_syntax(tm_sandbox *box, const char *name, bool compiled)
 {
     size_t n = 0;
@@ -372,6 +390,7 @@ static void fault_of_syntax(tm_sandbox *box, const char *name, bool compiled)
     else if (message && strstr(message, "stack overflow"))
         fault_of_text(box, "TM0101", "the text is nested too deep", 27);
     else fault_of_text(box, "TM0101", message ? message : "", n);
+    hint_of_syntax(&box->fault);
     if (!box->fault.file[0]) snprintf(box->fault.file, sizeof box->fault.file, "%s", name);
 }
 

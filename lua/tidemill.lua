@@ -299,7 +299,9 @@ local n_specs, params_at = 0, nil  -- params_at: the first call of tm.params
 
 local function wrong_value(spec, name, text, why)
   local given = spec.given and "--set " .. name .. "=" .. text or name .. " = " .. text
-  fault("TM0109", name, spec.args.doc and tostring(spec.args.doc) or nil, given .. ": " .. why)
+  local doc = spec.args.doc and " (" .. tostring(spec.args.doc) .. ")" or ""
+  fault("TM0109", name, "give " .. name .. doc .. " another value, here or with --set " .. name .. "=...",
+        given .. ": " .. why)
 end
 
 -- Turn the text of --set into a value of the kind; nil if it is none.

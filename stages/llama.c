@@ -20,6 +20,13 @@ static const tm_option options[] = {
     {0},
 };
 
+// The shape must hold for a vocabulary of any size; 256 stands for one.
+static tm_status check(const json_t *value, tm_error *err)
+{
+    tm_model_config config;
+    return tm_architecture_config(value, 256, -1, &config, err);
+}
+
 const tm_value tm_value_llama = {
     .name = "llama",
     .brief = "A fresh Llama: RMS norms, rotary positions, SwiGLU, grouped-query attention.",
@@ -27,4 +34,5 @@ const tm_value tm_value_llama = {
     .family = "architecture",
     .options = options,
     .options_size = sizeof(tm_architecture_options),
+    .check = check,
 };

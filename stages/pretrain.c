@@ -86,6 +86,8 @@ static tm_status check(tm_check *c, tm_error *err)
     json_object_set_new(c->outputs[0], "dtype", json_string("f32"));
     if (o->length > o->batch) {
         c->fault->option = "length";
+        snprintf(c->fault->why, sizeof c->fault->why, "a batch must hold one document of the full length");
+        snprintf(c->fault->fix, sizeof c->fault->fix, "batch = %lld or more, or a smaller length", (long long)o->length);
         return tm_fail(err, TM_EINVAL, "length (%lld) is larger than batch (%lld tokens)", (long long)o->length, (long long)o->batch);
     }
     c->fault->option = "schedule";

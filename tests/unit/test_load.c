@@ -288,7 +288,7 @@ static const mistake mistakes[] = {
     {"return tm.graph { ['a b'] = tm.read { 'x' } }", "TM0113", 2, "a b", "cannot name a node", ""},
     {"tm.sweep({ lr = 3 }, function() end)", "TM0113", 2, "lr", "'lr' is no list", ""},
     {"tm.sweep({ lr = { 3 } }, function(v) return v.rl end)", "TM0108", 2, "rl", "no value 'rl'",
-     "there is: lr"},
+     "did you mean lr?"},
     {"require 'lib.nope'", "TM0114", 2, "lib.nope", "there is no lib/nope.lua", ""},
     {"require '../nope'", "TM0114", 2, "../nope", "a name is letters", ""},
     {"local x = = 3", "TM0101", 2, "=", "unexpected symbol", ""},

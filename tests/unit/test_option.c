@@ -146,6 +146,7 @@ static void the_nearest_name_is_suggested_only_when_it_is_near(void **state)
     assert_string_equal(tm_nearest("batc", names), "batch");
     assert_string_equal(tm_nearest("chekpoint_evry", names), "checkpoint_every");
     assert_string_equal(tm_nearest("checkpoint", names), "checkpoint_every");
+    assert_string_equal(tm_nearest("btach", names), "batch");
     assert_null(tm_nearest("temperature", names));
 }
 

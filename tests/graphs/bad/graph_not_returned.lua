@@ -1,0 +1,3 @@
+-- SPDX-License-Identifier: Apache-2.0
+local tm = require "tidemill"
+local docs = tm.read { "pages.txt" }

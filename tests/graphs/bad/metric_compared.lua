@@ -1,0 +1,10 @@
+-- SPDX-License-Identifier: Apache-2.0
+local tm = require "tidemill"
+local docs = tm.read { "pages.txt" }
+local vocab = tm.train_tokenizer { docs, size = 400 }
+local base = tm.pretrain { tm.llama { layers = 2, width = 32, heads = 4 }, tokenizer = vocab, data = docs, steps = 10 }
+local exam = tm.evaluate { base, tasks = { text = tm.perplexity { docs } } }
+if exam.text.perplexity > 20 then
+  base = tm.pretrain { base, tokenizer = vocab, data = docs, steps = 20 }
+end
+return tm.graph { base = base }

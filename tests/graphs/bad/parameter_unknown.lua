@@ -1,0 +1,5 @@
+-- SPDX-License-Identifier: Apache-2.0
+local tm = require "tidemill"
+local p = tm.params { size = tm.int { 400, min = 300 } }
+local vocab = tm.train_tokenizer { tm.read { "pages.txt" }, size = p.sise }
+return tm.graph { vocab = vocab }
