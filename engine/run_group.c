@@ -36,7 +36,9 @@ void group_clear(run_group *g)
     if (g->has_resume) tm_resume_clear(&g->resume);
     tm_lease_release(g->lease);
     json_decref(g->counts);
-    *g = (run_group){.plan = g->plan, .state = g->state, .cached = g->cached, .deaths = g->deaths};
+    maybe_free(g->maybe);
+    *g = (run_group){.plan = g->plan, .state = g->state, .cached = g->cached, .certain = g->certain,
+                       .deaths = g->deaths};
 }
 
 // Everything but its outcome: the lease last.
@@ -50,19 +52,13 @@ void group_release(run *r, run_group *g)
 
 typedef enum { INPUTS_WAIT, INPUTS_STREAM, INPUTS_KNOWN, INPUTS_FAILED } inputs_state;
 
-static bool wants_whole(const tm_link *link)
-{
-    bool tree = tm_type_find(link->row->type)->tree;
-    return (link->row->flags & TM_PORT_WHOLE) || (tree && link->select.kind != TM_SELECT_EACH);
-}
-
-static inputs_state one_input(run *r, const run_group *g, const tm_link *link)
+static inputs_state one_input(run *r, const tm_link *link)
 {
     const tm_plan_node *from = tm_plan_canonical(r->plan, link->from);
     const run_group *producer = &r->groups[from->group];
     if (producer->state == GROUP_FAILED || producer->state == GROUP_SKIPPED) return INPUTS_FAILED;
     if (producer->state == GROUP_DONE) return INPUTS_KNOWN;
-    if (wants_whole(link) || g->plan->state == TM_MAYBE) return INPUTS_WAIT;
+    if (link_is_whole(link)) return INPUTS_WAIT;
     return log_of(r, link)->n ? INPUTS_STREAM : INPUTS_WAIT;
 }
 
@@ -73,7 +69,7 @@ static inputs_state look_at_inputs(run *r, const run_group *g)
     bool failed = false;
     const tm_node *node = group_node(r, g, 0);
     for (size_t l = 0; l < node->n_links; l++) {
-        inputs_state s = one_input(r, g, &node->links[l]);
+        inputs_state s = one_input(r, &node->links[l]);
         if (s == INPUTS_FAILED) failed = true;
         else if (s < worst) worst = s;
     }
@@ -175,7 +171,8 @@ static tm_status open_trainer(run *r, run_group *g, tm_error *err)
     for (int port = 0; port < TM_MAX_PORTS && p->node->stage->outputs[port].name; port++) {
         run_log *log = &r->logs[p->node->index][port];
         log_clear(log);
-        TM_TRY(tm_log_open(r->plan->store, p->recipe, tm_port_file(&p->node->stage->outputs[port]), &g->open_logs[port], err));
+        TM_TRY(tm_log_open(r->plan->store, p->recipe, tm_port_file(&p->node->stage->outputs[port]),
+                           &g->open_logs[port], err));
         size_t n = g->has_resume ? g->resume.n_entries[port] : 0;
         if (tm_log_count(g->open_logs[port]) > n) TM_TRY(tm_log_cut(g->open_logs[port], n, err));
         for (size_t i = 0; i < n; i++) {
@@ -227,9 +224,10 @@ tm_status group_emit(run *r, run_group *g, tm_error *err)
         TM_TRY(emit_item(r, g, item, err));
         const tm_node *last = group_node(r, g, g->plan->n - 1);
         const tm_entry *main_out = &r->logs[last->index][0].entries[g->next_emit];
-        run_event(r, "entry", json_pack("{s:s, s:I, s:I, s:I, s:b}", "node", last->name, "i", (json_int_t)g->next_emit, "rows",
-                                        (json_int_t)main_out->rows, "bytes", (json_int_t)main_out->bytes, "remembered",
-                                        item->remembered));
+        run_event(r, "entry",
+                  json_pack("{s:s, s:I, s:I, s:I, s:b}", "node", last->name, "i", (json_int_t)g->next_emit,
+                            "rows", (json_int_t)main_out->rows, "bytes", (json_int_t)main_out->bytes,
+                            "remembered", item->remembered));
         g->next_emit++;
     }
     return TM_OK;
@@ -254,7 +252,8 @@ static tm_status put_artifacts(run *r, run_group *g, tm_error *err)
         for (int port = 0; port < TM_MAX_PORTS && p->node->stage->outputs[port].name; port++) {
             run_log *log = &r->logs[p->node->index][port];
             const tm_type *type = tm_type_find(p->node->stage->outputs[port].type);
-            TM_TRY(tm_artifact_put(r->plan->store, type->name, type->tree, log->entries, log->n, &p->outputs[port], err));
+            TM_TRY(tm_artifact_put(r->plan->store, type->name, type->tree, log->entries, log->n,
+                                   &p->outputs[port], err));
             log->ended = true;
             log->durable = log->n;
         }
@@ -296,8 +295,8 @@ static json_t *record_json(run *r, run_group *g, tm_plan_node *p, json_t *inputs
                      "run", r->result->run, "seconds", (double)(tm_time_ns() - g->start_ns) * 1e-9);
 }
 
-static tm_status bind_as(run *r, run_group *g, tm_plan_node *p, tm_hash own, tm_hash content, const char *json,
-                         tm_bind_outcome *outcome, tm_error *err)
+static tm_status bind_as(run *r, run_group *g, tm_plan_node *p, tm_hash own, tm_hash content,
+                         const char *json, tm_bind_outcome *outcome, tm_error *err)
 {
     tm_key_port ports[TM_MAX_PORTS];
     size_t n = 0;
@@ -305,13 +304,19 @@ static tm_status bind_as(run *r, run_group *g, tm_plan_node *p, tm_hash own, tm_
         snprintf(ports[n].name, sizeof ports[n].name, "%s", p->node->stage->outputs[port].name);
         ports[n++].artifact = p->outputs[port];
     }
-    tm_record record = {.own = own, .recipe = p->recipe, .content = content, .ports = ports, .n_ports = n, .json = json,
+    tm_record record = {.own = own,
+                        .recipe = p->recipe,
+                        .content = content,
+                        .ports = ports,
+                        .n_ports = n,
+                        .json = json,
                         .epoch = g->lease ? tm_lease_epoch(g->lease) : 0};
     const tm_record *old = tm_key_by_content(r->plan->store, content);
     bool gone = false;
     for (size_t i = 0; old && i < old->n_ports; i++) {
         int port = tm_stage_output(p->node->stage, old->ports[i].name);
-        if (port >= 0 && tm_plan_stores(r->plan, p, port)) gone |= !tm_artifact_complete(r->plan->store, old->ports[i].artifact);
+        if (port >= 0 && tm_plan_stores(r->plan, p, port))
+            gone |= !tm_artifact_complete(r->plan->store, old->ports[i].artifact);
     }
     return tm_key_bind(r->plan->store, &record, old && gone, outcome, err);
 }
@@ -330,7 +335,8 @@ static tm_status bind_node(run *r, run_group *g, tm_plan_node *p, tm_error *err)
     tm_bind_outcome outcome = TM_BIND_WON;
     tm_status status = bind_as(r, g, p, p->own, p->content, text, &outcome, err);
     if (status >= 0 && outcome == TM_BIND_DIFFERENT)
-        run_event(r, "nondeterministic", json_pack("{s:s, s:s}", "node", p->node->name, "stage", p->node->stage->name));
+        run_event(r, "nondeterministic",
+                  json_pack("{s:s, s:s}", "node", p->node->name, "stage", p->node->stage->name));
     if (status >= 0 && p->node->stage->prefix && !tm_hash_none(p->family)) {
         tm_hash both[2] = {p->family, p->content};
         tm_bind_outcome second;
@@ -348,7 +354,8 @@ tm_status group_seal(run *r, run_group *g, tm_error *err)
     for (int i = 0; i < g->plan->n; i++) TM_TRY(bind_node(r, g, group_plan(r, g, i), err));
     if (g->memo) TM_TRY(tm_memo_sync(g->memo, err));
     TM_TRY(tm_store_sync(r->plan->store, err));
-    if (group_node(r, g, 0)->stage->prefix) TM_TRY(tm_log_drop(r->plan->store, group_plan(r, g, 0)->recipe, err));
+    if (group_node(r, g, 0)->stage->prefix)
+        TM_TRY(tm_log_drop(r->plan->store, group_plan(r, g, 0)->recipe, err));
     json_t *facts = group_facts(r, g);
     const run_log *log = &r->logs[group_node(r, g, g->plan->n - 1)->index][0];
     uint64_t rows = 0, bytes = 0;
@@ -410,15 +417,16 @@ static bool try_lease(run *r, run_group *g)
     tm_lease_holder holder = {0};
     tm_error err = {0};
     if (tm_time_ns() < g->lease_retry_ns) return false;
-    tm_status status = tm_lease_try(r->plan->store, group_plan(r, g, g->plan->n - 1)->recipe, r->result->run, &g->lease,
-                                    &holder, &err);
+    tm_status status = tm_lease_try(r->plan->store, group_plan(r, g, g->plan->n - 1)->recipe, r->result->run,
+                                    &g->lease, &holder, &err);
     if (status >= 0) return true;
     g->lease_retry_ns = tm_time_ns() + LEASE_RETRY_NS;
     if (status != TM_EBUSY) group_fail(r, g, &err);
     else if (!g->followed) {
         g->followed = true;
-        run_event(r, "following", json_pack("{s:s, s:s, s:I}", "node", group_name(r, g), "run", holder.run, "pid",
-                                            (json_int_t)holder.pid));
+        run_event(r, "following",
+                  json_pack("{s:s, s:s, s:I}", "node", group_name(r, g), "run", holder.run, "pid",
+                            (json_int_t)holder.pid));
     }
     return false;
 }
@@ -488,8 +496,8 @@ static void start(run *r, run_group *g)
     run_event(r, "start", facts);
 }
 
-// Streaming groups wait in workers of their own. There is no use in too many of them while somebody works; when
-// nobody does, what all wait for may be a group that has not started.
+// Streaming groups wait in workers of their own. There is no use in too many of them while somebody works;
+// when nobody does, what all wait for may be a group that has not started.
 static bool may_start(const run *r)
 {
     int assigned = 0, free = run_free_cores(r);
@@ -514,6 +522,10 @@ static void consider(run *r, run_group *g)
         finish_cached(r, g);
         return;
     }
+    if (inputs == INPUTS_STREAM && g->plan->state == TM_MAYBE && !g->certain) {
+        g->certain = !group_may_be_cached(r, g);
+        if (!g->certain) return;
+    }
     if (may_start(r)) start(r, g);
     else if (run_free_cores(r) == 0) run_ask_for_core(r);
 }
@@ -524,7 +536,9 @@ static void widen(run *r, run_group *g)
     tm_entry entry;
     char label[64];
     if (g->state != GROUP_ACTIVE || !is_map(r, g) || g->input_ended || run_free_cores(r) < 1) return;
-    if (g->workers >= r->cores || r->stopping || main_entry(r, g, g->n_items + 1, &entry, label, NULL) != TM_OK) return;
+    if (g->workers >= r->cores || r->stopping ||
+        main_entry(r, g, g->n_items + 1, &entry, label, NULL) != TM_OK)
+        return;
     worker_assign(r, g, 1, NULL);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Private to the scheduler: its state. run.c is the loop, run_log.c the logs, run_group.c the life of a group,
-// run_worker.c the worker processes and their messages.
+// Private to the scheduler: its state. run.c is the loop, run_log.c the logs, run_group.c the life of a
+// group, run_worker.c the worker processes and their messages.
 #pragma once
 
 #include "engine/journal.h"
@@ -40,6 +40,8 @@ typedef struct map_item {
     bool remembered;  // from the memo
 } map_item;
 
+typedef struct run_maybe run_maybe;
+
 typedef struct run_group {
     tm_group *plan;
     group_state state;
@@ -50,6 +52,8 @@ typedef struct run_group {
     int workers;      // assigned now
     bool followed;    // the journal says that another run works on it
     int deaths;       // of workers since it last got anywhere
+    run_maybe *maybe;  // earlier results that may come true
+    bool certain;     // none can: it runs
     bool ended;       // its workers are done; it is sealed when its inputs are
     // map groups
     tm_memo *memo;
@@ -118,6 +122,7 @@ void run_ask_for_core(run *r);  // make an elastic worker give one up
 tm_status log_add(run_log *log, const tm_entry *entry, int64_t step, json_t *cursor, tm_error *err);
 void log_clear(run_log *log);
 run_log *log_of(run *r, const tm_link *link);
+bool link_is_whole(const tm_link *link);  // nothing of it can be used before its producer has ended
 // The i-th entry that a link gives: TM_OK, TM_AGAIN (not yet), TM_DONE (there are no more), or an error.
 tm_status link_entry(run *r, const tm_link *link, size_t i, tm_entry *entry, tm_error *err);
 // The same over all links of the main port of a map group, one after the other; `label` names the link.
@@ -137,6 +142,10 @@ tm_status groups_order(run *r, tm_error *err);  // once
 tm_status group_emit(run *r, run_group *g, tm_error *err);  // mapped items, in order, to the logs
 tm_status group_open(run *r, run_group *g, tm_error *err);
 void group_clear(run_group *g);
+
+// run_maybe.c
+bool group_may_be_cached(run *r, run_group *g);  // judged by what its inputs gave so far
+void maybe_free(run_maybe *maybe);
 
 // run_worker.c
 tm_status worker_assign(run *r, run_group *g, int cores, tm_error *err);

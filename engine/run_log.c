@@ -14,7 +14,8 @@ tm_status log_add(run_log *log, const tm_entry *entry, int64_t step, json_t *cur
         if (steps) log->steps = steps;
         json_t **cursors = tm_realloc(log->cursors, capacity * sizeof *cursors);
         if (cursors) log->cursors = cursors;
-        if (!entries || !steps || !cursors) return tm_fail(err, TM_ENOMEM, "no memory for a log of %zu", capacity);
+        if (!entries || !steps || !cursors)
+            return tm_fail(err, TM_ENOMEM, "no memory for a log of %zu", capacity);
         log->capacity = capacity;
     }
     log->entries[log->n] = *entry;
@@ -45,6 +46,12 @@ tm_plan_node *group_plan(const run *r, const run_group *g, int i)
 run_log *log_of(run *r, const tm_link *link)
 {
     return &r->logs[tm_plan_canonical(r->plan, link->from)->node->index][link->out];
+}
+
+bool link_is_whole(const tm_link *link)
+{
+    bool tree = tm_type_find(link->row->type)->tree;
+    return (link->row->flags & TM_PORT_WHOLE) || (tree && link->select.kind != TM_SELECT_EACH);
 }
 
 // Entries of a sealed artifact that this run did not make.
@@ -80,8 +87,8 @@ static tm_status selected(run *r, const tm_link *link, run_log *log, tm_entry *e
     tm_artifact artifact = {.entries = log->entries, .count = log->n, .trees = true};
     int metrics = tm_stage_output(from->node->stage, "metrics");
     size_t index;
-    TM_TRY(tm_select_entry(r->plan->store, &link->select, &artifact, metrics >= 0 ? from->outputs[metrics] : (tm_hash){{0}},
-                           &index, err));
+    TM_TRY(tm_select_entry(r->plan->store, &link->select, &artifact,
+                           metrics >= 0 ? from->outputs[metrics] : (tm_hash){{0}}, &index, err));
     *entry = log->entries[index];
     return TM_OK;
 }

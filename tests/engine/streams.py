@@ -92,6 +92,35 @@ class Streams(drive.Case):
             self.assertEqual([i for i, r in enumerate(remembered(result.events, node)) if not r], [51])
         self.assertEqual(result.outputs, self.fresh(self.thousand(skip=517)))
 
+    def slow(self, note="", skip=-1):
+        g = Graph()
+        numbers = g.add("numbers", to=400, delay_ms=15, note=note, skip=skip, name="numbers")
+        marked = g.add("mark", g.add("mark", numbers, with_="a"), with_="b", name="marked")
+        g.add("gather", marked, name="sum")
+        return g
+
+    def test_a_consumer_with_a_cached_result_starts_at_the_first_difference(self):
+        mill = self.mill()
+        self.ok(mill.run(self.slow()))
+        self.assertEqual(mill.plan(self.slow(skip=155)).state("marked"), "maybe")
+        result = self.ok(mill.run(self.slow(skip=155)))
+        journal = mill.journal()
+        made, began = times(journal, "numbers"), times(journal, "marked", "start")[0]
+        self.assertGreaterEqual(began, made[15])
+        self.assertLess(began, made[20])
+        self.assertGreaterEqual(times(journal, "sum", "start")[0], times(journal, "marked")[15])
+        self.assertEqual([i for i, r in enumerate(remembered(result.events, "marked")) if not r], [15])
+        self.assertEqual(result.outputs, self.fresh(self.slow(skip=155)))
+
+    def test_a_consumer_whose_inputs_stay_equal_does_not_start(self):
+        mill = self.mill()
+        self.ok(mill.run(self.slow()))
+        self.ok(mill.run(self.slow(skip=155)))
+        result = self.ok(mill.run(self.slow(note="x", skip=155)))
+        self.assertEqual(result.executed, ["numbers"])
+        result = self.ok(mill.run(self.slow(note="y")))
+        self.assertEqual(result.executed, ["numbers"])
+
     def test_adding_numbers_redoes_the_new_chunks(self):
         mill = self.mill()
         self.ok(mill.run(self.thousand()))
