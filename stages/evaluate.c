@@ -110,7 +110,6 @@ const tm_stage tm_stage_evaluate = {
     .family = "judge",
     .version = 1,
     .traits = TM_NUMERIC,
-    .libraries = "onednn",
     .inputs = {{"", "model", TM_PORT_MANY, NULL, "models: one, a selection of snapshots, or a table of them",
                 NULL},
                {"tasks", NULL, TM_PORT_MANY, "task", "what to measure, by name", NULL}},

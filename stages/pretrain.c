@@ -426,7 +426,6 @@ const tm_stage tm_stage_pretrain = {
     .family = "train",
     .version = 1,
     .traits = TM_NUMERIC | TM_ELASTIC,
-    .libraries = "onednn",
     .inputs = {{"", "model", TM_PORT_WHOLE, "architecture", "an architecture (fresh weights) or a model to go on from", NULL},
                {"tokenizer", "tokenizer", TM_PORT_WHOLE, NULL, "the tokenizer", NULL},
                {"data", "tokens", 0, NULL, "what to train on", "tokenize"},
