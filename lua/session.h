@@ -7,10 +7,8 @@
 #include "lua/cli.h"
 
 // Flags shared by commands that take a graph.
-#define TM_GRAPH_FLAGS                                                                                       \
-    {                                                                                                        \
-        "--set", 's', "NAME=VALUE", "set a parameter of the graph (may be given several times)"              \
-    }
+#define TM_GRAPH_FLAGS                                                                          \
+    {"--set", 's', "NAME=VALUE", "set a parameter of the graph (may be given several times)"}
 #define TM_CHOICE_FLAGS                                                                     \
     {"--only", 0, "NODE", "this node alone; its inputs must be there"},                    \
     {"--until", 0, "NODE", "this node and what it needs"},                                 \
@@ -22,7 +20,6 @@ typedef struct tm_session {
     tm_store *store;
     tm_plan *plan;
     json_t *before;  // the "run" record of this graph's last run, or NULL
-    json_t *log;     // what the graph file printed
 } tm_session;
 
 // Each prints what is wrong and gives an exit status other than 0 then; tm_session_close frees whatever is

@@ -193,13 +193,13 @@ bool tm_quality_substring(tm_view text, tm_view what, tm_substring_place place)
 
 // clang-format off
 const tm_quality_filter tm_quality_filters[] = {
-    ROW(non_alpha_numeric,        CHARS,  true,  LOW,  0.25,   "characters that are no letter, digit or end mark"),
+    ROW(non_alpha_numeric,        CHARS,  true,  LOW,  0.25,   "characters not letter, digit or end mark"),
     ROW(symbols_to_words,         CHARS,  false, LOW,  0.1,    "words that are an ellipsis or mostly #"),
     ROW(numbers,                  CHARS,  false, LOW,  0.15,   "characters that are digits"),
     ROW(urls,                     CHARS,  false, LOW,  0.2,    "characters inside URLs"),
     ROW(white_space,              CHARS,  false, LOW,  0.25,   "characters that are white space"),
     ROW(parentheses,              CHARS,  false, LOW,  0.1,    "characters that are brackets"),
-    ROW(boilerplate_string,       CHARS,  false, LOW,  0.4,    "paragraphs about cookies, privacy or terms of use"),
+    ROW(boilerplate_string,       CHARS,  false, LOW,  0.4,    "paragraphs on cookies, privacy, terms"),
     ROW(repeated_lines,           REPEAT, false, 0.7,  HIGH,   "distinct lines among lines"),
     ROW(repeated_paragraphs,      REPEAT, false, 0.7,  HIGH,   "distinct paragraphs among paragraphs"),
     ROW(repeated_lines_char,      REPEAT, false, 0.8,  HIGH,   "characters in distinct lines"),

@@ -6,11 +6,10 @@
 #include "engine/stage.h"
 
 // The two output ports of such a stage.
-#define TM_SIFT_OUTPUTS                                                                                       \
-    {                                                                                                         \
-        {"", "documents", 0, NULL, "documents that are kept", NULL},                                          \
-            {"removed", "documents", 0, NULL, "documents that were set aside, with the reason in their meta", \
-             NULL},                                                                                           \
+#define TM_SIFT_OUTPUTS                                                                       \
+    {                                                                                         \
+        {"", "documents", 0, NULL, "documents that are kept", NULL},                          \
+        {"removed", "documents", 0, NULL, "those set aside, the reason in their meta", NULL}, \
     }
 
 tm_status tm_sift_keep(tm_batch *const *out, const tm_batch *in, size_t row, tm_error *err);

@@ -153,7 +153,8 @@ static const range ranges[] = {
     {0x2116, 0x2116, FOLLOWS_STRICTLY}, {0x2122, 0x2122, FOLLOWS_STRICTLY},
 };
 
-// The letters that stand for kinds in a rule; other characters, and letters after a backslash, stand for themselves.
+// The letters that stand for kinds in a rule. Other characters, and letters after a backslash, stand for
+// themselves.
 static const struct { char letter; uint32_t kind; } letters[] = {
     {'m', COMMON}, {'1', C1}, {'b', BAD}, {'w', LAW}, {'$', CURRENCY}, {'(', OPENING}, {')', CLOSING},
     {'#', NUMERIC}, {'k', KAOMOJI}, {'U', UPPER_ACCENTED}, {'l', LOWER_ACCENTED}, {'V', UPPER_COMMON},

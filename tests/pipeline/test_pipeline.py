@@ -24,7 +24,8 @@ WORDS = ("the of and a to in is was for on that with as by it at from his her wh
 
 GRAPH = """
 local tm = require "tidemill"
-local p = tm.params { steps = tm.int { 40, min = 1 }, every = tm.int { 10, min = 1 }, schedule = tm.choice { "wsd", choices = { "wsd", "cosine" } } }
+local p = tm.params { steps = tm.int { 40, min = 1 }, every = tm.int { 10, min = 1 },
+                      schedule = tm.choice { "wsd", choices = { "wsd", "cosine" } } }
 local clean = tm.curate { tm.read { "corpus/*.txt" }, tm.fix_unicode {}, tm.gopher { without = { "punctuation" } },
                           tm.exact_dedup {}, tm.fuzzy_dedup {} }
 local docs  = tm.split { clean, valid = 0.1 }
