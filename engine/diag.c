@@ -80,10 +80,10 @@ json_t *tm_diags_json(const tm_diags *diags, const char *folder)
         const tm_diag *d = &diags->items[i];
         tm_spot spot;
         place(d, folder, &spot);
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:s, s:s}", "code", d->code, "message",
-                                              d->what, "file", d->file, "line", spot.line, "column", spot.column,
-                                              "end_column", spot.column + (int)spot.length, "why", d->why, "fix",
-                                              d->fix));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:s, s:s}", "code", d->code,
+                                              "message", d->what, "file", d->file, "line", spot.line,
+                                              "column", spot.column, "end_column",
+                                              spot.column + (int)spot.length, "why", d->why, "fix", d->fix));
         tm_buf_clear(&spot.text);
     }
     return list;

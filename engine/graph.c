@@ -29,7 +29,8 @@ static tm_diag *fault_at_value(builder *b, const json_t *given, const char *code
 {
     const char *name = json_string_value(json_object_get(given, "$value"));
     const char *file = json_string_value(json_object_get(given, "file"));
-    tm_diag *diag = tm_diag_add(b->diags, code, file, (int)json_integer_value(json_object_get(given, "line")));
+    tm_diag *diag = tm_diag_add(b->diags, code, file,
+                                (int)json_integer_value(json_object_get(given, "line")));
     TM_DIAG(diag->owner, "%s", name);
     TM_DIAG(diag->word, "%s", word ? word : "");
     return diag;
@@ -38,7 +39,8 @@ static tm_diag *fault_at_value(builder *b, const json_t *given, const char *code
 const char *tm_node_label(const tm_node *node, char *text, size_t size)
 {
     size_t n = strlen(node->stage->name);
-    bool numbered = strncmp(node->name, node->stage->name, n) == 0 && (!node->name[n] || node->name[n] == '.');
+    bool numbered = strncmp(node->name, node->stage->name, n) == 0 &&
+                    (!node->name[n] || node->name[n] == '.');
     if (numbered || !node->name[0]) snprintf(text, size, "tm.%s", node->stage->name);
     else snprintf(text, size, "tm.%s \"%s\"", node->stage->name, node->name);
     return text;
@@ -173,21 +175,22 @@ static tm_status insert_take(builder *b, tm_node *node, tm_link *link, tm_error 
     return TM_OK;
 }
 
-static void no_port(builder *b, const tm_node *node, const char *port, const tm_port *row, const tm_node *from,
-                    const char *out)
+static void no_port(builder *b, const tm_node *node, const char *port, const tm_port *row,
+                    const tm_node *from, const char *out)
 {
     char input[128], all[256] = "";
     tm_diag *d = fault_at(b, node, "TM0213", out[0] ? out : port);
     if (out[0]) TM_DIAG(d->what, "tm.%s has no port \"%s\"", from->stage->name, out);
     else
-        TM_DIAG(d->what, "tm.%s: its %s takes %s, and tm.%s gives several results: choose one", node->stage->name,
-                input_label(port, input, sizeof input), row->type, from->stage->name);
+        TM_DIAG(d->what, "tm.%s: its %s takes %s, and tm.%s gives several results: choose one",
+                node->stage->name, input_label(port, input, sizeof input), row->type, from->stage->name);
     for (const tm_port *o = from->stage->outputs; o < from->stage->outputs + TM_MAX_PORTS && o->name; o++) {
         size_t at = strlen(all);
         snprintf(all + at, sizeof all - at, "%s.%s (%s)", at ? ", " : "", o->name, o->type);
     }
     TM_DIAG(d->why, "tm.%s (%s:%d) gives %s", from->stage->name, from->file, from->line, all);
-    for (const tm_port *o = from->stage->outputs; o < from->stage->outputs + TM_MAX_PORTS && o->name && !d->fix[0]; o++)
+    for (const tm_port *o = from->stage->outputs;
+         o < from->stage->outputs + TM_MAX_PORTS && o->name && !d->fix[0]; o++)
         if (strcmp(o->type, row->type) == 0) TM_DIAG(d->fix, "write .%s behind it", o->name);
 }
 
@@ -234,12 +237,12 @@ static void option_fault(builder *b, tm_node *node, const json_t *value, const t
     if (!d->fix[0]) TM_DIAG(d->fix, "`tidemill describe %s` lists its options", owner);
 }
 
-static tm_status bind_port(builder *b, tm_node *node, const char *name, const tm_port *row, const json_t *given,
-                           tm_error *err);
+static tm_status bind_port(builder *b, tm_node *node, const char *name, const tm_port *row,
+                           const json_t *given, tm_error *err);
 
 // A value such as tm.llama{...}: its options become canonical, links inside it become ports of the node.
-static tm_status bind_value(builder *b, tm_node *node, const char *place, const char *family, const json_t *given,
-                            json_t **canonical, tm_error *err)
+static tm_status bind_value(builder *b, tm_node *node, const char *place, const char *family,
+                            const json_t *given, json_t **canonical, tm_error *err)
 {
     const char *name = json_string_value(json_object_get(given, "$value"));
     const tm_value *value = name ? tm_value_find(name) : NULL;
@@ -268,7 +271,8 @@ static tm_status bind_value(builder *b, tm_node *node, const char *place, const 
     }
     tm_option_fault fault;
     tm_error err_of_value = {0};
-    if (tm_options_check(value->options, options, canonical, &fault) < 0) option_fault(b, node, given, &fault);
+    if (tm_options_check(value->options, options, canonical, &fault) < 0)
+        option_fault(b, node, given, &fault);
     else json_object_set_new(*canonical, "$value", json_string(name));
     if (*canonical && value->check && value->check(*canonical, &err_of_value) < 0) {
         tm_diag *d = fault_at_value(b, given, "TM0220", NULL);
@@ -280,8 +284,8 @@ static tm_status bind_value(builder *b, tm_node *node, const char *place, const 
     return TM_OK;
 }
 
-static tm_status bind_table(builder *b, tm_node *node, const char *name, const tm_port *row, const json_t *table,
-                            tm_error *err)
+static tm_status bind_table(builder *b, tm_node *node, const char *name, const tm_port *row,
+                            const json_t *table, tm_error *err)
 {
     const char *key;
     json_t *item;
@@ -309,8 +313,8 @@ static void wrong_port(builder *b, tm_node *node, const char *name, const tm_por
     free(shown);
 }
 
-static tm_status bind_port(builder *b, tm_node *node, const char *name, const tm_port *row, const json_t *given,
-                           tm_error *err)
+static tm_status bind_port(builder *b, tm_node *node, const char *name, const tm_port *row,
+                           const json_t *given, tm_error *err)
 {
     const json_t *ref = json_object_get(given, "$ref"), *refs = json_object_get(given, "$refs");
     if (ref && row->type) return connect(b, node, name, row, ref, err);
@@ -321,7 +325,8 @@ static tm_status bind_port(builder *b, tm_node *node, const char *name, const tm
         {
             char port[96];
             snprintf(port, sizeof port, "%s.%zu", name, i + 1);
-            TM_TRY(connect(b, node, port, row, json_object_get(one, "$ref") ? json_object_get(one, "$ref") : one, err));
+            TM_TRY(connect(b, node, port, row,
+                           json_object_get(one, "$ref") ? json_object_get(one, "$ref") : one, err));
         }
         return TM_OK;
     }
@@ -331,14 +336,15 @@ static tm_status bind_port(builder *b, tm_node *node, const char *name, const tm
         if (canonical) json_object_set_new(node->values, name, canonical);
         return TM_OK;
     }
-    if (json_is_object(given) && !ref && !refs && !json_object_get(given, "$value") && (row->flags & TM_PORT_MANY))
+    if (json_is_object(given) && !ref && !refs && !json_object_get(given, "$value") &&
+        (row->flags & TM_PORT_MANY))
         return bind_table(b, node, name, row, given, err);
     wrong_port(b, node, name, row, given);
     return TM_OK;
 }
 
-static tm_status bind_option_value(builder *b, tm_node *node, const tm_option *o, json_t *arg, json_t *options,
-                                   tm_error *err)
+static tm_status bind_option_value(builder *b, tm_node *node, const tm_option *o, json_t *arg,
+                                   json_t *options, tm_error *err)
 {
     json_t *canonical;
     TM_TRY(bind_value(b, node, o->name, o->choices, arg, &canonical, err));
@@ -353,11 +359,13 @@ static const tm_option *find_option(const tm_stage *stage, const char *name)
     return NULL;
 }
 
-static tm_status bind_arg(builder *b, tm_node *node, const char *key, json_t *arg, json_t *options, tm_error *err)
+static tm_status bind_arg(builder *b, tm_node *node, const char *key, json_t *arg, json_t *options,
+                          tm_error *err)
 {
     const tm_stage *stage = node->stage;
     bool first = strcmp(key, "1") == 0;
-    const tm_port *row = first ? find_port(stage->inputs, TM_MAX_PORTS, "") : find_port(stage->inputs, TM_MAX_PORTS, key);
+    const tm_port *row = first ? find_port(stage->inputs, TM_MAX_PORTS, "")
+                               : find_port(stage->inputs, TM_MAX_PORTS, key);
     if (row && (first || row->name[0])) return bind_port(b, node, first ? "" : key, row, arg, err);
     const tm_option *o = find_option(stage, first ? "path" : key);
     if (o && o->kind == TM_OPT_VALUE && json_object_get(arg, "$value"))
@@ -398,7 +406,8 @@ static void check_inputs(builder *b, tm_node *node, const json_t *args)
         if (there) continue;
         tm_diag *d = fault_at(b, node, "TM0209", NULL);
         TM_DIAG(d->what, "tm.%s needs its %s", node->stage->name, input_label(p->name, input, sizeof input));
-        TM_DIAG(d->why, "it takes %s%s%s", p->type ? p->type : p->value, p->help ? ": " : "", p->help ? p->help : "");
+        TM_DIAG(d->why, "it takes %s%s%s", p->type ? p->type : p->value, p->help ? ": " : "",
+                p->help ? p->help : "");
         TM_DIAG(d->fix, "for example: %s", node->stage->example ? node->stage->example : "");
     }
 }
@@ -408,7 +417,8 @@ static tm_status read_node(builder *b, const json_t *json, tm_error *err)
     size_t id = (size_t)json_integer_value(json_object_get(json, "id"));
     const char *name = json_string_value(json_object_get(json, "stage"));
     const tm_stage *stage = name ? tm_stage_find(name) : NULL;
-    if (!stage || id >= b->n_by_id) return tm_fail(err, TM_EFORMAT, "graph data: node %zu has no known stage", id);
+    if (!stage || id >= b->n_by_id)
+        return tm_fail(err, TM_EFORMAT, "graph data: node %zu has no known stage", id);
     tm_node *node = node_new(b, stage);
     if (!node) return tm_fail(err, TM_ENOMEM, "no memory for node %zu", id);
     const char *file = json_string_value(json_object_get(json, "file"));
@@ -424,7 +434,8 @@ static tm_status read_node(builder *b, const json_t *json, tm_error *err)
     json_object_foreach(json_object_get(json, "args"), key, arg)
         TM_TRY(bind_arg(b, node, key, arg, options, err));
     tm_option_fault fault;
-    if (tm_options_check(stage->options, options, &node->options, &fault) < 0) option_fault(b, node, NULL, &fault);
+    if (tm_options_check(stage->options, options, &node->options, &fault) < 0)
+        option_fault(b, node, NULL, &fault);
     json_decref(options);
     check_inputs(b, node, json_object_get(json, "args"));
     b->by_id[id] = node;
@@ -489,7 +500,8 @@ static tm_status name_steps(builder *b, const json_t *nodes, tm_error *err)
         tm_node *node = i < b->n_by_id ? b->by_id[i] : NULL;
         json_t *curate = json_object_get(json, "curate");
         size_t last = (size_t)json_integer_value(curate);
-        if (!node || node->name[0] || !json_is_integer(curate) || last >= b->n_by_id || !b->by_id[last]) continue;
+        if (!node || node->name[0] || !json_is_integer(curate) || last >= b->n_by_id || !b->by_id[last])
+            continue;
         char name[192];
         const char *owner = b->by_id[last]->named ? b->by_id[last]->name : "curate";
         snprintf(name, sizeof name, "%.120s/%.60s", owner, node->stage->name);
@@ -520,7 +532,8 @@ static bool converts(const tm_port *row, const tm_port *have, const tm_stage **s
            strcmp((*stage)->outputs[0].type, row->type) == 0;
 }
 
-// The conversion shares the consumer's other inputs by name (its tokenizer), or the same-named port of its model.
+// The conversion shares the consumer's other inputs by name (its tokenizer), or the same-named port of its
+// model.
 static tm_status insert_conversion(builder *b, tm_node *node, size_t i, const tm_stage *stage, tm_error *err)
 {
     tm_node *conversion = node_new(b, stage);
@@ -628,8 +641,10 @@ static void type_mismatch(builder *b, const tm_node *node, const tm_link *link)
             input_label(link->port, input, sizeof input), link->row->type,
             tm_node_label(link->from, from, sizeof from), have->type);
     TM_DIAG(d->why, "%s is made at %s:%d", from, link->from->file, link->from->line);
-    for (const tm_port *o = link->from->stage->outputs; o < link->from->stage->outputs + TM_MAX_PORTS && o->name; o++)
-        if (strcmp(o->type, link->row->type) == 0) TM_DIAG(d->fix, "its port \"%s\" gives %s", o->name, o->type);
+    for (const tm_port *o = link->from->stage->outputs;
+         o < link->from->stage->outputs + TM_MAX_PORTS && o->name; o++)
+        if (strcmp(o->type, link->row->type) == 0)
+            TM_DIAG(d->fix, "its port \"%s\" gives %s", o->name, o->type);
     if (!d->fix[0]) how_to_give(link->row, d->fix, sizeof d->fix);
 }
 
@@ -652,7 +667,9 @@ static void attribute_text(const tm_graph *g, const json_t *value, char *text, s
 {
     const tm_node *node = json_is_string(value) ? tm_graph_find(g, json_string_value(value)) : NULL;
     char *shown = json_dumps(value, JSON_ENCODE_ANY), label[256];
-    if (node) snprintf(text, size, "that of %.100s (%s:%d)", tm_node_label(node, label, sizeof label), node->file, node->line);
+    if (node)
+        snprintf(text, size, "that of %.100s (%s:%d)", tm_node_label(node, label, sizeof label), node->file,
+                 node->line);
     else snprintf(text, size, "%.100s", shown ? shown : "?");
     free(shown);
 }
@@ -667,8 +684,9 @@ static void disagreement(builder *b, const tm_node *node, const tm_link *x, cons
         size_t at = strlen(d->why);
         attribute_text(b->graph, json_object_get(both[i]->from->attrs[both[i]->out], key), has, sizeof has);
         snprintf(d->why + at, sizeof d->why - at, "%s%s, %.90s (%s:%d), has %.120s", i ? "; " : "",
-                 input_label(both[i]->port, input, sizeof input), tm_node_label(both[i]->from, from, sizeof from),
-                 both[i]->from->file, both[i]->from->line, has);
+                 input_label(both[i]->port, input, sizeof input),
+                 tm_node_label(both[i]->from, from, sizeof from), both[i]->from->file, both[i]->from->line,
+                 has);
     }
     TM_DIAG(d->fix, "give both the same %s", key);
 }
@@ -701,7 +719,11 @@ static void stage_check(builder *b, tm_node *node)
 {
     tm_option_fault fault = {0};
     tm_error err = {0};
-    tm_check check = {.name = node->name, .options = node->parsed, .values = node->options, .folder = b->graph->folder, .fault = &fault};
+    tm_check check = {.name = node->name,
+                      .options = node->parsed,
+                      .values = node->options,
+                      .folder = b->graph->folder,
+                      .fault = &fault};
     for (size_t i = 0; i < node->n_links; i++) {
         size_t port = (size_t)(node->links[i].row - node->stage->inputs);
         if (port < TM_MAX_PORTS) check.inputs[port] = node->links[i].from->attrs[node->links[i].out];
@@ -771,7 +793,8 @@ static tm_status set_paths(tm_graph *g, const char *path, tm_error *err)
     return g->folder && g->file ? TM_OK : tm_fail(err, TM_ENOMEM, "no memory for paths");
 }
 
-tm_status tm_graph_build(const json_t *evaluated, const char *path, tm_graph **out, tm_diags *diags, tm_error *err)
+tm_status tm_graph_build(const json_t *evaluated, const char *path, tm_graph **out, tm_diags *diags,
+                         tm_error *err)
 {
     builder b = {.diags = diags, .graph = tm_calloc(1, sizeof(tm_graph))};
     if (!b.graph) return tm_fail(err, TM_ENOMEM, "no memory for a graph");
@@ -822,13 +845,15 @@ json_t *tm_catalogue(void)
     json_t *stages = json_array(), *values = json_array();
     for (const tm_stage *const *p = tm_stages; *p; p++) {
         if ((*p)->traits & TM_INTERNAL) continue;
-        json_array_append_new(stages, json_pack("{s:s, s:o, s:o, s:b, s:b, s:o}", "name", (*p)->name, "inputs",
-                                                port_names((*p)->inputs, TM_MAX_PORTS), "outputs",
+        json_array_append_new(stages, json_pack("{s:s, s:o, s:o, s:b, s:b, s:o}", "name", (*p)->name,
+                                                "inputs", port_names((*p)->inputs, TM_MAX_PORTS), "outputs",
                                                 port_names((*p)->outputs, TM_MAX_PORTS), "step",
                                                 ((*p)->traits & TM_STEP) != 0, "metrics",
-                                                strcmp((*p)->outputs[0].type, "metrics") == 0, "options", option_names((*p)->options)));
+                                                strcmp((*p)->outputs[0].type, "metrics") == 0, "options",
+                                                option_names((*p)->options)));
     }
     for (const tm_value *const *p = tm_values; *p; p++)
-        json_array_append_new(values, json_pack("{s:s, s:o}", "name", (*p)->name, "options", option_names((*p)->options)));
+        json_array_append_new(
+            values, json_pack("{s:s, s:o}", "name", (*p)->name, "options", option_names((*p)->options)));
     return json_pack("{s:o, s:o}", "stages", stages, "values", values);
 }

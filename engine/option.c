@@ -159,7 +159,9 @@ static json_t *check_one(const tm_option *o, json_t *value, tm_option_fault *fau
     }
     case TM_OPT_NUMBER:
         if (json_is_number(value) && isfinite(json_number_value(value)))
-            return check_range(o, json_number_value(value), fault) == TM_OK ? json_real(json_number_value(value)) : NULL;
+            return check_range(o, json_number_value(value), fault) == TM_OK
+                       ? json_real(json_number_value(value))
+                       : NULL;
         break;
     case TM_OPT_CHOICE:
         if (json_is_string(value))
@@ -260,5 +262,6 @@ tm_status tm_options_fill(const tm_option *table, const json_t *canonical, void 
 void tm_options_clear(const tm_option *table, void *options)
 {
     for (const tm_option *o = table; o && o->name; o++)
-        if (o->kind == TM_OPT_LIST) tm_free((void *)((tm_string_list *)(void *)((char *)options + o->offset))->items);
+        if (o->kind == TM_OPT_LIST)
+            tm_free((void *)((tm_string_list *)(void *)((char *)options + o->offset))->items);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Groups that may be cached: they wait while what their inputs give is what an earlier result was made of, and start
-// at the first entry that differs from all of those.
+// Groups that may be cached: they wait while what their inputs give is what an earlier result was made of,
+// and start at the first entry that differs from all of those.
 #include "engine/run_internal.h"
 
 #include <stdlib.h>
@@ -44,7 +44,8 @@ static bool rest_cached(const run *r, const run_group *g, const tm_record *recor
         size_t k = 0;
         while (k < record->n_ports && strcmp(record->ports[k].name, port) != 0) k++;
         if (k == record->n_ports) return false;
-        json_t *inputs = json_pack("{s:o}", link->port, tm_key_input(link, "hash", record->ports[k].artifact));
+        json_t *inputs = json_pack("{s:o}", link->port,
+                                   tm_key_input(link, "hash", record->ports[k].artifact));
         record = inputs ? tm_key_by_content(r->plan->store, tm_key_with_inputs(p->own, inputs)) : NULL;
         json_decref(inputs);
     }

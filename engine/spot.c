@@ -63,7 +63,9 @@ static const char *scan_braces(const char *open, const char *word, const char **
         if (strchr("{([", *at)) depth++;
         else if (strchr("})]", *at) && --depth == 0) return at;
         bool begins = word_char(*at) && !word_char(at[-1]);
-        if (n && begins && depth == 1 && !*key && strncmp(at, word, n) == 0 && !word_char(at[n]) && is_key(at, n)) *key = at;
+        if (n && begins && depth == 1 && !*key && strncmp(at, word, n) == 0 && !word_char(at[n]) &&
+            is_key(at, n))
+            *key = at;
         at++;
     }
     return open + strlen(open);

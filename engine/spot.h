@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where in a graph file a fault points: the line of a call is known, the words in it are looked for.
 //
-// A fault names the constructor that was called (`owner`, "split" for tm.split) and what is wrong in it (`word`: an
-// option, an input, a file). Tried in turn: `word =` directly inside the braces of a call of `owner`, `word` anywhere
-// inside them, the name `owner` itself, and without an owner the first `word`.
+// A fault names the constructor that was called (`owner`, "split" for tm.split) and what is wrong in it
+// (`word`: an option, an input, a file). Tried in turn: `word =` directly inside the braces of a call of
+// `owner`, `word` anywhere inside them, the name `owner` itself, and without an owner the first `word`.
 #pragma once
 
 #include "engine/base/bytes.h"

@@ -6,8 +6,8 @@
 // There are two shapes of work:
 //
 //   map   a pure function of one entry of the main input (given the other inputs, sealed): called per entry,
-//         maybe in several workers at once, in any order; gives exactly one entry per output port. Results are
-//         remembered per entry.
+//         maybe in several workers at once, in any order; gives exactly one entry per output port. Results
+//         are remembered per entry.
 //   run   anything else: takes entries when it wants them, puts entries when it has them, sees the end.
 //
 // Both run in a worker process of their own kind and may block there; the scheduler is another process.
@@ -77,9 +77,9 @@ typedef struct tm_stage {
     tm_status (*check)(tm_check *check, tm_error *err);
     // Plan, sources: the identity of what will be read (files and their hashes), which enters the key.
     tm_status (*identity)(const tm_check *check, json_t *identity, tm_error *err);
-    // Plan, trainers: the part of the options that matters up to `step`, as a JSON object; TM_DONE: a snapshot of that
-    // step is of no use (it lies beyond the last step). A text in `err` says why a longer run cannot continue, also
-    // when the answer is TM_OK ("cosine depends on steps").
+    // Plan, trainers: the part of the options that matters up to `step`, as a JSON object; TM_DONE: a
+    // snapshot of that step is of no use (it lies beyond the last step). A text in `err` says why a longer
+    // run cannot continue, also when the answer is TM_OK ("cosine depends on steps").
     tm_status (*prefix)(const tm_check *check, int64_t step, json_t *into, tm_error *err);
 
     tm_status (*begin)(tm_work *work, tm_error *err);  // once per worker; `end` follows even if it failed
@@ -120,38 +120,40 @@ bool tm_work_stopping(tm_work *work);      // Ctrl-C: save a resume point and re
 bool tm_work_connected(const tm_work *work, const char *port);
 // The next entry of a data port, decoded; the caller unrefs. Blocks; TM_DONE at the end.
 tm_status tm_take(tm_work *work, const char *port, tm_batch **batch, tm_error *err);
-// The same for a tree port: the folder where the snapshot lies, and its attributes (borrowed till the next take).
+// The same for a tree port: the folder where the snapshot lies, and its attributes (borrowed till the next
+// take).
 typedef struct tm_snapshot {
     char folder[1024];
     tm_hash hash;
     const json_t *attrs;
 } tm_snapshot;
 tm_status tm_take_tree(tm_work *work, const char *port, tm_snapshot *snapshot, tm_error *err);
-// A map stage whose main input is a tree port: the snapshot at hand (`in` is NULL then), and the name under which it
-// was given ("" for a single one).
+// A map stage whose main input is a tree port: the snapshot at hand (`in` is NULL then), and the name under
+// which it was given ("" for a single one).
 const tm_snapshot *tm_work_snapshot(const tm_work *work);
 const char *tm_work_label(const tm_work *work);
 // Start an input port again from its first entry.
 tm_status tm_rewind(tm_work *work, const char *port, tm_error *err);
 // Ports of a MANY input or of tasks: their full names, NULL behind the last.
 const char *tm_work_port_at(const tm_work *work, const char *prefix, size_t i);
-// The value given for an option or port that accepts values, as checked ({"$value": name, ...options}), or NULL.
+// The value given for an option or port that accepts values, as checked ({"$value": name, ...options}), or
+// NULL.
 const json_t *tm_work_value(const tm_work *work, const char *name);
 
 // Append an entry to an output port. The batch is given away, also on failure.
 tm_status tm_put(tm_work *work, const char *port, tm_batch *batch, tm_error *err);
 // An empty batch with the schema of that port.
 tm_batch *tm_work_batch(tm_work *work, const char *port);
-// Append a snapshot: the files of `folder` (moved away) with attributes `attrs` (stolen). `state` (a folder, moved
-// away) and `side` (stolen), both or neither, are kept beside the entry and are no part of its hash: what a
-// trainer needs to go on from there.
+// Append a snapshot: the files of `folder` (moved away) with attributes `attrs` (stolen). `state` (a folder,
+// moved away) and `side` (stolen), both or neither, are kept beside the entry and are no part of its hash:
+// what a trainer needs to go on from there.
 tm_status tm_put_tree(tm_work *work, const char *port, const char *folder, json_t *attrs, const char *state,
                       json_t *side, tm_error *err);
 // A fresh empty folder inside the store, for tm_put_tree and scratch files.
 tm_status tm_work_scratch(tm_work *work, char *path, size_t size, tm_error *err);
 
-// Trainers: the snapshot to continue from (an equal prefix), TM_DONE if there is none. `state` is the folder that
-// was saved beside it.
+// Trainers: the snapshot to continue from (an equal prefix), TM_DONE if there is none. `state` is the folder
+// that was saved beside it.
 typedef struct tm_resume {
     int64_t step;
     char model[1024], state[1024];

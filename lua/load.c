@@ -50,7 +50,8 @@ const tm_lua_code tm_lua_codes[] = {
     {"TM0108", "there is no parameter of this name"},
     {"TM0109", "the value of a parameter is missing, of the wrong kind or out of bounds"},
     {"TM0110", "a step stands where a node is due, or the other way round, or braces are missing"},
-    {"TM0111", "a node or a metric is compared or computed with; values come only when the graph runs (tm.gate)"},
+    {"TM0111",
+     "a node or a metric is compared or computed with; values come only when the graph runs (tm.gate)"},
     {"TM0112", "a value cannot be part of a graph"},
     {"TM0113", "a function of tm is used in a way it cannot be"},
     {"TM0114", "a file that is required is not there, or may not be required"},
@@ -97,7 +98,8 @@ static void place_at_trail(talk *t)
 static tm_status fault_of_time(talk *t, tm_error *err, const char *what)
 {
     place_at_trail(t);
-    return fault_set(t, err, "TM0122", what, "a graph file only describes work: look for what does not end here");
+    return fault_set(t, err, "TM0122", what,
+                     "a graph file only describes work: look for what does not end here");
 }
 
 static tm_status fault_of_death(talk *t, int status, tm_error *err)
@@ -105,11 +107,15 @@ static tm_status fault_of_death(talk *t, int status, tm_error *err)
     char what[160];
     place_at_trail(t);
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU) {
-        snprintf(what, sizeof what, "the graph needs more than %d s of CPU time to evaluate", TM_JAIL_CPU_SECONDS);
+        snprintf(what, sizeof what, "the graph needs more than %d s of CPU time to evaluate",
+                 TM_JAIL_CPU_SECONDS);
         return fault_of_time(t, err, what);
     }
-    if (WIFSIGNALED(status)) snprintf(what, sizeof what, "the graph process died of signal %d", WTERMSIG(status));
-    else snprintf(what, sizeof what, "the graph process ended without an answer (code %d)", WEXITSTATUS(status));
+    if (WIFSIGNALED(status))
+        snprintf(what, sizeof what, "the graph process died of signal %d", WTERMSIG(status));
+    else
+        snprintf(what, sizeof what, "the graph process ended without an answer (code %d)",
+                 WEXITSTATUS(status));
     return fault_set(t, err, "TM0125", what, REPORT);
 }
 
@@ -145,7 +151,8 @@ static tm_status fault_of_json(talk *t, const tm_buf *body, tm_error *err)
     json_decref(json);
     const tm_lua_code *known = tm_lua_codes;
     while (known->code && strcmp(known->code, code) != 0) known++;
-    if (!known->code) return fault_set(t, err, "TM0125", "the graph process gave no answer that can be read", REPORT);
+    if (!known->code)
+        return fault_set(t, err, "TM0125", "the graph process gave no answer that can be read", REPORT);
     return fault_set(t, err, code, what, fix[0] ? fix : NULL);
 }
 
@@ -207,7 +214,8 @@ static tm_status get_bytes(talk *t, char *data, size_t size, tm_error *err)
 }
 
 // A frame of up to two pieces, the first with its NUL if there is a second.
-static tm_status put_frame(talk *t, char kind, const char *first, const char *second, size_t n_second, tm_error *err)
+static tm_status put_frame(talk *t, char kind, const char *first, const char *second, size_t n_second,
+                           tm_error *err)
 {
     char head[TM_FRAME_HEAD];
     size_t n_first = strlen(first) + (second != NULL);
@@ -285,7 +293,8 @@ static int start(talk *t, int child_fd, const char *program)
         posix_spawn_file_actions_destroy(&actions);
         return ENOMEM;
     }
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    posix_spawnattr_setflags(&attributes,
+                             POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setsigdefault(&attributes, &all);
     int fault = posix_spawn_file_actions_adddup2(&actions, child_fd, 0);
@@ -404,14 +413,15 @@ static tm_status evaluate(talk *t, const char *catalogue, const tm_buf *text, tm
 static tm_status finish(talk *t, json_t **out, tm_error *err)
 {
     json_t *files = tm_graph_files_json(&t->files);
-    if (!files || json_object_set(t->result, "log", t->log) < 0 || json_object_set_new(t->result, "files", files) < 0)
+    if (!files || json_object_set(t->result, "log", t->log) < 0 ||
+        json_object_set_new(t->result, "files", files) < 0)
         return tm_fail(err, TM_ENOMEM, "no memory for the graph");
     *out = json_incref(t->result);
     return TM_OK;
 }
 
-tm_status tm_graph_eval(const tm_graph_source *source, const char *catalogue, json_t **out, tm_lua_fault *fault,
-                        tm_error *err)
+tm_status tm_graph_eval(const tm_graph_source *source, const char *catalogue, json_t **out,
+                        tm_lua_fault *fault, tm_error *err)
 {
     talk t = {.source = source,
               .fd = -1,

@@ -111,8 +111,8 @@ static void set_text(lua_State *L, const char *key, const char *text)
     lua_setfield(L, -2, key);
 }
 
-void tm_sandbox_push_fault(lua_State *L, const char *code, const char *text, const char *hint, const char *word,
-                           const char *file, int line)
+void tm_sandbox_push_fault(lua_State *L, const char *code, const char *text, const char *hint,
+                           const char *word, const char *file, int line)
 {
     lua_createtable(L, 0, 6);
     set_text(L, "code", code);
@@ -127,7 +127,8 @@ void tm_sandbox_push_fault(lua_State *L, const char *code, const char *text, con
     luaL_setmetatable(L, FAULT_TYPE);
 }
 
-void tm_sandbox_raise(lua_State *L, const char *code, const char *word, const char *hint, const char *format, ...)
+void tm_sandbox_raise(lua_State *L, const char *code, const char *word, const char *hint, const char *format,
+                      ...)
 {
     char text[TM_SANDBOX_FAULT_TEXT + 1];
     va_list args;
@@ -161,7 +162,8 @@ void tm_sandbox_clean(char *to, size_t size, const char *text, size_t n)
     for (size_t i = 0; i < n && at + 5 < size;) {
         unsigned char c = (unsigned char)text[i];
         size_t length = tm_sandbox_utf8(text + i, n - i);
-        bool control = c < 0x20 || c == 0x7f || (c == 0xc2 && length == 2 && (unsigned char)text[i + 1] < 0xa0);
+        bool control = c < 0x20 || c == 0x7f ||
+                       (c == 0xc2 && length == 2 && (unsigned char)text[i + 1] < 0xa0);
         if (length && !control) {
             memcpy(to + at, text + i, length);
             at += length;
@@ -307,7 +309,8 @@ static void fault_of_doom(tm_sandbox *box)
     snprintf(fault->code, sizeof fault->code, "%s", box->doom);
     fault->word[0] = fault->hint[0] = fault->traceback[0] = 0;
     if (memory)
-        snprintf(fault->text, sizeof fault->text, "the graph needs more than %zu MiB to evaluate", box->cap >> 20);
+        snprintf(fault->text, sizeof fault->text, "the graph needs more than %zu MiB to evaluate",
+                 box->cap >> 20);
     else
         snprintf(fault->text, sizeof fault->text, "the graph needs more than %llu million steps to evaluate",
                  (unsigned long long)box->max_steps / 1000000);

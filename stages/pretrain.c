@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pretraining: next-token prediction over packed documents, from fresh weights or from a model.
 //
-// Order of what a step leaves behind: a chunk of metrics, then the snapshot they belong to, so that both logs can be
-// cut at the same entry when training goes on from there.
+// Order of what a step leaves behind: a chunk of metrics, then the snapshot they belong to, so that both logs
+// can be cut at the same entry when training goes on from there.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +13,8 @@
 #include "stages/train/feed.h"
 #include "stages/train/trainer.h"
 
-#define MICRO_TOKENS 8192    // of a micro-batch at most: what fits the caches decides the numbers, so it is fixed
+#define MICRO_TOKENS                                                                                         \
+    8192 // of a micro-batch at most: what fits the caches decides the numbers, so it is fixed
 #define SHUFFLE_WINDOW 1024  // documents
 #define STATE_FILE "training_state.safetensors"
 
@@ -28,7 +29,8 @@ static const tm_option options[] = {
     {"steps", TM_OPT_INT, offsetof(pretrain_options, steps), NULL, 1, 1e9, NULL, "updates", TM_OPT_EXTENDS},
     {"epochs", TM_OPT_INT, offsetof(pretrain_options, epochs), "0", 0, 1e6, NULL,
      "stop after so many passes over the data, if that is sooner (0: no limit)", TM_OPT_EXTENDS},
-    {"batch", TM_OPT_INT, offsetof(pretrain_options, batch), "4096", 8, 1 << 24, NULL, "tokens of an update", 0},
+    {"batch", TM_OPT_INT, offsetof(pretrain_options, batch), "4096", 8, 1 << 24, NULL, "tokens of an update",
+     0},
     {"length", TM_OPT_INT, offsetof(pretrain_options, length), "512", 2, 1 << 20, NULL,
      "tokens that see each other, at most; a longer document is cut", 0},
     {"overlong", TM_OPT_CHOICE, offsetof(pretrain_options, overlong), "\"cut\"", 0, 0, "cut truncate drop",
@@ -36,8 +38,10 @@ static const tm_option options[] = {
     {"lr", TM_OPT_NUMBER, offsetof(pretrain_options, lr), "0.001", 0, 10, NULL, "peak learning rate", 0},
     {"schedule", TM_OPT_VALUE, offsetof(pretrain_options, schedule), "null", 0, 0, "schedule",
      "learning rate by step (default: tm.wsd {})", TM_OPT_EXTENDS},
-    {"weight_decay", TM_OPT_NUMBER, offsetof(pretrain_options, weight_decay), "0.1", 0, 1, NULL, "of matrices", 0},
-    {"clip", TM_OPT_NUMBER, offsetof(pretrain_options, clip), "1", 0, 1e9, NULL, "largest gradient norm (0: any)", 0},
+    {"weight_decay", TM_OPT_NUMBER, offsetof(pretrain_options, weight_decay), "0.1", 0, 1, NULL,
+     "of matrices", 0},
+    {"clip", TM_OPT_NUMBER, offsetof(pretrain_options, clip), "1", 0, 1e9, NULL,
+     "largest gradient norm (0: any)", 0},
     {"beta1", TM_OPT_NUMBER, offsetof(pretrain_options, beta1), "0.9", 0, 1, NULL, "of AdamW", 0},
     {"beta2", TM_OPT_NUMBER, offsetof(pretrain_options, beta2), "0.95", 0, 1, NULL, "of AdamW", 0},
     {"eps", TM_OPT_NUMBER, offsetof(pretrain_options, eps), "1e-8", 0, 1, NULL, "of AdamW", 0},
@@ -87,8 +91,10 @@ static tm_status check(tm_check *c, tm_error *err)
     if (o->length > o->batch) {
         c->fault->option = "length";
         snprintf(c->fault->why, sizeof c->fault->why, "a batch must hold one document of the full length");
-        snprintf(c->fault->fix, sizeof c->fault->fix, "batch = %lld or more, or a smaller length", (long long)o->length);
-        return tm_fail(err, TM_EINVAL, "length (%lld) is larger than batch (%lld tokens)", (long long)o->length, (long long)o->batch);
+        snprintf(c->fault->fix, sizeof c->fault->fix, "batch = %lld or more, or a smaller length",
+                 (long long)o->length);
+        return tm_fail(err, TM_EINVAL, "length (%lld) is larger than batch (%lld tokens)",
+                       (long long)o->length, (long long)o->batch);
     }
     c->fault->option = "schedule";
     tm_status status = tm_schedule_of(o->schedule, o->lr, (uint64_t)o->steps, &schedule, err);
@@ -103,7 +109,8 @@ static tm_status prefix(const tm_check *c, int64_t step, json_t *into, tm_error 
     tm_schedule s = schedule_of(o);
     uint64_t same_until = tm_schedule_extends(&s);
     if ((uint64_t)step > same_until && step != o->steps) {
-        tm_fail(err, TM_DONE, "%s depends on the number of steps from step %llu on", s.kind->name, (unsigned long long)same_until);
+        tm_fail(err, TM_DONE, "%s depends on the number of steps from step %llu on", s.kind->name,
+                (unsigned long long)same_until);
         return TM_DONE;
     }
     if ((uint64_t)step > same_until) {
@@ -158,12 +165,15 @@ static tm_status given_model(pretrain *p, tm_error *err)
     TM_TRY(status);
     TM_TRY(load_model(p, snapshot.folder, err));
     if (p->model->config.vocab >= p->vocab) return TM_OK;
-    return tm_fail(err, TM_EINVAL, "the model has %u entries, the tokenizer %u", p->model->config.vocab, p->vocab);
+    return tm_fail(err, TM_EINVAL, "the model has %u entries, the tokenizer %u", p->model->config.vocab,
+                   p->vocab);
 }
 
 static tm_overlong overlong_of(const char *name)
 {
-    return strcmp(name, "drop") == 0 ? TM_OVERLONG_DROP : strcmp(name, "truncate") == 0 ? TM_OVERLONG_TRUNCATE : TM_OVERLONG_CUT;
+    return strcmp(name, "drop") == 0       ? TM_OVERLONG_DROP
+           : strcmp(name, "truncate") == 0 ? TM_OVERLONG_TRUNCATE
+                                           : TM_OVERLONG_CUT;
 }
 
 static tm_status make_pack(pretrain *p, tm_error *err)
@@ -172,8 +182,13 @@ static tm_status make_pack(pretrain *p, tm_error *err)
     p->accumulate = (uint32_t)((o->batch + MICRO_TOKENS - 1) / MICRO_TOKENS);
     p->micro = (uint32_t)(o->batch / p->accumulate);
     tm_pack_options how = {
-        .tokens = p->micro, .length = (uint32_t)(o->length < p->micro ? o->length : p->micro), .bos = p->eos, .eos = p->eos,
-        .overlong = overlong_of(o->overlong), .window = SHUFFLE_WINDOW, .seed = (uint64_t)o->seed,
+        .tokens = p->micro,
+        .length = (uint32_t)(o->length < p->micro ? o->length : p->micro),
+        .bos = p->eos,
+        .eos = p->eos,
+        .overlong = overlong_of(o->overlong),
+        .window = SHUFFLE_WINDOW,
+        .seed = (uint64_t)o->seed,
         .epochs = (uint64_t)o->epochs,
     };
     tm_feed_init(&p->feed, p->work, "data");
@@ -231,12 +246,12 @@ static tm_status set_up(pretrain *p, tm_error *err)
     else if (tm_work_connected(p->work, "")) TM_TRY(given_model(p, err));
     else TM_TRY(fresh_model(p, err));
     if (p->o->length > p->model->config.length)
-        return tm_fail(err, TM_EINVAL, "length %lld is more than the model's %u positions", (long long)p->o->length,
-                       p->model->config.length);
+        return tm_fail(err, TM_EINVAL, "length %lld is more than the model's %u positions",
+                       (long long)p->o->length, p->model->config.length);
     TM_TRY(make_pack(p, err));
     TM_TRY(make_trainer(p, err));
-    tm_work_log(p->work, "%.2f M parameters, %u tokens an update on %s", (double)p->model->map.n_values * 1e-6,
-                p->micro * p->accumulate, tm_device_name(p->device));
+    tm_work_log(p->work, "%.2f M parameters, %u tokens an update on %s",
+                (double)p->model->map.n_values * 1e-6, p->micro * p->accumulate, tm_device_name(p->device));
     return resuming == TM_OK ? restore(p, &resume, err) : TM_OK;
 }
 
@@ -270,7 +285,8 @@ static tm_status validate(pretrain *p, int64_t step, tm_error *err)
         TM_TRY(tm_pass_new(&p->valid_pass, p->model, p->device, TM_PASS_FORWARD, p->micro, err));
     }
     tm_pack *pack = NULL;
-    tm_pack_options how = {.tokens = p->micro, .length = (uint32_t)p->o->length, .bos = p->eos, .eos = p->eos, .epochs = 1};
+    tm_pack_options how = {
+        .tokens = p->micro, .length = (uint32_t)p->o->length, .bos = p->eos, .eos = p->eos, .epochs = 1};
     tm_documents documents = tm_feed_documents(&p->valid_feed);
     TM_TRY(tm_pack_new(&pack, &how, &documents, err));
     tm_loss all = {0};
@@ -295,7 +311,8 @@ static tm_status validate(pretrain *p, int64_t step, tm_error *err)
 
 static tm_status write_tokenizer(const pretrain *p, const char *folder, tm_error *err)
 {
-    static const char *const names[] = {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja", NULL};
+    static const char *const names[] = {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja",
+                                        NULL};
     for (int i = 0; names[i]; i++) {
         char from[1200], to[1200];
         snprintf(from, sizeof from, "%s/%s", p->tokenizer_folder, names[i]);
@@ -328,9 +345,11 @@ static json_t *side_of(const pretrain *p)
     json_t *rows = json_array();
     for (size_t i = 0; i < tm_batch_rows(p->metrics); i++) {
         tm_metric m = tm_metrics_get(p->metrics, i);
-        json_array_append_new(rows, json_pack("[I, s%, f]", (json_int_t)m.step, m.name.data, m.name.size, m.value));
+        json_array_append_new(rows,
+                              json_pack("[I, s%, f]", (json_int_t)m.step, m.name.data, m.name.size, m.value));
     }
-    return json_pack("{s:f, s:I, s:o}", "loss_sum", p->loss_sum, "loss_n", (json_int_t)p->loss_n, "metrics", rows);
+    return json_pack("{s:f, s:I, s:o}", "loss_sum", p->loss_sum, "loss_n", (json_int_t)p->loss_n, "metrics",
+                     rows);
 }
 
 static tm_status put_snapshot(pretrain *p, int64_t step, tm_error *err)
@@ -344,7 +363,8 @@ static tm_status put_snapshot(pretrain *p, int64_t step, tm_error *err)
     p->metrics = tm_work_batch(p->work, "metrics");
     TM_TRY(tm_put(p->work, "metrics", metrics, err));
     if (!p->metrics) return tm_fail(err, TM_ENOMEM, "no memory for metrics");
-    return tm_put_tree(p->work, "", model, json_pack("{s:I}", "step", (json_int_t)step), state, side_of(p), err);
+    return tm_put_tree(p->work, "", model, json_pack("{s:I}", "step", (json_int_t)step), state, side_of(p),
+                       err);
 }
 
 // Where to go on after Ctrl-C: weights and state in one folder.
@@ -380,7 +400,8 @@ static tm_status after_step(pretrain *p, const tm_step *s, tm_error *err)
     tm_work_progress(p->work, (double)step, (double)p->o->steps, "step");
     tm_schedule schedule = schedule_of(p->o);
     bool stable_ends = s->step == tm_schedule_extends(&schedule);
-    if (step % p->o->checkpoint_every == 0 || stable_ends || step == p->o->steps) return put_snapshot(p, step, err);
+    if (step % p->o->checkpoint_every == 0 || stable_ends || step == p->o->steps)
+        return put_snapshot(p, step, err);
     return tm_work_stopping(p->work) ? keep_point(p, step, err) : TM_OK;
 }
 
@@ -400,7 +421,8 @@ static tm_status train(pretrain *p, tm_error *err)
     }
     // The epochs ended before the steps did, and the last steps have no snapshot yet.
     bool ended_early = tm_trainer_steps(p->trainer) < (uint64_t)p->o->steps;
-    if (ended_early && tm_trainer_steps(p->trainer) > last_put && tm_trainer_steps(p->trainer) % (uint64_t)p->o->checkpoint_every)
+    if (ended_early && tm_trainer_steps(p->trainer) > last_put &&
+        tm_trainer_steps(p->trainer) % (uint64_t)p->o->checkpoint_every)
         TM_TRY(put_snapshot(p, (int64_t)tm_trainer_steps(p->trainer), err));
     return TM_OK;
 }
@@ -417,16 +439,19 @@ static tm_status run(tm_work *work, tm_error *err)
 const tm_stage tm_stage_pretrain = {
     .name = "pretrain",
     .brief = "Train a model on documents, from fresh weights or from another model.",
-    .help = "Documents are tokenized, packed into batches of `batch` tokens and never see each other. The optimizer is AdamW;\n"
-            "norms do not decay. Every snapshot is a Hugging Face folder with the tokenizer in it. A run that is\n"
-            "interrupted goes on bit for bit where it was; with more `steps` it goes on from the end of the stable part of its\n"
-            "schedule. Metrics: train.loss (mean of 10 steps), valid.loss (at every snapshot), in nats per token.",
+    .help =
+        "Documents are tokenized, packed into batches of `batch` tokens and never see each other. The optimizer is AdamW;\n"
+        "norms do not decay. Every snapshot is a Hugging Face folder with the tokenizer in it. A run that is\n"
+        "interrupted goes on bit for bit where it was; with more `steps` it goes on from the end of the stable part of its\n"
+        "schedule. Metrics: train.loss (mean of 10 steps), valid.loss (at every snapshot), in nats per token.",
     .paper = "Loshchilov & Hutter 2019 (AdamW); Haegele et al. 2024 (warmup, stable, decay)",
-    .example = "local base = tm.pretrain { tm.llama { layers = 4, width = 192, heads = 6 }, tokenizer = vocab, data = docs.train, steps = 500 }",
+    .example =
+        "local base = tm.pretrain { tm.llama { layers = 4, width = 192, heads = 6 }, tokenizer = vocab, data = docs.train, steps = 500 }",
     .family = "train",
     .version = 1,
     .traits = TM_NUMERIC | TM_ELASTIC,
-    .inputs = {{"", "model", TM_PORT_WHOLE, "architecture", "an architecture (fresh weights) or a model to go on from", NULL},
+    .inputs = {{"", "model", TM_PORT_WHOLE, "architecture",
+                "an architecture (fresh weights) or a model to go on from", NULL},
                {"tokenizer", "tokenizer", TM_PORT_WHOLE, NULL, "the tokenizer", NULL},
                {"data", "tokens", 0, NULL, "what to train on", "tokenize"},
                {"valid", "tokens", TM_PORT_OPTIONAL, NULL, "held-out documents for valid.loss", "tokenize"}},

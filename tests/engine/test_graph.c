@@ -14,7 +14,8 @@ static void nodes_come_after_what_they_read(void **state)
     assert_int_equal(g->n_nodes, 4);
     for (size_t i = 0; i < g->n_nodes; i++) {
         assert_int_equal(g->nodes[i]->index, i);
-        for (size_t l = 0; l < g->nodes[i]->n_links; l++) assert_true(g->nodes[i]->links[l].from->index < (int)i);
+        for (size_t l = 0; l < g->nodes[i]->n_links; l++)
+            assert_true(g->nodes[i]->links[l].from->index < (int)i);
     }
     tm_graph_free(g);
 }
@@ -93,12 +94,15 @@ static void faulty(const char *text, const char *code, int line, const char *wha
 static void mistakes_are_pointed_at(void **state)
 {
     (void)state;
-    faulty("n = numbers {\"too\": 9}\nreturn n", "TM0201", 1, "there is no option \"too\"", "did you mean \"to\"?");
+    faulty("n = numbers {\"too\": 9}\nreturn n", "TM0201", 1, "there is no option \"too\"",
+           "did you mean \"to\"?");
     faulty("n = numbers {}\nreturn n", "TM0204", 1, "option \"to\" is required", "add `to = ...`");
-    faulty("n = numbers {\"to\": 9}\na = mark {}\nreturn a", "TM0209", 2, "mark needs its main input", "tm.mark");
-    faulty("n = numbers {\"to\": 9}\na = mark {\"1\": 7} \nreturn a", "TM0210", 2, "its main input takes documents",
+    faulty("n = numbers {\"to\": 9}\na = mark {}\nreturn a", "TM0209", 2, "mark needs its main input",
+           "tm.mark");
+    faulty("n = numbers {\"to\": 9}\na = mark {\"1\": 7} \nreturn a", "TM0210", 2,
+           "its main input takes documents", NULL);
+    faulty("n = numbers {\"to\": 9}\na = mark {} 1:n.more\nreturn a", "TM0213", 2, "has no port \"more\"",
            NULL);
-    faulty("n = numbers {\"to\": 9}\na = mark {} 1:n.more\nreturn a", "TM0213", 2, "has no port \"more\"", NULL);
     faulty("n = numbers {\"to\": 9}\nm = learn {\"steps\": 5} data:n\na = mark {} 1:m\nreturn a", "TM0211", 3,
            "takes documents, but tm.learn gives model", NULL);
 }
@@ -134,10 +138,12 @@ static void a_chain_of_many_nodes_needs_no_deep_stack(void **state)
     for (int i = 0; i < N; i++) {
         json_t *args = i ? json_pack("{s:{s:{s:i, s:s}}}", "1", "$ref", "node", i - 1, "out", "")
                          : json_pack("{s:i}", "to", 1);
-        json_array_append_new(nodes, json_pack("{s:i, s:s, s:i, s:s, s:o}", "id", i, "stage", i ? "mark" : "numbers",
-                                               "line", i + 1, "file", "g.lua", "args", args));
+        json_array_append_new(nodes,
+                              json_pack("{s:i, s:s, s:i, s:s, s:o}", "id", i, "stage", i ? "mark" : "numbers",
+                                        "line", i + 1, "file", "g.lua", "args", args));
     }
-    json_t *data = json_pack("{s:o, s:[[s, {s:i, s:s}]]}", "nodes", nodes, "targets", "end", "node", N - 1, "out", "");
+    json_t *data = json_pack("{s:o, s:[[s, {s:i, s:s}]]}", "nodes", nodes, "targets", "end", "node", N - 1,
+                             "out", "");
     tm_graph *g = NULL;
     diags = (tm_diags){0};
     assert_int_equal(tm_graph_build(data, ".", &g, &diags, &err), TM_OK);

@@ -16,7 +16,8 @@
 #include "lua/child.h"
 
 #define GOLDEN "tests/fixtures/graph/golden"
-// Of the canonical JSON of GOLDEN.lua, which is in GOLDEN.json. Rerun with TM_UPDATE=1 after a change on purpose.
+// Of the canonical JSON of GOLDEN.lua, which is in GOLDEN.json. Rerun with TM_UPDATE=1 after a change on
+// purpose.
 #define GOLDEN_HASH "db96b4ae467c3f29022344391c1c7e83"
 
 static const char catalogue[] =
@@ -103,8 +104,8 @@ static tm_status eval(fixture *f, const char *text)
     return eval_file(f, f->path, NULL, 0);
 }
 
-static void assert_fault(fixture *f, tm_status status, const char *code, int line, const char *word, const char *part,
-                         const char *fix)
+static void assert_fault(fixture *f, tm_status status, const char *code, int line, const char *word,
+                         const char *part, const char *fix)
 {
     const tm_diag *diag = &f->fault.diag;
     bool right = status == TM_EGRAPH && strcmp(diag->code, code) == 0 && diag->line == line &&
@@ -172,8 +173,10 @@ static void the_golden_graph_is_the_same_in_every_zone_language_and_folder(void 
 static void a_curate_chains_its_steps_and_bundles_what_they_removed(void **state)
 {
     fixture *f = *state;
-    assert_int_equal(eval(f, "local c = tm.curate { tm.read { 'a' }, tm.gopher { x = 1 }, tm.repetition {} }\n"
-                             "return tm.graph { c = c, r = tm.read { c.removed } }"), TM_OK);
+    assert_int_equal(eval(f,
+                          "local c = tm.curate { tm.read { 'a' }, tm.gopher { x = 1 }, tm.repetition {} }\n"
+                          "return tm.graph { c = c, r = tm.read { c.removed } }"),
+                     TM_OK);
     assert_json(args_of(f, 1), "{\"1\":{\"$ref\":{\"node\":0,\"out\":\"\"}},\"x\":1}");
     assert_json(args_of(f, 2), "{\"1\":{\"$ref\":{\"node\":1,\"out\":\"\"}}}");
     assert_json(args_of(f, 3), "{\"1\":{\"$refs\":[{\"$ref\":{\"node\":1,\"out\":\"removed\"}},"
@@ -228,7 +231,8 @@ static void parameters_take_overrides_of_their_kind(void **state)
         assert_fault(f, status, wrong[i].code, 2, wrong[i].word, wrong[i].part, wrong[i].fix);
     }
     const tm_graph_param typo[] = {{"must", "x"}, {"mast", "y"}};
-    assert_fault(f, eval_file(f, f->path, typo, 2), "TM0108", 2, "params", "no parameter 'mast'", "--set must=...");
+    assert_fault(f, eval_file(f, f->path, typo, 2), "TM0108", 2, "params", "no parameter 'mast'",
+                 "--set must=...");
 }
 
 typedef struct mistake {
@@ -314,7 +318,8 @@ static void a_comparison_of_metrics_names_the_gate_where_there_is_one(void **sta
         "{\"stages\":[{\"name\":\"evaluate\",\"outputs\":[\"\"],\"step\":false,\"metrics\":true},"
         "{\"name\":\"gate\",\"outputs\":[\"\"],\"step\":false}],\"values\":[]}";
     fixture *f = *state;
-    write_file(f, "g.lua", "local e = require 'tidemill'.evaluate {}\nif e.text.accuracy > 0.5 then print(1) end\n");
+    write_file(f, "g.lua",
+               "local e = require 'tidemill'.evaluate {}\nif e.text.accuracy > 0.5 then print(1) end\n");
     tm_graph_source source = {.path = f->path};
     assert_fault(f, tm_graph_eval(&source, with_gate, &f->out, &f->fault, &f->err), "TM0111", 2, "accuracy",
                  "has no value", "tm.gate { node, on = ..., require = \"text.accuracy > ...\" }");

@@ -74,8 +74,9 @@ static void refuses(const char *args, const char *option, const char *what, cons
 static void defaults_fill_what_is_not_given(void **state)
 {
     (void)state;
-    gives("{\"steps\": 7}", "{\"keep\":[\"en\"],\"mode\":\"fast\",\"note\":null,\"rate\":0.5,\"schedule\":null,"
-                            "\"shout\":false,\"steps\":7,\"where\":\"here\"}");
+    gives("{\"steps\": 7}",
+          "{\"keep\":[\"en\"],\"mode\":\"fast\",\"note\":null,\"rate\":0.5,\"schedule\":null,"
+          "\"shout\":false,\"steps\":7,\"where\":\"here\"}");
 }
 
 static void different_ways_to_write_a_value_are_one_value(void **state)
@@ -112,9 +113,10 @@ static void values_of_another_kind_are_refused(void **state)
     refuses("{\"steps\": \"1\"}", "steps", "option \"steps\" takes a whole number", "it is \"1\"", "");
     refuses("{\"steps\": 1, \"shout\": 1}", "shout", "option \"shout\" takes true or false", "it is 1", "");
     refuses("{\"steps\": 1, \"note\": {}}", "note", "option \"note\" takes a string", "it is {}", "");
-    refuses("{\"steps\": 1, \"keep\": [1]}", "keep", "option \"keep\" takes a list of strings", "it is [1]", "");
-    refuses("{\"steps\": 1, \"schedule\": \"wsd\"}", "schedule", "option \"schedule\" takes a value: schedule",
-            "it is \"wsd\"", "");
+    refuses("{\"steps\": 1, \"keep\": [1]}", "keep", "option \"keep\" takes a list of strings", "it is [1]",
+            "");
+    refuses("{\"steps\": 1, \"schedule\": \"wsd\"}", "schedule",
+            "option \"schedule\" takes a value: schedule", "it is \"wsd\"", "");
 }
 
 static void a_struct_is_filled_from_the_canonical_form(void **state)
