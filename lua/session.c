@@ -42,6 +42,13 @@ static int read_params(const tm_cli *cli, tm_graph_param *params, size_t capacit
     return TM_EXIT_OK;
 }
 
+// What the graph file prints is seen as it comes, also of a file that fails.
+static void print_line(void *user, const char *line)
+{
+    (void)user;
+    fprintf(stderr, "%s\n", line);
+}
+
 static int evaluate(const tm_cli *cli, const char *path, json_t **out)
 {
     tm_graph_param params[64];
@@ -52,7 +59,7 @@ static int evaluate(const tm_cli *cli, const char *path, json_t **out)
     int code = fault ? read_params(cli, params, 64, &n, copies) : TM_EXIT_RESOURCES;
     json_t *catalogue = tm_catalogue();
     char *text = json_dumps(catalogue, JSON_COMPACT);
-    tm_graph_source source = {.path = path, .params = params, .n_params = n};
+    tm_graph_source source = {.path = path, .params = params, .n_params = n, .print = print_line};
     folder_of(path, folder, sizeof folder);
     if (code == TM_EXIT_OK) {
         tm_status status = tm_graph_eval(&source, text, out, fault, &err);
@@ -80,14 +87,9 @@ int tm_session_graph(tm_session *session, const tm_cli *cli, const char *path)
     tm_diags *diags = calloc(1, sizeof *diags);
     char folder[TM_PATH_MAX];
     folder_of(path, folder, sizeof folder);
-    session->log = json_incref(json_object_get(data, "log"));
     tm_status status = diags ? tm_graph_build(data, path, &session->graph, diags, &err) : TM_ENOMEM;
     if (status == TM_EGRAPH) code = show_diags(cli, diags, folder);
     else if (status < 0) code = tm_cli_fail(cli, &err);
-    size_t i;
-    json_t *line;
-    if (!cli->json)
-        json_array_foreach(session->log, i, line) fprintf(stderr, "%s\n", json_string_value(line));
     free(diags);
     json_decref(data);
     return code;
@@ -176,6 +178,5 @@ void tm_session_close(tm_session *session)
     tm_graph_free(session->graph);
     tm_store_close(session->store);
     json_decref(session->before);
-    json_decref(session->log);
     *session = (tm_session){0};
 }
