@@ -256,6 +256,8 @@ static tm_status place_rules(tm_bpe *bpe, tm_error *err)
     tm_bpe_merge *merges = (tm_bpe_merge *)bpe->spec.merges;
     size_t n = bpe->spec.n_merges, kept = n;
     unsigned bits = 4;
+    if (n > TM_BPE_RULES_MAX)
+        return tm_fail(err, TM_EFORMAT, "%zu merges; the limit is %d", n, TM_BPE_RULES_MAX);
     while (n > (size_t)1 << (bits - 1)) bits++;
     bpe->rule_shift = 64 - bits;
     bpe->rule_mask = ((size_t)1 << bits) - 1;

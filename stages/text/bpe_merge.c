@@ -2,29 +2,51 @@
 // Merging the symbols of a piece: always the pair of the lowest rank, the leftmost of equals.
 #include "stages/text/bpe_parts.h"
 
+// The symbols of a short piece, linked by their places. The key of a pair is rank << 6 | place of its left
+// symbol, so that the least key is the pair to merge, and finding it is a plain minimum.
+typedef struct short_piece {
+    int32_t keys[TM_BPE_SHORT];                      // INT32_MAX: no rule, or no pair begins here any more
+    uint32_t made[TM_BPE_SHORT];                     // what the pair becomes
+    uint8_t prev[TM_BPE_SHORT], next[TM_BPE_SHORT];  // TM_BPE_SHORT: none
+} short_piece;
+
+static inline void look_up(const tm_bpe *bpe, short_piece *piece, const uint32_t *ids, size_t at)
+{
+    size_t next = piece->next[at];
+    tm_bpe_rule rule =
+        next < TM_BPE_SHORT ? tm_bpe_rule_of(bpe, ids[at], ids[next]) : (tm_bpe_rule){.rank = TM_BPE_NONE};
+    piece->keys[at] = rule.rank == TM_BPE_NONE ? INT32_MAX : (int32_t)(rule.rank << 6 | at);
+    piece->made[at] = rule.id;
+}
+
+static inline int32_t least(const int32_t *keys, size_t n)
+{
+    int32_t min = INT32_MAX;
+    for (size_t i = 0; i < n; i++) min = keys[i] < min ? keys[i] : min;
+    return min;
+}
+
 size_t tm_bpe_merge_short(const tm_bpe *bpe, uint32_t *ids, size_t n)
 {
-    uint32_t rank[TM_BPE_SHORT], made[TM_BPE_SHORT];  // of the pair that begins here
-    for (size_t i = 0; i + 1 < n; i++) {
-        tm_bpe_rule rule = tm_bpe_rule_of(bpe, ids[i], ids[i + 1]);
-        rank[i] = rule.rank;
-        made[i] = rule.id;
+    _Static_assert(TM_BPE_SHORT == 64 && TM_BPE_RULES_MAX <= 1 << 24, "a rank and a place fit into 31 bits");
+    short_piece piece;
+    for (size_t i = 0; i < n; i++) {
+        piece.prev[i] = (uint8_t)(i ? i - 1 : TM_BPE_SHORT);
+        piece.next[i] = (uint8_t)(i + 1 < n ? i + 1 : TM_BPE_SHORT);
+        look_up(bpe, &piece, ids, i);
     }
-    while (n > 1) {
-        size_t best = 0;
-        for (size_t i = 1; i + 1 < n; i++) best = rank[i] < rank[best] ? i : best;
-        if (rank[best] == TM_BPE_NONE) break;
-        ids[best] = made[best];
-        n--;
-        for (size_t i = best + 1; i < n; i++) ids[i] = ids[i + 1];
-        for (size_t i = best + 1; i + 1 < n; i++) rank[i] = rank[i + 1], made[i] = made[i + 1];
-        for (size_t i = best ? best - 1 : 0; i <= best && i + 1 < n; i++) {
-            tm_bpe_rule rule = tm_bpe_rule_of(bpe, ids[i], ids[i + 1]);
-            rank[i] = rule.rank;
-            made[i] = rule.id;
-        }
+    for (int32_t min; (min = least(piece.keys, n)) != INT32_MAX;) {
+        size_t at = (size_t)min & 63, gone = piece.next[at], after = piece.next[gone];
+        ids[at] = piece.made[at];
+        piece.keys[gone] = INT32_MAX;
+        piece.next[at] = (uint8_t)after;
+        if (after < TM_BPE_SHORT) piece.prev[after] = (uint8_t)at;
+        look_up(bpe, &piece, ids, at);
+        if (piece.prev[at] < TM_BPE_SHORT) look_up(bpe, &piece, ids, piece.prev[at]);
     }
-    return n;
+    size_t left = 0;
+    for (size_t at = 0; n && at < TM_BPE_SHORT; at = piece.next[at]) ids[left++] = ids[at];
+    return left;
 }
 
 // A symbol in a doubly linked list. `rank` is that of its pair with `next`; an entry of the heap with another

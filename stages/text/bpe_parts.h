@@ -58,6 +58,7 @@ static inline tm_bpe_rule tm_bpe_rule_of(const tm_bpe *bpe, uint32_t left, uint3
 
 // Merge the ids of one piece in place; returns how many are left. Up to TM_BPE_SHORT of them.
 #define TM_BPE_SHORT 64
+#define TM_BPE_RULES_MAX (1 << 24)
 size_t tm_bpe_merge_short(const tm_bpe *bpe, uint32_t *ids, size_t n);
 
 // The same for any length, with memory that grows as needed; 0 without memory (for n > 0, below 2^32).
