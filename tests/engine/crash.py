@@ -77,7 +77,7 @@ class Crash(drive.Case):
             process.kill()
             process.communicate()
             self.gone(workers, 1)
-            journal = mill.journal() if os.path.isdir(os.path.join(mill.store, "runs", "r1")) else []
+            journal = mill.journal()
             result = mill.run(graph())
             self.assertEqual(result.status, "OK", what + result.error)
             self.assertEqual(sealed(journal) & set(result.executed), set(), what)
@@ -132,7 +132,7 @@ class Crash(drive.Case):
     def test_ctrl_c_stops_with_a_resume_point_and_the_rerun_goes_on_there(self):
         mill = self.mill()
         process = mill.start(training())
-        drive.wait_until(lambda: os.path.isdir(mill.store) and last_step(mill.journal()) >= 30)
+        drive.wait_until(lambda: last_step(mill.journal()) >= 30)
         time.sleep(0.1)
         process.send_signal(signal.SIGINT)
         begin = time.monotonic()
@@ -150,7 +150,7 @@ class Crash(drive.Case):
     def test_what_ctrl_c_saved_is_no_entry_of_the_log(self):
         mill = self.mill()
         process = mill.start(training())
-        drive.wait_until(lambda: os.path.isdir(mill.store) and last_step(mill.journal()) >= 30)
+        drive.wait_until(lambda: last_step(mill.journal()) >= 30)
         process.send_signal(signal.SIGTERM)
         mill.finish(process)
         result = self.ok(mill.run(training()))
@@ -161,7 +161,7 @@ class Crash(drive.Case):
         g.add("gather", g.add("numbers", to=20, name="numbers"), delay_ms=20000, name="sum")
         mill = self.mill()
         process = mill.start(g)
-        drive.wait_until(lambda: os.path.isdir(mill.store) and "numbers" in sealed(mill.journal()))
+        drive.wait_until(lambda: "numbers" in sealed(mill.journal()))
         time.sleep(0.2)
         workers = drive.workers_of(process.pid)
         process.send_signal(signal.SIGINT)

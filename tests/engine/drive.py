@@ -173,10 +173,12 @@ class Mill:
             os.remove(path if os.path.exists(path) else path + ".z")
 
     def journal(self, run=None):
-        """The good lines of a run's journal (default: the latest run)."""
+        """The whole lines of a run's journal (default: the latest run); none if there is none yet."""
         runs = os.path.join(self.store, "runs")
-        run = run or "r%d" % max(int(name[1:]) for name in os.listdir(runs))
-        path = os.path.join(runs, run, "journal")
+        found = sorted(os.listdir(runs), key=lambda name: int(name[1:])) if os.path.isdir(runs) else []
+        path = os.path.join(runs, run or (found or ["r0"])[-1], "journal")
+        if not os.path.exists(path):
+            return []
         with open(path) as file:
             return [json.loads(line[17:]) for line in file if line.endswith("\n")]
 
