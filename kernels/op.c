@@ -38,7 +38,7 @@ static double attention_grad_bytes(tm_op_size s) { return 32 * s.m * s.k; }
 #define FLAT_SIZE "m: elements; n: 1"
 #define LOSS_SIZE "m: tokens; n: vocabulary; k: width"
 
-#define WHY_PRODUCT "a float32 sum of k products in blocks of 256: error grows as sqrt(k) * 2^-24"
+#define WHY_PRODUCT "a float32 sum of k products in blocks of a few hundred: error grows as sqrt(k) * 2^-24"
 #define WHY_NORM "two float32 reductions of a row and a reciprocal square root"
 #define WHY_EXP "exp and tanh are polynomials good to 2 units in the last place"
 #define WHY_ROUND "a handful of roundings"

@@ -14,12 +14,12 @@
 #include "kernels/cpu/pack.h"
 
 enum {
-    K_BLOCK = 256,
-    K_PACK = 4096,            // of K that is packed at a time: a multiple of K_BLOCK
-    PACK_ELEMENTS = 1 << 22,  // of B that are packed at a time, at most
-    STRAIGHT_ROWS = 4,        // of K that are packed together
-    STRAIGHT_RUN = 256,       // elements of each that are read, at least
-    TILE_ROWS = 96,
+    K_BLOCK = LANES == 16 ? 384 : 256,  // a sliver stays in the first cache where that is 32 KiB
+    K_PACK = 16 * K_BLOCK,              // of K that is packed at a time
+    PACK_ELEMENTS = 1 << 22,            // of B that are packed at a time, at most
+    STRAIGHT_ROWS = 4,                  // of K that are packed together
+    STRAIGHT_RUN = 256,                 // elements of each that are read, at least
+    TILE_ROWS = 192,
     TILE_COLS = 384,
     TILE_PANELS = TILE_ROWS / BLOCK_ROWS,
     TILES_WANTED = 32,

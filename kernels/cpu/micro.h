@@ -19,12 +19,17 @@ typedef struct operand {
     int64_t row, col;
 } operand;
 
-// C = or += alpha * A B over k elements; rows and vectors are constants where this is called.
+// C = or += alpha * A B over k elements; rows and vectors are constants where this is called. C is asked for
+// early: it is needed only at the end, and may be far away.
 static inline __attribute__((always_inline)) void micro(float *c, int64_t c_stride, operand a, const float *b,
                                                         int64_t b_stride, int64_t k, const int rows,
                                                         const int vectors, float alpha, tm_into into)
 {
     vf sum[BLOCK_ROWS][BLOCK_VECTORS] = {{{0}}};
+#pragma GCC unroll 8
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 4
+        for (int j = 0; j < vectors; j++) __builtin_prefetch(c + i * c_stride + j * LANES, 1);
     for (int64_t p = 0; p < k; p++, b += b_stride) {
         vf right[BLOCK_VECTORS];
 #pragma GCC unroll 4

@@ -45,9 +45,10 @@ static void expect_right(const shape *s, tm_mat c, tm_mat a, tm_mat b)
         }
 }
 
-// Past one packed part of K (4,096), past one packed block of A and of B (4 Mi elements), past one tile.
+// Past one packed part of K (4,096 or 6,144), past one packed block of A and of B (4 Mi elements), past one
+// tile.
 static const shape shapes[] = {
-    {64, 64, 16384, TM_N, TM_T},  {70, 50, 5000, TM_T, TM_N},   {1400, 20, 4500, TM_N, TM_N},
+    {64, 64, 16384, TM_N, TM_T},  {70, 50, 5000, TM_T, TM_N},   {1400, 20, 6400, TM_N, TM_N},
     {20, 1300, 4200, TM_N, TM_T}, {300, 1000, 100, TM_N, TM_T}, {1000, 17, 300, TM_T, TM_T},
 };
 enum { n_shapes = sizeof shapes / sizeof *shapes };
