@@ -44,8 +44,14 @@ static setup *begin(uint64_t steps, uint32_t accumulate)
 {
     setup *s = calloc(1, sizeof *s);
     s->data = (corpus){.have = 40, .ended = true};
-    tm_model_config c = {
-        .layers = 2, .width = 32, .heads = 4, .kv_heads = 2, .vocab = 12, .length = 32, .tie = true};
+    tm_model_config c = {.layers = 2,
+                         .width = 32,
+                         .heads = 4,
+                         .kv_heads = 2,
+                         .vocab = 12,
+                         .length = 32,
+                         .tie = true,
+                         .init_std = 0.02};
     tm_pack_options p = {.tokens = 48, .length = 32, .bos = 10, .eos = 11, .window = 16, .seed = 3};
     tm_trainer_options o = tm_trainer_defaults(3e-3, steps, 48);
     tm_documents documents = {&s->data, reach, get};
