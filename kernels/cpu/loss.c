@@ -100,14 +100,14 @@ static void chunk_run(tm_device *dev, work *w, int64_t first, int64_t rows)
     w->chunk = w->tokens + first;
     bool apart = w->chunk[rows - 1] - w->chunk[0] != rows - 1;
     bool d_hidden = args->d_hidden.data != NULL;
-    tm_mat logits = tm_mat_rows(w->logits, 0, rows), hidden, d;
+    tm_mat logits = tm_mat_rows(w->logits, 0, rows), hidden, d = {0};
     if (apart) {
         rows_run(dev, rows, w->gathered.cols, gather_rows, w);
         hidden = tm_mat_rows(w->gathered, 0, rows);
-        d = tm_mat_rows(w->d_gathered, 0, d_hidden ? rows : 0);
+        if (d_hidden) d = tm_mat_rows(w->d_gathered, 0, rows);
     } else {
         hidden = tm_mat_rows(args->hidden, w->chunk[0], rows);
-        d = tm_mat_rows(args->d_hidden, d_hidden ? w->chunk[0] : 0, d_hidden ? rows : 0);
+        if (d_hidden) d = tm_mat_rows(args->d_hidden, w->chunk[0], rows);
     }
     tm_linear(dev, logits, hidden, args->head, NULL, scale, TM_SET);
     rows_run(dev, rows, logits.cols, chunk_rows, w);
