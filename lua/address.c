@@ -8,6 +8,7 @@
 
 #include "engine/select.h"
 #include "engine/store_tree.h"
+#include "lua/runs.h"
 
 // Split "[RUN:]REST[@AT]"; gives where REST begins and its length.
 static tm_status split(const char *text, tm_address *a, const char **rest, size_t *size, tm_error *err)
@@ -44,13 +45,7 @@ static tm_status find_run(tm_store *store, tm_address *a, tm_error *err)
 
 static tm_status unknown_node(const tm_address *a, const json_t *nodes, const char *word, tm_error *err)
 {
-    const char *names[512], *name;
-    json_t *value;
-    size_t n = 0;
-    json_object_foreach((json_t *)nodes, name, value)
-        if (n < 511) names[n++] = name;
-    names[n] = NULL;
-    const char *near = tm_nearest(word, names);
+    const char *near = tm_nearest_key(nodes, word);
     tm_fail(err, TM_ENOENT, "run %s has no node \"%s\"", a->run, word);
     if (near) tm_hint(err, "did you mean \"%s\"?", near);
     else tm_hint(err, "`tidemill status %s` lists its nodes", a->run);

@@ -2,6 +2,7 @@
 // Parsing of the command line, help from the rows, and how failures are shown.
 #include "lua/cli.h"
 
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,12 +60,15 @@ int tm_cli_fail(const tm_cli *cli, const tm_error *err)
 int tm_cli_usage(const tm_cli *cli, const char *format, ...)
 {
     va_list args;
-    fprintf(stderr, "tidemill%s%s: ", cli->command ? " " : "", cli->command ? cli->command->name : "");
+    char text[512], fix[64];
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    fputc('\n', stderr);
-    if (cli->command) fprintf(stderr, "fix    see `tidemill %s --help`\n", cli->command->name);
+    snprintf(fix, sizeof fix, "see `tidemill %s --help`", cli->command->name);
+    if (cli->json)
+        tm_cli_print(cli,
+                     json_pack("{s:{s:s, s:s, s:s}}", "error", "code", "usage", "message", text, "fix", fix));
+    else fprintf(stderr, "tidemill %s: %s\nfix    %s\n", cli->command->name, text, fix);
     return TM_EXIT_USAGE;
 }
 
@@ -75,6 +79,28 @@ int tm_cli_print(const tm_cli *cli, json_t *result)
     fputc('\n', stdout);
     json_decref(result);
     return TM_EXIT_OK;
+}
+
+int tm_cli_number(const tm_cli *cli, const char *name, double min, double *value)
+{
+    const char *text = tm_cli_flag(cli, name);
+    char *end;
+    if (!text) return TM_EXIT_OK;
+    double given = strtod(text, &end);
+    bool good = end > text && !*end && isfinite(given) && given >= min;
+    if (!good) return tm_cli_usage(cli, "%s takes a number from %.10g, not \"%s\"", name, min, text);
+    *value = given;
+    return TM_EXIT_OK;
+}
+
+const char *tm_cli_size(uint64_t bytes, char text[16])
+{
+    static const char *const units[] = {"B", "KB", "MB", "GB", "TB", NULL};
+    double n = (double)bytes;
+    int unit = 0;
+    for (; n >= 999.5 && units[unit + 1]; unit++) n /= 1000;
+    snprintf(text, 16, "%.*f %s", unit && n < 9.95 ? 1 : 0, n, units[unit]);
+    return text;
 }
 
 // ---- help ----
@@ -146,15 +172,16 @@ static int parse(tm_cli *cli, int argc, char **argv, const char **positional)
             plain = true;
             continue;
         }
-        size_t n = equals && word[1] == '-' ? (size_t)(equals - word) : strlen(word);
+        bool is_long = word[1] == '-';
+        size_t n = !is_long ? 2 : equals ? (size_t)(equals - word) : strlen(word);
         const tm_flag *f = find_flag(cli->command->flags, word, n);
         if (!f) f = find_flag(common, word, n);
         if (!f) return unknown_flag(cli, word);
         const char *value = "";
-        if (f->arg && word[n] == '=') value = word + n + 1;
+        if (f->arg && word[n] && (!is_long || word[n] == '=')) value = word + n + is_long;
         else if (f->arg && i + 1 < argc) value = argv[++i];
         else if (f->arg) return tm_cli_usage(cli, "%s needs %s", f->name, f->arg);
-        else if (word[n] == '=') return tm_cli_usage(cli, "%s takes no value", f->name);
+        else if (word[n]) return tm_cli_usage(cli, "%s takes no value", f->name);
         cli->given[2 * cli->n_given] = f->name;
         cli->given[2 * cli->n_given++ + 1] = value;
     }
@@ -178,10 +205,10 @@ static int run_command(tm_cli *cli, int argc, char **argv)
 {
     const char **positional = calloc((size_t)argc + 1, sizeof *positional);
     cli->given = calloc(2 * (size_t)argc + 2, sizeof *cli->given);
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) cli->json |= strcmp(argv[i], "--json") == 0;
     int code = positional && cli->given ? parse(cli, argc, argv, positional) : TM_EXIT_RESOURCES;
     cli->args = positional;
     if (code == TM_EXIT_OK) {
-        cli->json = tm_cli_flag(cli, "--json") != NULL;
         cli->store = tm_cli_flag(cli, "--store");
         if (tm_cli_flag(cli, "--help")) code = print_help(cli->command);
         else if (cli->n_args < cli->command->min)

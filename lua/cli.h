@@ -62,11 +62,18 @@ struct tm_cli {
 const char *tm_cli_flag(const tm_cli *cli, const char *name);
 const char *tm_cli_flag_at(const tm_cli *cli, const char *name, int i);
 
+// A flag's number into *value, which keeps what it has if the flag is not given. Otherwise TM_EXIT_USAGE, and
+// said so: it must be a number, from `min`.
+int tm_cli_number(const tm_cli *cli, const char *name, double min, double *value);
+
 // Print a failure (text to stderr, or JSON to stdout) and give the exit status that fits.
 int tm_cli_fail(const tm_cli *cli, const tm_error *err);
 int tm_cli_usage(const tm_cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 // Print a result: JSON (stolen) to stdout, sorted, one line.
 int tm_cli_print(const tm_cli *cli, json_t *result);
+
+// Bytes for people, in powers of ten: "781 B", "4.2 KB", "118 MB". Gives `text`.
+const char *tm_cli_size(uint64_t bytes, char text[16]);
 
 // main() without the hidden process kinds.
 int tm_cli_main(int argc, char **argv);

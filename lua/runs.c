@@ -101,3 +101,16 @@ const char *tm_run_view_status(const tm_run_view *v)
     const char *status = json_string_value(json_object_get(v->end, "status"));
     return status ? status : v->alive ? "running" : "interrupted";
 }
+
+const char *tm_nearest_key(const json_t *object, const char *word)
+{
+    const char *name, *near = NULL;
+    json_t *value;
+    size_t n = 0;
+    const char **names = tm_calloc(json_object_size(object) + 1, sizeof *names);
+    if (!names) return NULL;
+    json_object_foreach ((json_t *)object, name, value) names[n++] = name;
+    near = tm_nearest(word, names);
+    tm_free((void *)names);
+    return near;
+}

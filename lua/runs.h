@@ -17,5 +17,8 @@ typedef struct tm_run_view {
 // `run`: "r12", or NULL for the latest. TM_ENOENT if there is none.
 tm_status tm_run_view_read(tm_store *store, const char *run, tm_run_view *view, tm_error *err);
 void tm_run_view_clear(tm_run_view *view);
+// The key of a JSON object nearest in spelling to `word`, or NULL.
+const char *tm_nearest_key(const json_t *object, const char *word);
+
 const char *tm_run_view_status(
     const tm_run_view *view); // "ok", "failed", "stopped", "running", "interrupted"

@@ -19,6 +19,14 @@ static int show_diags(const tm_cli *cli, const tm_diags *diags, const char *fold
     return TM_EXIT_GRAPH;
 }
 
+// From where a file came to its fault, if that is more than the line itself.
+static void show_calls(const char *traceback)
+{
+    const char *line = strchr(traceback, '\n');
+    for (; line && line[1]; line = strchr(line + 1, '\n'))
+        fprintf(stderr, "from   %.*s\n", (int)strcspn(line + 1, "\n"), line + 1);
+}
+
 static void folder_of(const char *path, char *folder, size_t size)
 {
     const char *slash = strrchr(path, '/');
@@ -67,6 +75,7 @@ static int evaluate(const tm_cli *cli, const char *path, json_t **out)
             tm_diags diags = {.n = 1};
             diags.items[0] = fault->diag;
             code = show_diags(cli, &diags, folder);
+            if (!cli->json) show_calls(fault->traceback);
         } else if (status < 0) {
             code = tm_cli_fail(cli, &err);
         }

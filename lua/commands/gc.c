@@ -27,8 +27,9 @@ static bool parse_size(const char *text, uint64_t *bytes)
 
 static void tell(const char *what, const char *name, uint64_t bytes, void *cli)
 {
+    char size[16];
     if (!((const tm_cli *)cli)->json && strcmp(what, "object") != 0)
-        printf("%-7s %s (%llu bytes)\n", what, name, (unsigned long long)bytes);
+        printf("%-7s %s (%s)\n", what, name, tm_cli_size(bytes, size));
 }
 
 static int print_report(const tm_cli *cli, const tm_gc_report *r, bool dry)
@@ -40,18 +41,21 @@ static int print_report(const tm_cli *cli, const tm_gc_report *r, bool dry)
                            "objects_kept", (json_int_t)r->objects_kept, "objects_removed",
                            (json_int_t)r->objects_removed, "bytes_kept", (json_int_t)r->bytes_kept,
                            "bytes_removed", (json_int_t)r->bytes_removed));
-    printf("%s %.1f MB in %zu objects and %zu results; kept %.1f MB, %zu results\n",
-           dry ? "would free" : "freed", (double)r->bytes_removed * 1e-6, r->objects_removed,
-           r->records_dropped, (double)r->bytes_kept * 1e-6, r->records_kept);
+    char removed[16], kept[16];
+    printf("%s %s in %zu objects and %zu results; kept %s, %zu results\n", dry ? "would free" : "freed",
+           tm_cli_size(r->bytes_removed, removed), r->objects_removed, r->records_dropped,
+           tm_cli_size(r->bytes_kept, kept), r->records_kept);
     return TM_EXIT_OK;
 }
 
 static int exec(tm_cli *cli)
 {
-    const char *days = tm_cli_flag(cli, "--keep-days"), *to = tm_cli_flag(cli, "--to");
+    const char *to = tm_cli_flag(cli, "--to");
     bool dry = tm_cli_flag(cli, "--dry-run") != NULL;
-    tm_gc_policy policy = {.keep_ms = (int64_t)((days ? strtod(days, NULL) : 7) * 86400e3),
-                           .grace_ms = 3600000};
+    double days = 7;
+    if (tm_cli_number(cli, "--keep-days", 0, &days) != TM_EXIT_OK) return TM_EXIT_USAGE;
+    if (days > 36500) days = 36500;
+    tm_gc_policy policy = {.keep_ms = (int64_t)(days * 86400e3), .grace_ms = 3600000};
     if (to && !parse_size(to, &policy.max_bytes))
         return tm_cli_usage(cli, "--to takes a size such as 500M or 20G, not \"%s\"", to);
     tm_session session = {0};

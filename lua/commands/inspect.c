@@ -146,12 +146,12 @@ static tm_status show_tree(const tm_cli *cli, tm_store *store, const tm_address 
     for (size_t i = 0; i < tree.count; i++) {
         json_array_append_new(files, json_pack("{s:s, s:I}", "name", tree.files[i].name, "bytes",
                                                (json_int_t)tree.files[i].bytes));
-        if (!cli->json) printf("  %12llu  %s\n", (unsigned long long)tree.files[i].bytes, tree.files[i].name);
+        char size[16];
+        if (!cli->json) printf("  %8s  %s\n", tm_cli_size(tree.files[i].bytes, size), tree.files[i].name);
     }
     char *attributes = json_dumps(tree.attributes, JSON_COMPACT), *all = json_dumps(steps, JSON_COMPACT);
-    if (!cli->json)
-        printf("  attributes %s%s%s\n", attributes, json_array_size(steps) ? ", snapshots at steps " : "",
-               json_array_size(steps) ? all : "");
+    if (!cli->json && json_object_size(tree.attributes)) printf("  attributes %s\n", attributes);
+    if (!cli->json && json_array_size(steps) > 1) printf("  snapshots at steps %s\n", all);
     json_object_set_new(into, "files", files);
     json_object_set(into, "attributes", tree.attributes);
     json_object_set_new(into, "steps", steps);
@@ -169,53 +169,110 @@ static void print_counts(const json_t *counts)
         printf("  %s %lld\n", name, (long long)json_integer_value(n));
 }
 
-static tm_status show(const tm_cli *cli, tm_store *store, const tm_address *a, tm_error *err)
+static void print_head(const tm_address *a, const tm_artifact *log)
 {
-    const char *count = tm_cli_flag(cli, "--count"), *skip = tm_cli_flag(cli, "--skip");
-    bool metrics = strcmp(a->type->name, "metrics") == 0;
-    window w = {.skip = skip ? strtoll(skip, NULL, 10) : 0,
-                .left = count     ? strtoll(count, NULL, 10)
-                        : metrics ? 1000
-                                  : 5,
-                .full = tm_cli_flag(cli, "--full") != NULL,
-                .records = cli->json ? json_array() : NULL};
+    char size[16];
+    printf("%s:%s%s%s  %s: %zu %s%s", a->run, a->node, a->port[0] ? "." : "", a->port, a->type->name,
+           log->count, a->type->entry, log->count == 1 ? "" : "s");
+    if (!a->type->tree)
+        printf(", %llu %s", (unsigned long long)log->rows, log->rows == 1 ? "record" : "records");
+    printf(", %s\n", tm_cli_size(log->bytes, size));
+}
+
+// What there is at an address: printed, or as JSON with --json.
+static tm_status show(const tm_cli *cli, tm_store *store, const tm_address *a, window w, json_t **shown,
+                      tm_error *err)
+{
+    char artifact[TM_HASH_HEX];
     tm_artifact log = {0};
     TM_TRY(tm_artifact_get(store, a->artifact, &log, err));
-    char artifact[TM_HASH_HEX];
     tm_hash_hex(a->artifact, artifact);
-    json_t *into = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I}", "artifact", artifact, "run", a->run,
-                             "node", a->node, "port", a->port, "type", a->type->name, "entries",
-                             (json_int_t)log.count, "rows", (json_int_t)log.rows, "bytes",
-                             (json_int_t)log.bytes);
+    w.records = cli->json ? json_array() : NULL;
+    json_t *into = *shown = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I}", "artifact", artifact, "run",
+                                      a->run, "node", a->node, "port", a->port, "type", a->type->name,
+                                      "entries", (json_int_t)log.count, "rows", (json_int_t)log.rows, "bytes",
+                                      (json_int_t)log.bytes);
     const json_t *counts = json_object_get(a->facts, "counts");
-    if (!cli->json) {
-        printf("%s:%s%s%s  %s: %zu %ss, %llu records, %.2f MB\n", a->run, a->node, a->port[0] ? "." : "",
-               a->port, a->type->name, log.count, a->type->entry, (unsigned long long)log.rows,
-               (double)log.bytes * 1e-6);
-        print_counts(counts);
-    }
+    if (!cli->json) print_head(a, &log);
+    if (!cli->json) print_counts(counts);
+    if (counts) json_object_set(into, "counts", (json_t *)counts);
     tm_status status = a->type->tree ? show_tree(cli, store, a, &log, into, err)
                                      : show_data(store, a->type, &log, &w, err);
-    if (counts) json_object_set(into, "counts", (json_t *)counts);
     if (w.records) json_object_set_new(into, "records", w.records);
-    if (cli->json && status >= 0) tm_cli_print(cli, json_incref(into));
-    json_decref(into);
     tm_artifact_clear(&log);
+    return status;
+}
+
+// `NODE.removed` of a curate chain is what any of its steps removed, as in a graph file: NODE/STEP.removed
+// each, then the last step's, which bears the name of the chain.
+static tm_status show_removed(const tm_cli *cli, tm_store *store, const tm_address *a, window w,
+                              json_t **shown, tm_error *err)
+{
+    const char *name;
+    json_t *value, *part = NULL, *parts = json_array(), *records = json_array();
+    json_int_t rows = 0;
+    size_t n = strlen(a->node), i;
+    json_object_foreach (json_object_get(a->record, "nodes"), name, value) {
+        char text[320];
+        tm_address step;
+        bool mine = strncmp(name, a->node, n) == 0 && (!name[n] || name[n] == '/');
+        snprintf(text, sizeof text, "%s:%s.removed", a->run, name);
+        part = NULL;
+        if (!mine || tm_address_resolve(store, text, &step, NULL) < 0) continue;
+        tm_status status = show(cli, store, &step, w, &part, err);
+        tm_address_clear(&step);
+        if (part) json_array_append_new(parts, part);
+        if (status < 0) {
+            json_decref(parts);
+            json_decref(records);
+            return status;
+        }
+    }
+    json_array_foreach (parts, i, part) {
+        rows += json_integer_value(json_object_get(part, "rows"));
+        json_array_extend(records, json_object_get(part, "records"));
+    }
+    *shown = json_pack("{s:s, s:s, s:s, s:s, s:I, s:o, s:o}", "run", a->run, "node", a->node, "port", a->port,
+                       "type", a->type->name, "rows", rows, "parts", parts, "records", records);
+    return TM_OK;
+}
+
+static bool has_steps(const tm_address *a)
+{
+    const char *name;
+    json_t *value;
+    size_t n = strlen(a->node);
+    json_object_foreach (json_object_get(a->record, "nodes"), name, value)
+        if (strncmp(name, a->node, n) == 0 && name[n] == '/') return true;
+    return false;
+}
+
+static tm_status inspect(const tm_cli *cli, tm_store *store, double skip, double count, tm_error *err)
+{
+    tm_address a;
+    json_t *shown = NULL;
+    TM_TRY(tm_address_resolve(store, cli->args[0], &a, err));
+    bool metrics = strcmp(a.type->name, "metrics") == 0;
+    window w = {.skip = (int64_t)skip, .left = count >= 0 ? (int64_t)count : metrics ? 1000 : 5,
+                .full = tm_cli_flag(cli, "--full") != NULL};
+    bool chain = strcmp(a.port, "removed") == 0 && has_steps(&a);
+    tm_status status = (chain ? show_removed : show)(cli, store, &a, w, &shown, err);
+    if (cli->json && status >= 0) tm_cli_print(cli, json_incref(shown));
+    json_decref(shown);
+    tm_address_clear(&a);
     return status;
 }
 
 static int exec(tm_cli *cli)
 {
     tm_session session = {0};
-    tm_address address = {0};
     tm_error err = {0};
-    int code = tm_session_store(&session, cli, false);
-    if (code == TM_EXIT_OK) {
-        tm_status status = tm_address_resolve(session.store, cli->args[0], &address, &err);
-        if (status >= 0) status = show(cli, session.store, &address, &err);
-        if (status < 0) code = tm_cli_fail(cli, &err);
-        tm_address_clear(&address);
-    }
+    double skip = 0, count = -1;
+    int code = tm_cli_number(cli, "--skip", 0, &skip);
+    if (code == TM_EXIT_OK) code = tm_cli_number(cli, "--count", 0, &count);
+    if (code == TM_EXIT_OK) code = tm_session_store(&session, cli, false);
+    if (code == TM_EXIT_OK && inspect(cli, session.store, skip, count, &err) < 0)
+        code = tm_cli_fail(cli, &err);
     tm_session_close(&session);
     return code;
 }

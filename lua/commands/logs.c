@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // logs: what a run, or one node of it, said and did.
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -67,16 +69,36 @@ static void print_line(const tm_cli *cli, json_t *event)
     putchar('\n');
 }
 
-static tm_status follow(const tm_cli *cli, tm_store *store, const char *run, const char *node, tm_error *err)
+static bool is_alive(const tm_run_view *view)
+{
+    pid_t pid = (pid_t)json_integer_value(json_object_get(view->record, "pid"));
+    return view->alive && (tm_sys.kill(pid, 0) == 0 || errno == EPERM);
+}
+
+static tm_status no_such_node(const tm_run_view *view, const char *node, tm_error *err)
+{
+    const char *near = tm_nearest_key(json_object_get(view->record, "nodes"), node);
+    tm_fail(err, TM_ENOENT, "run %s has no node \"%s\"", view->run, node);
+    if (near) tm_hint(err, "did you mean \"%s\"?", near);
+    else tm_hint(err, "`tidemill status %s` lists its nodes", view->run);
+    return TM_ENOENT;
+}
+
+// The lines of a run, or of one node; with --follow until the run ends or its process is gone.
+static tm_status follow(const tm_cli *cli, tm_store *store, const tm_run_view *view, const char *node,
+                        tm_error *err)
 {
     tm_journal_reader *reader = NULL;
-    TM_TRY(tm_journal_reader_open(store, run[0] ? run : NULL, &reader, err));
-    bool wait = tm_cli_flag(cli, "--follow") != NULL, ended = false, any = false;
+    if (node[0] && !json_object_get(json_object_get(view->record, "nodes"), node))
+        return no_such_node(view, node, err);
+    TM_TRY(tm_journal_reader_open(store, view->run, &reader, err));
+    bool wait = tm_cli_flag(cli, "--follow") != NULL, ended = false;
     while (!ended) {
         json_t *event;
         tm_status status = tm_journal_reader_next(reader, &event, err);
         if (status == TM_AGAIN && wait) {
             fflush(stdout);
+            wait = is_alive(view);  // once more, for what came in between
             usleep(200000);
             continue;
         }
@@ -84,17 +106,11 @@ static tm_status follow(const tm_cli *cli, tm_store *store, const char *run, con
         const char *kind = json_string_value(json_object_get(event, "event"));
         ended = kind && strcmp(kind, "end") == 0;
         bool head = kind && strcmp(kind, "run") == 0;
-        if (!head && about(event, node) && (!node[0] || !ended)) {
-            print_line(cli, event);
-            any = true;
-        }
+        if (!head && about(event, node) && (!node[0] || !ended)) print_line(cli, event);
         json_decref(event);
     }
     tm_journal_reader_close(reader);
-    if (any || !node[0]) return TM_OK;
-    tm_fail(err, TM_ENOENT, "the run says nothing of a node \"%s\"", node);
-    tm_hint(err, "`tidemill status %s` lists its nodes", run);
-    return TM_ENOENT;
+    return TM_OK;
 }
 
 static tm_status worker_logs(tm_store *store, const char *run, tm_error *err)
@@ -126,7 +142,7 @@ static int exec(tm_cli *cli)
     int code = tm_session_store(&session, cli, false);
     if (code == TM_EXIT_OK) {
         tm_status status = tm_run_view_read(session.store, run[0] ? run : NULL, &view, &err);
-        if (status >= 0) status = follow(cli, session.store, view.run, node, &err);
+        if (status >= 0) status = follow(cli, session.store, &view, node, &err);
         if (status >= 0 && tm_cli_flag(cli, "--workers")) status = worker_logs(session.store, view.run, &err);
         if (status < 0) code = tm_cli_fail(cli, &err);
         tm_run_view_clear(&view);

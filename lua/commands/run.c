@@ -55,7 +55,8 @@ static int finish(tm_cli *cli, tm_session *session, tm_console *console, tm_stat
                                "status", tm_status_name(status), "done", result->done, "cached",
                                result->cached, "failed", result->failed, "skipped", result->skipped,
                                "seconds", result->seconds, "failed_node", result->failed_node, "error",
-                               err->text, "fix", err->hint, "placed", placed));
+                               err->text[0] ? err->text : place_error.text, "fix",
+                               err->text[0] ? err->hint : place_error.hint, "placed", placed));
     } else {
         tm_console_summary(console, session->plan, status, result, err, placed);
         if (placing < 0) tm_cli_fail(cli, &place_error);
@@ -68,14 +69,15 @@ static int finish(tm_cli *cli, tm_session *session, tm_console *console, tm_stat
 static int exec(tm_cli *cli)
 {
     tm_session session = {0};
-    const char *cores = tm_cli_flag(cli, "--cores");
+    double cores = 0;
+    if (tm_cli_number(cli, "--cores", 1, &cores) != TM_EXIT_OK) return TM_EXIT_USAGE;
     int code = tm_session_graph(&session, cli, cli->args[0]);
     if (code == TM_EXIT_OK) code = tm_session_store(&session, cli, true);
     if (code == TM_EXIT_OK) code = tm_session_plan(&session, cli, cli->args + 1);
     if (code == TM_EXIT_OK) {
         tm_console *console = tm_console_new(session.plan, tm_cli_flag(cli, "--quiet") || cli->json);
         json_t *about = facts(cli, &session);
-        tm_run_options options = {.cores = cores ? atoi(cores) : 0,
+        tm_run_options options = {.cores = (int)(cores < 4096 ? cores : 4096),
                                   .keep_going = tm_cli_flag(cli, "--keep-going") != NULL,
                                   .facts = about,
                                   .watch = tm_console_event,

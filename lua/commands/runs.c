@@ -52,11 +52,12 @@ static json_t *list(tm_store *store, size_t last)
 
 static int exec(tm_cli *cli)
 {
-    const char *last = tm_cli_flag(cli, "--last");
+    double last = 20;
+    if (tm_cli_number(cli, "--last", 0, &last) != TM_EXIT_OK) return TM_EXIT_USAGE;
     tm_session session = {0};
     int code = tm_session_store(&session, cli, false);
     if (code == TM_EXIT_OK) {
-        json_t *all = list(session.store, last ? (size_t)strtoul(last, NULL, 10) : 20), *run;
+        json_t *all = list(session.store, (size_t)last), *run;
         size_t i;
         if (cli->json) tm_cli_print(cli, json_pack("{s:O}", "runs", all));
         else json_array_foreach(all, i, run) print_one(run);

@@ -111,13 +111,7 @@ static tm_status why(const tm_cli *cli, tm_store *store, const char *node, tm_er
     TM_TRY(tm_run_view_read(store, run, &now, err));
     tm_status status = TM_OK;
     if (!planned(&now, node)) {
-        const char *names[512], *name;
-        json_t *value;
-        size_t n = 0;
-        json_object_foreach(json_object_get(now.record, "nodes"), name, value)
-            if (n < 511) names[n++] = name;
-        names[n] = NULL;
-        const char *near = tm_nearest(node, names);
+        const char *near = tm_nearest_key(json_object_get(now.record, "nodes"), node);
         status = tm_fail(err, TM_ENOENT, "run %s has no node \"%s\"", now.run, node);
         if (near) tm_hint(err, "did you mean \"%s\"?", near);
     } else {
