@@ -37,8 +37,9 @@ void group_clear(run_group *g)
     tm_lease_release(g->lease);
     json_decref(g->counts);
     maybe_free(g->maybe);
+    tm_free(g->n_read);
     *g = (run_group){.plan = g->plan, .state = g->state, .cached = g->cached, .certain = g->certain,
-                       .deaths = g->deaths};
+                       .rolled_back = g->rolled_back, .deaths = g->deaths};
 }
 
 // Everything but its outcome: the lease last.
@@ -78,21 +79,19 @@ static inputs_state look_at_inputs(run *r, const run_group *g)
 
 // ---- from the cache ----
 
-static void mark_logs_done(run *r, run_group *g)
+// Others may have read what an attempt gave: then the stored result, which may be another, does not do.
+static bool gave_something(const run *r, const run_group *g)
 {
-    g->state = GROUP_DONE;
-    for (int i = 0; i < g->plan->n; i++) {
-        tm_plan_node *p = group_plan(r, g, i);
-        for (int port = 0; port < TM_MAX_PORTS; port++) {
-            run_log *log = &r->logs[p->node->index][port];
-            if (log->n && !log->ended) log_clear(log);
-        }
-    }
+    for (int i = 0; i < g->plan->n; i++)
+        for (int port = 0; port < TM_MAX_PORTS; port++)
+            if (r->logs[group_node(r, g, i)->index][port].n) return true;
+    return false;
 }
 
 // Whether all nodes of the group have records now that their inputs are known.
 static bool found_in_store(run *r, run_group *g)
 {
+    if (gave_something(r, g)) return false;
     for (int i = 0; i < g->plan->n; i++) {
         tm_plan_node *p = group_plan(r, g, i);
         const tm_record *record;
@@ -104,7 +103,7 @@ static bool found_in_store(run *r, run_group *g)
 
 static void finish_cached(run *r, run_group *g)
 {
-    mark_logs_done(r, g);
+    g->state = GROUP_DONE;
     g->cached = true;
     r->result->cached += g->plan->n;
     run_event(r, "cached", group_facts(r, g));
@@ -164,29 +163,37 @@ static tm_status find_resume(run *r, run_group *g, tm_error *err)
     return status == TM_AGAIN ? TM_AGAIN : TM_OK;
 }
 
+// The open log of a port holds the entries before the resume point, and no others.
+static tm_status open_port(run *r, run_group *g, int port, tm_error *err)
+{
+    const tm_plan_node *p = group_plan(r, g, 0);
+    const tm_entry *entries = g->resume.entries[port];
+    tm_log **log = &g->open_logs[port];
+    size_t n = g->has_resume ? g->resume.n_entries[port] : 0, same = 0;
+    TM_TRY(tm_log_open(r->plan->store, p->recipe, tm_port_file(&p->node->stage->outputs[port]), log, err));
+    while (same < n && same < tm_log_count(*log) && tm_hash_eq(tm_log_entry(*log, same).hash, entries[same].hash))
+        same++;
+    if (tm_log_count(*log) > same) TM_TRY(tm_log_cut(*log, same, err));
+    for (size_t i = 0; i < n; i++) {
+        json_t *cursor = port == 0 && g->resume.cursors ? g->resume.cursors[i] : NULL;
+        int64_t step = cursor ? json_integer_value(json_object_get(cursor, "step")) : -1;
+        TM_TRY(log_put(r, g, p->node, port, i, &entries[i], step, cursor, err));
+        if (i < same) continue;
+        char *text = cursor ? json_dumps(cursor, JSON_COMPACT) : NULL;
+        tm_status status = tm_log_append(*log, entries[i], text, err);
+        free(text);
+        TM_TRY(status);
+    }
+    r->logs[p->node->index][port].durable = n;
+    return TM_OK;
+}
+
 // What a trainer made before: the log starts with it.
 static tm_status open_trainer(run *r, run_group *g, tm_error *err)
 {
-    tm_plan_node *p = group_plan(r, g, 0);
-    for (int port = 0; port < TM_MAX_PORTS && p->node->stage->outputs[port].name; port++) {
-        run_log *log = &r->logs[p->node->index][port];
-        log_clear(log);
-        TM_TRY(tm_log_open(r->plan->store, p->recipe, tm_port_file(&p->node->stage->outputs[port]),
-                           &g->open_logs[port], err));
-        size_t n = g->has_resume ? g->resume.n_entries[port] : 0;
-        if (tm_log_count(g->open_logs[port]) > n) TM_TRY(tm_log_cut(g->open_logs[port], n, err));
-        for (size_t i = 0; i < n; i++) {
-            json_t *cursor = port == 0 && g->resume.cursors ? g->resume.cursors[i] : NULL;
-            int64_t step = cursor ? json_integer_value(json_object_get(cursor, "step")) : -1;
-            TM_TRY(log_add(log, &g->resume.entries[port][i], step, cursor, err));
-            if (i < tm_log_count(g->open_logs[port])) continue;
-            char *text = cursor ? json_dumps(cursor, JSON_COMPACT) : NULL;
-            tm_status status = tm_log_append(g->open_logs[port], g->resume.entries[port][i], text, err);
-            free(text);
-            TM_TRY(status);
-        }
-        log->durable = n;
-    }
+    const tm_plan_node *p = group_plan(r, g, 0);
+    for (int port = 0; port < TM_MAX_PORTS && p->node->stage->outputs[port].name; port++)
+        TM_TRY(open_port(r, g, port, err));
     return tm_log_open(r->plan->store, p->recipe, "kept", &g->kept, err);
 }
 
@@ -198,10 +205,10 @@ tm_status group_open(run *r, run_group *g, tm_error *err)
     if (status != TM_OK) return status;
     g->counts = json_object();
     g->start_ns = tm_time_ns();
+    for (int i = 0; i < g->plan->n; i++)
+        for (int port = 0; port < TM_MAX_PORTS; port++) r->logs[group_node(r, g, i)->index][port].again = 0;
     if (is_map(r, g)) return open_map(r, g, err);
-    if (trainer) return open_trainer(r, g, err);
-    for (int port = 0; port < TM_MAX_PORTS; port++) log_clear(&r->logs[group_node(r, g, 0)->index][port]);
-    return TM_OK;
+    return trainer ? open_trainer(r, g, err) : TM_OK;
 }
 
 // ---- map groups: what was mapped goes to the logs in order ----
@@ -212,7 +219,7 @@ static tm_status emit_item(run *r, run_group *g, const map_item *item, tm_error 
     for (int i = 0; i < g->plan->n; i++) {
         const tm_node *node = group_node(r, g, i);
         for (int port = 0; port < TM_MAX_PORTS && node->stage->outputs[port].name; port++)
-            TM_TRY(log_add(&r->logs[node->index][port], &item->out[k++], -1, NULL, err));
+            TM_TRY(log_put(r, g, node, port, g->next_emit, &item->out[k++], -1, NULL, err));
     }
     return TM_OK;
 }
@@ -400,6 +407,8 @@ void group_worker_done(run *r, run_group *g)
     if (g->state != GROUP_ACTIVE || g->workers > 0) return;
     if (is_map(r, g) && !group_finished(g)) return;  // stopped, or items to be given out again
     g->ended = true;
+    tm_error err = {0};
+    if (group_check_ends(r, g, &err) < 0) group_fail(r, g, &err);
 }
 
 // A trainer may end before its data do, and its content key needs all of them.

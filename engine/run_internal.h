@@ -18,6 +18,7 @@ typedef struct run_log {
     json_t **cursors;   // of trainers, else NULL
     size_t n, capacity;
     size_t durable;
+    size_t again;       // entries that the present attempt gave (again)
     bool ended;
 } run_log;
 
@@ -54,6 +55,8 @@ typedef struct run_group {
     int deaths;       // of workers since it last got anywhere
     run_maybe *maybe;  // earlier results that may come true
     bool certain;     // none can: it runs
+    bool rolled_back;  // what it had read turned out to be other entries
+    size_t *n_read;   // per link: entries given to its worker (not for map groups)
     bool ended;       // its workers are done; it is sealed when its inputs are
     // map groups
     tm_memo *memo;
@@ -120,6 +123,7 @@ void run_ask_for_core(run *r);  // make an elastic worker give one up
 
 // run_log.c
 tm_status log_add(run_log *log, const tm_entry *entry, int64_t step, json_t *cursor, tm_error *err);
+void log_cut(run_log *log, size_t n);  // forget entries from the n-th on
 void log_clear(run_log *log);
 run_log *log_of(run *r, const tm_link *link);
 bool link_is_whole(const tm_link *link);  // nothing of it can be used before its producer has ended
@@ -142,6 +146,12 @@ tm_status groups_order(run *r, tm_error *err);  // once
 tm_status group_emit(run *r, run_group *g, tm_error *err);  // mapped items, in order, to the logs
 tm_status group_open(run *r, run_group *g, tm_error *err);
 void group_clear(run_group *g);
+
+// run_diverge.c
+// Entry i of an output port of a group: new, or given again after a restart.
+tm_status log_put(run *r, run_group *g, const tm_node *node, int port, size_t i, const tm_entry *entry, int64_t step,
+                  json_t *cursor, tm_error *err);
+tm_status group_check_ends(run *r, run_group *g, tm_error *err);  // it ended: was there more before?
 
 // run_maybe.c
 bool group_may_be_cached(run *r, run_group *g);  // judged by what its inputs gave so far

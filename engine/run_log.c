@@ -24,9 +24,16 @@ tm_status log_add(run_log *log, const tm_entry *entry, int64_t step, json_t *cur
     return TM_OK;
 }
 
+void log_cut(run_log *log, size_t n)
+{
+    while (log->n > n) json_decref(log->cursors[--log->n]);
+    if (log->durable > n) log->durable = n;
+    if (log->again > n) log->again = n;
+}
+
 void log_clear(run_log *log)
 {
-    for (size_t i = 0; i < log->n; i++) json_decref(log->cursors[i]);
+    log_cut(log, 0);
     tm_free(log->entries);
     tm_free(log->steps);
     tm_free(log->cursors);

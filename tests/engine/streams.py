@@ -15,6 +15,43 @@ def remembered(events, node):
     return [f["remembered"] for name, f in events if name == "entry" and f["node"] == node]
 
 
+class Divergence(drive.Case):
+    def graph(self, marks):
+        """A stage that dies in its third chunk, and then gives another second one; and those who read it."""
+        g = Graph()
+        odd = g.add("crash_run", g.add("numbers", to=80), how="kill", marks=marks, times=1, drift=True, delay_ms=60,
+                    name="odd")
+        marked = g.add("mark", odd, with_="a", name="marked")
+        g.add("gather", odd, name="sum")
+        g.add("gather", marked, name="total")
+        model = g.add("learn", data=odd, steps=30, every=5, name="model")
+        g.add("score", model.each(), name="scores")
+        return g
+
+    def test_consumers_that_read_what_is_gone_begin_anew(self):
+        first, second = os.path.join(self.folder, "first"), os.path.join(self.folder, "second")
+        mill = self.mill()
+        result = self.ok(mill.run(self.graph(first), "--cores", 4))
+        self.assertEqual([(f["node"], f["entry"]) for f in result.seen("nondeterministic")], [("odd", 1)])
+        self.assertLessEqual({"marked", "sum", "model"}, {f["node"] for f in result.seen("restart")})
+        with open(second, "w") as file:  # here the stage is as it is after a death from the beginning
+            file.write("x")
+        other = self.ok(self.mill().run(self.graph(second), "--cores", 4))
+        self.assertEqual(other.seen("nondeterministic"), [])
+        self.assertEqual(result.outputs, other.outputs)
+        self.assertEqual(self.ok(mill.run(self.graph(first))).executed, [])
+
+    def test_what_is_given_again_unchanged_disturbs_nobody(self):
+        g = Graph()
+        odd = g.add("crash_run", g.add("numbers", to=80), how="kill", marks=self.folder + "/marks", times=1,
+                    delay_ms=30, name="odd")
+        g.add("mark", odd, with_="a", name="marked")
+        result = self.ok(self.mill().run(g, "--cores", 3))
+        self.assertEqual(len(result.seen("died")), 1)
+        self.assertEqual(result.seen("restart"), [])
+        self.assertEqual([f["i"] for f in result.seen("entry") if f["node"] == "marked"], list(range(8)))
+
+
 class Streams(drive.Case):
     def test_a_consumer_starts_on_the_first_entry(self):
         mill, g = self.mill(), Graph()

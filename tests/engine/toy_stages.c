@@ -403,13 +403,16 @@ const tm_stage tm_stage_score = {
 
 typedef struct crash_options {
     const char *how, *marks;
-    int64_t times;
+    int64_t times, delay_ms;
+    bool drift;
 } crash_options;
 
 static const tm_option crash_table[] = {
     {"how", TM_OPT_CHOICE, offsetof(crash_options, how), NULL, 0, 0, "kill abort exit", "the way to die", 0},
     {"marks", TM_OPT_PATH, offsetof(crash_options, marks), NULL, 0, 0, NULL, "a file that counts deaths", 0},
     {"times", TM_OPT_INT, offsetof(crash_options, times), NULL, 0, 1e6, NULL, "how often", 0},
+    {"delay_ms", TM_OPT_INT, offsetof(crash_options, delay_ms), "0", 0, 1e6, NULL, "time per chunk", TM_OPT_NOKEY},
+    {"drift", TM_OPT_BOOL, offsetof(crash_options, drift), "false", 0, 0, NULL, "after a death give other texts", 0},
     {0},
 };
 
@@ -436,13 +439,28 @@ static tm_status crash_map(tm_work *work, const tm_batch *in, tm_batch *const *o
     return TM_OK;
 }
 
+// Texts that no run before the first death would have given.
+static tm_status drifted(const tm_batch *in, tm_batch *out, tm_error *err)
+{
+    for (size_t row = 0; row < tm_batch_rows(in); row++) {
+        char text[64];
+        tm_doc doc = tm_docs_get(in, row);
+        snprintf(text, sizeof text, "%.*s!", (int)doc.text.size, doc.text.data);
+        TM_TRY(add_text(out, doc.id, text, err));
+    }
+    return TM_OK;
+}
+
 static tm_status crash_run(tm_work *work, tm_error *err)
 {
+    const crash_options *o = tm_work_options(work);
     tm_batch *in;
     tm_status status;
-    while ((status = tm_take(work, "", &in, err)) == TM_OK) {
+    bool drifts = o->drift && access(o->marks, F_OK) == 0;
+    for (int chunk = 0; (status = tm_take(work, "", &in, err)) == TM_OK; chunk++) {
         tm_batch *out = tm_work_batch(work, "");
-        status = crash_map(work, in, &out, err);
+        nap(o->delay_ms);
+        status = drifts && chunk ? drifted(in, out, err) : crash_map(work, in, &out, err);
         tm_batch_unref(in);
         TM_TRY(status);
         TM_TRY(tm_put(work, "", out, err));
