@@ -1,0 +1,270 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The commands as people type them, over the runs of one small graph.
+
+usage: test_commands.py PROGRAM [unittest arguments]
+"""
+import json
+import os
+import signal
+import subprocess
+import time
+import unittest
+
+from workplace import PROGRAM, WithWorkplace, Workplace
+
+COMMANDS = ("check describe gc generate get graph inspect logs plan run runs stages status verify why").split()
+
+
+class AfterThreeRuns(WithWorkplace):
+    """r1 made everything, r2 found all of it, r3 had another learning rate."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        for flags in ((), (), ("--set", "lr=2e-3")):
+            code, out, err = cls.place.tidemill("run", "graph.lua", "--quiet", *flags)
+            assert code == 0, out + err
+
+    def test_inspect_shows_documents_with_what_was_removed_from_them(self):
+        out = self.ok("inspect", "clean", "-n", "2")
+        self.assertIn("r3:clean  documents: 1 chunk, 60 records,", out)
+        self.assertEqual(out.count("--- "), 2)
+        shown = self.json("inspect", "r1:clean", "--count", "3", "--skip", "58")
+        self.assertEqual((shown["rows"], len(shown["records"])), (60, 2))
+        self.assertEqual(shown["counts"], {"removed.seen_before": 3})
+
+    def test_inspect_of_removed_is_the_union_over_the_steps_of_a_curate_chain(self):
+        removed = self.json("inspect", "clean.removed")
+        self.assertEqual([(part["node"], part["rows"]) for part in removed["parts"]], [("clean/gopher", 3), ("clean", 3)])
+        self.assertEqual(sorted(record["source"] for record in removed["records"]),
+                         ["copy0.txt", "copy1.txt", "copy2.txt", "short0.txt", "short1.txt", "short2.txt"])
+        gopher = self.json("inspect", "clean/gopher.removed")
+        self.assertEqual({record["meta"]["removed"] for record in gopher["records"]}, {"gopher.word_count"})
+        self.assertIn("Too short 0.", self.ok("inspect", "clean.removed"))
+
+    def test_inspect_lists_the_files_of_a_snapshot(self):
+        self.assertRegex(self.ok("inspect", "base"), r"model: 3 snapshots, \d+ KB\n(.*\n)*.* model\.safetensors\n")
+        self.assertEqual(self.json("inspect", "base@10")["attributes"], {"step": 10})
+        self.assertEqual(self.json("inspect", "base")["attributes"], {"step": 20})
+        best = self.json("inspect", "base@best")["attributes"]["step"]
+        losses = {row["step"]: row["value"] for row in self.json("inspect", "base.metrics")["records"]
+                  if row["name"] == "valid.loss"}
+        self.assertEqual(best, min(losses, key=losses.get))
+
+    def test_inspect_shows_metrics_as_a_table(self):
+        self.assertRegex(self.ok("inspect", "curve"), r"\n +20  text\.bits_per_byte +\d\.\d+  \(\+-")
+        steps = {row["step"] for row in self.json("inspect", "curve")["records"]}
+        self.assertEqual(steps, {10, 16, 20})
+
+    def test_an_address_of_a_past_run_gives_the_result_of_that_run(self):
+        self.assertEqual(self.json("inspect", "r1:base")["artifact"], self.json("inspect", "r2:base")["artifact"])
+        self.assertNotEqual(self.json("inspect", "r1:base")["artifact"], self.json("inspect", "r3:base")["artifact"])
+
+    def test_a_misspelt_address_names_the_nearest(self):
+        self.assertIn('did you mean "base"?', self.fails(2, "inspect", "bsae"))
+        self.assertIn("did you mean docs.train?", self.fails(2, "inspect", "docs.tarin"))
+        self.assertIn('its ports are "train", "valid"', self.fails(2, "inspect", "docs"))
+        self.assertIn("there is no snapshot of step 11", self.fails(2, "inspect", "base@11"))
+        self.assertIn("`tidemill runs` lists", self.fails(2, "inspect", "r9:base"))
+
+    def test_get_writes_a_folder_or_lines_and_replaces_nothing(self):
+        self.ok("get", "base@best", "mine/model")
+        self.assertIn("model.safetensors", os.listdir(self.place.path("mine/model")))
+        self.ok("get", "docs.valid", "valid.jsonl")
+        lines = [json.loads(line) for line in self.place.read("valid.jsonl").splitlines()]
+        self.assertEqual(len(lines), self.json("inspect", "docs.valid")["rows"])
+        self.place.write("mine/notes.txt", "precious")
+        for path in ("mine", "mine/model", "valid.jsonl"):
+            self.assertIn("--force", self.fails(1, "get", "base" if path != "valid.jsonl" else "docs.valid", path))
+        self.assertEqual(self.place.read("mine/notes.txt"), "precious")
+        self.ok("get", "docs.train", "valid.jsonl", "--force")
+        self.assertGreater(len(self.place.read("valid.jsonl").splitlines()), len(lines))
+
+    def test_a_folder_that_is_not_ours_is_never_replaced_by_to(self):
+        place = Workplace()
+        self.addCleanup(place.remove)
+        place.write("graph.lua", 'local tm = require "tidemill"\nlocal v = tm.train_tokenizer { tm.read { "corpus/*.txt" }, '
+                    'size = 300 }\nlocal m = tm.export { tm.pretrain { tm.llama { layers = 1, width = 32, heads = 4 }, '
+                    'tokenizer = v, data = tm.read { "corpus/*.txt" }, steps = 1, batch = 64, length = 64 }, '
+                    'format = "hf", to = "out" }\nreturn tm.graph { m = m }\n')
+        place.write("out/thesis.txt", "precious")
+        code, out, err = place.tidemill("run", "graph.lua", "--quiet")
+        self.assertEqual(code, 1, out + err)
+        self.assertIn("was not put there by this store", err)
+        self.assertIn("choose another place", json.loads(place.tidemill("run", "graph.lua", "--json")[1])["fix"])
+        self.assertEqual(place.read("out/thesis.txt"), "precious")
+        os.remove(place.path("out/thesis.txt"))
+        for _ in range(2):  # an empty folder is taken, and what was placed is exchanged
+            code, out, err = place.tidemill("run", "graph.lua", "--quiet")
+            self.assertEqual(code, 0, out + err)
+        self.assertIn("model.safetensors", os.listdir(place.path("out")))
+
+    def test_why_names_the_field_with_both_values_also_for_past_runs(self):
+        self.assertIn("because  base: options lr 0.003 -> 0.002", self.ok("why", "base"))
+        self.assertRegex(self.ok("why", "curve"), r"comes from base, which changed\n +because  base: options lr 0\.003 -> 0\.002")
+        self.assertIn("those of r2", self.ok("why", "clean"))
+        self.assertIn("those of r1", self.ok("why", "base", "--run", "r2"))
+        self.assertIn("no earlier run", self.ok("why", "base", "-r", "r1"))
+        why = self.json("why", "curve")
+        self.assertEqual([step["node"] for step in why["because"]], ["curve", "base"])
+        self.assertEqual((why["run"], why["before"]), ("r3", "r2"))
+        self.assertIn('did you mean "curve"?', self.fails(2, "why", "cruve"))
+
+    def test_runs_and_status_tell_what_was_run_and_found(self):
+        runs = self.json("runs")["runs"]
+        self.assertEqual([(run["run"], run["status"], run["done"]) for run in runs],
+                         [("r1", "ok", 11), ("r2", "ok", 0), ("r3", "ok", 3)])
+        self.assertEqual(len(self.ok("runs", "-n1").splitlines()), 1)
+        self.assertRegex(self.ok("status", "r1"), r"\nbase +done +\d+\.\d s")
+        self.assertRegex(self.ok("status"), r"\nclean +cached")
+        self.assertEqual(self.json("status", "r2")["nodes"]["base"]["state"], "cached")
+        self.assertIn("`tidemill runs`", self.fails(2, "status", "r77"))
+
+    def test_logs_tell_of_one_node_or_all(self):
+        self.assertIn("valid.loss", self.ok("logs", "base"))
+        self.assertNotIn("train_tokenizer", self.ok("logs", "r1:base"))
+        self.assertIn("400 entries", self.ok("logs", "r1"))
+        events = [json.loads(line)["event"] for line in self.ok("logs", "r1:base", "--json").splitlines()]
+        self.assertEqual((events[0], events[-1]), ("start", "sealed"))
+        self.assertIn('did you mean "base"?', self.fails(2, "logs", "bsae"))
+        self.ok("logs", "r1", "-f")  # a run that has ended is not waited for
+
+    def test_graph_draws_nodes_and_links(self):
+        self.assertIn("    <- docs.train  (documents)", self.ok("graph", "graph.lua"))
+        self.assertIn('"clean" -> "docs"', self.ok("graph", "graph.lua", "--dot"))
+        self.assertTrue(self.ok("graph", "graph.lua", "--mermaid").startswith("flowchart LR\n"))
+        nodes = {node["name"]: node for node in self.json("graph", "graph.lua")["nodes"]}
+        self.assertEqual(nodes["base"]["options"]["steps"], 20)
+
+    def test_plan_says_what_a_change_would_run(self):
+        plan = self.ok("plan", "graph.lua", "--set", "steps=30")
+        self.assertRegex(plan, r"\nbase +run[^\n]*steps 20 -> 30")
+        self.assertRegex(plan, r"\nvocab +cached")
+
+    def test_verify_finds_nothing_wrong(self):
+        self.assertIn(" 0 corrupt; ", self.ok("verify"))
+        self.assertIn(" 0 without their bytes", self.ok("verify"))
+        self.assertEqual(self.json("verify")["corrupt"], 0)
+
+    def test_a_dry_gc_removes_nothing(self):
+        before = self.json("verify")["objects"]
+        self.assertIn("would free", self.ok("gc", "--dry-run", "--keep-days", "0"))
+        self.assertEqual(self.json("verify")["objects"], before)
+
+
+class Damage(WithWorkplace):
+    def test_verify_sets_damaged_bytes_aside_and_the_next_run_makes_them_anew(self):
+        self.ok("run", "graph.lua", "clean", "--quiet")
+        objects = [os.path.join(at, name) for at, _, names in os.walk(self.place.path("store/objects")) for name in names]
+        largest = max(objects, key=os.path.getsize)
+        os.chmod(largest, 0o644)
+        with open(largest, "r+b") as file:
+            file.seek(os.path.getsize(largest) // 2)
+            byte = file.read(1)
+            file.seek(-1, 1)
+            file.write(bytes([byte[0] ^ 1]))
+        err = self.fails(4, "verify")
+        self.assertIn("corrupt", err)
+        self.ok("run", "graph.lua", "clean", "--quiet")
+        self.assertIn(" 0 corrupt; ", self.ok("verify"))
+        self.assertEqual(self.json("inspect", "clean")["rows"], 60)
+
+
+class WhileRunning(WithWorkplace):
+    def wait_for(self, what):
+        for _ in range(600):
+            if what():
+                return
+            time.sleep(0.05)
+        self.fail("this did not come")
+
+    def test_status_and_logs_follow_a_run_that_is_stopped_and_goes_on(self):
+        run = self.place.start("run", "graph.lua", "--set", "steps=1000000")
+        self.addCleanup(run.kill)
+        self.wait_for(lambda: os.path.isdir(self.place.path("store/runs/r1")))
+        logs = self.place.start("logs", "r1:base", "-f")
+        self.addCleanup(logs.kill)
+        self.wait_for(lambda: "step" in json.loads(self.place.tidemill("status", "--json")[1] or "{}")
+                      .get("nodes", {}).get("base", {}))
+        self.assertRegex(self.ok("status"), r"\nbase +running .* step \d+")
+        self.assertRegex(self.ok("status"), r"r1: running\n$")
+        self.assertEqual(self.json("runs")["runs"][0]["status"], "running")
+        self.assertIsNone(logs.poll())
+        run.send_signal(signal.SIGINT)
+        out, err = run.communicate(timeout=60)
+        self.assertEqual(run.returncode, 130, out + err)
+        self.assertIn("run it again to go on", out)
+        said, _ = logs.communicate(timeout=20)
+        self.assertEqual(logs.returncode, 0)
+        self.assertIn("valid.loss", said)
+        self.assertEqual(self.json("runs")["runs"][0]["status"], "stopped")
+
+    def test_logs_of_a_run_that_was_killed_end(self):
+        place = Workplace()
+        self.addCleanup(place.remove)
+        run = place.start("run", "graph.lua", "--set", "steps=1000000")
+        self.wait_for(lambda: '"start"' in place.tidemill("logs", "--json")[1])
+        logs = place.start("logs", "-f")
+        self.addCleanup(logs.kill)
+        time.sleep(0.3)
+        run.kill()
+        run.communicate(timeout=60)
+        logs.communicate(timeout=20)
+        self.assertEqual(logs.returncode, 0)
+        self.assertIn("r1: interrupted", place.tidemill("status")[1])
+
+
+class Usage(WithWorkplace):
+    def test_every_command_explains_itself(self):
+        overview = subprocess.run([PROGRAM, "--help"], capture_output=True, text=True, check=True).stdout
+        for command in COMMANDS:
+            self.assertIn(f"\n  {command} ", overview)
+            text = subprocess.run([PROGRAM, command, "--help"], capture_output=True, text=True, check=True).stdout
+            self.assertTrue(text.startswith(f"tidemill {command} "), text)
+            self.assertIn("--json", text)
+            self.assertIn("\nexample: tidemill ", text)
+
+    def test_wrong_usage_is_3_and_names_the_nearest(self):
+        done = subprocess.run([PROGRAM, "inspct", "x"], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("did you mean `tidemill inspect`?", done.stderr)
+        self.assertIn("did you mean --dry-run?", self.fails(3, "gc", "--dryrun"))
+        self.assertIn("usage: tidemill get ADDRESS PATH", self.fails(3, "get", "base"))
+        self.assertIn("too many arguments: b", self.fails(3, "verify", "b"))
+        self.assertIn("--keep-days takes a number from 0", self.fails(3, "gc", "--keep-days", "week"))
+        self.assertIn("--cores takes a number from 1", self.fails(3, "run", "graph.lua", "-j", "0"))
+        self.assertIn("--to takes a size", self.fails(3, "gc", "--to", "20X"))
+        self.assertIn("NAME=VALUE", self.fails(3, "check", "graph.lua", "--set", "steps"))
+        code, out, err = self.place.tidemill("gc", "--dryrun", "--json")
+        self.assertEqual((code, err), (3, ""))
+        self.assertIn("did you mean --dry-run?", json.loads(out)["error"]["message"])
+
+    def test_without_a_store_the_way_to_one_is_shown(self):
+        for command in (("status",), ("runs",), ("inspect", "x"), ("logs",), ("verify",), ("gc",), ("why", "x")):
+            self.assertIn("run a graph first", self.fails(2, *command, store="nowhere"))
+            code, out, _ = self.place.tidemill(*command, "--json", store="nowhere")
+            self.assertEqual((code, "run a graph first" in json.loads(out)["error"]["fix"]), (2, True))
+        self.assertFalse(os.path.exists(self.place.path("nowhere")))
+
+    def test_a_check_writes_nothing(self):
+        self.assertEqual(self.ok("check", "graph.lua"), "graph.lua: 11 nodes, no errors\n")
+        self.assertEqual(sorted(os.listdir(self.place.folder)), ["corpus", "graph.lua"])
+
+    def test_describe_tells_all_of_a_row(self):
+        for name in [row["name"] for row in self.json("stages")["stages"] + self.json("stages")["values"]]:
+            self.assertTrue(self.ok("describe", name).startswith(f"tm.{name} ("))
+            self.assertEqual(self.json("describe", "tm." + name)["name"], name)
+        self.assertIn("default 0.8", self.ok("describe", "fuzzy_dedup"))
+        self.assertIn('did you mean "tokenize"?', self.fails(2, "describe", "tokenise"))
+
+    def test_what_a_graph_prints_is_seen_also_when_it_fails(self):
+        self.place.write("print.lua", 'print("so far")\nlocal function f(t) return t.x.y end\nf({})\n')
+        err = self.fails(2, "check", "print.lua")
+        self.assertTrue(err.startswith("so far\nerror[TM0102]"), err)
+        self.assertIn("from   print.lua:3", err)
+        os.remove(self.place.path("print.lua"))
+
+
+if __name__ == "__main__":
+    unittest.main()
