@@ -446,8 +446,8 @@ const tm_stage tm_stage_pretrain = {
         "schedule. Metrics: train.loss (mean of 10 steps), valid.loss (at every snapshot), in nats per token.",
     .paper = "Loshchilov & Hutter 2019 (AdamW); Haegele et al. 2024 (warmup, stable, decay)",
     .example =
-        "local base = tm.pretrain { tm.llama { layers = 4, width = 192, heads = 6 }, tokenizer = vocab,\n"
-        "                           data = docs.train, steps = 500 }",
+        "local base = tm.pretrain { tm.llama { layers = 4, width = 192, heads = 6 }, tokenizer = vocab, "
+        "data = docs.train, steps = 500 }",
     .family = "train",
     .version = 1,
     .traits = TM_NUMERIC | TM_ELASTIC,
