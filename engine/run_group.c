@@ -403,12 +403,18 @@ void group_fail(run *r, run_group *g, const tm_error *error)
 
 void group_worker_done(run *r, run_group *g)
 {
+    tm_error err = {0};
+    tm_status status = TM_OK;
     g->workers--;
     if (g->state != GROUP_ACTIVE || g->workers > 0) return;
-    if (is_map(r, g) && !group_finished(g)) return;  // stopped, or items to be given out again
-    g->ended = true;
-    tm_error err = {0};
-    if (group_check_ends(r, g, &err) < 0) group_fail(r, g, &err);
+    if (is_map(r, g) && !group_finished(g)) {
+        if (r->stopping) return;
+        status = worker_assign(r, g, 1, &err);  // another one died and left entries, after this one was told to end
+    } else {
+        g->ended = true;
+        status = group_check_ends(r, g, &err);
+    }
+    if (status < 0) group_fail(r, g, &err);
 }
 
 // A trainer may end before its data do, and its content key needs all of them.
