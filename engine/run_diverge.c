@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Entries that a group gives again after a restart, and what happens when they are others than before: the log is cut,
-// and consumers that had read further begin anew.
+// Entries that a group gives again after a restart, and what happens when they are others than before: the
+// log is cut, and consumers that had read further begin anew.
 #include "engine/run_internal.h"
 
 #include <stdlib.h>
@@ -32,8 +32,9 @@ static void restart(run *r, run_group *g)
 static tm_status diverge(run *r, run_group *g, const tm_node *node, int port, size_t i, tm_error *err)
 {
     run_log *log = &r->logs[node->index][port];
-    run_event(r, g->rolled_back ? "changed" : "nondeterministic",
-              json_pack("{s:s, s:s, s:I}", "node", node->name, "stage", node->stage->name, "entry", (json_int_t)i));
+    run_event(
+        r, g->rolled_back ? "changed" : "nondeterministic",
+        json_pack("{s:s, s:s, s:I}", "node", node->name, "stage", node->stage->name, "entry", (json_int_t)i));
     log_cut(log, i);
     if (g->open_logs[port]) TM_TRY(tm_log_cut(g->open_logs[port], i, err));
     for (size_t k = 0; k < r->n_order; k++) {
@@ -46,11 +47,12 @@ static tm_status diverge(run *r, run_group *g, const tm_node *node, int port, si
     return TM_OK;
 }
 
-tm_status log_put(run *r, run_group *g, const tm_node *node, int port, size_t i, const tm_entry *entry, int64_t step,
-                  json_t *cursor, tm_error *err)
+tm_status log_put(run *r, run_group *g, const tm_node *node, int port, size_t i, const tm_entry *entry,
+                  int64_t step, json_t *cursor, tm_error *err)
 {
     run_log *log = &r->logs[node->index][port];
-    if (i < log->n && !tm_hash_eq(log->entries[i].hash, entry->hash)) TM_TRY(diverge(r, g, node, port, i, err));
+    if (i < log->n && !tm_hash_eq(log->entries[i].hash, entry->hash))
+        TM_TRY(diverge(r, g, node, port, i, err));
     log->again = i + 1;
     if (i < log->n) {
         json_decref(log->cursors[i]);

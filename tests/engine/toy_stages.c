@@ -411,8 +411,10 @@ static const tm_option crash_table[] = {
     {"how", TM_OPT_CHOICE, offsetof(crash_options, how), NULL, 0, 0, "kill abort exit", "the way to die", 0},
     {"marks", TM_OPT_PATH, offsetof(crash_options, marks), NULL, 0, 0, NULL, "a file that counts deaths", 0},
     {"times", TM_OPT_INT, offsetof(crash_options, times), NULL, 0, 1e6, NULL, "how often", 0},
-    {"delay_ms", TM_OPT_INT, offsetof(crash_options, delay_ms), "0", 0, 1e6, NULL, "time per chunk", TM_OPT_NOKEY},
-    {"drift", TM_OPT_BOOL, offsetof(crash_options, drift), "false", 0, 0, NULL, "after a death give other texts", 0},
+    {"delay_ms", TM_OPT_INT, offsetof(crash_options, delay_ms), "0", 0, 1e6, NULL, "time per chunk",
+     TM_OPT_NOKEY},
+    {"drift", TM_OPT_BOOL, offsetof(crash_options, drift), "false", 0, 0, NULL,
+     "after a death give other texts", 0},
     {0},
 };
 
