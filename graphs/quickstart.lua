@@ -12,7 +12,7 @@ local p = tm.params {
   vocab  = tm.int { 2048, min = 300, doc = "entries of the tokenizer" },
   layers = tm.int { 4, min = 1 },
   width  = tm.int { 192, min = 32 },
-  lr     = tm.number { 4e-3, min = 0, doc = "peak learning rate" },
+  lr     = tm.number { 2e-3, min = 0, doc = "peak learning rate" },
 }
 
 local pages = tm.read { p.corpus, format = "html", match = "**/*.html" }
@@ -39,7 +39,7 @@ local base = tm.pretrain {
   schedule = tm.wsd { warmup = 100, decay = 0.3 },
 }
 
-local curve = tm.evaluate { base:each {}, tasks = { text = tm.perplexity { docs.valid, length = 256 } } }
+local curve = tm.evaluate { base:each {}, tasks = { text = tm.perplexity { docs.valid, length = 512 } } }
 local model = tm.export { base, format = "hf", to = "../dist/quickstart" }
 
 return tm.graph { clean = clean, docs = docs, vocab = vocab, base = base, curve = curve, model = model }

@@ -21,8 +21,8 @@ static const tm_option options[] = {
      "base of the rotary positions", 0},
     {"norm_eps", TM_OPT_NUMBER, offsetof(tm_architecture_options, norm_eps), "1e-5", 0, 1, NULL,
      "of the RMS norms", 0},
-    {"init", TM_OPT_NUMBER, offsetof(tm_architecture_options, init), "0.02", 0, 10, NULL,
-     "standard deviation of fresh weights", 0},
+    {"init", TM_OPT_NUMBER, offsetof(tm_architecture_options, init), "null", 0, 10, NULL,
+     "standard deviation of fresh weights (default: sqrt(2 / (5 width)))", 0},
     {0},
 };
 

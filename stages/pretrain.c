@@ -382,7 +382,7 @@ static tm_status keep_point(pretrain *p, int64_t step, tm_error *err)
 static tm_status diverged(const tm_step *s, tm_error *err)
 {
     tm_fail(err, TM_EFAILED, "loss is %g and the gradient's norm %g at step %llu", s->loss, s->grad_norm,
-            (unsigned long long)s->step + 1);
+            (unsigned long long)s->step);
     tm_hint(err, "a lower learning rate (this step had %.3g) or a longer warmup", s->rate);
     return TM_EFAILED;
 }

@@ -37,6 +37,5 @@ tm_status tm_schedule_of(const json_t *value, double peak, uint64_t total, tm_sc
         schedule->decay = o.decay;
         schedule->floor = o.floor;
     }
-    if (schedule->warmup > total) schedule->warmup = total;
     return tm_schedule_check(schedule, err);
 }
