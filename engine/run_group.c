@@ -171,7 +171,8 @@ static tm_status open_port(run *r, run_group *g, int port, tm_error *err)
     tm_log **log = &g->open_logs[port];
     size_t n = g->has_resume ? g->resume.n_entries[port] : 0, same = 0;
     TM_TRY(tm_log_open(r->plan->store, p->recipe, tm_port_file(&p->node->stage->outputs[port]), log, err));
-    while (same < n && same < tm_log_count(*log) && tm_hash_eq(tm_log_entry(*log, same).hash, entries[same].hash))
+    while (same < n && same < tm_log_count(*log) &&
+           tm_hash_eq(tm_log_entry(*log, same).hash, entries[same].hash))
         same++;
     if (tm_log_count(*log) > same) TM_TRY(tm_log_cut(*log, same, err));
     for (size_t i = 0; i < n; i++) {
@@ -409,7 +410,8 @@ void group_worker_done(run *r, run_group *g)
     if (g->state != GROUP_ACTIVE || g->workers > 0) return;
     if (is_map(r, g) && !group_finished(g)) {
         if (r->stopping) return;
-        status = worker_assign(r, g, 1, &err);  // another one died and left entries, after this one was told to end
+        status = worker_assign(r, g, 1,
+                               &err); // another one died and left entries, after this one was told to end
     } else {
         g->ended = true;
         status = group_check_ends(r, g, &err);
@@ -470,8 +472,9 @@ static void skip_orphans(run *r)
 
 static int cores_to_ask(const run *r, const run_group *g)
 {
-    int free = run_free_cores(r);
-    return (group_node(r, g, 0)->stage->traits & TM_ELASTIC) ? free : 1;
+    int free = run_free_cores(r), most = group_cores(r, g);
+    if (!(group_node(r, g, 0)->stage->traits & TM_ELASTIC)) return 1;
+    return most && most < free ? most : free;
 }
 
 // How much of its inputs there is; grows by one more when a producer ends.
@@ -541,6 +544,7 @@ static void consider(run *r, run_group *g)
         g->certain = !group_may_be_cached(r, g);
         if (!g->certain) return;
     }
+    if (!group_fits(r, g)) return;
     if (may_start(r)) start(r, g);
     else if (run_free_cores(r) == 0) run_ask_for_core(r);
 }
@@ -551,7 +555,8 @@ static void widen(run *r, run_group *g)
     tm_entry entry;
     char label[64];
     if (g->state != GROUP_ACTIVE || !is_map(r, g) || g->input_ended || run_free_cores(r) < 1) return;
-    if (g->workers >= r->cores || r->stopping ||
+    int most = group_cores(r, g);
+    if (g->workers >= (most ? most : r->cores) || r->stopping ||
         main_entry(r, g, g->n_items + 1, &entry, label, NULL) != TM_OK)
         return;
     worker_assign(r, g, 1, NULL);
@@ -569,6 +574,16 @@ static void lend_free_cores(run *r)
         free = 0;
         tm_wire_put(&w->wire, json_pack("{s:s, s:i}", "op", "cores", "n", w->cores), NULL);
     }
+}
+
+static void end_overdue(run *r, run_group *g)
+{
+    double limit = g->state == GROUP_ACTIVE ? group_timeout(r, g) : 0;
+    if (!limit || (double)(tm_time_ns() - g->start_ns) * 1e-9 < limit) return;
+    tm_error err = {0};
+    tm_fail(&err, TM_EFAILED, "it took longer than its timeout of %g s", limit);
+    tm_hint(&err, "raise `at = { timeout = %g }`", limit);
+    group_fail(r, g, &err);
 }
 
 static int deeper_first(const void *a, const void *b)
@@ -599,6 +614,7 @@ void groups_schedule(run *r)
 {
     // Producers are deeper than their consumers, so what one seals the next can use at once.
     for (size_t i = 0; i < r->n_order; i++) seal_ended(r, r->order[i]);
+    for (size_t i = 0; i < r->n_order; i++) end_overdue(r, r->order[i]);
     for (size_t i = 0; i < r->n_order; i++) consider(r, r->order[i]);
     skip_orphans(r);
     for (size_t i = 0; i < r->n_workers; i++) worker_serve(r, r->workers[i]);

@@ -106,6 +106,7 @@ typedef struct run {
     run_worker **workers;
     size_t n_workers, workers_capacity;
     int cores;
+    int64_t memory;    // bytes, to be shared by the groups that run
     int signals;       // descriptor
     int stopping;      // number of stop signals seen
     bool failed;
@@ -147,10 +148,18 @@ tm_status group_emit(run *r, run_group *g, tm_error *err);  // mapped items, in 
 tm_status group_open(run *r, run_group *g, tm_error *err);
 void group_clear(run_group *g);
 
+// run_at.c
+int group_cores(const run *r, const run_group *g);       // at most; 0: as many as there are
+int group_retries(const run *r, const run_group *g);     // after the death of a worker
+double group_timeout(const run *r, const run_group *g);  // seconds; 0: none
+int64_t group_memory(const run *r, const run_group *g);  // bytes, said or estimated
+bool group_fits(const run *r, const run_group *g);       // beside those that run
+int64_t machine_memory(void);
+
 // run_diverge.c
 // Entry i of an output port of a group: new, or given again after a restart.
-tm_status log_put(run *r, run_group *g, const tm_node *node, int port, size_t i, const tm_entry *entry, int64_t step,
-                  json_t *cursor, tm_error *err);
+tm_status log_put(run *r, run_group *g, const tm_node *node, int port, size_t i, const tm_entry *entry,
+                  int64_t step, json_t *cursor, tm_error *err);
 tm_status group_check_ends(run *r, run_group *g, tm_error *err);  // it ended: was there more before?
 
 // run_maybe.c

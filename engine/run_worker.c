@@ -12,9 +12,6 @@
 
 #include "engine/worker.h"
 
-// When so many workers died without a step forward between, the group has failed.
-#define MAX_DEATHS 3
-
 extern char **environ;
 
 // ---- spawning ----
@@ -605,7 +602,7 @@ static void on_death(run *r, run_worker *w)
     const tm_node *node = group_node(r, g, g->plan->n - 1);
     run_event(r, "died",
               json_pack("{s:s, s:s, s:i}", "node", node->name, "text", error.text, "attempt", ++g->deaths));
-    bool map = node->stage->map != NULL, last = g->deaths >= MAX_DEATHS;
+    bool map = node->stage->map != NULL, last = g->deaths > group_retries(r, g);
     if (map) give_back(g, w);
     else keep_visible(r, g);
     if (map && r->stopping) worker_keep_mapped(r, g);

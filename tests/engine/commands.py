@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Targets, --only, --from, --until, --force, and failures with and without keep-going."""
 
+import os
+
 import drive
 from drive import Graph
 
@@ -137,6 +139,54 @@ class Failures(drive.Case):
         result = self.mill().run(self.crash("exit", 99), timeout=20)
         self.assertEqual(result.status, "EFAILED")
         self.assertIn("exit status 7", result.error)
+
+
+class Machine(drive.Case):
+    def overlap(self, **at):
+        """Whether two slow nodes of a run work at the same time."""
+        mill, g = self.mill(), Graph()
+        for i in range(2):
+            g.add("numbers", to=20 + i, cut=5, delay_ms=60, name="n%d" % i, at=at)
+        self.ok(mill.run(g, "--cores", 2))
+        when = {(r["event"], r["node"]): r["t"] for r in mill.journal() if r["event"] in ("start", "sealed")}
+        first, last = sorted(["n0", "n1"], key=lambda n: when["start", n])
+        return when["start", last] < when["sealed", first]
+
+    def test_groups_that_do_not_fit_into_memory_together_run_one_after_another(self):
+        self.assertTrue(self.overlap())
+        self.assertTrue(self.overlap(memory="100 MB"))
+        self.assertFalse(self.overlap(memory="3 TiB"))
+        self.assertFalse(self.overlap(memory=3 << 40))
+
+    def test_groups_that_wait_for_one_that_does_not_fit_do_not_wait_forever(self):
+        g = Graph()
+        at = g.add("numbers", to=50)
+        for i in range(5):
+            at = g.add("both", at, with_=g.add("gather", at, at={"memory": "3 TiB"}), name="b%d" % i)
+        self.ok(self.mill().run(g, timeout=20))
+
+    def test_a_node_that_takes_too_long_fails_with_its_limit(self):
+        g = Graph()
+        g.add("gather", g.add("numbers", to=20), delay_ms=20000, name="sum", at={"timeout": 0.3})
+        result = self.mill().run(g, timeout=10)
+        self.assertIn("longer than its timeout of 0.3 s", result.error)
+
+    def test_how_often_a_dead_worker_is_replaced_can_be_said(self):
+        for retries in (0, 4):
+            g = Graph()
+            marks = os.path.join(self.folder, "m%d" % retries)
+            g.add("crash", g.add("numbers", to=60), how="kill", marks=marks, times=99, name="c", at={"retries": retries})
+            result = self.mill().run(g, timeout=20)
+            self.assertEqual(len(result.seen("died")), retries + 1)
+
+    def test_cores_are_no_more_than_said(self):
+        def seconds(cores):
+            g = Graph()
+            g.add("mark", g.add("numbers", to=80), delay_ms=40, name="marked", at={"cores": cores})
+            result = self.ok(self.mill().run(g, "--cores", 4))
+            return [f["seconds"] for f in result.seen("sealed") if f["node"] == "marked"][0]
+        self.assertGreater(seconds(1), 0.32)
+        self.assertLess(seconds(4), 0.32)
 
 
 if __name__ == "__main__":
