@@ -151,7 +151,7 @@ static void failure(const tm_plan *plan, const tm_run_result *result, const tm_e
     tm_diags *diags = calloc(1, sizeof *diags);
     if (!diags) return;
     tm_diag *d = tm_diag_add(diags, "TM0401", node ? node->file : "", node ? node->line : 0);
-    if (node) TM_DIAG(d->word, "%s", node->stage->name);
+    if (node) TM_DIAG(d->owner, "%s", node->stage->name);
     TM_DIAG(d->what, "%.150s failed: %.340s", result->failed_node, err->text);
     TM_DIAG(d->fix, "%s", err->hint);
     tm_diags_print(diags, plan->graph->folder, stderr, false);

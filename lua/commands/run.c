@@ -39,7 +39,13 @@ static json_t *facts(const tm_cli *cli, const tm_session *session)
 static int exit_status(tm_status status, const tm_run_result *result)
 {
     if (status == TM_ESTOPPED) return 128 + result->signal;
-    return status < 0 ? TM_EXIT_FAILED : TM_EXIT_OK;
+    if (status != TM_EFAILED) return status < 0 ? TM_EXIT_FAILED : TM_EXIT_OK;
+    switch (result->error.status) {
+    case TM_ENOSPC:
+    case TM_ENOMEM: return TM_EXIT_RESOURCES;
+    case TM_ECORRUPT: return TM_EXIT_CORRUPT;
+    default: return TM_EXIT_FAILED;
+    }
 }
 
 static int finish(tm_cli *cli, tm_session *session, tm_console *console, tm_status status,

@@ -252,8 +252,13 @@ static tm_status corrupt(tm_archive *archive, struct archive *reader, tm_error *
     const char *why = archive_error_string(reader);
     tm_status status = archive_errno(reader) == ENOMEM ? TM_ENOMEM : TM_EFORMAT;
     const char *member = archive->member.size ? archive->member.data : "";
-    return tm_fail(err, status, "%s: %s%sat byte %lld: %s", archive->path.data, member, member[0] ? " " : "",
-                   (long long)archive_filter_bytes(archive->outer, -1), why ? why : "damaged archive");
+    long long at = (long long)archive_filter_bytes(archive->outer, -1);
+    char place[40] = "";
+    if (at > 0) snprintf(place, sizeof place, "%sat byte %lld", member[0] ? " " : "", at);
+    tm_fail(err, status, "%s: %s%s%s%s", archive->path.data, member, place, member[0] || place[0] ? ": " : "",
+            why ? why : "damaged archive");
+    if (status == TM_EFORMAT) tm_hint(err, "the file is damaged or was not fetched whole: put a sound copy in its place");
+    return status;
 }
 
 static tm_status open_outer(tm_archive *archive, tm_error *err)

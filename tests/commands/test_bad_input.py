@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Inputs that are missing, empty or damaged, and a disk that is full: clear words, the exit status that fits, and
+nothing that was made is lost.
+
+usage: test_bad_input.py PROGRAM [unittest arguments]
+"""
+import io
+import json
+import os
+import random
+import subprocess
+import tarfile
+import unittest
+
+from workplace import PROGRAM, WithWorkplace, document
+
+READ = 'local tm = require "tidemill"\nreturn tm.graph {{ docs = tm.read {{ "{}"{} }} }}\n'
+
+
+def archive(n):
+    """A tar.gz of n documents that do not compress well."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as tar:
+        for i in range(n):
+            text = (document(i) + "".join(chr(random.Random(i * 999 + k).randrange(33, 126)) for k in range(2000))).encode()
+            info = tarfile.TarInfo(f"{i}.txt")
+            info.size = len(text)
+            tar.addfile(info, io.BytesIO(text))
+    return out.getvalue()
+
+
+class BadInput(WithWorkplace):
+    def reads(self, path, more=""):
+        self.place.write("read.lua", READ.format(path, more))
+        return "run", "read.lua", "--quiet"
+
+    def test_a_missing_file_is_told_before_anything_runs(self):
+        err = self.fails(2, *self.reads("nowhere/*.txt"))
+        self.assertIn('"nowhere/*.txt" is not there', err)
+        self.assertIn("read.lua:2:37", err)
+        self.assertIn("relative to the graph file", err)
+
+    def test_a_folder_without_files_is_told_before_anything_runs(self):
+        os.makedirs(self.place.path("hollow"), exist_ok=True)
+        self.assertIn('"hollow" holds no files', self.fails(2, *self.reads("hollow")))
+
+    def test_files_without_documents_fail_the_node(self):
+        self.place.write("empty/a.txt", "")
+        err = self.fails(1, *self.reads("empty"))
+        self.assertIn('docs failed: no documents in "empty"', err)
+        self.assertIn("--> read.lua:2:29", err)
+        self.assertRegex(err, r"look +tidemill logs r\d+:docs")
+
+    def test_an_archive_that_is_cut_off_fails_with_its_name_and_place(self):
+        whole = archive(20)
+        self.place.write("cut.tar.gz", whole[:len(whole) // 2])
+        self.assertRegex(self.fails(1, *self.reads("cut.tar.gz")), r"cut\.tar\.gz: .*truncated gzip input\n(.*\n)*fix +the file is damaged")
+        self.place.write("cut.tar.gz", whole)  # the same graph goes on once the file is whole
+        self.ok(*self.reads("cut.tar.gz"))
+        self.assertEqual(self.json("inspect", "docs")["rows"], 20)
+
+    def test_lines_that_cannot_be_used_are_counted_and_the_rest_is_read(self):
+        self.place.write("some.jsonl", '{"text": "one"}\nnot JSON\n{"txt": "two"}\n{"text": "three"}\n{"text": 4}\n')
+        self.ok(*self.reads("some.jsonl", ', format = "jsonl"'))
+        shown = self.json("inspect", "docs")
+        self.assertEqual(([record["text"] for record in shown["records"]], shown["counts"]),
+                         (["one", "three"], {"bad_lines": 3}))
+        self.assertIn("some.jsonl:2: no JSON object", self.ok("logs", "docs"))
+
+    def test_lines_that_are_all_bad_fail_the_node(self):
+        self.place.write("bad.jsonl", "not JSON\n" * 30)
+        self.assertIn("30 lines were bad", self.fails(1, *self.reads("bad.jsonl", ', format = "jsonl"')))
+
+    @unittest.skipIf(os.geteuid() == 0, "root reads everything")
+    def test_a_file_that_may_not_be_read_is_named(self):
+        self.place.write("secret/a.txt", "mine")
+        os.chmod(self.place.path("secret/a.txt"), 0)
+        self.assertIn("a.txt: Permission denied", self.fails(2, *self.reads("secret")))
+
+    def test_a_store_that_cannot_be_made_is_told(self):
+        self.place.write("file", "in the way")
+        err = self.fails(1, "run", "graph.lua", store="file/store")
+        self.assertIn("file/store", err)
+
+    def test_bytes_that_are_no_text_are_repaired_and_counted_as_documents(self):
+        self.place.write("bytes/a.txt", b"\xff\xfe\x00 broken \x80 bytes \xc3")
+        self.place.write("fix.lua", 'local tm = require "tidemill"\n'
+                         'return tm.graph { docs = tm.curate { tm.read { "bytes" }, tm.fix_unicode {} } }\n')
+        self.ok("run", "fix.lua", "--quiet")
+        self.assertIn("broken", self.json("inspect", "docs")["records"][0]["text"])
+
+
+SMALL = r"""
+mount -t tmpfs -o size=600k tmpfs store || exit 77
+"$0" run graph.lua --quiet --store store/s --json; first=$?
+mount -o remount,size=100m store
+"$0" run graph.lua --quiet --store store/s --json; second=$?
+"$0" verify --store store/s --json
+echo "[$first, $second, $?]"
+"""
+
+
+class FullDisk(WithWorkplace):
+    def test_a_full_disk_is_5_and_what_was_made_is_found_once_there_is_room(self):
+        os.mkdir(self.place.path("store"))
+        spaces = ["unshare", "--mount"] + ([] if os.geteuid() == 0 else ["--map-root-user"])
+        try:
+            done = subprocess.run([*spaces, "sh", "-c", SMALL, PROGRAM], cwd=self.place.folder, capture_output=True,
+                                  text=True, timeout=120)
+        except FileNotFoundError:
+            self.skipTest("there is no unshare")
+        if done.returncode == 77 or "unshare" in done.stderr:
+            self.skipTest("no file system of a chosen size here")
+        first, second, verified, codes = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual(codes, [5, 0, 0], done.stderr)
+        self.assertIn("No space left on device", first["error"])
+        self.assertIn("tidemill gc", first["fix"])
+        self.assertEqual((second["cached"], second["done"] + second["cached"]), (first["done"], 11))
+        self.assertGreater(first["done"], 0)
+        self.assertEqual((verified["corrupt"], verified["incomplete"]), (0, 0))
+
+
+if __name__ == "__main__":
+    unittest.main()
