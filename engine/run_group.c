@@ -299,7 +299,8 @@ static json_t *record_json(run *r, run_group *g, tm_plan_node *p, json_t *inputs
     }
     json_t *counts = json_object_get(g->counts, p->node->name);
     return json_pack("{s:O, s:O, s:o, s:o, s:o, s:O*, s:s, s:s, s:f}", "doc", p->own_doc, "inputs", inputs,
-                     "cursors", cursors, "refs", refs, "hollow", hollow, "counts", counts, "node", p->node->name,
+                     "cursors", cursors, "refs", refs, "hollow", hollow, "counts", counts,
+                     "node", p->node->name,
                      "run", r->result->run, "seconds", (double)(tm_time_ns() - g->start_ns) * 1e-9);
 }
 
