@@ -17,7 +17,9 @@ static void print_plan(const tm_plan *plan)
         const tm_plan_node *p = tm_plan_canonical(plan, plan->graph->nodes[i]);
         if (!p->wanted) continue;
         counts[p->state]++;
-        printf("%-*s  %-22s %s\n", width, plan->graph->nodes[i]->name, p->kind, p->reason);
+        const char *name = plan->graph->nodes[i]->name;
+        if (p->reason[0]) printf("%-*s  %-22s %s\n", width, name, p->kind, p->reason);
+        else printf("%-*s  %s\n", width, name, p->kind);
     }
     printf("%d cached, %d to run, %d maybe\n", counts[TM_CACHED], counts[TM_RUN], counts[TM_MAYBE]);
 }

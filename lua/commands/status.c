@@ -13,7 +13,8 @@ static void print_node(const char *name, const json_t *node)
 {
     const char *state = json_string_value(json_object_get(node, "state"));
     const char *text = json_string_value(json_object_get(node, "text"));
-    printf("%-24s %-9s", name, state ? state : "waiting");
+    bool alone = json_object_size(node) == (state != NULL);
+    printf("%-24s %-*s", name, alone ? 0 : 9, state ? state : "waiting");
     if (json_object_get(node, "seconds")) printf(" %8.1f s", num(node, "seconds"));
     if (json_object_get(node, "rows"))
         printf("  %.0f records, %.2f MB", num(node, "rows"), num(node, "bytes") * 1e-6);

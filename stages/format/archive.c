@@ -257,7 +257,8 @@ static tm_status corrupt(tm_archive *archive, struct archive *reader, tm_error *
     if (at > 0) snprintf(place, sizeof place, "%sat byte %lld", member[0] ? " " : "", at);
     tm_fail(err, status, "%s: %s%s%s%s", archive->path.data, member, place, member[0] || place[0] ? ": " : "",
             why ? why : "damaged archive");
-    if (status == TM_EFORMAT) tm_hint(err, "the file is damaged or was not fetched whole: put a sound copy in its place");
+    if (status == TM_EFORMAT)
+        tm_hint(err, "the file is damaged or was not fetched whole: put a sound copy in its place");
     return status;
 }
 

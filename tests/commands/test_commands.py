@@ -139,7 +139,7 @@ class AfterThreeRuns(WithWorkplace):
 
     def test_plan_says_what_a_change_would_run(self):
         plan = self.ok("plan", "graph.lua", "--set", "steps=30")
-        self.assertRegex(plan, r"\nbase +run[^\n]*steps 20 -> 30")
+        self.assertRegex(plan, r"\nbase +resume from 16 +options steps 20 -> 30")
         self.assertRegex(plan, r"\nvocab +cached")
 
     def test_verify_finds_nothing_wrong(self):
