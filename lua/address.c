@@ -156,6 +156,17 @@ void tm_address_clear(tm_address *a)
     a->record = a->facts = NULL;
 }
 
+static void hint_steps(tm_store *store, const tm_artifact *log, tm_error *err)
+{
+    char list[200] = "";
+    for (size_t i = 0; i < log->count; i++) {
+        size_t at = strlen(list);
+        snprintf(list + at, sizeof list - at, "%s%lld", at ? ", " : "",
+                 (long long)tm_snapshot_step(store, log->entries[i].hash));
+    }
+    if (list[0]) tm_hint(err, "its snapshots are of step %s", list);
+}
+
 tm_status tm_address_entry(tm_store *store, const tm_address *a, tm_entry *entry, tm_error *err)
 {
     tm_artifact log = {0};
@@ -173,6 +184,7 @@ tm_status tm_address_entry(tm_store *store, const tm_address *a, tm_entry *entry
     size_t index;
     tm_status status = tm_select_entry(store, &select, &log, a->metrics, &index, err);
     if (status >= 0) *entry = log.entries[index];
+    else if (select.kind == TM_SELECT_AT) hint_steps(store, &log, err);
     tm_artifact_clear(&log);
     return status < 0 ? tm_error_prefix(err, "%s", a->node) : TM_OK;
 }

@@ -104,6 +104,57 @@ static int describe_value(const tm_cli *cli, const tm_value *v)
     return TM_EXIT_OK;
 }
 
+// The stages with a port of this type: those that give it (outputs) or take it.
+static json_t *stages_with(const tm_type *t, bool gives)
+{
+    json_t *list = json_array();
+    for (const tm_stage *const *s = tm_stages; *s; s++) {
+        const tm_port *ports = gives ? (*s)->outputs : (*s)->inputs;
+        for (size_t i = 0; i < TM_MAX_PORTS && ports[i].name; i++) {
+            if (((*s)->traits & TM_INTERNAL) || !ports[i].type || strcmp(ports[i].type, t->name) != 0)
+                continue;
+            json_array_append_new(
+                list, json_sprintf("%s%s%s", (*s)->name, ports[i].name[0] ? "." : "", ports[i].name));
+        }
+    }
+    return list;
+}
+
+static void print_names(const char *title, const json_t *names)
+{
+    size_t i;
+    json_t *name;
+    if (json_array_size(names)) printf("\n%s\n", title);
+    json_array_foreach (names, i, name) printf("  tm.%s\n", json_string_value(name));
+}
+
+static int describe_type(const tm_cli *cli, const tm_type *t)
+{
+    static const char *const kinds[] = {[TM_COL_BYTES] = "text",
+                                        [TM_COL_I64] = "whole number",
+                                        [TM_COL_F64] = "number",
+                                        [TM_COL_U32S] = "list of ids"};
+    json_t *gives = stages_with(t, true), *takes = stages_with(t, false), *cols = json_array();
+    for (size_t i = 0; i < t->n_cols; i++)
+        json_array_append_new(
+            cols, json_pack("{s:s, s:s}", "name", t->cols[i].name, "kind", kinds[t->cols[i].kind]));
+    if (cli->json) {
+        tm_cli_print(cli, json_pack("{s:s, s:s, s:s, s:b, s:O, s:O, s:O}", "name", t->name, "brief", t->brief,
+                                    "entry", t->entry, "tree", t->tree, "columns", cols, "given_by", gives,
+                                    "taken_by", takes));
+    } else {
+        printf("%s (a type of port)\n%s\n", t->name, t->brief);
+        for (size_t i = 0; i < t->n_cols; i++)
+            printf("%s  %-18s %s\n", i ? "" : "\ncolumns\n", t->cols[i].name, kinds[t->cols[i].kind]);
+        print_names("given by", gives);
+        print_names("taken by", takes);
+    }
+    json_decref(gives);
+    json_decref(takes);
+    json_decref(cols);
+    return TM_EXIT_OK;
+}
+
 static int exec(tm_cli *cli)
 {
     const char *name = cli->args[0], *names[256];
@@ -111,18 +162,20 @@ static int exec(tm_cli *cli)
     if (strncmp(name, "tm.", 3) == 0) name += 3;
     if (tm_stage_find(name)) return describe_stage(cli, tm_stage_find(name));
     if (tm_value_find(name)) return describe_value(cli, tm_value_find(name));
+    if (tm_type_find(name)) return describe_type(cli, tm_type_find(name));
+    for (size_t i = 0; tm_type_at(i) && n < 40; i++) names[n++] = tm_type_at(i)->name;
     for (const tm_stage *const *s = tm_stages; *s && n < 200; s++) names[n++] = (*s)->name;
     for (const tm_value *const *v = tm_values; *v && n < 255; v++) names[n++] = (*v)->name;
     names[n] = NULL;
     tm_error err = {0};
     const char *near = tm_nearest(name, names);
-    tm_fail(&err, TM_ENOENT, "there is no stage or value \"%s\"", name);
+    tm_fail(&err, TM_ENOENT, "there is no stage, value or type \"%s\"", name);
     if (near) tm_hint(&err, "did you mean \"%s\"?", near);
     else tm_hint(&err, "`tidemill stages` lists them");
     return tm_cli_fail(cli, &err);
 }
 
 const tm_command tm_command_describe = {
-    .name = "describe", .brief = "Tell all about a stage or a value.", .usage = "NAME",
+    .name = "describe", .brief = "Tell all about a stage, a value or a type of port.", .usage = "NAME",
     .example = "tidemill describe fuzzy_dedup", .min = 1, .max = 1, .exec = exec,
 };

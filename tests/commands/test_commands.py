@@ -65,7 +65,7 @@ class AfterThreeRuns(WithWorkplace):
         self.assertIn('did you mean "base"?', self.fails(2, "inspect", "bsae"))
         self.assertIn("did you mean docs.train?", self.fails(2, "inspect", "docs.tarin"))
         self.assertIn('its ports are "train", "valid"', self.fails(2, "inspect", "docs"))
-        self.assertIn("there is no snapshot of step 11", self.fails(2, "inspect", "base@11"))
+        self.assertRegex(self.fails(2, "inspect", "base@11"), "no snapshot of step 11\n.*of step 10, 16, 20")
         self.assertIn("`tidemill runs` lists", self.fails(2, "inspect", "r9:base"))
 
     def test_get_writes_a_folder_or_lines_and_replaces_nothing(self):
@@ -255,6 +255,8 @@ class Usage(WithWorkplace):
         for name in [row["name"] for row in self.json("stages")["stages"] + self.json("stages")["values"]]:
             self.assertTrue(self.ok("describe", name).startswith(f"tm.{name} ("))
             self.assertEqual(self.json("describe", "tm." + name)["name"], name)
+        self.assertRegex(self.ok("describe", "documents"), r"columns\n  id +text\n(.*\n)+given by\n(.*\n)*  tm\.split\.train\n")
+        self.assertIn("train_tokenizer", self.json("describe", "tokenizer")["given_by"])
         self.assertIn("default 0.8", self.ok("describe", "fuzzy_dedup"))
         self.assertIn('did you mean "tokenize"?', self.fails(2, "describe", "tokenise"))
 
