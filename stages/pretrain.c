@@ -108,15 +108,10 @@ static tm_status prefix(const tm_check *c, int64_t step, json_t *into, tm_error 
     const pretrain_options *o = c->options;
     tm_schedule s = schedule_of(o);
     uint64_t same_until = tm_schedule_extends(&s);
-    if ((uint64_t)step > same_until && step != o->steps) {
-        tm_fail(err, TM_DONE, "%s depends on the number of steps from step %llu on", s.kind->name,
-                (unsigned long long)same_until);
-        return TM_DONE;
-    }
-    if ((uint64_t)step > same_until) {
-        tm_fail(err, TM_DONE, "%s had decayed by step %lld", s.kind->name, (long long)step);
-        return TM_DONE;
-    }
+    if (step > o->steps) return tm_fail(err, TM_DONE, "it is at step %lld already", (long long)step);
+    if ((uint64_t)step > same_until)
+        return tm_fail(err, TM_DONE, "%s depends on the number of steps from step %llu on", s.kind->name,
+                       (unsigned long long)same_until);
     json_object_set_new(into, "schedule", json_string(s.kind->name));
     json_object_set_new(into, "peak", json_real(s.peak));
     json_object_set_new(into, "warmup", json_integer((json_int_t)s.warmup));
