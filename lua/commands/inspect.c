@@ -6,11 +6,12 @@
 
 #include "engine/store_tree.h"
 #include "lua/address.h"
+#include "lua/tensors.h"
 
 static const tm_flag flags[] = {
     {"--count", 'n', "N", "show so many records (default 5)"},
     {"--skip", 0, "N", "leave so many out first"},
-    {"--full", 0, NULL, "whole texts"},
+    {"--full", 0, NULL, "whole texts; every tensor"},
     {0},
 };
 
@@ -128,14 +129,30 @@ static tm_status show_data(tm_store *store, const tm_type *type, const tm_artifa
     return TM_OK;
 }
 
+static void print_tensors(const json_t *tensors, bool full)
+{
+    size_t i;
+    json_t *tensor;
+    if (!json_array_size(tensors)) return;
+    printf("  %zu tensors of %llu numbers%s\n", json_array_size(tensors),
+           (unsigned long long)tm_tensors_size(tensors), full ? "" : " (--full lists them)");
+    json_array_foreach (tensors, i, tensor) {
+        char *shape = full ? json_dumps(json_object_get(tensor, "shape"), JSON_COMPACT) : NULL;
+        if (shape)
+            printf("    %-6s %-16s %s\n", json_string_value(json_object_get(tensor, "dtype")), shape,
+                   json_string_value(json_object_get(tensor, "name")));
+        free(shape);
+    }
+}
+
 static tm_status show_tree(const tm_cli *cli, tm_store *store, const tm_address *a, const tm_artifact *log,
                            json_t *into, tm_error *err)
 {
     tm_entry entry;
     tm_tree tree = {0};
-    json_t *files = json_array(), *steps = json_array();
     TM_TRY(tm_address_entry(store, a, &entry, err));
     TM_TRY(tm_tree_get(store, entry.hash, &tree, err));
+    json_t *files = json_array(), *steps = json_array(), *tensors = json_array();
     for (size_t i = 0; i < log->count; i++) {
         tm_tree one = {0};
         if (tm_tree_get(store, log->entries[i].hash, &one, NULL) < 0) continue;
@@ -152,13 +169,17 @@ static tm_status show_tree(const tm_cli *cli, tm_store *store, const tm_address 
     char *attributes = json_dumps(tree.attributes, JSON_COMPACT), *all = json_dumps(steps, JSON_COMPACT);
     if (!cli->json && json_object_size(tree.attributes)) printf("  attributes %s\n", attributes);
     if (!cli->json && json_array_size(steps) > 1) printf("  snapshots at steps %s\n", all);
+    tm_status status = tm_tensors_list(store, entry.hash, &tree, tensors, err);
+    if (!cli->json && status >= 0) print_tensors(tensors, tm_cli_flag(cli, "--full") != NULL);
+    if (json_array_size(tensors)) json_object_set(into, "tensors", tensors);
+    json_decref(tensors);
     json_object_set_new(into, "files", files);
     json_object_set(into, "attributes", tree.attributes);
     json_object_set_new(into, "steps", steps);
     free(attributes);
     free(all);
     tm_tree_clear(&tree);
-    return TM_OK;
+    return status;
 }
 
 static void print_counts(const json_t *counts)

@@ -45,6 +45,9 @@ class AfterThreeRuns(WithWorkplace):
 
     def test_inspect_lists_the_files_of_a_snapshot(self):
         self.assertRegex(self.ok("inspect", "base"), r"model: 3 snapshots, \d+ KB\n(.*\n)*.* model\.safetensors\n")
+        tensors = {tensor["name"]: tensor for tensor in self.json("inspect", "base")["tensors"]}
+        self.assertEqual(tensors["model.embed_tokens.weight"]["shape"], [400, 32])
+        self.assertIn("[400,32]         model.embed_tokens.weight\n", self.ok("inspect", "base", "--full"))
         self.assertEqual(self.json("inspect", "base@10")["attributes"], {"step": 10})
         self.assertEqual(self.json("inspect", "base")["attributes"], {"step": 20})
         best = self.json("inspect", "base@best")["attributes"]["step"]
