@@ -67,8 +67,8 @@ int64_t machine_memory(void)
     return (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGE_SIZE);
 }
 
-// A group that needs more than there is runs when nothing else does; and when all others only wait for entries,
-// what they wait for may be this one.
+// A group that needs more than there is runs when nothing else does; and when all others only wait for
+// entries, what they wait for may be this one.
 bool group_fits(const run *r, const run_group *g)
 {
     int64_t used = 0;

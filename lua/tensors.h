@@ -6,8 +6,8 @@
 
 #include "engine/store_tree.h"
 
-// Appends {"name", "dtype", "shape": [...], "file"} for each tensor of each *.safetensors file, in the order of
-// their data. Makes the folder of the tree (see tm_tree_folder).
+// Appends {"name", "dtype", "shape": [...], "file"} for each tensor of each *.safetensors file, in the order
+// of their data. Makes the folder of the tree (see tm_tree_folder).
 tm_status tm_tensors_list(tm_store *store, tm_hash tree_hash, const tm_tree *tree, json_t *list,
                           tm_error *err);
 
