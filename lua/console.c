@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "engine/store_artifact.h"
+#include "lua/runs.h"
 
 #define LINE_NS 1000000000
 
@@ -95,9 +96,10 @@ static void print_counts(const json_t *all)
 static void on_sealed(tm_console *c, const json_t *f)
 {
     head(c, str(f, "node"), "done");
-    double mb = num(f, "bytes") * 1e-6;
-    fprintf(stderr, "%.1f s, %.0f records, %.*f MB\n", num(f, "seconds"), num(f, "rows"), mb < 10 ? 2 : 0,
-            mb);
+    const tm_node *node = tm_graph_find(c->plan->graph, str(f, "node"));
+    char made[96];
+    fprintf(stderr, "%.1f s, %s\n", num(f, "seconds"),
+            tm_made_text(node ? node->stage->name : NULL, f, made));
     print_counts(json_object_get(f, "counts"));
 }
 

@@ -114,3 +114,15 @@ const char *tm_nearest_key(const json_t *object, const char *word)
     tm_free((void *)names);
     return near;
 }
+
+const char *tm_made_text(const char *stage, const json_t *fields, char text[96])
+{
+    const tm_stage *row = stage ? tm_stage_find(stage) : NULL;
+    const tm_type *type = row ? tm_type_find(row->outputs[0].type) : NULL;
+    bool tree = type && type->tree;
+    char size[16];
+    long long n = (long long)json_integer_value(json_object_get(fields, tree ? "entries" : "rows"));
+    snprintf(text, 96, "%lld %s%s, %s", n, tree ? type->entry : "record", n == 1 ? "" : "s",
+             tm_cli_size((uint64_t)json_integer_value(json_object_get(fields, "bytes")), size));
+    return text;
+}

@@ -9,15 +9,15 @@ static double num(const json_t *node, const char *field)
     return json_number_value(json_object_get(node, field));
 }
 
-static void print_node(const char *name, const json_t *node)
+static void print_node(const char *name, const char *stage, const json_t *node)
 {
+    char made[96];
     const char *state = json_string_value(json_object_get(node, "state"));
     const char *text = json_string_value(json_object_get(node, "text"));
     bool alone = json_object_size(node) == (state != NULL);
     printf("%-24s %-*s", name, alone ? 0 : 9, state ? state : "waiting");
     if (json_object_get(node, "seconds")) printf(" %8.1f s", num(node, "seconds"));
-    if (json_object_get(node, "rows"))
-        printf("  %.0f records, %.2f MB", num(node, "rows"), num(node, "bytes") * 1e-6);
+    if (json_object_get(node, "rows")) printf("  %s", tm_made_text(stage, node, made));
     else if (json_object_get(node, "entries")) printf("  %.0f entries", num(node, "entries"));
     if (json_object_get(node, "step")) printf("  step %.0f", num(node, "step"));
     if (json_object_get(node, "train.loss")) printf("  loss %.3f", num(node, "train.loss"));
@@ -36,7 +36,8 @@ static int show(const tm_cli *cli, const tm_run_view *v)
     json_object_foreach(json_object_get(v->record, "nodes"), name, planned)
     {
         const char *same = json_string_value(json_object_get(planned, "same"));
-        print_node(name, json_object_get(v->nodes, same ? same : name));
+        print_node(name, json_string_value(json_object_get(planned, "stage")),
+                   json_object_get(v->nodes, same ? same : name));
     }
     printf("%s: %s\n", v->run, tm_run_view_status(v));
     return TM_EXIT_OK;

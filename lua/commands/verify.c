@@ -21,14 +21,15 @@ static int exec(tm_cli *cli)
         code = tm_cli_fail(cli, &err);
     else if (code == TM_EXIT_OK) {
         bool bad = r.corrupt || r.bad_bytes;
+        char size[16];
         if (cli->json)
             tm_cli_print(cli,
                          json_pack("{s:I, s:I, s:I, s:I, s:I}", "objects", (json_int_t)r.objects, "corrupt",
                                    (json_int_t)r.corrupt, "bytes", (json_int_t)r.bytes, "records",
                                    (json_int_t)r.records, "incomplete", (json_int_t)r.incomplete));
         else
-            printf("%zu objects (%.1f MB), %zu corrupt; %zu results, %zu without their bytes\n", r.objects,
-                   (double)r.bytes * 1e-6, r.corrupt, r.records, r.incomplete);
+            printf("%zu objects (%s), %zu corrupt; %zu results, %zu without their bytes\n", r.objects,
+                   tm_cli_size(r.bytes, size), r.corrupt, r.records, r.incomplete);
         if (bad && !cli->json) printf("what was damaged is set aside and is made anew when it is needed\n");
         code = bad ? TM_EXIT_CORRUPT : TM_EXIT_OK;
     }
