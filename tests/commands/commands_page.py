@@ -1,0 +1,57 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""docs/commands.md is what the program says of itself. Compares the page with the program, or writes it.
+
+usage: commands_page.py PROGRAM [--update]
+"""
+import difflib
+import os
+import re
+import subprocess
+import sys
+
+PROGRAM = os.path.abspath(sys.argv[1])
+PAGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/commands.md")
+
+HEAD = """# Commands
+
+This page is made from the rows of the commands (`tests/commands/commands_page.py PROGRAM --update`).
+
+Results go to stdout, everything else to stderr. With `--json` a command gives its result, or its errors, as one JSON
+object on stdout (`logs` one per line). Results are named by addresses:
+
+```
+[RUN:]NODE[/STEP][.PORT][@best|@latest|@STEP]
+
+clean                  what the node `clean` gave in the latest run
+r12:clean/gopher       a step of a curate chain, in run 12
+clean.removed          what any step of the chain removed, with the reason in `meta`
+base@300  base@best    a snapshot of a trainer: of step 300, or with the lowest valid.loss
+```
+
+"""
+
+
+def say(*args):
+    return subprocess.run([PROGRAM, *args], capture_output=True, text=True, check=True).stdout
+
+
+def page():
+    overview = say("--help")
+    text = HEAD + "| exit status | |\n| --- | --- |\n"
+    for code, meaning in re.findall(r"^ +(\d+(?:\+n)?)  (.+)$", overview.split("Exit status:")[1], re.M):
+        text += f"| {code} | {meaning} |\n"
+    for command in re.findall(r"^  (\w+) ", overview.split("Exit status:")[0], re.M):
+        usage, brief, rest = say(command, "--help").split("\n\n", 2)
+        text += f"\n## {command}\n\n{brief}\n\n```\n{usage.rstrip()}\n\n{rest.rstrip()}\n```\n"
+    return text
+
+
+if "--update" in sys.argv:
+    with open(PAGE, "w", encoding="utf-8") as file:
+        file.write(page())
+with open(PAGE, encoding="utf-8") as file:
+    difference = list(difflib.unified_diff(file.read().splitlines(), page().splitlines(), "docs/commands.md", "the program",
+                                           lineterm=""))
+print("\n".join(difference))
+sys.exit(bool(difference))
