@@ -156,6 +156,25 @@ void tm_address_clear(tm_address *a)
     a->record = a->facts = NULL;
 }
 
+json_t *tm_address_parts(tm_store *store, const tm_address *a)
+{
+    const char *name;
+    json_t *value, *parts = json_array();
+    size_t n = strlen(a->node);
+    bool removed = strcmp(a->port, "removed") == 0;
+    json_object_foreach (json_object_get(a->record, "nodes"), name, value) {
+        tm_address step;
+        bool own = strcmp(name, a->node) == 0, of_chain = strncmp(name, a->node, n) == 0 && name[n] == '/';
+        if (!own && !(removed && of_chain)) continue;
+        json_t *text = json_sprintf("%s:%s%s%s", a->run, name, a->port[0] ? "." : "", a->port);
+        bool there = own || tm_address_resolve(store, json_string_value(text), &step, NULL) >= 0;
+        if (there && !own) tm_address_clear(&step);
+        if (there) json_array_append(parts, text);
+        json_decref(text);
+    }
+    return parts;
+}
+
 static void hint_steps(tm_store *store, const tm_artifact *log, tm_error *err)
 {
     char list[200] = "";

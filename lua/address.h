@@ -23,6 +23,11 @@ typedef struct tm_address {
 tm_status tm_address_resolve(tm_store *store, const char *text, tm_address *address, tm_error *err);
 void tm_address_clear(tm_address *address);
 
+// NODE.removed of a curate chain is what any of its steps removed, as in a graph file: the addresses
+// NODE/STEP.removed, then that of the last step, which bears the name of the chain. Gives their texts
+// ("r1:clean/gopher.removed"); of any other address its own alone. NULL without memory.
+json_t *tm_address_parts(tm_store *store, const tm_address *address);
+
 // The entry of a tree port that '@...' picks (the last without it).
 tm_status tm_address_entry(tm_store *store, const tm_address *address, tm_entry *entry, tm_error *err);
 

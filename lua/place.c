@@ -64,15 +64,26 @@ static tm_status write_lines(tm_store *store, const tm_type *type, const tm_arti
     return status;
 }
 
-static tm_status place_lines(tm_store *store, const tm_type *type, const tm_artifact *log, const char *path,
-                             bool replace, tm_error *err)
+static tm_status write_artifact(tm_store *store, const tm_type *type, tm_hash hash, FILE *file, tm_error *err)
+{
+    tm_artifact log = {0};
+    TM_TRY(tm_artifact_get(store, hash, &log, err));
+    tm_status status = write_lines(store, type, &log, file, err);
+    tm_artifact_clear(&log);
+    return status;
+}
+
+tm_status tm_place_lines(tm_store *store, const tm_type *type, const tm_hash *artifacts, size_t n,
+                         const char *path, bool replace, tm_error *err)
 {
     char part[TM_PATH_MAX];
+    tm_status status = TM_OK;
     if (!replace && tm_file_exists(path)) return tm_fail(err, TM_EEXIST, "%s is there already", path);
     TM_TRY(tm_path(part, err, "%s.part", path));
     FILE *file = fopen(part, "we");
     if (!file) return tm_fail_errno(err, "%s", part);
-    tm_status status = write_lines(store, type, log, file, err);
+    for (size_t i = 0; i < n && status >= 0; i++)
+        status = write_artifact(store, type, artifacts[i], file, err);
     if (fclose(file) && status >= 0) status = tm_fail_errno(err, "%s", part);
     if (status >= 0 && tm_sys.rename(part, path)) status = tm_fail_errno(err, "%s", path);
     if (status < 0) tm_sys.unlink(part);
@@ -83,10 +94,10 @@ tm_status tm_place_artifact(tm_store *store, const tm_type *type, tm_hash hash, 
                             bool replace, tm_error *err)
 {
     tm_artifact log = {0};
+    if (!type->tree) return tm_place_lines(store, type, &hash, 1, path, replace, err);
     TM_TRY(tm_artifact_get(store, hash, &log, err));
     tm_status status = TM_OK;
-    if (!type->tree) status = place_lines(store, type, &log, path, replace, err);
-    else if (!log.count) status = tm_fail(err, TM_ENOENT, "the log has no snapshot");
+    if (!log.count) status = tm_fail(err, TM_ENOENT, "the log has no snapshot");
     else
         status = tm_tree_place(store, log.entries[log.count - 1].hash, path, replace ? TM_PLACE_REPLACE : 0,
                                err);

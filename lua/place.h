@@ -8,6 +8,10 @@
 // before.
 tm_status tm_place_all(const tm_plan *plan, json_t *placed, tm_error *err);
 
+// Write logs of data (documents, tokens, metrics), one behind the other, to a path as JSON lines.
+tm_status tm_place_lines(tm_store *store, const tm_type *type, const tm_hash *artifacts, size_t n,
+                         const char *path, bool replace, tm_error *err);
+
 // Write an artifact to a path: the last snapshot as a folder; documents, tokens or metrics as JSON lines.
 tm_status tm_place_artifact(tm_store *store, const tm_type *type, tm_hash artifact, const char *path,
                             bool replace, tm_error *err);

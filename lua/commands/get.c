@@ -9,6 +9,25 @@
 
 static const tm_flag flags[] = {{"--force", 'f', NULL, "replace what is there"}, {0}};
 
+static tm_status get_lines(tm_store *store, const tm_address *a, const char *path, bool force, tm_error *err)
+{
+    json_t *address, *parts = tm_address_parts(store, a);
+    tm_hash *artifacts = tm_calloc(json_array_size(parts) + 1, sizeof *artifacts);
+    tm_status status = artifacts ? TM_OK : tm_fail(err, TM_ENOMEM, "no memory for a list of results");
+    size_t i, n = 0;
+    json_array_foreach (parts, i, address) {
+        tm_address part;
+        if (status >= 0) status = tm_address_resolve(store, json_string_value(address), &part, err);
+        if (status < 0) break;
+        artifacts[n++] = part.artifact;
+        tm_address_clear(&part);
+    }
+    if (status >= 0) status = tm_place_lines(store, a->type, artifacts, n, path, force, err);
+    json_decref(parts);
+    tm_free(artifacts);
+    return status;
+}
+
 static tm_status get(tm_store *store, const char *address, const char *path, bool force, tm_error *err)
 {
     tm_address a;
@@ -16,7 +35,7 @@ static tm_status get(tm_store *store, const char *address, const char *path, boo
     TM_TRY(tm_address_resolve(store, address, &a, err));
     tm_status status = TM_OK;
     if (!a.type->tree) {
-        status = tm_place_artifact(store, a.type, a.artifact, path, force, err);
+        status = get_lines(store, &a, path, force, err);
     } else {
         status = tm_address_entry(store, &a, &entry, err);
         if (status >= 0) status = tm_tree_place(store, entry.hash, path, force ? TM_PLACE_REPLACE : 0, err);

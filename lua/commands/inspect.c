@@ -224,48 +224,29 @@ static tm_status show(const tm_cli *cli, tm_store *store, const tm_address *a, w
     return status;
 }
 
-// `NODE.removed` of a curate chain is what any of its steps removed, as in a graph file: NODE/STEP.removed
-// each, then the last step's, which bears the name of the chain.
-static tm_status show_removed(const tm_cli *cli, tm_store *store, const tm_address *a, window w,
-                              json_t **shown, tm_error *err)
+// What the steps of a curate chain removed, part by part.
+static tm_status show_parts(const tm_cli *cli, tm_store *store, const tm_address *a, const json_t *addresses,
+                            window w, json_t **shown, tm_error *err)
 {
-    const char *name;
-    json_t *value, *part = NULL, *parts = json_array(), *records = json_array();
+    json_t *address, *part, *parts = json_array(), *records = json_array();
     json_int_t rows = 0;
-    size_t n = strlen(a->node), i;
-    json_object_foreach (json_object_get(a->record, "nodes"), name, value) {
-        char text[320];
+    size_t i;
+    tm_status status = TM_OK;
+    json_array_foreach (addresses, i, address) {
         tm_address step;
-        bool mine = strncmp(name, a->node, n) == 0 && (!name[n] || name[n] == '/');
-        snprintf(text, sizeof text, "%s:%s.removed", a->run, name);
         part = NULL;
-        if (!mine || tm_address_resolve(store, text, &step, NULL) < 0) continue;
-        tm_status status = show(cli, store, &step, w, &part, err);
+        status = tm_address_resolve(store, json_string_value(address), &step, err);
+        if (status < 0) break;
+        status = show(cli, store, &step, w, &part, err);
         tm_address_clear(&step);
-        if (part) json_array_append_new(parts, part);
-        if (status < 0) {
-            json_decref(parts);
-            json_decref(records);
-            return status;
-        }
-    }
-    json_array_foreach (parts, i, part) {
         rows += json_integer_value(json_object_get(part, "rows"));
         json_array_extend(records, json_object_get(part, "records"));
+        if (part) json_array_append_new(parts, part);
+        if (status < 0) break;
     }
     *shown = json_pack("{s:s, s:s, s:s, s:s, s:I, s:o, s:o}", "run", a->run, "node", a->node, "port", a->port,
                        "type", a->type->name, "rows", rows, "parts", parts, "records", records);
-    return TM_OK;
-}
-
-static bool has_steps(const tm_address *a)
-{
-    const char *name;
-    json_t *value;
-    size_t n = strlen(a->node);
-    json_object_foreach (json_object_get(a->record, "nodes"), name, value)
-        if (strncmp(name, a->node, n) == 0 && name[n] == '/') return true;
-    return false;
+    return status;
 }
 
 static tm_status inspect(const tm_cli *cli, tm_store *store, double skip, double count, tm_error *err)
@@ -276,8 +257,10 @@ static tm_status inspect(const tm_cli *cli, tm_store *store, double skip, double
     bool metrics = strcmp(a.type->name, "metrics") == 0;
     window w = {.skip = (int64_t)skip, .left = count >= 0 ? (int64_t)count : metrics ? 1000 : 5,
                 .full = tm_cli_flag(cli, "--full") != NULL};
-    bool chain = strcmp(a.port, "removed") == 0 && has_steps(&a);
-    tm_status status = (chain ? show_removed : show)(cli, store, &a, w, &shown, err);
+    json_t *parts = tm_address_parts(store, &a);
+    tm_status status = json_array_size(parts) > 1 ? show_parts(cli, store, &a, parts, w, &shown, err)
+                                                  : show(cli, store, &a, w, &shown, err);
+    json_decref(parts);
     if (cli->json && status >= 0) tm_cli_print(cli, json_incref(shown));
     json_decref(shown);
     tm_address_clear(&a);

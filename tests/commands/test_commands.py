@@ -39,6 +39,8 @@ class AfterThreeRuns(WithWorkplace):
         self.assertEqual([(part["node"], part["rows"]) for part in removed["parts"]], [("clean/gopher", 3), ("clean", 3)])
         self.assertEqual(sorted(record["source"] for record in removed["records"]),
                          ["copy0.txt", "copy1.txt", "copy2.txt", "short0.txt", "short1.txt", "short2.txt"])
+        self.ok("get", "clean.removed", "removed.jsonl")
+        self.assertEqual(len(self.place.read("removed.jsonl").splitlines()), 6)
         gopher = self.json("inspect", "clean/gopher.removed")
         self.assertEqual({record["meta"]["removed"] for record in gopher["records"]}, {"gopher.word_count"})
         self.assertIn("Too short 0.", self.ok("inspect", "clean.removed"))
