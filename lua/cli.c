@@ -12,7 +12,7 @@
 
 static const tm_flag common[] = {
     {"--json", 0, NULL, "the result as one JSON object on stdout"},
-    {"--store", 0, "DIR", "the store (default: the nearest .tidemill upward, else beside the graph)"},
+    {"--store", 0, "DIR", "the store (default: the nearest .tidemill upward, else at the git root)"},
     {"--help", 'h', NULL, "this text"},
     {0},
 };

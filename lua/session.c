@@ -104,18 +104,27 @@ int tm_session_graph(tm_session *session, const tm_cli *cli, const char *path)
     return code;
 }
 
-void tm_session_find_store(const char *start, char path[TM_PATH_MAX])
+// The nearest folder from `start` upward that holds `name`; false if there is none.
+static bool find_upward(const char *start, const char *name, char path[TM_PATH_MAX], char found[TM_PATH_MAX])
 {
     char folder[TM_PATH_MAX];
     snprintf(folder, sizeof folder, "%s", start);
     for (;;) {
-        snprintf(path, TM_PATH_MAX, "%.*s/.tidemill", TM_PATH_MAX - 16, folder);
-        if (tm_file_exists(path)) return;
+        snprintf(path, TM_PATH_MAX, "%.*s/%s", TM_PATH_MAX - 16, folder, name);
+        snprintf(found, TM_PATH_MAX, "%s", folder);
+        if (tm_file_exists(path)) return true;
         char *slash = strrchr(folder, '/');
-        if (!slash || slash == folder) break;
+        if (!slash || slash == folder) return false;
         *slash = 0;
     }
-    snprintf(path, TM_PATH_MAX, "%.*s/.tidemill", TM_PATH_MAX - 16, start);
+}
+
+void tm_session_find_store(const char *start, char path[TM_PATH_MAX])
+{
+    char folder[TM_PATH_MAX], unused[TM_PATH_MAX];
+    if (find_upward(start, ".tidemill", path, folder)) return;
+    if (!find_upward(start, ".git", unused, folder)) snprintf(folder, sizeof folder, "%s", start);
+    snprintf(path, TM_PATH_MAX, "%.*s/.tidemill", TM_PATH_MAX - 16, folder);
 }
 
 int tm_session_store(tm_session *session, const tm_cli *cli, bool create)
