@@ -119,12 +119,13 @@ static bool find_upward(const char *start, const char *name, char path[TM_PATH_M
     }
 }
 
+// A store above the work tree belongs to something else.
 void tm_session_find_store(const char *start, char path[TM_PATH_MAX])
 {
-    char folder[TM_PATH_MAX], unused[TM_PATH_MAX];
-    if (find_upward(start, ".tidemill", path, folder)) return;
-    if (!find_upward(start, ".git", unused, folder)) snprintf(folder, sizeof folder, "%s", start);
-    snprintf(path, TM_PATH_MAX, "%.*s/.tidemill", TM_PATH_MAX - 16, folder);
+    char folder[TM_PATH_MAX], root[TM_PATH_MAX], unused[TM_PATH_MAX];
+    bool git = find_upward(start, ".git", unused, root);
+    if (find_upward(start, ".tidemill", path, folder) && (!git || strlen(folder) >= strlen(root))) return;
+    snprintf(path, TM_PATH_MAX, "%.*s/.tidemill", TM_PATH_MAX - 16, git ? root : start);
 }
 
 int tm_session_store(tm_session *session, const tm_cli *cli, bool create)
