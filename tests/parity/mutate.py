@@ -22,8 +22,8 @@ APART = "a_document_leaves_the_logits_of_the_others_bit_for_bit"
 MUTATIONS = {
     "rotation interleaved": (
         "kernels/cpu/rope.c",
-        "float a = x[i], b = x[half + i], s = direction * sines[i];\n"
-        "        x[i] = a * cosines[i] - b * s;\n        x[half + i] =",
+        "float a = x[i], b = y[i], s = direction * sines[i];\n"
+        "        x[i] = a * cosines[i] - b * s;\n        y[i] =",
         "float a = x[2 * i], b = x[2 * i + 1], s = direction * sines[i];\n"
         "        x[2 * i] = a * cosines[i] - b * s;\n        x[2 * i + 1] =", "test_llama", LOGITS),
     "rotation not undone": (
