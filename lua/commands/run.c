@@ -81,8 +81,9 @@ static int exec(tm_cli *cli)
     if (code == TM_EXIT_OK) code = tm_session_store(&session, cli, true);
     if (code == TM_EXIT_OK) code = tm_session_plan(&session, cli, cli->args + 1);
     if (code == TM_EXIT_OK) {
-        if (!cli->json && !tm_cli_flag(cli, "--quiet")) fprintf(stderr, "store %s\n", tm_store_folder(session.store));
-        tm_console *console = tm_console_new(session.plan, tm_cli_flag(cli, "--quiet") || cli->json);
+        bool quiet = cli->json || tm_cli_flag(cli, "--quiet");
+        if (!quiet) fprintf(stderr, "store %s\n", tm_store_folder(session.store));
+        tm_console *console = tm_console_new(session.plan, quiet);
         json_t *about = facts(cli, &session);
         tm_run_options options = {.cores = (int)(cores < 4096 ? cores : 4096),
                                   .keep_going = tm_cli_flag(cli, "--keep-going") != NULL,
