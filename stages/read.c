@@ -226,10 +226,10 @@ const tm_stage tm_stage_read = {
     .name = "read",
     .brief = "Documents from files, folders, globs and archives.",
     .help =
-        "Folders are walked in byte order; tar (plain or compressed), zip, gz and Debian packages are read in place. A\n"
-        "document's id is a hash of its path and its bytes. The content of every file is part of the node's key: a\n"
-        "changed file is noticed, a touched one is not. Lines of JSON that cannot be used are counted and logged, and the\n"
-        "rest goes on.",
+        "Folders are walked in byte order, without names that begin with a dot; tar (plain or compressed), zip, gz and\n"
+        "Debian packages are read in place. A document's id is a hash of its path and its bytes. The content of every\n"
+        "file is part of the node's key: a changed file is noticed, a touched one is not. Lines of JSON that cannot be\n"
+        "used are counted and logged, and the rest goes on.",
     .example = "local pages = tm.read { \"corpus/**/*.html\", format = \"html\" }",
     .family = "read",
     .version = 1,

@@ -67,7 +67,7 @@ static tm_status add_path(tm_archive *archive, const char *path, tm_error *err)
 static tm_status walk_entry(void *to, const char *name, tm_file_kind kind, tm_error *err)
 {
     walk *w = to;
-    if (kind != TM_FILE_PLAIN && kind != TM_FILE_FOLDER) return TM_OK;
+    if (name[0] == '.' || (kind != TM_FILE_PLAIN && kind != TM_FILE_FOLDER)) return TM_OK;
     tm_buf path = {0};
     tm_buf_str(&path, w->folder);
     if (w->folder[0]) tm_buf_char(&path, '/');

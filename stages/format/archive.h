@@ -5,8 +5,9 @@
 // in stored order, every other file is one member. Formats are told by content, not by name: tar (also inside
 // gzip, xz, zstd, bzip2), zip, ar, and a compressed file of anything else, which is one member named without
 // its suffix. A Debian package (an ar that begins with `debian-binary`) gives the members of its data.tar;
-// nothing else is opened twice. Links, devices and other special members are skipped. No path of an archive
-// is ever created.
+// nothing else is opened twice. Links, devices and other special members are skipped, and on disk
+// files and folders whose name begins with a dot (a store beside its corpus is one). No path of an archive is
+// ever created.
 //
 //     tm_archive *in;
 //     tm_member m;

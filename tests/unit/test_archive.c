@@ -284,7 +284,7 @@ static void a_plain_file_is_its_own_member(void **state)
     tm_buf_clear(&m.bytes);
 }
 
-static void a_folder_is_walked_in_bytewise_order(void **state)
+static void a_folder_is_walked_in_bytewise_order_without_hidden_names(void **state)
 {
     (void)state;
     char root[] = "/tmp/tm_archive_XXXXXX";
@@ -304,6 +304,12 @@ static void a_folder_is_walked_in_bytewise_order(void **state)
     }
     snprintf(path, sizeof path, "%s/loop", root);
     assert_int_equal(symlink(root, path), 0);
+    snprintf(path, sizeof path, "%s/.hidden", root);
+    mkdir(path, 0700);
+    snprintf(path, sizeof path, "%s/.hidden/file", root);
+    FILE *hidden = fopen(path, "w");
+    assert_non_null(hidden);
+    fclose(hidden);
     tm_buf out = {0};
     assert_int_equal(listing(root, &tm_files_disk, NULL, &out, NULL), TM_DONE);
     assert_string_equal(out.data, "B=B;a.txt=a.txt;a/b/c=a/b/c;a/z=a/z;b.txt=b.txt;");
@@ -500,7 +506,7 @@ int main(void)
         cmocka_unit_test(an_archive_in_an_archive_is_a_plain_member),
         cmocka_unit_test(a_single_compressed_file_loses_its_suffix),
         cmocka_unit_test(a_plain_file_is_its_own_member),
-        cmocka_unit_test(a_folder_is_walked_in_bytewise_order),
+        cmocka_unit_test(a_folder_is_walked_in_bytewise_order_without_hidden_names),
         cmocka_unit_test(a_missing_root_is_enoent),
         cmocka_unit_test(a_truncated_archive_names_file_member_and_offset),
         cmocka_unit_test(a_failing_read_keeps_its_own_status),
