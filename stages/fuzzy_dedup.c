@@ -21,13 +21,21 @@ typedef struct fuzzy {
     tm_minhash *hashes;
     tm_minhash_index *index;
     tm_buf signatures;  // TM_MINHASH_VALUES u32 per document
-    tm_buf ids;         // 32 bytes per document
+    tm_buf ids;         // one behind the other
+    tm_buf ends;        // u64 per document: where its id ends in `ids`
     double threshold;
 } fuzzy;
 
 static const uint32_t *signature(const fuzzy *f, uint32_t i)
 {
     return (const uint32_t *)(const void *)(f->signatures.data + (size_t)i * TM_MINHASH_VALUES * 4);
+}
+
+static tm_view id_of(const fuzzy *f, uint32_t i)
+{
+    const uint64_t *ends = (const uint64_t *)(const void *)f->ends.data;
+    uint64_t begin = i ? ends[i - 1] : 0;
+    return tm_view_of(f->ids.data + begin, ends[i] - begin);
 }
 
 // Candidates share a band; the signatures estimate how similar they are.
@@ -45,16 +53,17 @@ static tm_status sign_batch(fuzzy *f, const tm_batch *in, tm_error *err)
         tm_doc doc = tm_docs_get(in, row);
         uint32_t values[TM_MINHASH_VALUES];
         uint64_t keys[TM_MINHASH_BANDS];
-        char id[32] = {0};
         size_t n_shingles;
         TM_TRY(tm_minhash_sign(f->hashes, doc.text, values, &n_shingles, err));
         tm_minhash_bands(values, keys);
         TM_TRY(tm_minhash_index_add(f->index, n_shingles ? keys : NULL, err));
-        memcpy(id, doc.id.data, doc.id.size < 32 ? doc.id.size : 32);
         tm_buf_add(&f->signatures, values, sizeof values);
-        tm_buf_add(&f->ids, id, sizeof id);
+        tm_buf_add(&f->ids, doc.id.data, doc.id.size);
+        uint64_t end = f->ids.size;
+        tm_buf_add(&f->ends, &end, sizeof end);
     }
     TM_TRY(tm_buf_status(&f->ids, err));
+    TM_TRY(tm_buf_status(&f->ends, err));
     return tm_buf_status(&f->signatures, err);
 }
 
@@ -78,12 +87,11 @@ static tm_status emit_batch(tm_work *work, const fuzzy *f, const uint32_t *first
     tm_status status = out[0] && out[1] ? TM_OK : tm_fail(err, TM_ENOMEM, "no memory for a batch");
     for (size_t row = 0; status >= 0 && row < tm_batch_rows(in); row++, ++*at) {
         uint32_t to = first[*at];
-        tm_view id = {f->ids.data + (size_t)to * 32, 32};
         if (to == *at) status = tm_sift_keep(out, in, row, err);
         else
             status = tm_sift_remove(work, "fuzzy_dedup", out, in, row, "near_duplicate",
-                                    tm_minhash_similarity(signature(f, to), signature(f, (uint32_t)*at)), id,
-                                    err);
+                                    tm_minhash_similarity(signature(f, to), signature(f, (uint32_t)*at)),
+                                    id_of(f, to), err);
     }
     if (status < 0) {
         tm_batch_unref(out[0]);
@@ -134,6 +142,7 @@ static tm_status run(tm_work *work, tm_error *err)
     tm_minhash_index_free(f.index);
     tm_buf_clear(&f.signatures);
     tm_buf_clear(&f.ids);
+    tm_buf_clear(&f.ends);
     return status;
 }
 
@@ -147,7 +156,7 @@ const tm_stage tm_stage_fuzzy_dedup = {
     .paper = "Broder 1997, On the resemblance and containment of documents",
     .example = "tm.fuzzy_dedup { threshold = 0.8 }",
     .family = "curate",
-    .version = 1,
+    .version = 2,
     .traits = TM_STEP,
     .inputs = {{"", "documents", 0, NULL, "documents", NULL}},
     .outputs = TM_SIFT_OUTPUTS,

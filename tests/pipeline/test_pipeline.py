@@ -167,6 +167,25 @@ class Pipeline(unittest.TestCase):
         self.assertEqual(states["clean/exact_dedup"]["state"], "done")
         self.assertEqual(states["base"]["state"], "cached")
 
+    def test_a_near_duplicate_names_the_one_that_is_kept(self):
+        text = document(7, 300)
+        rows = [{"id": "one", "text": text}, {"id": "x" * 50, "text": text.replace("mill", "mills", 1)},
+                {"id": "three", "text": document(8, 300)}]
+        self.write("docs.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+        self.write("graph.lua", 'local tm = require "tidemill"\n'
+                   'return tm.graph { kept = tm.curate { tm.read { "docs.jsonl", format = "jsonl" }, tm.fuzzy_dedup {} } }')
+        self.run_graph()
+        removed = json.loads(self.tidemill("inspect", "kept.removed", "--json"))["records"]
+        self.assertEqual([(row["id"], row["meta"]["of"]) for row in removed], [("x" * 50, "one")])
+
+    def test_hidden_files_are_neither_read_nor_part_of_a_key(self):
+        self.write("graph.lua", GRAPH.replace("corpus/*.txt", "corpus"))
+        self.run_graph("clean", store="corpus/.tidemill")
+        self.write("corpus/.notes.txt", document(99999))
+        self.assertEqual(self.run_graph("clean", store="corpus/.tidemill")["done"], 0)
+        self.run_graph("clean")
+        self.assertEqual(self.artifact("clean"), self.artifact("clean", "corpus/.tidemill"))
+
     def test_an_empty_corpus_is_an_error_that_names_the_remedy(self):
         for name in os.listdir(self.path("corpus")):
             os.remove(os.path.join(self.folder, "corpus", name))
