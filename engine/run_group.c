@@ -570,9 +570,12 @@ static void lend_free_cores(run *r)
     for (size_t i = 0; i < r->n_workers && free > 0; i++) {
         run_worker *w = r->workers[i];
         if (w->group < 0 || !w->cores || w->asked_cores) continue;
-        if (!(group_node(r, &r->groups[w->group], 0)->stage->traits & TM_ELASTIC)) continue;
-        w->cores += free;
-        free = 0;
+        const run_group *g = &r->groups[w->group];
+        if (!(group_node(r, g, 0)->stage->traits & TM_ELASTIC)) continue;
+        int most = group_cores(r, g), more = most && most - w->cores < free ? most - w->cores : free;
+        if (more < 1) continue;
+        w->cores += more;
+        free -= more;
         tm_wire_put(&w->wire, json_pack("{s:s, s:i}", "op", "cores", "n", w->cores), NULL);
     }
 }
