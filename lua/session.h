@@ -27,7 +27,8 @@ typedef struct tm_session {
 int tm_session_graph(tm_session *session, const tm_cli *cli, const char *path);
 int tm_session_store(tm_session *session, const tm_cli *cli, bool create);  // after the graph, or without one
 int tm_session_plan(tm_session *session, const tm_cli *cli, const char *const *targets);
-// The nearest .tidemill upward from a folder; else at the root of the git work tree around it; else right there.
+// The nearest .tidemill upward from a folder; else at the root of the git work tree around it; else right
+// there.
 void tm_session_find_store(const char *start, char path[TM_PATH_MAX]);
 void tm_session_close(tm_session *session);
 
