@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "engine/base/utf8.h"
 #include "engine/confine.h"
 #include "engine/plan.h"
 #include "engine/store_tree.h"
@@ -450,6 +451,7 @@ void tm_work_log(tm_work *work, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    tm_utf8_mend(text);
     send_message(work->w, json_pack("{s:s, s:s, s:s}", "op", "log", "node", work->name, "text", text), NULL);
 }
 

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/utf8.h"
+
 const char *tm_status_name(tm_status status)
 {
     switch (status) {
@@ -35,6 +37,7 @@ static void set(tm_error *err, tm_status status, int sys, const char *format, va
     int n = vsnprintf(err->text, sizeof err->text, format, args);
     if (sys && n >= 0 && (size_t)n < sizeof err->text)
         snprintf(err->text + n, sizeof err->text - (size_t)n, ": %s", strerror(sys));
+    tm_utf8_mend(err->text);
 }
 
 tm_status tm_fail(tm_error *err, tm_status status, const char *format, ...)
@@ -78,6 +81,7 @@ void tm_hint(tm_error *err, const char *format, ...)
     va_start(args, format);
     vsnprintf(err->hint, sizeof err->hint, format, args);
     va_end(args);
+    tm_utf8_mend(err->hint);
 }
 
 tm_status tm_error_prefix(tm_error *err, const char *format, ...)
@@ -91,6 +95,7 @@ tm_status tm_error_prefix(tm_error *err, const char *format, ...)
     va_end(args);
     if (n >= 0 && (size_t)n < sizeof err->text)
         snprintf(err->text + n, sizeof err->text - (size_t)n, ": %s", rest);
+    tm_utf8_mend(err->text);
     return err->status;
 }
 

@@ -58,3 +58,8 @@ size_t tm_utf8_clean(tm_view text, tm_buf *out)
     }
     return replaced;
 }
+
+void tm_utf8_mend(char *text)
+{
+    while (*(text += tm_utf8_valid(tm_view_str(text)))) *text++ = '?';
+}

@@ -47,3 +47,6 @@ size_t tm_utf8_valid(tm_view text);
 
 // Appends `text` with every maximal invalid part replaced by U+FFFD; returns how many there were.
 size_t tm_utf8_clean(tm_view text, tm_buf *out);
+
+// In place: every byte that is no part of a valid character becomes '?'.
+void tm_utf8_mend(char *text);

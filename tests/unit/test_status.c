@@ -20,6 +20,21 @@ static void an_error_keeps_its_code_text_and_errno(void **state)
     assert_string_equal(err.text, "node 3: write x: No space left on device");
 }
 
+static void a_text_of_any_bytes_becomes_utf8(void **state)
+{
+    (void)state;
+    tm_error err = {0};
+    char name[2000];
+    tm_fail(&err, TM_EIO, "caf\xe9/\xc3\xa9: no");
+    assert_string_equal(err.text, "caf?/\xc3\xa9: no");
+    tm_hint(&err, "rename caf\xe9");
+    assert_string_equal(err.hint, "rename caf?");
+    for (size_t i = 0; i + 1 < sizeof name; i += 2) memcpy(name + i, "\xc3\xa9", 2);
+    name[sizeof name - 2] = 0;
+    tm_fail(&err, TM_EIO, "%s", name);  // cut inside a character
+    assert_int_equal(err.text[sizeof err.text - 2], '?');
+}
+
 static void every_status_has_a_name_and_a_text(void **state)
 {
     (void)state;
@@ -32,6 +47,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_error_keeps_its_code_text_and_errno),
+        cmocka_unit_test(a_text_of_any_bytes_becomes_utf8),
         cmocka_unit_test(every_status_has_a_name_and_a_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
