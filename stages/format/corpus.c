@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "engine/base/hash.h"
+#include "engine/base/utf8.h"
 
 static bool has_glob(const char *text, size_t size)
 {
@@ -63,15 +64,26 @@ static tm_status hash_file(const char *path, tm_hash *hash, tm_error *err)
     return status;
 }
 
+// JSON takes no name that is not UTF-8; the hash keeps two such names apart.
+static void add_key(const char *name, tm_buf *key)
+{
+    if (tm_utf8_clean(tm_view_str(name), key))
+        tm_buf_fmt(key, "#%016llx", (unsigned long long)tm_hash64(name, strlen(name), 0));
+}
+
 static tm_status add_file(const char *path, const char *name, json_t *files, tm_error *err)
 {
     tm_hash hash;
+    tm_buf key = {0};
     char hex[TM_HASH_HEX];
     TM_TRY(hash_file(path, &hash, err));
     tm_hash_hex(hash, hex);
-    return json_object_set_new(files, name, json_string(hex))
-               ? tm_fail(err, TM_ENOMEM, "no memory for %s", name)
-               : TM_OK;
+    add_key(name, &key);
+    tm_status status = tm_buf_status(&key, err);
+    if (status >= 0 && json_object_set_new(files, key.data, json_string(hex)))
+        status = tm_fail(err, TM_ENOMEM, "no memory for %s", name);
+    tm_buf_clear(&key);
+    return status;
 }
 
 static tm_status walk(const tm_corpus *corpus, const char *folder, const char *prefix, json_t *files,

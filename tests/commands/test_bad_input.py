@@ -61,6 +61,16 @@ class BadInput(WithWorkplace):
         self.ok(*self.reads("cut.tar.gz"))
         self.assertEqual(self.json("inspect", "docs")["rows"], 20)
 
+    def test_a_file_whose_name_is_not_utf8_is_read_and_named_when_it_fails(self):
+        os.makedirs(self.place.path("names"), exist_ok=True)
+        with open(os.path.join(os.fsencode(self.place.path("names")), b"caf\xe9.tar.gz"), "wb") as file:
+            file.write(archive(20))
+        self.ok(*self.reads("names"))
+        self.assertEqual(self.json("inspect", "docs")["rows"], 20)
+        with open(os.path.join(os.fsencode(self.place.path("names")), b"caf\xe9.tar.gz"), "r+b") as file:
+            file.truncate(1000)
+        self.assertRegex(self.fails(1, *self.reads("names")), r"caf\?\.tar\.gz: .*truncated gzip input\n")
+
     def test_lines_that_cannot_be_used_are_counted_and_the_rest_is_read(self):
         self.place.write("some.jsonl", '{"text": "one"}\nnot JSON\n{"txt": "two"}\n{"text": "three"}\n{"text": 4}\n')
         self.ok(*self.reads("some.jsonl", ', format = "jsonl"'))
