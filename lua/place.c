@@ -79,7 +79,7 @@ tm_status tm_place_lines(tm_store *store, const tm_type *type, const tm_hash *ar
     char part[TM_PATH_MAX];
     tm_status status = TM_OK;
     if (!replace && tm_file_exists(path)) return tm_fail(err, TM_EEXIST, "%s is there already", path);
-    TM_TRY(tm_path(part, err, "%s.part", path));
+    TM_TRY(tm_path(part, err, "%s.%016llx.tmp", path, (unsigned long long)tm_time_ns()));
     FILE *file = fopen(part, "we");
     if (!file) return tm_fail_errno(err, "%s", part);
     for (size_t i = 0; i < n && status >= 0; i++)
@@ -105,38 +105,93 @@ tm_status tm_place_artifact(tm_store *store, const tm_type *type, tm_hash hash, 
     return status;
 }
 
+// ---- places of the graph ----
 
-// The store remembers where it placed things; nothing else that is there is ever replaced.
-static tm_status placed_before(const tm_plan *plan, const char *path, bool *before, tm_error *err)
+// The store remembers where it placed what: its file `placed` has a line with the path and one with the
+// artifact each time.
+static tm_status list_path(const tm_plan *plan, char path[TM_PATH_MAX], tm_error *err)
+{
+    return tm_path(path, err, "%s/placed", tm_store_folder(plan->store));
+}
+
+static tm_status placed_before(const tm_plan *plan, const char *path, bool *before, tm_hash *last,
+                               tm_error *err)
 {
     char list[TM_PATH_MAX];
     tm_buf text = {0}, line = {0};
-    TM_TRY(tm_path(list, err, "%s/placed", tm_store_folder(plan->store)));
+    TM_TRY(list_path(plan, list, err));
     if (tm_file_read(list, &text, NULL) < 0) tm_buf_reset(&text);
     tm_buf_fmt(&line, "\n%s\n", path);
-    *before = text.size && line.data && strstr(text.data, line.data);
+    *before = false;
+    *last = (tm_hash){{0}};
+    const char *at = text.size && line.data ? text.data : NULL;
+    while (at && (at = strstr(at, line.data))) {
+        *before = true;
+        at += line.size;
+        if (!tm_hash_parse(at, last)) *last = (tm_hash){{0}};
+        at--;  // the next one may begin with this line's end
+    }
     tm_buf_clear(&line);
     tm_buf_clear(&text);
     return TM_OK;
 }
 
-static tm_status note_placed(const tm_plan *plan, const char *path, tm_error *err)
+static tm_status note_placed(const tm_plan *plan, const char *path, tm_hash artifact, tm_error *err)
 {
-    char list[TM_PATH_MAX];
+    char list[TM_PATH_MAX], hex[TM_HASH_HEX];
     tm_buf text = {0};
-    TM_TRY(tm_path(list, err, "%s/placed", tm_store_folder(plan->store)));
+    TM_TRY(list_path(plan, list, err));
     if (tm_file_read(list, &text, NULL) < 0) tm_buf_reset(&text);
-    tm_buf_fmt(&text, "\n%s\n", path);
+    tm_hash_hex(artifact, hex);
+    tm_buf_fmt(&text, "\n%s\n%s\n", path, hex);
     tm_status status = tm_buf_status(&text, err);
     if (status >= 0) status = tm_file_write(list, text.data, text.size, true, err);
     tm_buf_clear(&text);
     return status;
 }
 
+static bool last_tree(tm_store *store, tm_hash artifact, tm_tree *tree)
+{
+    tm_artifact log = {0};
+    bool found = !tm_hash_none(artifact) && tm_artifact_get(store, artifact, &log, NULL) >= 0 && log.count &&
+                 tm_tree_get(store, log.entries[log.count - 1].hash, tree, NULL) >= 0;
+    tm_artifact_clear(&log);
+    return found;
+}
+
+static bool has_name(const tm_tree *tree, const char *name)
+{
+    size_t n = strlen(name);
+    for (size_t i = 0; i < tree->count; i++)
+        if (strncmp(tree->files[i].name, name, n) == 0 && strchr("/", tree->files[i].name[n])) return true;
+    return false;
+}
+
+// What people added to a folder since it was placed is theirs: it would be lost with the old folder.
+static tm_status refuse_strangers(tm_store *store, const char *path, const tm_hash artifacts[2],
+                                  tm_error *err)
+{
+    tm_tree trees[2] = {0};
+    tm_names names = {0};
+    for (int i = 0; i < 2; i++)
+        if (!last_tree(store, artifacts[i], &trees[i])) trees[i] = (tm_tree){0};
+    tm_status status = tm_dir_list(path, &names, err);
+    for (size_t i = 0; status >= 0 && i < names.count; i++)
+        if (!has_name(&trees[0], names.names[i]) && !has_name(&trees[1], names.names[i])) {
+            status = tm_fail(err, TM_EEXIST, "%s/%s was not put there by this store, and would be lost", path,
+                             names.names[i]);
+            tm_hint(err, "keep it elsewhere: the folder is exchanged as a whole");
+        }
+    tm_names_clear(&names);
+    for (int i = 0; i < 2; i++) tm_tree_clear(&trees[i]);
+    return status;
+}
+
 static tm_status place_at(const tm_plan *plan, const tm_plan_node *p, const char *path, tm_error *err)
 {
     bool before;
-    TM_TRY(placed_before(plan, path, &before, err));
+    tm_hash both[2] = {p->outputs[0]};
+    TM_TRY(placed_before(plan, path, &before, &both[1], err));
     if (!before && tm_file_exists(path) && tm_sys.rmdir(path) != 0) {
         tm_fail(err, TM_EEXIST,
                 "%s: `to` names something that is there already and was not put there by this store", path);
@@ -144,8 +199,9 @@ static tm_status place_at(const tm_plan *plan, const tm_plan_node *p, const char
         return TM_EEXIST;
     }
     const tm_type *type = tm_type_find(p->node->stage->outputs[0].type);
+    if (before && type->tree && tm_file_exists(path)) TM_TRY(refuse_strangers(plan->store, path, both, err));
     TM_TRY(tm_place_artifact(plan->store, type, p->outputs[0], path, true, err));
-    return before ? TM_OK : note_placed(plan, path, err);
+    return tm_hash_eq(both[0], both[1]) ? TM_OK : note_placed(plan, path, p->outputs[0], err);
 }
 
 static tm_status place_node(const tm_plan *plan, const tm_plan_node *p, const char *to, json_t *placed,

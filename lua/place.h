@@ -5,7 +5,7 @@
 #include "engine/plan.h"
 
 // Appends {"node", "path"} for each. A folder that is there already is exchanged if it was placed by us
-// before.
+// before and holds nothing else; TM_EEXIST otherwise.
 tm_status tm_place_all(const tm_plan *plan, json_t *placed, tm_error *err);
 
 // Write logs of data (documents, tokens, metrics), one behind the other, to a path as JSON lines.

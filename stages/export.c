@@ -48,8 +48,8 @@ const tm_stage tm_stage_export = {
     .brief = "A model as a folder that other programs open.",
     .help =
         "Format hf: config.json, model.safetensors and the tokenizer's files, as transformers reads them. With `to` the\n"
-        "folder is also put there at the end of the run; a folder that was not put there by the same store is never\n"
-        "replaced.",
+        "folder is also put there at the end of the run; a folder that was not put there by the same store, or\n"
+        "holds anything else, is never replaced.",
     .example = "tm.export { base, format = \"hf\", to = \"dist/base\" }",
     .family = "export",
     .version = 1,

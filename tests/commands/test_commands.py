@@ -104,6 +104,11 @@ class AfterThreeRuns(WithWorkplace):
             code, out, err = place.tidemill("run", "graph.lua", "--quiet")
             self.assertEqual(code, 0, out + err)
         self.assertIn("model.safetensors", os.listdir(place.path("out")))
+        place.write("out/thesis.txt", "precious")  # beside what was placed
+        code, out, err = place.tidemill("run", "graph.lua", "--quiet")
+        self.assertEqual(code, 1, out + err)
+        self.assertIn("out/thesis.txt was not put there by this store", err)
+        self.assertEqual(place.read("out/thesis.txt"), "precious")
 
     def test_why_names_the_field_with_both_values_also_for_past_runs(self):
         self.assertIn("because  base: options lr 0.003 -> 0.002", self.ok("why", "base"))
