@@ -13,8 +13,9 @@
 #include "stages/train/feed.h"
 #include "stages/train/trainer.h"
 
-#define MICRO_TOKENS                                                                                         \
-    8192 // of a micro-batch at most: what fits the caches decides the numbers, so it is fixed
+// Of a micro-batch at most, unless one document is longer: what fits the caches decides the numbers, so it is
+// fixed.
+#define MICRO_TOKENS 8192
 #define SHUFFLE_WINDOW 1024  // documents
 #define STATE_FILE "training_state.safetensors"
 
@@ -175,10 +176,11 @@ static tm_status make_pack(pretrain *p, tm_error *err)
 {
     const pretrain_options *o = p->o;
     p->accumulate = (uint32_t)((o->batch + MICRO_TOKENS - 1) / MICRO_TOKENS);
+    if (o->batch / p->accumulate < o->length) p->accumulate = (uint32_t)(o->batch / o->length);
     p->micro = (uint32_t)(o->batch / p->accumulate);
     tm_pack_options how = {
         .tokens = p->micro,
-        .length = (uint32_t)(o->length < p->micro ? o->length : p->micro),
+        .length = (uint32_t)o->length,
         .bos = p->eos,
         .eos = p->eos,
         .overlong = overlong_of(o->overlong),
@@ -382,6 +384,13 @@ static tm_status diverged(const tm_step *s, tm_error *err)
     return TM_EFAILED;
 }
 
+static bool snapshot_due(const pretrain *p, uint64_t step)
+{
+    tm_schedule schedule = schedule_of(p->o);
+    bool stable_ends = step == tm_schedule_extends(&schedule);
+    return step % (uint64_t)p->o->checkpoint_every == 0 || stable_ends || step == (uint64_t)p->o->steps;
+}
+
 static tm_status after_step(pretrain *p, const tm_step *s, tm_error *err)
 {
     int64_t step = (int64_t)s->step;
@@ -393,17 +402,14 @@ static tm_status after_step(pretrain *p, const tm_step *s, tm_error *err)
         p->loss_n = 0;
     }
     tm_work_progress(p->work, (double)step, (double)p->o->steps, "step");
-    tm_schedule schedule = schedule_of(p->o);
-    bool stable_ends = s->step == tm_schedule_extends(&schedule);
-    if (step % p->o->checkpoint_every == 0 || stable_ends || step == p->o->steps)
-        return put_snapshot(p, step, err);
+    if (snapshot_due(p, s->step)) return put_snapshot(p, step, err);
     return tm_work_stopping(p->work) ? keep_point(p, step, err) : TM_OK;
 }
 
 static tm_status train(pretrain *p, tm_error *err)
 {
     tm_step s = {0};
-    uint64_t last_put = tm_trainer_steps(p->trainer);
+    uint64_t first = tm_trainer_steps(p->trainer);
     while (tm_trainer_steps(p->trainer) < (uint64_t)p->o->steps) {
         TM_TRY(tm_pool_resize(tm_device_pool(p->device), tm_work_cores(p->work), err));
         tm_error why = {0};
@@ -415,11 +421,8 @@ static tm_status train(pretrain *p, tm_error *err)
         TM_TRY(after_step(p, &s, err));
     }
     // The epochs ended before the steps did, and the last steps have no snapshot yet.
-    bool ended_early = tm_trainer_steps(p->trainer) < (uint64_t)p->o->steps;
-    if (ended_early && tm_trainer_steps(p->trainer) > last_put &&
-        tm_trainer_steps(p->trainer) % (uint64_t)p->o->checkpoint_every)
-        TM_TRY(put_snapshot(p, (int64_t)tm_trainer_steps(p->trainer), err));
-    return TM_OK;
+    uint64_t last = tm_trainer_steps(p->trainer);
+    return last > first && !snapshot_due(p, last) ? put_snapshot(p, (int64_t)last, err) : TM_OK;
 }
 
 static tm_status run(tm_work *work, tm_error *err)

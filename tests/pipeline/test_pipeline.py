@@ -167,6 +167,13 @@ class Pipeline(unittest.TestCase):
         self.assertEqual(states["clean/exact_dedup"]["state"], "done")
         self.assertEqual(states["base"]["state"], "cached")
 
+    def test_a_document_longer_than_a_micro_batch_is_trained_on_whole(self):
+        self.write("corpus/0000.txt", document(0, 9000))
+        more = GRAPH.replace("length = 64 }, tokenizer", "length = 10000 }, tokenizer")
+        self.write("graph.lua", more.replace("batch = 256, length = 64", "batch = 10000, length = 10000"))
+        self.run_graph("base", "--set", "steps=1")
+        self.assertIn("10000 tokens an update", self.tidemill("logs"))
+
     def test_a_near_duplicate_names_the_one_that_is_kept(self):
         text = document(7, 300)
         rows = [{"id": "one", "text": text}, {"id": "x" * 50, "text": text.replace("mill", "mills", 1)},
