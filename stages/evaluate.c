@@ -12,8 +12,10 @@ typedef struct task {
     double bzip2;
 } task;
 
+#define MAX_TASKS 16
+
 typedef struct evaluate {
-    task tasks[16];
+    task tasks[MAX_TASKS];
     size_t n_tasks;
 } evaluate;
 
@@ -30,7 +32,8 @@ static tm_status begin(tm_work *work, tm_error *err)
 {
     evaluate *e = tm_work_state(work);
     const char *port;
-    for (size_t i = 0; (port = tm_work_port_at(work, "tasks", i)) && i < 16; i++) {
+    for (size_t i = 0; (port = tm_work_port_at(work, "tasks", i)); i++) {
+        if (i == MAX_TASKS) return tm_fail(err, TM_EINVAL, "there are more than %d tasks", MAX_TASKS);
         e->n_tasks = i + 1;
         TM_TRY(begin_task(work, port, &e->tasks[i], err));
     }

@@ -5,6 +5,8 @@
 #include "stages/format/tokenizer_json.h"
 #include "stages/text/bpe_train.h"
 
+#define MAX_SPECIAL 32
+
 typedef struct vocab_options {
     int64_t size, min_frequency;
     const char *pretokenizer, *end;
@@ -36,7 +38,12 @@ static tm_pretokenizer pretokenizer_of(const char *name)
 static tm_status check(tm_check *c, tm_error *err)
 {
     const char *markup = json_string_value(json_object_get(c->inputs[0], "markup"));
+    const vocab_options *o = c->options;
     json_object_set_new(c->outputs[0], "tokenizer", json_string(c->name));
+    if (o->special.n > MAX_SPECIAL) {
+        c->fault->option = "special";
+        return tm_fail(err, TM_EINVAL, "%zu special tokens are more than %d", o->special.n, MAX_SPECIAL);
+    }
     if (!markup) return TM_OK;
     snprintf(c->fault->fix, sizeof c->fault->fix, "put tm.html_text {} before it");
     return tm_fail(err, TM_EINVAL, "its documents are still %s", markup);
@@ -64,10 +71,10 @@ static tm_status count_all(tm_work *work, tm_bpe_counter *counter, tm_error *err
 
 static tm_status train(const vocab_options *o, const tm_bpe_counter *counter, tm_bpe **bpe, tm_error *err)
 {
-    tm_view special[32];
+    tm_view special[MAX_SPECIAL + 1];
     size_t n = 0;
     if (o->end[0]) special[n++] = tm_view_str(o->end);
-    for (size_t i = 0; i < o->special.n && n < 32; i++) special[n++] = tm_view_str(o->special.items[i]);
+    for (size_t i = 0; i < o->special.n; i++) special[n++] = tm_view_str(o->special.items[i]);
     tm_bpe_training how = {.size = (size_t)o->size,
                            .min_frequency = (uint64_t)o->min_frequency,
                            .special = special,
