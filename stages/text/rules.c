@@ -48,7 +48,7 @@ static bool parse_bounds(const char *text, double *min, double *max)
 {
     const char *dots = strstr(text, "..");
     return dots && parse_number(text, (size_t)(dots - text), min) &&
-           parse_number(dots + 2, strlen(dots + 2), max);
+           parse_number(dots + 2, strlen(dots + 2), max) && *min <= *max;
 }
 
 static tm_status change_bounds(tm_rules *rules, const char *text, tm_option_fault *fault, tm_error *err)
