@@ -28,21 +28,15 @@ typedef struct generator {
     tm_bpe_ids ids;     // prompt and answer
     size_t n_prompt;
     tm_sampler sampler;
-    int64_t n_tokens;
+    double n_tokens;
+    int cores;
     bool json;
 } generator;
 
-static double number(const tm_cli *cli, const char *flag, double otherwise)
-{
-    const char *text = tm_cli_flag(cli, flag);
-    return text ? strtod(text, NULL) : otherwise;
-}
-
-static tm_status load(generator *g, const tm_cli *cli, const char *folder, tm_error *err)
+static tm_status load(generator *g, const char *folder, tm_error *err)
 {
     tm_hf_folder files;
-    int cores = (int)number(cli, "--cores", (double)sysconf(_SC_NPROCESSORS_ONLN));
-    TM_TRY(tm_device_open_cpu(cores > 0 ? cores : 1, &g->device, err));
+    TM_TRY(tm_device_open_cpu(g->cores, &g->device, err));
     TM_TRY(tm_tokenizer_load(&g->tokenizer, folder, err));
     TM_TRY(tm_hf_folder_open(&files, folder, err));
     tm_status status = tm_model_load(&g->model, &files, err);
@@ -87,7 +81,7 @@ static tm_status decode_all(generator *g, tm_buf *text, tm_error *err)
     if (!g->scratch) return tm_fail(err, TM_ENOMEM, "no memory to choose tokens");
     TM_TRY(tm_decoder_new(&g->decoder, g->model, g->device, capacity, err));
     TM_TRY(tm_decoder_feed(g->decoder, (const int32_t *)g->ids.data, (int32_t)g->ids.size, &logits, err));
-    for (int64_t i = 0; i < g->n_tokens && (uint32_t)tm_decoder_size(g->decoder) < capacity; i++) {
+    for (int64_t i = 0; (double)i < g->n_tokens && (uint32_t)tm_decoder_size(g->decoder) < capacity; i++) {
         int32_t id = tm_sample(&g->sampler, (uint64_t)i, logits, g->model->config.vocab, g->scratch);
         if (id == g->model->config.eos) break;
         size_t before = text->size;
@@ -107,7 +101,7 @@ static tm_status generate(generator *g, const tm_cli *cli, tm_error *err)
     char folder[TM_PATH_MAX];
     tm_buf prompt = {0}, text = {0};
     tm_status status = tm_address_folder(cli, cli->args[0], folder, err);
-    if (status >= 0) status = load(g, cli, folder, err);
+    if (status >= 0) status = load(g, folder, err);
     if (status >= 0) status = read_prompt(cli, &prompt, err);
     if (status >= 0) status = encode(g, tm_buf_view(&prompt), err);
     if (status >= 0 && !g->json) fwrite(prompt.data ? prompt.data : "", 1, prompt.size, stdout);
@@ -122,15 +116,30 @@ static tm_status generate(generator *g, const tm_cli *cli, tm_error *err)
     return status;
 }
 
+static int read_flags(const tm_cli *cli, generator *g)
+{
+    double cores = (double)sysconf(_SC_NPROCESSORS_ONLN), top_k = 0, top_p = 1, seed = 1, temperature = 0;
+    struct {
+        const char *flag;
+        double min, *value;
+    } rows[] = {{"--tokens", 0, &g->n_tokens}, {"--temperature", 0, &temperature}, {"--top-k", 0, &top_k},
+                {"--top-p", 0, &top_p},        {"--seed", 0, &seed},               {"--cores", 1, &cores}};
+    g->n_tokens = 64;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (tm_cli_number(cli, rows[i].flag, rows[i].min, rows[i].value) != TM_EXIT_OK) return TM_EXIT_USAGE;
+    g->cores = (int)(cores < 4096 ? cores : 4096);
+    g->sampler = (tm_sampler){.temperature = temperature,
+                              .top_k = (uint32_t)(top_k < UINT32_MAX ? top_k : UINT32_MAX),
+                              .top_p = top_p,
+                              .seed = (uint64_t)(seed < 0x1p53 ? seed : 0x1p53)};
+    return TM_EXIT_OK;
+}
+
 static int exec(tm_cli *cli)
 {
     tm_error err = {0};
-    generator g = {.json = cli->json,
-                   .n_tokens = (int64_t)number(cli, "--tokens", 64),
-                   .sampler = {.temperature = number(cli, "--temperature", 0),
-                               .top_k = (uint32_t)number(cli, "--top-k", 0),
-                               .top_p = number(cli, "--top-p", 1),
-                               .seed = (uint64_t)number(cli, "--seed", 1)}};
+    generator g = {.json = cli->json};
+    if (read_flags(cli, &g) != TM_EXIT_OK) return TM_EXIT_USAGE;
     tm_status status = generate(&g, cli, &err);
     tm_decoder_free(g.decoder);
     tm_free(g.scratch);

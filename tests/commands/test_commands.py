@@ -110,6 +110,11 @@ class AfterThreeRuns(WithWorkplace):
         self.assertIn("out/thesis.txt was not put there by this store", err)
         self.assertEqual(place.read("out/thesis.txt"), "precious")
 
+    def test_generate_takes_numbers_for_its_numbers(self):
+        for flag, value in (("--tokens", "many"), ("--top-k", "-1"), ("--temperature", "warm"), ("--cores", "0")):
+            self.assertIn(f'{flag} takes a number from', self.fails(3, "generate", "base", "--prompt", "The", flag, value))
+        self.assertTrue(self.ok("generate", "base", "--prompt", "The", "--tokens", "2").startswith("The"))
+
     def test_why_names_the_field_with_both_values_also_for_past_runs(self):
         self.assertIn("because  base: options lr 0.003 -> 0.002", self.ok("why", "base"))
         self.assertRegex(self.ok("why", "curve"), r"comes from base, which changed\n +because  base: options lr 0\.003 -> 0\.002")
