@@ -38,8 +38,8 @@ typedef enum {
 } tm_status;
 
 // What went wrong, in words for the user: `text` says what and where with the actual values,
-// `hint` (may be empty) how to mend it. Both are UTF-8, whatever they were made of: they travel as JSON. `sys`
-// is an errno, or 0.
+// `hint` (may be empty) how to mend it. Both are UTF-8, whatever they were made of: they travel as JSON.
+// `sys` is an errno, or 0.
 typedef struct tm_error {
     tm_status status;
     int sys;
