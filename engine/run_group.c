@@ -111,26 +111,27 @@ static void finish_cached(run *r, run_group *g)
 
 // ---- opening ----
 
-static tm_hash chain_key(const run *r, const run_group *g, tm_error *err)
+// The group's key without its streamed input: what each node does, and its side inputs by hash.
+static tm_status chain_key(const run *r, const run_group *g, tm_hash *key, tm_error *err)
 {
-    // The group's key without its streamed input: what each node does, and its side inputs by hash.
     json_t *doc = json_array();
+    tm_status status = TM_OK;
     for (int i = 0; i < g->plan->n; i++) {
         const tm_plan_node *p = group_plan(r, g, i);
         char hex[TM_HASH_HEX];
         tm_hash_hex(p->own, hex);
         json_array_append_new(doc, json_string(hex));
-        for (size_t l = 0; l < p->node->n_links; l++) {
+        for (size_t l = 0; l < p->node->n_links && status >= 0; l++) {
             tm_hash hash;
             const tm_link *link = &p->node->links[l];
             if (link->row == &p->node->stage->inputs[0]) continue;
-            if (tm_plan_link_hash(r->plan, link, &hash, err) >= 0)
-                json_array_append_new(doc, tm_key_input(link, "hash", hash));
+            status = tm_plan_link_hash(r->plan, link, &hash, err);
+            if (status >= 0) json_array_append_new(doc, tm_key_input(link, "hash", hash));
         }
     }
-    tm_hash key = tm_key_hash(doc);
+    *key = tm_key_hash(doc);
     json_decref(doc);
-    return key;
+    return status;
 }
 
 static int count_outputs(const run *r, const run_group *g)
@@ -146,7 +147,9 @@ static tm_status open_map(run *r, run_group *g, tm_error *err)
     g->n_outputs = count_outputs(r, g);
     tm_plan_node *p = group_plan(r, g, 0);
     if (p->forced) return TM_OK;  // a forced group makes everything anew
-    return tm_memo_open(r->plan->store, chain_key(r, g, err), (size_t)g->n_outputs, &g->memo, err);
+    tm_hash key;
+    TM_TRY(chain_key(r, g, &key, err));
+    return tm_memo_open(r->plan->store, key, (size_t)g->n_outputs, &g->memo, err);
 }
 
 static tm_status look_at_entry(void *arg, const tm_link *link, size_t i, tm_entry *entry)
