@@ -412,6 +412,48 @@ static void check_inputs(builder *b, tm_node *node, const json_t *args)
     }
 }
 
+// ---- at ----
+
+int64_t tm_at_bytes(const json_t *value)
+{
+    static const char units[] = "kmgt";
+    const char *text = json_string_value(value);
+    char *unit = "";
+    double number = text ? strtod(text, &unit) : json_number_value(value);
+    while (*unit == ' ') unit++;
+    const char *at = *unit ? strchr(units, *unit | 32) : NULL;
+    double step = at && unit[1] == 'i' ? 1024 : 1000;
+    for (const char *u = units; at && u <= at; u++) number *= step;
+    unit += at ? 1 + (unit[1] == 'i') : 0;
+    bool whole = !*unit || ((*unit == 'B' || *unit == 'b') && !unit[1]);
+    return whole && number > 0 && number < 0x1p62 ? (int64_t)number : 0;
+}
+
+// What the node asks of the machine; a wish that nobody reads would do nothing, unseen.
+static void check_at(builder *b, tm_node *node)
+{
+    static const tm_option table[] = {
+        {"cores", TM_OPT_INT, 0, "null", 1, 4096, NULL, "cores", 0},
+        {"memory", TM_OPT_NUMBER, 0, "null", 1, 0x1p62, NULL, "bytes, or a text such as \"8 GB\"", 0},
+        {"retries", TM_OPT_INT, 0, "null", 0, 1000, NULL, "after a worker died", 0},
+        {"timeout", TM_OPT_NUMBER, 0, "null", 0, 1e9, NULL, "seconds", 0},
+        {0},
+    };
+    tm_option_fault fault;
+    json_t *given = json_deep_copy(node->at), *memory = json_object_get(given, "memory"), *unused = NULL;
+    if (!given) return;
+    if (memory && tm_at_bytes(memory)) json_object_del(given, "memory");
+    if (tm_options_check(table, given, &unused, &fault) < 0) {
+        tm_diag *d = fault_at(b, node, "TM0201", "at");
+        TM_DIAG(d->what, "tm.%s: at: %s", node->stage->name, fault.what);
+        TM_DIAG(d->why, "%s", fault.why);
+        TM_DIAG(d->fix, "%s", fault.fix);
+        if (!d->fix[0]) TM_DIAG(d->fix, "for example: at = { cores = 4, memory = \"8 GB\" }");
+    }
+    json_decref(given);
+    json_decref(unused);
+}
+
 static tm_status read_node(builder *b, const json_t *json, tm_error *err)
 {
     size_t id = (size_t)json_integer_value(json_object_get(json, "id"));
@@ -428,6 +470,7 @@ static tm_status read_node(builder *b, const json_t *json, tm_error *err)
     node->line = (int)json_integer_value(json_object_get(json, "line"));
     node->store = json_is_true(json_object_get(json, "store"));
     node->at = json_incref(json_object_get(json, "at"));
+    check_at(b, node);
     json_t *options = json_object();
     const char *key;
     json_t *arg;

@@ -79,5 +79,7 @@ int tm_stage_output(const tm_stage *stage, const char *name);     // index, or -
 const tm_link *tm_node_link(const tm_node *node, const char *port);
 // How a node is told apart in messages: `stage "name"`.
 const char *tm_node_label(const tm_node *node, char *text, size_t size);
+// Bytes that `at.memory` asks for: a number, or a text such as "6 GiB" or "500MB"; 0 for anything else.
+int64_t tm_at_bytes(const json_t *memory);
 // The catalogue that the graph child gets: names of stages, ports, options and values.
 json_t *tm_catalogue(void);

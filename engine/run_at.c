@@ -3,28 +3,11 @@
 // is.
 #include "engine/run_internal.h"
 
-#include <stdlib.h>
 #include <unistd.h>
 
 // What a group is taken to need that does not say.
 #define DEFAULT_MEMORY (256LL << 20)
 #define DEFAULT_RETRIES 2
-
-// Bytes, or a text such as "6 GiB" or "500MB"; 0 for anything else.
-static int64_t read_bytes(const json_t *value)
-{
-    static const char units[] = "kmgt";
-    if (json_is_number(value)) return (int64_t)json_number_value(value);
-    const char *text = json_string_value(value);
-    if (!text) return 0;
-    char *unit;
-    double number = strtod(text, &unit);
-    while (*unit == ' ') unit++;
-    const char *at = *unit ? strchr(units, *unit | 32) : NULL;
-    double step = unit[0] && unit[1] == 'i' ? 1024 : 1000;
-    for (const char *u = units; at && u <= at; u++) number *= step;
-    return number > 0 && number < 0x1p62 ? (int64_t)number : 0;
-}
 
 // The greatest wish of the group's nodes; -1 when none has it.
 static double wish(const run *r, const run_group *g, const char *name)
@@ -32,7 +15,7 @@ static double wish(const run *r, const run_group *g, const char *name)
     double most = -1;
     for (int i = 0; i < g->plan->n; i++) {
         const json_t *value = json_object_get(group_node(r, g, i)->at, name);
-        double number = strcmp(name, "memory") == 0 ? (double)read_bytes(value) : json_number_value(value);
+        double number = strcmp(name, "memory") == 0 ? (double)tm_at_bytes(value) : json_number_value(value);
         if (value && number > most) most = number;
     }
     return most;

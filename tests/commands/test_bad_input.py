@@ -35,6 +35,15 @@ class BadInput(WithWorkplace):
         self.place.write("read.lua", READ.format(path, more))
         return "run", "read.lua", "--quiet"
 
+    def test_what_a_node_cannot_ask_of_the_machine_is_told(self):
+        self.place.write("docs/a.txt", document(1))
+        for at, words in (("coers = 2", 'no option "coers"'), ("gpus = 1", 'no option "gpus"'), ("cores = 0", "between 1 and"),
+                          ('memory = "8 X"', '"memory" takes a number'), ('timeout = "1 h"', '"timeout" takes a number')):
+            err = self.fails(2, *self.reads("docs", f", at = {{ {at} }}"))
+            self.assertIn("tm.read: at: ", err)
+            self.assertIn(words, err)
+        self.ok(*self.reads("docs", ', at = { cores = 2, memory = "6 GiB", retries = 0, timeout = 60.5 }'))
+
     def test_a_missing_file_is_told_before_anything_runs(self):
         err = self.fails(2, *self.reads("nowhere/*.txt"))
         self.assertIn('"nowhere/*.txt" is not there', err)
