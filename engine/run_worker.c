@@ -116,6 +116,7 @@ static json_t *node_message(const run *r, const run_group *g, int i)
             ports, json_pack("{s:s, s:s}", "port", node->links[l].port, "type", node->links[l].row->type));
     json_t *message = json_pack("{s:s, s:s, s:O, s:O, s:o}", "name", node->name, "stage", node->stage->name,
                                 "options", node->options, "values", node->values, "ports", ports);
+    if (node->identity) json_object_set(message, "identity", node->identity);
     if (!g->has_resume) return message;
     char model[TM_HASH_HEX], state[TM_HASH_HEX];
     tm_hash_hex(g->resume.model, model);

@@ -12,6 +12,7 @@
 
 #include "engine/base/utf8.h"
 #include "engine/confine.h"
+#include "engine/key.h"
 #include "engine/plan.h"
 #include "engine/store_tree.h"
 #include "engine/wire.h"
@@ -46,7 +47,7 @@ struct tm_work {
     worker *w;
     const tm_stage *stage;
     char name[192];
-    json_t *options, *values;
+    json_t *options, *values, *identity;
     void *parsed, *state;
     input *inputs;
     size_t n_inputs;
@@ -492,6 +493,7 @@ static tm_status work_init(worker *w, tm_work *work, const json_t *node, tm_erro
     snprintf(work->name, sizeof work->name, "%s", json_string_value(json_object_get(node, "name")));
     work->options = json_object_get(node, "options");
     work->values = json_object_get(node, "values");
+    work->identity = json_object_get(node, "identity");
     work->resume = json_object_get(node, "resume");
     json_t *entries = json_object_get(work->resume, "entries");
     for (int i = 0; i < TM_MAX_PORTS; i++)
@@ -601,6 +603,24 @@ static tm_status begin_all(tm_work *works, size_t n, size_t *begun, tm_error *er
     return TM_OK;
 }
 
+// What a source read must still be what the plan saw, or its bytes would be bound to the wrong key.
+static tm_status check_unchanged(const tm_work *work, const json_t *planned, tm_error *err)
+{
+    if (!work->stage->identity || !planned) return TM_OK;
+    char text[256];
+    tm_option_fault fault = {0};
+    tm_check check = {.name = work->name, .options = work->parsed, .values = work->options,
+                      .folder = work->w->folder, .fault = &fault};
+    json_t *now = json_object();
+    tm_status status = work->stage->identity(&check, now, err);
+    if (status >= 0 && tm_key_difference(planned, now, text, sizeof text)) {
+        status = tm_fail(err, TM_EFAILED, "files changed while they were read: %.200s", text);
+        tm_hint(err, "run again when nothing writes to them");
+    }
+    json_decref(now);
+    return status;
+}
+
 static tm_status run_works(worker *w, tm_work *works, size_t n, const json_t *stored, tm_error *err)
 {
     size_t begun = 0;
@@ -608,6 +628,7 @@ static tm_status run_works(worker *w, tm_work *works, size_t n, const json_t *st
     if (status >= 0 && works[0].stage->map) status = map_loop(w, works, n, stored, err);
     else if (status >= 0) {
         status = works[0].stage->run(&works[0], err);
+        if (status >= 0) status = check_unchanged(&works[0], works[0].identity, err);
         if (status >= 0) status = sync_now(w, err);
     }
     if (status < 0) sync_now(w, NULL);  // what came before the failure need not be made again

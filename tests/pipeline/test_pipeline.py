@@ -193,6 +193,24 @@ class Pipeline(unittest.TestCase):
         self.run_graph("clean")
         self.assertEqual(self.artifact("clean"), self.artifact("clean", "corpus/.tidemill"))
 
+    def test_files_that_change_while_they_are_read_bind_nothing(self):
+        big = "".join(document(2000 + i) for i in range(3000))
+        for i in range(12):
+            self.write(f"corpus/big{i}.txt", big + str(i))
+        process = subprocess.Popen(self.command("run", "graph.lua", "docs"), cwd=self.folder, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+        for line in process.stderr:
+            if "read" in line and "start" in line:
+                self.write("corpus/0000.txt", document(4242))
+                self.write("corpus/zz.txt", document(4243))
+                break
+        out, err = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 1, out + err)
+        self.assertIn("changed while they were read", err)
+        self.run_graph("docs")
+        self.run_graph("docs", store="fresh")
+        self.assertEqual(self.artifact("docs.train"), self.artifact("docs.train", "fresh"))
+
     def test_an_empty_corpus_is_an_error_that_names_the_remedy(self):
         for name in os.listdir(self.path("corpus")):
             os.remove(os.path.join(self.folder, "corpus", name))
