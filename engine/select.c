@@ -25,8 +25,19 @@ static bool better(const char *metric, double value, double best)
     return less ? value < best : value > best;
 }
 
-// The step with the best value of a metric, from a metrics artifact.
-static tm_status best_step(tm_store *store, const char *metric, tm_hash hash, int64_t *step, tm_error *err)
+static bool find_step(tm_store *store, const tm_artifact *snapshots, int64_t step, size_t *index)
+{
+    for (size_t i = 0; i < snapshots->count; i++)
+        if (tm_snapshot_step(store, snapshots->entries[i].hash) == step) {
+            *index = i;
+            return true;
+        }
+    return false;
+}
+
+// The step with the best value of a metric, from a metrics artifact: of those that have a snapshot.
+static tm_status best_step(tm_store *store, const char *metric, const tm_artifact *snapshots, tm_hash hash,
+                           int64_t *step, tm_error *err)
 {
     tm_artifact log = {0};
     const tm_type *type = tm_type_find("metrics");
@@ -43,7 +54,9 @@ static tm_status best_step(tm_store *store, const char *metric, tm_hash hash, in
         for (size_t row = 0; status >= 0 && row < tm_batch_rows(batch); row++) {
             tm_metric m = tm_metrics_get(batch, row);
             if (!tm_view_eq(m.name, tm_view_str(metric)) || isnan(m.value)) continue;
+            size_t index;
             if (any && !better(metric, m.value, best)) continue;
+            if (!find_step(store, snapshots, m.step, &index)) continue;
             any = true;
             best = m.value;
             *step = m.step;
@@ -61,13 +74,9 @@ tm_status tm_select_entry(tm_store *store, const tm_select *select, const tm_art
 {
     if (!log->count) return tm_fail(err, TM_ENOENT, "the log has no snapshots");
     int64_t step = select->at;
-    if (select->kind == TM_SELECT_BEST) TM_TRY(best_step(store, select->metric, metrics, &step, err));
+    if (select->kind == TM_SELECT_BEST) TM_TRY(best_step(store, select->metric, log, metrics, &step, err));
     *index = log->count - 1;
     if (select->kind == TM_SELECT_LAST || select->kind == TM_SELECT_LATEST) return TM_OK;
-    for (size_t i = 0; i < log->count; i++)
-        if (tm_snapshot_step(store, log->entries[i].hash) == step) {
-            *index = i;
-            return TM_OK;
-        }
+    if (find_step(store, log, step, index)) return TM_OK;
     return tm_fail(err, TM_ENOENT, "there is no snapshot of step %lld", (long long)step);
 }
