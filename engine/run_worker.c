@@ -227,7 +227,6 @@ static bool remember(run *r, run_group *g, map_item *item)
     item->out = tm_calloc((size_t)g->n_outputs, sizeof *item->out);
     for (k = 0; item->out && k < g->n_outputs; k++) item->out[k] = ports[k].entries[0];
     item->remembered = item->dispatched = item->durable = item->out != NULL;
-    if (item->out) tm_store_claim(r->plan->store, &item->out[0].hash, 0, NULL);
     return item->out != NULL;
 }
 
