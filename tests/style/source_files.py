@@ -18,7 +18,7 @@ def walk():
         top = pathlib.Path(folder) == ROOT
         folders[:] = sorted(name for name in folders if not skipped(name, top))
         for name in sorted(files):
-            if not name.endswith((".pyc", ".o")):
+            if not name.endswith((".pyc", ".o")) and not (top and name == ".git"):
                 yield (pathlib.Path(folder) / name).relative_to(ROOT)
 
 
