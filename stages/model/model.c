@@ -37,7 +37,22 @@ void tm_model_free(tm_model *m)
     if (!m) return;
     tm_param_map_clear(&m->map);
     tm_param_slab_free(m->params);
+    tm_adapter_free(m->adapter);
     tm_free(m);
+}
+
+tm_trainable tm_model_trainable(const tm_model *m)
+{
+    return m->adapter ? (tm_trainable){&m->adapter->map, m->adapter->params}
+                      : (tm_trainable){&m->map, m->params};
+}
+
+tm_status tm_model_adapt(tm_model *m, const tm_lora *lora, tm_device *device, uint64_t seed, tm_error *err)
+{
+    if (m->adapter) return tm_fail(err, TM_EINVAL, "the model has an adapter already");
+    TM_TRY(tm_adapter_new(&m->adapter, &m->config, lora, NULL, NULL, err));
+    tm_adapter_init(m->adapter, device, seed);
+    return TM_OK;
 }
 
 // ---- reading

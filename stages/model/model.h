@@ -3,13 +3,26 @@
 #pragma once
 
 #include "stages/format/hf_folder.h"
-#include "stages/model/params.h"
+#include "stages/model/adapter.h"
 
 typedef struct tm_model {
     tm_model_config config;
     tm_param_map map;
-    float *params;  // slab
+    float *params;        // slab
+    tm_adapter *adapter;  // owned, or NULL. With one, passes add it, and the slab above is frozen
 } tm_model;
+
+// What training changes, borrowed from the model: the adapter's slab if there is one, else the model's.
+// Gradients and moments are slabs of `map` (tm_param_slab_new).
+typedef struct tm_trainable {
+    const tm_param_map *map;
+    float *slab;
+} tm_trainable;
+tm_trainable tm_model_trainable(const tm_model *model);
+
+// Give a model without an adapter a fresh one.
+tm_status tm_model_adapt(tm_model *model, const tm_lora *lora, tm_device *device, uint64_t seed,
+                         tm_error *err);
 
 // A model whose parameters are zero; one with fresh parameters; one from a folder. The shape is completed
 // first (tm_model_config_complete). Loading: TM_EFORMAT names a tensor that is missing, that has another

@@ -12,7 +12,7 @@
 #include "stages/format/safetensors.h"
 #include "stages/model/config.h"
 
-#define TM_PARAM_NAME 64
+#define TM_PARAM_NAME 80
 
 // One Hugging Face tensor.
 typedef struct tm_param {
