@@ -1,51 +1,62 @@
 // SPDX-License-Identifier: Apache-2.0
 // A model in the form that other programs read, and where people want it.
+#include "stages/export/export.h"
+
 #include <stdio.h>
 
 #include "engine/stage.h"
 
-typedef struct export_options {
-    const char *format, *to;
-} export_options;
-
+// Options of formats have no default: what is given must be one that the format takes.
 static const tm_option options[] = {
-    {"format", TM_OPT_CHOICE, offsetof(export_options, format), "\"hf\"", 0, 0, "hf", "a Hugging Face folder",
-     0},
-    {"to", TM_OPT_PATH, offsetof(export_options, to), "null", 0, 0, NULL,
+    {"format", TM_OPT_CHOICE, offsetof(tm_export_options, format), "\"hf\"", 0, 0, tm_export_format_names,
+     "hf: a Hugging Face folder", 0},
+    {"to", TM_OPT_PATH, offsetof(tm_export_options, to), "null", 0, 0, NULL,
      "where to put it, relative to the graph file (`tidemill get` does it later)", TM_OPT_NOKEY},
+    {"dtype", TM_OPT_STRING, offsetof(tm_export_options, dtype), "null", 0, 0, NULL,
+     "type of the numbers, of formats that have a choice", 0},
     {0},
 };
+#define N_OPTIONS (sizeof options / sizeof options[0])
+#define N_COMMON 2  // format and to
 
-static tm_status copy_files(const char *from, const char *to, tm_error *err)
+static tm_status check(tm_check *c, tm_error *err)
 {
-    tm_names names = {0};
-    TM_TRY(tm_dir_list(from, &names, err));
-    tm_status status = TM_OK;
-    for (size_t i = 0; status >= 0 && i < names.count; i++) {
-        char a[TM_PATH_MAX], b[TM_PATH_MAX];
-        status = tm_path(a, err, "%s/%s", from, names.names[i]);
-        if (status >= 0) status = tm_path(b, err, "%s/%s", to, names.names[i]);
-        if (status >= 0) status = tm_file_copy(a, b, 0644, err);
+    tm_export_options o = *(const tm_export_options *)c->options;
+    const char *given[N_OPTIONS], *option = NULL;
+    char dtype[16];
+    size_t n = 0;
+    for (size_t i = N_COMMON; options[i].name; i++) {
+        const json_t *value = json_object_get(c->values, options[i].name);
+        if (value && !json_is_null(value)) given[n++] = options[i].name;
     }
-    tm_names_clear(&names);
+    given[n] = NULL;
+    tm_status status = tm_export_check(tm_export_format_find(o.format), &o, given, dtype, &option, err);
+    if (status < 0 && option) c->fault->option = option;
+    if (status < 0 && err) snprintf(c->fault->fix, sizeof c->fault->fix, "%.255s", err->hint);
     return status;
 }
 
 static tm_status run(tm_work *work, tm_error *err)
 {
+    static const char *const none[] = {NULL};
+    tm_export_options o = *(const tm_export_options *)tm_work_options(work);
+    const tm_export_format *format = tm_export_format_find(o.format);
     tm_snapshot snapshot;
-    char folder[1024];
+    char folder[1024], dtype[16];
+    const char *option;
     tm_status status = tm_take_tree(work, "", &snapshot, err);
     if (status == TM_DONE) return tm_fail(err, TM_ENOENT, "there is no model");
     TM_TRY(status);
+    TM_TRY(tm_export_check(format, &o, none, dtype, &option, err));
     TM_TRY(tm_work_scratch(work, folder, sizeof folder, err));
-    TM_TRY(copy_files(snapshot.folder, folder, err));
+    tm_export_job job = {.model = snapshot.folder, .folder = folder, .options = &o};
+    TM_TRY(format->write(&job, err));
     return tm_put_tree(work, "", folder, json_object(), NULL, NULL, err);
 }
 
 const tm_stage tm_stage_export = {
     .name = "export",
-    .brief = "A model as a folder that other programs open.",
+    .brief = "A model as files that other programs open.",
     .help =
         "Format hf: config.json, model.safetensors and the tokenizer's files, as transformers reads them. With `to` the\n"
         "folder is also put there at the end of the run; a folder that was not put there by the same store, or\n"
@@ -56,6 +67,7 @@ const tm_stage tm_stage_export = {
     .inputs = {{"", "model", TM_PORT_WHOLE, NULL, "the model", NULL}},
     .outputs = {{"", "folder", 0, NULL, "the folder", NULL}},
     .options = options,
-    .options_size = sizeof(export_options),
+    .options_size = sizeof(tm_export_options),
+    .check = check,
     .run = run,
 };

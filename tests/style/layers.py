@@ -2,7 +2,7 @@
 """Reads every include line and fails on an arrow that points up, or at a file that is not there.
 
     engine/base  <-  engine   <-+
-         ^                      +--  stages/{text,format,model,train}  <-  stages/*.c  <-  lua
+         ^                      +--  stages/{text,format,model,train,export}  <-  stages/*.c  <-  lua
          +-------   kernels   <-+
 """
 
@@ -16,6 +16,7 @@ ENGINE = BASE | {"engine"}
 TEXT = ENGINE | {"stages/text", "stages/format"}  # these two know each other and no model
 MODEL = TEXT | {"kernels", "stages/model"}
 TRAIN = MODEL | {"stages/train"}
+EXPORT = MODEL | {"stages/export"}
 MAY = {  # folder of the file: folders of the headers it may include
     "engine/base": BASE,
     "engine": ENGINE,
@@ -24,8 +25,9 @@ MAY = {  # folder of the file: folders of the headers it may include
     "stages/format": TEXT,
     "stages/model": MODEL,
     "stages/train": TRAIN,
-    "stages": TRAIN,  # and not one another
-    "lua": TRAIN | {"lua"},
+    "stages/export": EXPORT,
+    "stages": TRAIN | EXPORT,  # and not one another
+    "lua": TRAIN | EXPORT | {"lua"},
 }
 GENERATED = {"kernels/names.h", "kernels/entries.h", "tidemill_lua.h"}  # the build makes them
 INCLUDE = re.compile(r'\s*#\s*include\s*"([^"]+)"')
