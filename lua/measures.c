@@ -10,7 +10,7 @@
 #define CELL 24
 
 typedef struct measure {
-    char model[NAME], name[NAME];  // "" and "text.loss" of a single model
+    char model[NAME], name[NAME]; // "" and "text.loss" of a single model
     int64_t step;
     double value, error;
 } measure;
@@ -59,8 +59,9 @@ static bool add_entry(measures *all, tm_store *store, tm_hash hash)
     const tm_type *type = tm_type_find("metrics");
     tm_blob blob = {0};
     tm_batch *batch = NULL;
-    bool good = tm_store_get(store, hash, &blob, NULL) >= 0 &&
-                tm_batch_decode(tm_view_of(blob.data, blob.size), type->cols, type->n_cols, &batch, NULL) >= 0;
+    bool good =
+        tm_store_get(store, hash, &blob, NULL) >= 0 &&
+        tm_batch_decode(tm_view_of(blob.data, blob.size), type->cols, type->n_cols, &batch, NULL) >= 0;
     for (size_t row = 0; good && row < tm_batch_rows(batch); row++) {
         tm_metric m = tm_metrics_get(batch, row);
         good = add_row(all, &m);
@@ -72,9 +73,12 @@ static bool add_entry(measures *all, tm_store *store, tm_hash hash)
 
 static void cell(const measure *m, char text[CELL])
 {
-    if (!m) snprintf(text, CELL, "-");
-    else if (m->error == m->error) snprintf(text, CELL, "%.4f +- %.4f", m->value, m->error);
-    else snprintf(text, CELL, "%.4f", m->value);
+    if (!m)
+        snprintf(text, CELL, "-");
+    else if (m->error == m->error)
+        snprintf(text, CELL, "%.4f +- %.4f", m->value, m->error);
+    else
+        snprintf(text, CELL, "%.4f", m->value);
 }
 
 // The first row of each model, or of each measure.
@@ -93,8 +97,10 @@ static void print_head(const measures *all, const char *node, FILE *file)
     fprintf(file, "%-28s", node);
     for (size_t i = 0; i < all->n; i++) {
         if (!is_first(all, i, true)) continue;
-        if (all->rows[i].model[0]) snprintf(title, sizeof title, "%s", all->rows[i].model);
-        else snprintf(title, sizeof title, "step %lld", (long long)all->rows[i].step);
+        if (all->rows[i].model[0])
+            snprintf(title, sizeof title, "%s", all->rows[i].model);
+        else
+            snprintf(title, sizeof title, "step %lld", (long long)all->rows[i].step);
         fprintf(file, "  %-18s", title);
     }
     fputc('\n', file);

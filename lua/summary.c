@@ -30,9 +30,8 @@ void tm_summary_print(const tm_plan *plan, tm_status status, const tm_run_result
     json_t *one;
     if (status == TM_EFAILED) failure(plan, result, err);
     tm_measures_print(plan, stdout);
-    json_array_foreach(placed, i, one)
-        printf("%s: %s\n", json_string_value(json_object_get(one, "node")),
-               json_string_value(json_object_get(one, "path")));
+    json_array_foreach(placed, i, one) printf("%s: %s\n", json_string_value(json_object_get(one, "node")),
+                                              json_string_value(json_object_get(one, "path")));
     printf("%s: %s in %.1f s; %d nodes run, %d cached", result->run,
            status == TM_OK         ? "done"
            : status == TM_ESTOPPED ? "stopped"

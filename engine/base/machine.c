@@ -20,7 +20,8 @@ static int read_numbers(const char *path, long long numbers[2])
 static int quota_cores(void)
 {
     long long v[2] = {0}, period[2] = {0};
-    if (read_numbers("/sys/fs/cgroup/cpu.max", v) == 2) period[0] = v[1];
+    if (read_numbers("/sys/fs/cgroup/cpu.max", v) == 2)
+        period[0] = v[1];
     else if (read_numbers("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", v) < 1 ||
              read_numbers("/sys/fs/cgroup/cpu/cpu.cfs_period_us", period) < 1)
         return 0;
@@ -30,8 +31,8 @@ static int quota_cores(void)
 int tm_machine_cores(void)
 {
     cpu_set_t set;
-    int cores = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set)
-                                                            : (int)sysconf(_SC_NPROCESSORS_ONLN);
+    int cores =
+        sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : (int)sysconf(_SC_NPROCESSORS_ONLN);
     int quota = quota_cores();
     if (quota > 0 && quota < cores) cores = quota;
     return cores > 0 ? cores : 1;

@@ -61,7 +61,8 @@ static tm_status next_member(tm_gunzip *s, tm_error *err)
     TM_TRY(fill(s, err));
     s->over = !s->z.avail_in || s->z.next_in[0] != 0x1f;
     s->between = false;
-    if (!s->over && inflateReset(&s->z) != Z_OK) return tm_fail(err, TM_EFORMAT, "the next gzip member cannot be read");
+    if (!s->over && inflateReset(&s->z) != Z_OK)
+        return tm_fail(err, TM_EFORMAT, "the next gzip member cannot be read");
     return TM_OK;
 }
 
@@ -78,9 +79,12 @@ tm_status tm_gunzip_read(tm_gunzip *s, void *data, size_t size, size_t *got, tm_
         TM_TRY(fill(s, err));
         if (s->ended && !s->z.avail_in) return tm_fail(err, TM_EFORMAT, "the gzip data end in the middle");
         int code = inflate(&s->z, Z_NO_FLUSH);
-        if (code == Z_STREAM_END) s->between = true;
-        else if (code == Z_MEM_ERROR) return tm_fail(err, TM_ENOMEM, "no memory to unpack gzip");
-        else if (code != Z_OK && code != Z_BUF_ERROR) return tm_fail(err, TM_EFORMAT, "damaged gzip data: %s", s->z.msg ? s->z.msg : "no reason given");
+        if (code == Z_STREAM_END)
+            s->between = true;
+        else if (code == Z_MEM_ERROR)
+            return tm_fail(err, TM_ENOMEM, "no memory to unpack gzip");
+        else if (code != Z_OK && code != Z_BUF_ERROR)
+            return tm_fail(err, TM_EFORMAT, "damaged gzip data: %s", s->z.msg ? s->z.msg : "no reason given");
     }
     *got = room - s->z.avail_out;
     return TM_OK;
