@@ -65,7 +65,8 @@ typedef struct pretrain {
     tm_pass *valid_pass;
     char tokenizer_folder[1024];
     uint32_t vocab;
-    int64_t eos;
+    int64_t eos, start;   // tokens; start goes before a document
+    tm_buf with_start;    // tokenizer.json of the snapshots, where it is not the given one
     uint32_t micro, accumulate;
     tm_batch *metrics;   // rows since the last snapshot
     double loss_sum;     // since the last row of train.loss
@@ -122,6 +123,23 @@ static tm_status prefix(const tm_check *c, int64_t step, json_t *into, tm_error 
 
 // ---- setting up ----
 
+// Documents begin with what the tokenizer puts before a text. Where it puts nothing they begin with the end
+// token, and the snapshots' tokenizer says so: prompts then begin as the documents did.
+static tm_status make_start(pretrain *p, const tm_tokenizer *t, tm_error *err)
+{
+    p->start = t->start >= 0 ? t->start : t->eos;
+    if (t->start >= 0 || t->eos < 0) return TM_OK;
+    char path[1200];
+    tm_buf given = {0};
+    snprintf(path, sizeof path, "%s/tokenizer.json", p->tokenizer_folder);
+    tm_status status = tm_file_read(path, &given, err);
+    if (status >= 0)
+        status = tm_tokenizer_json_start(tm_buf_view(&given), tm_bpe_text(t->bpe, (uint32_t)t->eos),
+                                         (uint32_t)t->eos, &p->with_start, err);
+    tm_buf_clear(&given);
+    return status;
+}
+
 static tm_status load_tokenizer(pretrain *p, tm_error *err)
 {
     tm_snapshot snapshot;
@@ -133,8 +151,9 @@ static tm_status load_tokenizer(pretrain *p, tm_error *err)
     TM_TRY(tm_tokenizer_load(&tokenizer, snapshot.folder, err));
     p->vocab = (uint32_t)tm_bpe_size(tokenizer.bpe);
     p->eos = tokenizer.eos;
+    status = make_start(p, &tokenizer, err);
     tm_tokenizer_clear(&tokenizer);
-    return TM_OK;
+    return status;
 }
 
 static tm_status load_model(pretrain *p, const char *folder, tm_error *err)
@@ -181,7 +200,7 @@ static tm_status make_pack(pretrain *p, tm_error *err)
     tm_pack_options how = {
         .tokens = p->micro,
         .length = (uint32_t)o->length,
-        .bos = p->eos,
+        .bos = p->start,
         .eos = p->eos,
         .overlong = overlong_of(o->overlong),
         .window = SHUFFLE_WINDOW,
@@ -262,6 +281,7 @@ static void tear_down(pretrain *p)
     tm_feed_clear(&p->feed);
     tm_feed_clear(&p->valid_feed);
     tm_batch_unref(p->metrics);
+    tm_buf_clear(&p->with_start);
 }
 
 // ---- metrics ----
@@ -283,7 +303,7 @@ static tm_status validate(pretrain *p, int64_t step, tm_error *err)
     }
     tm_pack *pack = NULL;
     tm_pack_options how = {
-        .tokens = p->micro, .length = (uint32_t)p->o->length, .bos = p->eos, .eos = p->eos, .epochs = 1};
+        .tokens = p->micro, .length = (uint32_t)p->o->length, .bos = p->start, .eos = p->eos, .epochs = 1};
     tm_documents documents = tm_feed_documents(&p->valid_feed);
     TM_TRY(tm_pack_new(&pack, &how, &documents, err));
     tm_loss all = {0};
@@ -314,7 +334,9 @@ static tm_status write_tokenizer(const pretrain *p, const char *folder, tm_error
         char from[1200], to[1200];
         snprintf(from, sizeof from, "%s/%s", p->tokenizer_folder, names[i]);
         snprintf(to, sizeof to, "%s/%s", folder, names[i]);
-        if (tm_file_exists(from)) TM_TRY(tm_file_copy(from, to, 0644, err));
+        if (i == 0 && p->with_start.size)
+            TM_TRY(tm_file_write(to, p->with_start.data, p->with_start.size, false, err));
+        else if (tm_file_exists(from)) TM_TRY(tm_file_copy(from, to, 0644, err));
     }
     return TM_OK;
 }
@@ -439,7 +461,8 @@ const tm_stage tm_stage_pretrain = {
     .brief = "Train a model on documents, from fresh weights or from another model.",
     .help =
         "Documents are tokenized, packed into batches of `batch` tokens and never see each other. The optimizer is AdamW;\n"
-        "norms do not decay. Every snapshot is a Hugging Face folder with the tokenizer in it. A run that is\n"
+        "norms do not decay. A document begins with what the tokenizer puts before a text, or else with its end token. Every\n"
+        "snapshot is a Hugging Face folder with the tokenizer in it, which begins prompts in the same way. A run that is\n"
         "interrupted goes on bit for bit where it was; with more `steps` it goes on from the end of the stable part of its\n"
         "schedule. Metrics: train.loss (mean of 10 steps), valid.loss (at every snapshot), in nats per token.",
     .paper = "Loshchilov & Hutter 2019 (AdamW); Haegele et al. 2024 (warmup, stable, decay)",
@@ -447,7 +470,7 @@ const tm_stage tm_stage_pretrain = {
         "local base = tm.pretrain { tm.llama { layers = 4, width = 192, heads = 6 }, tokenizer = vocab, "
         "data = docs.train, steps = 500 }",
     .family = "train",
-    .version = 1,
+    .version = 2,
     .traits = TM_NUMERIC | TM_ELASTIC,
     .inputs = {{"", "model", TM_PORT_WHOLE, "architecture",
                 "an architecture (fresh weights) or a model to go on from", NULL},

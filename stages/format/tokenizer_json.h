@@ -20,6 +20,10 @@ tm_status tm_tokenizer_json_read(tm_view json, tm_bpe **bpe, tm_error *err);
 // for the last newline. Appends to `json`.
 tm_status tm_tokenizer_json_write(const tm_bpe *bpe, tm_buf *json, tm_error *err);
 
+// Append the same file with a post-processor that puts `token` before every text: a prompt then begins as the
+// documents did that a model was trained on. For a tokenizer that puts nothing there. TM_EFORMAT: not JSON.
+tm_status tm_tokenizer_json_start(tm_view json, tm_view token, uint32_t id, tm_buf *out, tm_error *err);
+
 typedef struct tm_tokenizer_config {
     tm_view bos, eos, pad, unk;  // contents of special tokens, or {0}
     tm_view chat_template;       // Jinja, or {0}

@@ -26,11 +26,12 @@ static tm_status read_file(const char *folder, const char *name, tm_buf *bytes, 
 tm_status tm_tokenizer_load(tm_tokenizer *t, const char *folder, tm_error *err)
 {
     tm_buf bytes = {0};
-    *t = (tm_tokenizer){.bos = -1, .eos = -1};
+    *t = (tm_tokenizer){.bos = -1, .eos = -1, .start = -1};
     tm_status status = read_file(folder, "tokenizer.json", &bytes, err);
     if (status >= 0) status = tm_tokenizer_json_read(tm_buf_view(&bytes), &t->bpe, err);
     if (status >= 0 && !(t->encoder = tm_bpe_encoder_new(t->bpe)))
         status = tm_fail(err, TM_ENOMEM, "no memory to encode");
+    if (status >= 0 && tm_bpe_parts(t->bpe)->n_prefix) t->start = tm_bpe_parts(t->bpe)->prefix[0];
     tm_buf_reset(&bytes);
     if (status >= 0 && read_file(folder, "tokenizer_config.json", &bytes, NULL) >= 0) {
         json_t *config = json_loadb(bytes.data, bytes.size, 0, NULL);
@@ -47,5 +48,5 @@ void tm_tokenizer_clear(tm_tokenizer *t)
 {
     if (t->encoder) tm_bpe_encoder_free(t->encoder);
     if (t->bpe) tm_bpe_free(t->bpe);
-    *t = (tm_tokenizer){.bos = -1, .eos = -1};
+    *t = (tm_tokenizer){.bos = -1, .eos = -1, .start = -1};
 }

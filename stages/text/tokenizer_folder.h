@@ -8,6 +8,7 @@ typedef struct tm_tokenizer {
     tm_bpe *bpe;
     tm_bpe_encoder *encoder;
     int64_t bos, eos;  // by tokenizer_config.json; -1: none
+    int64_t start;     // what the post-processor puts before a text; -1: nothing
 } tm_tokenizer;
 
 // TM_ENOENT: there is no tokenizer.json in the folder.

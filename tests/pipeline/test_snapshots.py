@@ -90,7 +90,7 @@ class Snapshots(unittest.TestCase):
         documents = json.loads(self.tidemill("inspect", "docs.valid", "--json", "--full", "-n", "10"))["records"]
         tokens = json.loads(self.tidemill("inspect", "base.valid", "--json", "--full", "-n", "10"))["records"]
         for document, row in zip(documents, tokens):
-            self.assertEqual(tokenizer(document["text"]).input_ids, row["ids"])
+            self.assertEqual(tokenizer(document["text"]).input_ids, [tokenizer.eos_token_id] + row["ids"])
 
 
 if __name__ == "__main__":

@@ -261,6 +261,31 @@ static void the_config_names_special_tokens_that_exist(void **state)
     tm_bpe_free(bpe);
 }
 
+static void a_start_token_goes_before_every_text_and_changes_nothing_else(void **state)
+{
+    static const char *const names[] = {"gpt2", "qwen2"};
+    for (int i = 0; i < 2; i++) {
+        tm_bpe *bpe = open_fixture(names[i]), *again = NULL;
+        tm_buf json = {0}, started = {0}, text = {0};
+        tm_error err = {0};
+        tm_view token = tm_bpe_text(bpe, 7);
+        assert_int_equal(tm_tokenizer_json_write(bpe, &json, &err), TM_OK);
+        assert_int_equal(tm_tokenizer_json_start(tm_buf_view(&json), token, 7, &started, &err), TM_OK);
+        assert_int_equal(tm_tokenizer_json_read(tm_buf_view(&started), &again, &err), TM_OK);
+        const tm_bpe_spec *had = tm_bpe_parts(bpe), *has = tm_bpe_parts(again);
+        assert_int_equal(has->n_prefix, had->n_prefix + 1);
+        assert_int_equal(has->prefix[had->n_prefix], 7);
+        assert_int_equal(has->n_suffix, had->n_suffix);
+        assert_int_equal(tm_bpe_size(again), tm_bpe_size(bpe));
+        assert_int_equal(tm_tokenizer_json_start(tm_view_str("[1"), token, 7, &text, &err), TM_EFORMAT);
+        tm_buf_clear(&json);
+        tm_buf_clear(&started);
+        tm_buf_clear(&text);
+        tm_bpe_free(bpe);
+        tm_bpe_free(again);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -271,6 +296,7 @@ int main(void)
         cmocka_unit_test(damaged_json_says_where),
         cmocka_unit_test(every_failed_allocation_is_an_error_and_leaks_nothing),
         cmocka_unit_test(the_config_names_special_tokens_that_exist),
+        cmocka_unit_test(a_start_token_goes_before_every_text_and_changes_nothing_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
