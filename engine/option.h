@@ -11,6 +11,7 @@
 #include <jansson.h>
 
 #include "engine/base/bytes.h"
+#include "engine/base/nearest.h"
 
 typedef enum {
     TM_OPT_BOOL,
@@ -65,7 +66,3 @@ tm_status tm_options_fill(const tm_option *table, const json_t *canonical, void 
 void tm_options_clear(const tm_option *table, void *options);
 
 const char *tm_opt_kind_name(tm_opt_kind kind);
-
-// The name in `names` (NULL-terminated) nearest to `word` by edit distance, if near enough to suggest; or
-// NULL.
-const char *tm_nearest(const char *word, const char *const *names);

@@ -13,7 +13,7 @@
 
 #include <jansson.h>
 
-#include "lua/sandbox.h"
+#include "stages/script/sandbox.h"
 
 #define TM_CHILD_DEPTH 64         // tables in tables
 #define TM_CHILD_TEXT (4u << 20)  // bytes of the JSON of one call

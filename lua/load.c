@@ -20,7 +20,7 @@
 #include "lua/frame.h"
 #include "lua/jail.h"
 #include "lua/load_files.h"
-#include "lua/sandbox.h"
+#include "stages/script/sandbox.h"
 
 #define REPORT "please report this graph file as a bug"
 

@@ -2,7 +2,7 @@
 """Reads every include line and fails on an arrow that points up, or at a file that is not there.
 
     engine/base  <-  engine   <-+
-         ^                      +--  stages/{text,format,model,train,export}  <-  stages/*.c  <-  lua
+         ^                      +--  stages/{text,format,model,train,export,script}  <-  stages/*.c  <-  lua
          +-------   kernels   <-+
 """
 
@@ -17,6 +17,7 @@ TEXT = ENGINE | {"stages/text", "stages/format"}  # these two know each other an
 MODEL = TEXT | {"kernels", "stages/model"}
 TRAIN = MODEL | {"stages/train"}
 EXPORT = MODEL | {"stages/export"}
+SCRIPT = ENGINE | {"stages/script"}
 MAY = {  # folder of the file: folders of the headers it may include
     "engine/base": BASE,
     "engine": ENGINE,
@@ -26,8 +27,9 @@ MAY = {  # folder of the file: folders of the headers it may include
     "stages/model": MODEL,
     "stages/train": TRAIN,
     "stages/export": EXPORT,
-    "stages": TRAIN | EXPORT,  # and not one another
-    "lua": TRAIN | EXPORT | {"lua"},
+    "stages/script": SCRIPT,
+    "stages": TRAIN | EXPORT | SCRIPT,  # and not one another
+    "lua": TRAIN | EXPORT | SCRIPT | {"lua"},
 }
 GENERATED = {"kernels/names.h", "kernels/entries.h", "tidemill_lua.h"}  # the build makes them
 INCLUDE = re.compile(r'\s*#\s*include\s*"([^"]+)"')

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The matcher is held against the interpreter's own, on cases by hand and on thousands by lot.
-#include "lua/pattern.h"
+#include "stages/script/pattern.h"
 
 #include <setjmp.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 #include <lualib.h>
 
 #include "engine/base/random.h"
-#include "lua/sandbox.h"
+#include "stages/script/sandbox.h"
 
 typedef struct pair {
     lua_State *stock;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lua/sandbox.h"
+#include "stages/script/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>

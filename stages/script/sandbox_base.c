@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Base functions of the closed Lua: what the stock ones do, less what depends on the machine, the clock or
 // the collector.
-#include "lua/sandbox.h"
+#include "stages/script/sandbox.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/option.h"
+#include "engine/base/nearest.h"
 
 void tm_sandbox_pick(lua_State *L, const char *library, const char *const *names)
 {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // `string` and `utf8` of the closed Lua: work is counted by the byte, results are bounded, `format` shows no
-// addresses, and the patterns are matched by lua/pattern.c.
-#include "lua/sandbox.h"
+// addresses, and the patterns are matched by pattern.c.
+#include "stages/script/sandbox.h"
 
 #include <string.h>
 
-#include "lua/pattern.h"
+#include "stages/script/pattern.h"
 
 // Upvalue: the stock function. Counts the bytes of the first argument, then becomes that function.
 static int counted(lua_State *L)

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Backtracking matcher of Lua patterns that charges the sandbox for its steps.
-#include "lua/pattern.h"
+#include "stages/script/pattern.h"
 
 #include <ctype.h>
 #include <string.h>
 
-#include "lua/sandbox.h"
+#include "stages/script/sandbox.h"
 
 enum { MAX_CAPTURES = 32, MAX_DEPTH = 180, OPEN = -1, POSITION = -2 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The closed state: its memory, its steps, and how it fails.
-#include "lua/sandbox.h"
+#include "stages/script/sandbox.h"
 
 #include <ctype.h>
 #include <stdarg.h>

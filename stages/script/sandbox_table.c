@@ -3,7 +3,7 @@
 //
 // The functions of `table` take elements as they are (no metamethods), count their work, and `sort` is a
 // stable merge: the stock quicksort takes its pivot from the clock when a list is long.
-#include "lua/sandbox.h"
+#include "stages/script/sandbox.h"
 
 #include <math.h>
 #include <string.h>
