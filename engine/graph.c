@@ -803,6 +803,31 @@ static void check_types(builder *b)
     }
 }
 
+// Two results cannot be put in one place.
+static tm_status check_places(builder *b, tm_error *err)
+{
+    tm_hash_map places = {0};
+    tm_status status = TM_OK;
+    for (size_t k = 0; status >= 0 && k < b->graph->n_nodes; k++) {
+        const tm_node *node = b->graph->nodes[k];
+        const char *to = json_string_value(json_object_get(node->options, "to"));
+        uint64_t other;
+        if (!to) continue;
+        if (tm_hash_map_get(&places, name_hash(to), &other)) {
+            const tm_node *first = b->graph->nodes[other];
+            tm_diag *d = fault_at(b, node, "TM0215", "to");
+            TM_DIAG(d->what, "tm.%s: its place is taken by another node", node->stage->name);
+            TM_DIAG(d->why, "\"%.200s\" is where tm.%s (%s:%d) is put", to, first->stage->name, first->file,
+                    first->line);
+            TM_DIAG(d->fix, "give each a place of its own");
+        } else if (!tm_hash_map_put(&places, name_hash(to), k)) {
+            status = tm_fail(err, TM_ENOMEM, "no memory for places");
+        }
+    }
+    tm_hash_map_clear(&places);
+    return status;
+}
+
 // ---- the whole ----
 
 static tm_status build(builder *b, const json_t *evaluated, tm_error *err)
@@ -820,6 +845,7 @@ static tm_status build(builder *b, const json_t *evaluated, tm_error *err)
     TM_TRY(insert_conversions(b, err));
     TM_TRY(keep_reachable(b, err));
     check_types(b);
+    TM_TRY(check_places(b, err));
     return b->diags->n ? TM_EGRAPH : TM_OK;
 }
 

@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "engine/base/machine.h"
+
 #define TICK_MS 100
 // What happened is on record after this at the latest.
 #define JOURNAL_NS 400000000
@@ -203,8 +205,8 @@ tm_status tm_run_plan(tm_plan *plan, const tm_run_options *options, tm_run_resul
     *result = (tm_run_result){0};
     run r = {.plan = plan, .options = options, .result = result, .signals = -1, .start_ns = tm_time_ns()};
     sigset_t old;
-    r.memory = machine_memory();
-    r.cores = options->cores > 0 ? options->cores : (int)sysconf(_SC_NPROCESSORS_ONLN);
+    r.memory = tm_machine_memory();
+    r.cores = options->cores > 0 ? options->cores : tm_machine_cores();
     tm_status status = open_signals(&r, &old, err);
     if (status >= 0) status = open_run(&r, err);
     if (status >= 0) {

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Machine facts: what `at = { cores=, memory=, retries=, timeout= }` asks for a group, and the memory there
-// is.
+// Machine facts: what `at = { cores=, memory=, retries=, timeout= }` asks for a group.
 #include "engine/run_internal.h"
-
-#include <unistd.h>
 
 // What a group is taken to need that does not say.
 #define DEFAULT_MEMORY (256LL << 20)
@@ -43,11 +40,6 @@ int64_t group_memory(const run *r, const run_group *g)
 {
     double bytes = wish(r, g, "memory");
     return bytes > 0 ? (int64_t)bytes : DEFAULT_MEMORY;
-}
-
-int64_t machine_memory(void)
-{
-    return (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGE_SIZE);
 }
 
 // A group that needs more than there is runs when nothing else does; and when all others only wait for

@@ -154,7 +154,6 @@ int group_retries(const run *r, const run_group *g);     // after the death of a
 double group_timeout(const run *r, const run_group *g);  // seconds; 0: none
 int64_t group_memory(const run *r, const run_group *g);  // bytes, said or estimated
 bool group_fits(const run *r, const run_group *g);       // beside those that run
-int64_t machine_memory(void);
 
 // run_diverge.c
 // Entry i of an output port of a group: new, or given again after a restart.

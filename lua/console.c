@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "engine/store_artifact.h"
 #include "lua/runs.h"
 
 #define LINE_NS 1000000000
@@ -145,73 +144,4 @@ void tm_console_event(void *arg, const char *event, const json_t *f)
     else if (strcmp(event, "nondeterministic") == 0)
         on_text(c, "warning", "gave other bytes than recorded for the same inputs", f);
     else if (strcmp(event, "kept") == 0) on_text(c, "kept", "a point to go on from", f);
-}
-
-static void failure(const tm_plan *plan, const tm_run_result *result, const tm_error *err)
-{
-    const tm_node *node = tm_graph_find(plan->graph, result->failed_node);
-    tm_diags *diags = calloc(1, sizeof *diags);
-    if (!diags) return;
-    tm_diag *d = tm_diag_add(diags, "TM0401", node ? node->file : "", node ? node->line : 0);
-    if (node) TM_DIAG(d->owner, "%s", node->stage->name);
-    TM_DIAG(d->what, "%.150s failed: %.340s", result->failed_node, err->text);
-    TM_DIAG(d->fix, "%s", err->hint);
-    tm_diags_print(diags, plan->graph->folder, stderr, false);
-    fprintf(stderr, "kept   %d nodes done, %d cached; not run: %d\n", result->done, result->cached,
-            result->skipped);
-    fprintf(stderr, "look   tidemill logs %s:%s\n", result->run, result->failed_node);
-    free(diags);
-}
-
-// The measures of the last snapshot that a judge saw.
-static void print_measures(const tm_plan *plan, const tm_plan_node *p)
-{
-    const tm_type *type = tm_type_find("metrics");
-    tm_artifact log = {0};
-    tm_blob blob = {0};
-    tm_batch *batch = NULL;
-    if (tm_artifact_get(plan->store, p->outputs[0], &log, NULL) < 0 || !log.count) return;
-    if (tm_store_get(plan->store, log.entries[log.count - 1].hash, &blob, NULL) >= 0 &&
-        tm_batch_decode(tm_view_of(blob.data, blob.size), type->cols, type->n_cols, &batch, NULL) >= 0) {
-        for (size_t row = 0; row < tm_batch_rows(batch); row++) {
-            tm_metric m = tm_metrics_get(batch, row);
-            printf("%s  step %lld  %-28.*s %.4f", p->node->name, (long long)m.step, (int)m.name.size,
-                   m.name.data, m.value);
-            if (m.error == m.error) printf(" +- %.4f", m.error);
-            putchar('\n');
-        }
-    }
-    tm_batch_unref(batch);
-    tm_blob_clear(&blob);
-    tm_artifact_clear(&log);
-}
-
-static void print_results(const tm_plan *plan)
-{
-    for (size_t i = 0; i < plan->graph->n_nodes; i++) {
-        const tm_plan_node *p = tm_plan_canonical(plan, plan->graph->nodes[i]);
-        bool judge = strcmp(p->node->stage->family, "judge") == 0 &&
-                     strcmp(p->node->stage->outputs[0].type, "metrics") == 0;
-        if (p->wanted && p->known && judge && p->node == plan->graph->nodes[i]) print_measures(plan, p);
-    }
-}
-
-void tm_console_summary(tm_console *c, const tm_plan *plan, tm_status status, const tm_run_result *result,
-                        const tm_error *err, const json_t *placed)
-{
-    size_t i;
-    json_t *one;
-    (void)c;
-    if (status == TM_EFAILED) failure(plan, result, err);
-    print_results(plan);
-    json_array_foreach(placed, i, one) printf("%s: %s\n", str(one, "node"), str(one, "path"));
-    printf("%s: %s in %.1f s; %d nodes run, %d cached", result->run,
-           status == TM_OK         ? "done"
-           : status == TM_ESTOPPED ? "stopped"
-                                   : "failed",
-           result->seconds, result->done, result->cached);
-    if (result->failed) printf(", %d failed", result->failed);
-    if (result->skipped) printf(", %d not run", result->skipped);
-    putchar('\n');
-    if (status == TM_ESTOPPED) printf("run it again to go on where it was\n");
 }

@@ -8,7 +8,4 @@ typedef struct tm_console tm_console;
 
 tm_console *tm_console_new(const tm_plan *plan, bool quiet);  // NULL without memory: then nothing is shown
 void tm_console_event(void *console, const char *event, const json_t *fields);  // tm_run_options.watch
-// The last words of a run, on stdout. `placed`: what was put where (see lua/place.h).
-void tm_console_summary(tm_console *console, const tm_plan *plan, tm_status status,
-                        const tm_run_result *result, const tm_error *err, const json_t *placed);
 void tm_console_free(tm_console *console);

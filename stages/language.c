@@ -16,6 +16,30 @@ static const tm_option options[] = {
     {0},
 };
 
+// A code that is never found would remove every document without a word.
+static tm_status check(tm_check *c, tm_error *err)
+{
+    const language_options *o = c->options;
+    const char *codes[TM_LANGUAGES];
+    tm_language_codes(codes);
+    c->fault->option = "keep";
+    if (!o->keep.n) {
+        snprintf(c->fault->fix, sizeof c->fault->fix, "name one: keep = { \"en\" }");
+        return tm_fail(err, TM_EINVAL, "no language is kept: every document would be removed");
+    }
+    for (size_t i = 0; i < o->keep.n; i++) {
+        const char *const *code = codes;
+        while (*code && strcmp(*code, o->keep.items[i]) != 0) code++;
+        if (*code) continue;
+        const char *near = tm_nearest(o->keep.items[i], codes);
+        snprintf(c->fault->why, sizeof c->fault->why, "codes are those of ISO 639-1: en, de, zh");
+        if (near) snprintf(c->fault->fix, sizeof c->fault->fix, "did you mean \"%s\"?", near);
+        return tm_fail(err, TM_EINVAL, "no language has the code \"%.40s\"", o->keep.items[i]);
+    }
+    c->fault->option = NULL;
+    return TM_OK;
+}
+
 static bool wanted(const language_options *o, const tm_language *l)
 {
     for (size_t i = 0; i < o->keep.n; i++)
@@ -45,10 +69,11 @@ const tm_stage tm_stage_language = {
     .family = "curate",
     .version = 1,
     .traits = TM_STEP,
-    .libraries = "cld2",
+    .libraries = "cld2 " TM_CLD2_VERSION,
     .inputs = {{"", "documents", 0, NULL, "documents", NULL}},
     .outputs = TM_SIFT_OUTPUTS,
     .options = options,
     .options_size = sizeof(language_options),
+    .check = check,
     .map = map,
 };

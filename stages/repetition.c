@@ -2,15 +2,6 @@
 // Keep documents that do not repeat themselves.
 #include "stages/text/rules.h"
 
-static const tm_option options[] = {
-    {"without", TM_OPT_LIST, offsetof(tm_rules_options, without), "[]", 0, 0, NULL, "rules to leave out", 0},
-    {"bounds", TM_OPT_LIST, offsetof(tm_rules_options, bounds), "[]", 0, 0, NULL,
-     "other bounds: \"RULE=MIN..MAX\"", 0},
-    {"english", TM_OPT_BOOL, offsetof(tm_rules_options, english), "true", 0, 0, NULL,
-     "false: without the rules that fit English alone", 0},
-    {0},
-};
-
 static tm_status check(tm_check *c, tm_error *err)
 {
     tm_rules rules;
@@ -47,7 +38,7 @@ const tm_stage tm_stage_repetition = {
     .traits = TM_STEP,
     .inputs = {{"", "documents", 0, NULL, "documents", NULL}},
     .outputs = TM_SIFT_OUTPUTS,
-    .options = options,
+    .options = tm_rules_option_rows,
     .options_size = sizeof(tm_rules_options),
     .state_size = sizeof(tm_rules),
     .check = check,

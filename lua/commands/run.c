@@ -9,12 +9,13 @@
 #include "lua/console.h"
 #include "lua/place.h"
 #include "lua/session.h"
+#include "lua/summary.h"
 
 static const tm_flag flags[] = {
     TM_GRAPH_FLAGS,
     TM_CHOICE_FLAGS,
     {"--keep-going", 'k', NULL, "after a failure run what does not depend on it"},
-    {"--cores", 'j', "N", "lend N cores (default: all)"},
+    {"--cores", 'j', "N", "lend N cores (default: those this process may use)"},
     {"--quiet", 'q', NULL, "no progress, only errors and the summary"},
     {0},
 };
@@ -48,8 +49,8 @@ static int exit_status(tm_status status, const tm_run_result *result)
     }
 }
 
-static int finish(tm_cli *cli, tm_session *session, tm_console *console, tm_status status,
-                  const tm_run_result *result, const tm_error *err)
+static int finish(tm_cli *cli, tm_session *session, tm_status status, const tm_run_result *result,
+                  const tm_error *err)
 {
     if (!result->run[0]) return tm_cli_fail(cli, err);
     json_t *placed = json_array();
@@ -64,7 +65,7 @@ static int finish(tm_cli *cli, tm_session *session, tm_console *console, tm_stat
                                err->text[0] ? err->text : place_error.text, "fix",
                                err->text[0] ? err->hint : place_error.hint, "placed", placed));
     } else {
-        tm_console_summary(console, session->plan, status, result, err, placed);
+        tm_summary_print(session->plan, status, result, err, placed);
         if (placing < 0) tm_cli_fail(cli, &place_error);
     }
     json_decref(placed);
@@ -93,7 +94,7 @@ static int exec(tm_cli *cli)
         tm_run_result result;
         tm_error err = {0};
         tm_status status = tm_run_plan(session.plan, &options, &result, &err);
-        code = finish(cli, &session, console, status, &result, &err);
+        code = finish(cli, &session, status, &result, &err);
         json_decref(about);
         tm_console_free(console);
     }

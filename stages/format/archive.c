@@ -11,9 +11,12 @@
 #include <archive.h>
 #include <archive_entry.h>
 
+#include "stages/format/gunzip.h"
+
 #define BLOCK (64 * 1024)
 #define HEAD 512
 #define RATIO_FROM (10u << 20)
+#define DAMAGED "the file is damaged or was not fetched whole: put a sound copy in its place"
 
 typedef enum { SHAPE_PLAIN, SHAPE_TAR, SHAPE_ZIP, SHAPE_AR, SHAPE_PACKED } file_shape;
 
@@ -35,6 +38,8 @@ struct tm_archive {
     bool plain_given;
     struct archive *outer, *inner, *now; // now: the one whose members are given
     char *block, *inner_block;
+    char *unpacked;                      // a block of what `gunzip` gave
+    tm_gunzip *gunzip, *inner_gunzip;    // where the file, or the inner tar, is gzip
     tm_error failed; // what a callback could not return
 
     bool in_member;
@@ -140,15 +145,42 @@ static tm_status file_read(tm_archive *archive, void *data, size_t size, size_t 
     return TM_OK;
 }
 
+static la_ssize_t failed(tm_archive *archive, struct archive *reader)
+{
+    archive_set_error(reader, archive->failed.sys, "%s", archive->failed.text);
+    return ARCHIVE_FATAL;
+}
+
+static tm_status pull_block(void *self, const void **data, size_t *size, tm_error *err)
+{
+    tm_archive *archive = self;
+    *data = archive->block;
+    return file_read(archive, archive->block, BLOCK, size, err);
+}
+
+// The next block out of a gzip stream.
+static la_ssize_t unpack(tm_archive *archive, struct archive *reader, tm_gunzip *gunzip, const void **data)
+{
+    size_t got = 0;
+    *data = archive->unpacked;
+    tm_status status = tm_gunzip_read(gunzip, archive->unpacked, BLOCK, &got, &archive->failed);
+    if (status >= 0) return (la_ssize_t)got;
+    if (status == TM_EFORMAT) {
+        tm_error why = archive->failed;
+        tm_fail(&archive->failed, TM_EFORMAT, "%s: %s%sat byte %llu: %s", archive->path.data,
+                archive->member.size ? archive->member.data : "", archive->member.size ? " " : "",
+                (unsigned long long)tm_gunzip_at(gunzip), why.text);
+        tm_hint(&archive->failed, DAMAGED);
+    }
+    return failed(archive, reader);
+}
+
 static la_ssize_t on_read(struct archive *reader, void *self, const void **data)
 {
     tm_archive *archive = self;
     size_t got = 0;
-    *data = archive->block;
-    if (file_read(archive, archive->block, BLOCK, &got, &archive->failed) < 0) {
-        archive_set_error(reader, archive->failed.sys, "%s", archive->failed.text);
-        return ARCHIVE_FATAL;
-    }
+    if (archive->gunzip) return unpack(archive, reader, archive->gunzip, data);
+    if (pull_block(archive, data, &got, &archive->failed) < 0) return failed(archive, reader);
     return (la_ssize_t)got;
 }
 
@@ -160,17 +192,45 @@ static la_int64_t on_seek(struct archive *reader, void *self, la_int64_t offset,
     if (whence == SEEK_END) base = (int64_t)archive->file_size;
     if (__builtin_add_overflow(base, offset, &target) || target < 0) return ARCHIVE_FATAL;
     archive->head_at = archive->head_size;
-    if (archive->files->seek(archive->file, (uint64_t)target, &archive->failed) < 0) {
-        archive_set_error(reader, archive->failed.sys, "%s", archive->failed.text);
-        return ARCHIVE_FATAL;
-    }
+    if (archive->files->seek(archive->file, (uint64_t)target, &archive->failed) < 0)
+        return failed(archive, reader);
     archive->at = (uint64_t)target;
     return target;
+}
+
+// An error of libarchive, with file, member and offset.
+static tm_status corrupt(tm_archive *archive, struct archive *reader, tm_error *err)
+{
+    if (archive->failed.status < 0) {
+        if (err) *err = archive->failed;
+        return archive->failed.status;
+    }
+    const char *why = archive_error_string(reader);
+    tm_status status = archive_errno(reader) == ENOMEM ? TM_ENOMEM : TM_EFORMAT;
+    const char *member = archive->member.size ? archive->member.data : "";
+    long long at = (long long)archive_filter_bytes(archive->outer, -1);
+    char place[40] = "";
+    if (at > 0) snprintf(place, sizeof place, "%sat byte %lld", member[0] ? " " : "", at);
+    tm_fail(err, status, "%s: %s%s%s%s", archive->path.data, member, place, member[0] || place[0] ? ": " : "",
+            why ? why : "damaged archive");
+    if (status == TM_EFORMAT) tm_hint(err, DAMAGED);
+    return status;
+}
+
+static tm_status pull_inner(void *self, const void **data, size_t *size, tm_error *err)
+{
+    tm_archive *archive = self;
+    la_ssize_t got = archive_read_data(archive->outer, archive->inner_block, BLOCK);
+    if (got < 0) return corrupt(archive, archive->outer, err);
+    *data = archive->inner_block;
+    *size = (size_t)got;
+    return TM_OK;
 }
 
 static la_ssize_t on_inner_read(struct archive *reader, void *self, const void **data)
 {
     tm_archive *archive = self;
+    if (archive->inner_gunzip) return unpack(archive, reader, archive->inner_gunzip, data);
     *data = archive->inner_block;
     la_ssize_t got = archive_read_data(archive->outer, archive->inner_block, BLOCK);
     if (got < 0) {
@@ -215,9 +275,9 @@ static tm_status sniff(tm_archive *archive, tm_error *err)
     return TM_OK;
 }
 
+// gzip is unpacked before libarchive sees it.
 static void support_filters(struct archive *reader)
 {
-    archive_read_support_filter_gzip(reader);
     archive_read_support_filter_xz(reader);
     archive_read_support_filter_zstd(reader);
     archive_read_support_filter_bzip2(reader);
@@ -242,31 +302,13 @@ static void support_shape(struct archive *reader, file_shape shape, bool seekabl
     }
 }
 
-// An error of libarchive, with file, member and offset.
-static tm_status corrupt(tm_archive *archive, struct archive *reader, tm_error *err)
-{
-    if (archive->failed.status < 0) {
-        if (err) *err = archive->failed;
-        return archive->failed.status;
-    }
-    const char *why = archive_error_string(reader);
-    tm_status status = archive_errno(reader) == ENOMEM ? TM_ENOMEM : TM_EFORMAT;
-    const char *member = archive->member.size ? archive->member.data : "";
-    long long at = (long long)archive_filter_bytes(archive->outer, -1);
-    char place[40] = "";
-    if (at > 0) snprintf(place, sizeof place, "%sat byte %lld", member[0] ? " " : "", at);
-    tm_fail(err, status, "%s: %s%s%s%s", archive->path.data, member, place, member[0] || place[0] ? ": " : "",
-            why ? why : "damaged archive");
-    if (status == TM_EFORMAT)
-        tm_hint(err, "the file is damaged or was not fetched whole: put a sound copy in its place");
-    return status;
-}
-
 static tm_status open_outer(tm_archive *archive, tm_error *err)
 {
     bool seekable = archive->files->seek && archive->file_size != UINT64_MAX;
     archive->outer = archive->now = archive_read_new();
     if (!archive->outer) return tm_fail(err, TM_ENOMEM, "%s: out of memory", archive->path.data);
+    if (begins(archive, 0, "\x1f\x8b", 2))
+        TM_TRY(tm_gunzip_new(&archive->gunzip, pull_block, archive, err));
     support_shape(archive->outer, archive->shape, seekable);
     archive_read_set_read_callback(archive->outer, on_read);
     if (seekable && archive->shape == SHAPE_ZIP) archive_read_set_seek_callback(archive->outer, on_seek);
@@ -282,6 +324,8 @@ static tm_status open_inner(tm_archive *archive, tm_error *err)
     archive->inner = archive_read_new();
     if (!archive->inner || !archive->inner_block)
         return tm_fail(err, TM_ENOMEM, "%s: out of memory", archive->path.data);
+    if (archive->member.size > 3 && !strcmp(archive->member.data + archive->member.size - 3, ".gz"))
+        TM_TRY(tm_gunzip_new(&archive->inner_gunzip, pull_inner, archive, err));
     support_filters(archive->inner);
     archive_read_support_format_tar(archive->inner);
     archive_read_set_read_callback(archive->inner, on_inner_read);
@@ -296,6 +340,9 @@ static void leave(tm_archive *archive)
     if (archive->inner) archive_read_free(archive->inner);
     if (archive->outer) archive_read_free(archive->outer);
     if (archive->file) archive->files->close(archive->file);
+    tm_gunzip_free(archive->gunzip);
+    tm_gunzip_free(archive->inner_gunzip);
+    archive->gunzip = archive->inner_gunzip = NULL;
     archive->inner = archive->outer = archive->now = NULL;
     archive->file = NULL;
     archive->in_member = archive->plain_given = false;
@@ -312,6 +359,23 @@ static const char *shown_path(const tm_archive *archive, const char *relative)
     return slash && slash[1] ? slash + 1 : archive->root;
 }
 
+// A file whose name promises an archive and whose first bytes are none: damaged, not a text.
+static tm_status check_name(const tm_archive *archive, tm_error *err)
+{
+    static const char *const suffixes[] = {".tar", ".tgz", ".gz", ".xz", ".zst", ".bz2", ".zip", ".deb"};
+    const char *name = archive->match_path.data;
+    if (archive->shape != SHAPE_PLAIN) return TM_OK;
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
+        size_t n = strlen(suffixes[i]);
+        if (archive->match_path.size <= n || strcmp(name + archive->match_path.size - n, suffixes[i]))
+            continue;
+        tm_fail(err, TM_EFORMAT, "%s: it is named %s and is none", archive->path.data, suffixes[i]);
+        tm_hint(err, DAMAGED);
+        return TM_EFORMAT;
+    }
+    return TM_OK;
+}
+
 static tm_status enter(tm_archive *archive, tm_error *err)
 {
     const char *relative = archive->paths[archive->next_path++];
@@ -325,6 +389,7 @@ static tm_status enter(tm_archive *archive, tm_error *err)
     archive->file_size = UINT64_MAX;
     if (archive->files->size) TM_TRY(archive->files->size(archive->file, &archive->file_size, err));
     TM_TRY(sniff(archive, err));
+    TM_TRY(check_name(archive, err));
     return archive->shape == SHAPE_PLAIN ? TM_OK : open_outer(archive, err);
 }
 
@@ -405,12 +470,22 @@ static tm_status enter_package(tm_archive *archive, bool *again, tm_error *err)
     return TM_OK;
 }
 
+// A tar ends before its gzip stream does: read on to where the checksum stands.
+static tm_status drain(tm_archive *archive, tm_error *err)
+{
+    tm_gunzip *gunzip = archive->now == archive->inner ? archive->inner_gunzip : archive->gunzip;
+    const void *data;
+    la_ssize_t got = 1;
+    while (gunzip && got > 0) got = unpack(archive, archive->now, gunzip, &data);
+    return gunzip && got < 0 ? corrupt(archive, archive->now, err) : TM_DONE;
+}
+
 // The next header of the open archive: TM_OK a member to give, TM_AGAIN one to pass over, TM_DONE the end.
 static tm_status next_header(tm_archive *archive, struct archive_entry **entry, tm_error *err)
 {
     archive->in_member = false;
     int code = archive_read_next_header(archive->now, entry);
-    if (code == ARCHIVE_EOF) return TM_DONE;
+    if (code == ARCHIVE_EOF) return drain(archive, err);
     if (code < ARCHIVE_WARN) return corrupt(archive, archive->now, err);
     if (++archive->n_members > archive->limits.n_members)
         return over(archive, err, "members", archive->limits.n_members);
@@ -474,7 +549,7 @@ static tm_status count_bytes(tm_archive *archive, uint64_t got, tm_error *err)
 {
     archive->member_bytes += got;
     archive->total_bytes += got;
-    uint64_t packed = (uint64_t)archive_filter_bytes(archive->outer, -1);
+    uint64_t packed = archive->gunzip ? archive->at : (uint64_t)archive_filter_bytes(archive->outer, -1);
     if (archive->member_bytes > archive->limits.member_bytes)
         return over(archive, err, "bytes in a member", archive->limits.member_bytes);
     if (archive->total_bytes > archive->limits.total_bytes)
@@ -544,7 +619,8 @@ tm_status tm_archive_open(tm_archive **out, const char *root, const tm_files *fi
     set_defaults(&archive->limits);
     archive->root = tm_strdup(root);
     archive->block = tm_alloc(BLOCK);
-    tm_status status = archive->root && archive->block ? prepare(archive, err)
+    archive->unpacked = tm_alloc(BLOCK);
+    tm_status status = archive->root && archive->block && archive->unpacked ? prepare(archive, err)
                                                        : tm_fail(err, TM_ENOMEM, "%s: out of memory", root);
     if (status < 0) {
         tm_archive_close(archive);
@@ -565,6 +641,7 @@ void tm_archive_close(tm_archive *archive)
     tm_buf_clear(&archive->member);
     tm_free(archive->root);
     tm_free(archive->block);
+    tm_free(archive->unpacked);
     tm_free(archive->inner_block);
     tm_free(archive);
 }

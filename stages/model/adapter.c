@@ -13,13 +13,18 @@ static const char *const names[TM_LORA_TARGETS] = {
     "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj",
 };
 
-// Linears that read one input.
-static const tm_lora_target groups[][4] = {
-    {TM_LORA_Q, TM_LORA_K, TM_LORA_V, TM_LORA_TARGETS},
-    {TM_LORA_O, TM_LORA_TARGETS},
-    {TM_LORA_GATE, TM_LORA_UP, TM_LORA_TARGETS},
-    {TM_LORA_DOWN, TM_LORA_TARGETS},
-};
+static const tm_lora_target starts[TM_LORA_GROUPS + 1] = {TM_LORA_Q, TM_LORA_O, TM_LORA_GATE, TM_LORA_DOWN,
+                                                          TM_LORA_TARGETS};
+
+tm_lora_target tm_lora_group_first(tm_lora_group group)
+{
+    return starts[group];
+}
+
+tm_lora_target tm_lora_group_end(tm_lora_group group)
+{
+    return starts[group + 1];
+}
 
 const char *tm_lora_target_name(tm_lora_target target)
 {
@@ -37,16 +42,16 @@ int tm_lora_target_find(const char *name)
 
 // ---- the map
 
-static uint64_t inputs_of(const tm_model_config *c, tm_lora_target t)
+static int64_t inputs_of(const tm_model_config *c, tm_lora_target t)
 {
-    if (t == TM_LORA_O) return (uint64_t)c->heads * c->head_dim;
+    if (t == TM_LORA_O) return (int64_t)c->heads * c->head_dim;
     return t == TM_LORA_DOWN ? c->ffn : c->width;
 }
 
-static uint64_t outputs_of(const tm_model_config *c, tm_lora_target t)
+static int64_t outputs_of(const tm_model_config *c, tm_lora_target t)
 {
-    if (t == TM_LORA_Q) return (uint64_t)c->heads * c->head_dim;
-    if (t == TM_LORA_K || t == TM_LORA_V) return (uint64_t)c->kv_heads * c->head_dim;
+    if (t == TM_LORA_Q) return (int64_t)c->heads * c->head_dim;
+    if (t == TM_LORA_K || t == TM_LORA_V) return (int64_t)c->kv_heads * c->head_dim;
     return t == TM_LORA_GATE || t == TM_LORA_UP ? c->ffn : c->width;
 }
 
@@ -55,11 +60,12 @@ static void align(tm_param_map *map)
     map->n_floats = (map->n_floats + 15) / 16 * 16;
 }
 
-static size_t add(tm_param_map *map, uint32_t layer, tm_lora_target t, const char *part, uint64_t rows,
-                  uint64_t cols)
+static size_t add(tm_param_map *map, uint32_t layer, tm_lora_target t, const char *part, int64_t rows,
+                  int64_t cols)
 {
     tm_param *p = &map->params[map->n_params++];
-    *p = (tm_param){.rank = 2, .shape = {rows, cols}, .offset = map->n_floats, .count = rows * cols};
+    *p = (tm_param){.rank = 2, .shape = {(uint64_t)rows, (uint64_t)cols}, .offset = map->n_floats};
+    p->count = p->shape[0] * p->shape[1];
     snprintf(p->name, sizeof p->name, "base_model.model.model.layers.%u.%s.%s.%s.weight", layer,
              t < TM_LORA_GATE ? "self_attn" : "mlp", names[t], part);
     map->n_floats += p->count;
@@ -67,25 +73,24 @@ static size_t add(tm_param_map *map, uint32_t layer, tm_lora_target t, const cha
     return p->offset;
 }
 
-static void lay_out_group(tm_adapter *a, const tm_model_config *c, uint32_t layer,
-                          const tm_lora_target *group)
+static void lay_out_group(tm_adapter *a, uint32_t layer, tm_lora_group group)
 {
     tm_adapter_part *parts = a->parts[layer];
-    for (const tm_lora_target *t = group; *t < TM_LORA_TARGETS; t++) {
-        if (parts[*t].rank) parts[*t].a = add(&a->map, layer, *t, "lora_A", parts[*t].rank, inputs_of(c, *t));
+    for (tm_lora_target t = starts[group]; t < starts[group + 1]; t++) {
+        if (parts[t].rank) parts[t].a = add(&a->map, layer, t, "lora_A", parts[t].rank, parts[t].in);
     }
     align(&a->map);
-    for (const tm_lora_target *t = group; *t < TM_LORA_TARGETS; t++) {
-        if (!parts[*t].rank) continue;
-        parts[*t].b = add(&a->map, layer, *t, "lora_B", outputs_of(c, *t), parts[*t].rank);
+    for (tm_lora_target t = starts[group]; t < starts[group + 1]; t++) {
+        if (!parts[t].rank) continue;
+        parts[t].b = add(&a->map, layer, t, "lora_B", parts[t].out, parts[t].rank);
         align(&a->map);
     }
 }
 
-static void lay_out(tm_adapter *a, const tm_model_config *c)
+static void lay_out(tm_adapter *a)
 {
-    for (uint32_t i = 0; i < c->layers; i++) {
-        for (size_t g = 0; g < sizeof groups / sizeof groups[0]; g++) lay_out_group(a, c, i, groups[g]);
+    for (uint32_t i = 0; i < a->n_layers; i++) {
+        for (tm_lora_group g = 0; g < TM_LORA_GROUPS; g++) lay_out_group(a, i, g);
     }
     a->map.n_matrix = a->map.n_floats;
 }
@@ -105,14 +110,20 @@ static tm_status check(const tm_lora *lora, tm_error *err)
     return TM_OK;
 }
 
-static void set_parts(tm_adapter *a, const uint32_t *ranks, const double *alphas)
+static void set_parts(tm_adapter *a, const tm_model_config *c, const uint32_t *ranks, const double *alphas)
 {
     for (uint32_t i = 0; i < a->n_layers; i++) {
-        for (uint32_t t = 0; t < TM_LORA_TARGETS; t++) {
+        int64_t column = 0;
+        for (tm_lora_target t = 0, g = 0; t < TM_LORA_TARGETS; t++) {
             size_t at = (size_t)i * TM_LORA_TARGETS + t;
+            if (t == starts[g + 1]) g++, column = 0;
             tm_adapter_part *part = &a->parts[i][t];
             part->rank = ranks ? ranks[at] : a->lora.targets >> t & 1 ? a->lora.rank : 0;
             part->alpha = alphas ? alphas[at] : a->lora.alpha;
+            part->in = inputs_of(c, t);
+            part->out = outputs_of(c, t);
+            part->column = column;
+            column += part->out;
         }
     }
 }
@@ -126,8 +137,8 @@ static tm_status set_up(tm_adapter *a, const tm_model_config *config, const uint
     a->map.params = tm_calloc(2 * n, sizeof *a->map.params);
     if (!a->parts || !a->map.params)
         return tm_fail(err, TM_ENOMEM, "no memory for the adapter of %u layers", config->layers);
-    set_parts(a, ranks, alphas);
-    lay_out(a, config);
+    set_parts(a, config, ranks, alphas);
+    lay_out(a);
     return tm_param_slab_new(&a->map, &a->params, err);
 }
 
@@ -174,6 +185,13 @@ void tm_adapter_init(tm_adapter *a, tm_device *device, uint64_t seed)
     }
 }
 
+int64_t tm_adapter_rank(const tm_adapter *a, uint32_t layer, tm_lora_group group)
+{
+    int64_t sum = 0;
+    for (tm_lora_target t = starts[group]; t < starts[group + 1]; t++) sum += a->parts[layer][t].rank;
+    return sum;
+}
+
 float tm_adapter_scale(const tm_adapter *a, const tm_adapter_part *part)
 {
     return (float)(part->alpha / (a->lora.rslora ? sqrt((double)part->rank) : part->rank));
@@ -182,31 +200,24 @@ float tm_adapter_scale(const tm_adapter *a, const tm_adapter_part *part)
 // ---- merging
 
 // Where the weight [out, in] of a linear lies in the model's slab.
-static size_t weight_at(const tm_model_config *c, const tm_param_layer *at, tm_lora_target t)
+static size_t weight_at(const tm_param_layer *at, tm_lora_target t, const tm_adapter_part *part)
 {
-    size_t width = c->width, q = (size_t)c->heads * c->head_dim, kv = (size_t)c->kv_heads * c->head_dim;
-    switch (t) {
-    case TM_LORA_Q: return at->qkv;
-    case TM_LORA_K: return at->qkv + q * width;
-    case TM_LORA_V: return at->qkv + (q + kv) * width;
-    case TM_LORA_O: return at->o;
-    case TM_LORA_GATE: return at->gate_up;
-    case TM_LORA_UP: return at->gate_up + c->ffn * width;
-    default: return at->down;
-    }
+    size_t group = t < TM_LORA_O      ? at->qkv
+                   : t == TM_LORA_O   ? at->o
+                   : t < TM_LORA_DOWN ? at->gate_up
+                                      : at->down;
+    return group + (size_t)(part->column * part->in);
 }
 
-void tm_adapter_merge(const tm_adapter *a, const tm_model_config *c, const tm_param_map *map, float *slab,
-                      tm_device *device)
+void tm_adapter_merge(const tm_adapter *a, const tm_param_map *map, float *slab, tm_device *device)
 {
     for (uint32_t i = 0; i < a->n_layers; i++) {
         for (tm_lora_target t = 0; t < TM_LORA_TARGETS; t++) {
             const tm_adapter_part *part = &a->parts[i][t];
-            int64_t in = (int64_t)inputs_of(c, t), out = (int64_t)outputs_of(c, t);
             if (!part->rank) continue;
-            tm_mat w = tm_mat_of(slab + weight_at(c, &map->layers[i], t), out, in);
-            tm_mat b = tm_mat_of(a->params + part->b, out, part->rank);
-            tm_matmul(device, w, b, TM_N, tm_weight_f32(a->params + part->a, part->rank, in), TM_N,
+            tm_mat w = tm_mat_of(slab + weight_at(&map->layers[i], t, part), part->out, part->in);
+            tm_mat b = tm_mat_of(a->params + part->b, part->out, part->rank);
+            tm_matmul(device, w, b, TM_N, tm_weight_f32(a->params + part->a, part->rank, part->in), TM_N,
                       tm_adapter_scale(a, part), TM_ADD);
         }
     }

@@ -36,11 +36,25 @@ typedef struct tm_lora {
     uint32_t targets;  // bit t: linear t of every layer has an adapter
 } tm_lora;
 
+// Linears that read one input, and whose outputs lie side by side.
+typedef enum {
+    TM_LORA_QKV,
+    TM_LORA_MIX,
+    TM_LORA_GATE_UP,
+    TM_LORA_ACT,
+    TM_LORA_GROUPS,
+} tm_lora_group;
+
+// The targets of a group: first .. end.
+tm_lora_target tm_lora_group_first(tm_lora_group group);
+tm_lora_target tm_lora_group_end(tm_lora_group group);
+
 // The adapter of one linear.
 typedef struct tm_adapter_part {
     uint32_t rank;  // 0: the linear has none
     double alpha;
-    size_t a, b;    // offsets in floats: A [rank, in], B [out, rank]
+    int64_t in, out, column;  // of the linear; where its outputs begin among those of its group
+    size_t a, b;              // offsets in floats: A [rank, in], B [out, rank]
 } tm_adapter_part;
 
 typedef struct tm_adapter {
@@ -62,9 +76,11 @@ void tm_adapter_free(tm_adapter *adapter);
 // adapted model begins as the base. Value i of a tensor depends on (seed, name, i) alone.
 void tm_adapter_init(tm_adapter *adapter, tm_device *device, uint64_t seed);
 
+// The ranks of a group of one layer, summed: the rows of its A's.
+int64_t tm_adapter_rank(const tm_adapter *adapter, uint32_t layer, tm_lora_group group);
+
 // What multiplies B A x.
 float tm_adapter_scale(const tm_adapter *adapter, const tm_adapter_part *part);
 
 // W += scale * B A for every linear of a model's slab, in float32.
-void tm_adapter_merge(const tm_adapter *adapter, const tm_model_config *config, const tm_param_map *map,
-                      float *slab, tm_device *device);
+void tm_adapter_merge(const tm_adapter *adapter, const tm_param_map *map, float *slab, tm_device *device);

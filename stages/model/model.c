@@ -55,6 +55,14 @@ tm_status tm_model_adapt(tm_model *m, const tm_lora *lora, tm_device *device, ui
     return TM_OK;
 }
 
+void tm_model_merge(tm_model *m, tm_device *device)
+{
+    if (!m->adapter) return;
+    tm_adapter_merge(m->adapter, &m->map, m->params, device);
+    tm_adapter_free(m->adapter);
+    m->adapter = NULL;
+}
+
 // ---- reading
 
 static bool ignored(const char *name)

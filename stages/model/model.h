@@ -24,6 +24,9 @@ tm_trainable tm_model_trainable(const tm_model *model);
 tm_status tm_model_adapt(tm_model *model, const tm_lora *lora, tm_device *device, uint64_t seed,
                          tm_error *err);
 
+// Fold the adapter into the weights, in float32, and drop it. Without one nothing happens.
+void tm_model_merge(tm_model *model, tm_device *device);
+
 // A model whose parameters are zero; one with fresh parameters; one from a folder. The shape is completed
 // first (tm_model_config_complete). Loading: TM_EFORMAT names a tensor that is missing, that has another
 // shape, or that the shape does not know; a head beside a tied embedding is fine if it is equal.

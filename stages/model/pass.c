@@ -4,6 +4,8 @@
 
 #include <math.h>
 
+#include "stages/model/adapter_pass.h"
+
 // What a layer keeps of its forward pass; T is the number of tokens planned for.
 typedef struct layer_acts {
     float *x;                // [T, C] the residual stream that comes in
@@ -16,6 +18,7 @@ typedef struct layer_acts {
     float *norm2, *rstd2;
     float *gate_up;  // [T, 2 F]
     float *act;      // [T, F]
+    float *h[TM_LORA_GROUPS];  // [T, ranks] between A and B of an adapter
 } layer_acts;
 
 struct tm_pass {
@@ -29,7 +32,12 @@ struct tm_pass {
     float *x_last, *hidden, *rstd_last;  // what leaves the blocks; after the last norm
     float *rope;                         // [length, D]
     float *dx, *d_norm, *d_qkv, *d_mix, *d_act;
+    float *d_h, *room;        // [T, ranks], [T, inputs] for an adapter
+    tm_adapter_noise noise;
+    float *d_adapter;         // slab of the backward pass at hand
+    uint32_t lowest;          // layer below which nothing is trained
     float *arena;
+    size_t n_floats;          // of the arena
 };
 
 // ---- memory
@@ -40,6 +48,11 @@ typedef struct arena {
     size_t used;
 } arena;
 
+static int64_t max_of(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
 static float *take(arena *a, int64_t rows, int64_t cols)
 {
     size_t at = a->used;
@@ -47,8 +60,18 @@ static float *take(arena *a, int64_t rows, int64_t cols)
     return a->base ? a->base + at : NULL;
 }
 
-static void plan_layer(const tm_pass *p, arena *a, layer_acts *l)
+// The largest rank of a group over the layers from i to the last.
+static int64_t largest_rank(const tm_adapter *adapter, uint32_t i, tm_lora_group group)
 {
+    int64_t largest = 0;
+    for (; adapter && i < adapter->n_layers; i++)
+        largest = max_of(largest, tm_adapter_rank(adapter, i, group));
+    return largest;
+}
+
+static void plan_layer(const tm_pass *p, arena *a, uint32_t i)
+{
+    layer_acts *l = &p->layers[i];
     int64_t T = p->max_tokens;
     const tm_model_config *c = &p->model->config;
     l->norm1 = take(a, T, p->width);
@@ -63,6 +86,8 @@ static void plan_layer(const tm_pass *p, arena *a, layer_acts *l)
     l->rstd2 = take(a, T, 1);
     l->gate_up = take(a, T, 2 * p->ffn);
     l->act = take(a, T, p->ffn);
+    for (tm_lora_group g = 0; p->model->adapter && g < TM_LORA_GROUPS; g++)
+        l->h[g] = take(a, T, largest_rank(p->model->adapter, i, g));
 }
 
 static void plan_layers(tm_pass *p, arena *a)
@@ -72,7 +97,7 @@ static void plan_layers(tm_pass *p, arena *a)
     for (uint32_t i = 0; i < p->model->config.layers; i++) {
         layer_acts *l = &p->layers[i];
         if (train || i == 0)
-            plan_layer(p, a, l);
+            plan_layer(p, a, i);
         else
             *l = p->layers[0];
         l->x = x;
@@ -80,6 +105,16 @@ static void plan_layers(tm_pass *p, arena *a)
         x = train ? take(a, p->max_tokens, p->width) : x;
     }
     p->x_last = x;
+}
+
+// What an adapter needs besides the layers' parts.
+static void plan_adapter(tm_pass *p, arena *a)
+{
+    const tm_adapter *adapter = p->model->adapter;
+    int64_t ranks = 0, inputs = max_of(p->width, max_of(p->q, p->ffn));
+    for (tm_lora_group g = 0; g < TM_LORA_GROUPS; g++) ranks = max_of(ranks, largest_rank(adapter, 0, g));
+    p->d_h = take(a, p->max_tokens, ranks);
+    if (adapter->lora.dropout > 0) p->room = take(a, p->max_tokens, inputs);
 }
 
 static void plan(tm_pass *p, arena *a)
@@ -95,6 +130,7 @@ static void plan(tm_pass *p, arena *a)
     p->d_qkv = take(a, T, p->q + 2 * p->kv);
     p->d_mix = take(a, T, p->q);
     p->d_act = take(a, T, p->ffn);
+    if (p->model->adapter) plan_adapter(p, a);
 }
 
 static void set_sizes(tm_pass *p)
@@ -106,28 +142,13 @@ static void set_sizes(tm_pass *p)
     p->ffn = c->ffn;
 }
 
-uint64_t tm_pass_bytes(const tm_model_config *config, tm_pass_kind kind, uint32_t max_tokens)
-{
-    tm_model model = {.config = *config};
-    layer_acts layer[2];
-    tm_pass p = {.model = &model, .kind = kind, .max_tokens = max_tokens, .layers = layer};
-    uint64_t used[2];
-    set_sizes(&p);
-    for (uint32_t n = 1; n <= 2; n++) {
-        arena a = {0};
-        model.config.layers = n;
-        plan(&p, &a);
-        used[n - 1] = a.used;
-    }
-    return (used[0] + (config->layers - 1) * (used[1] - used[0])) * sizeof(float);
-}
-
 static tm_status allocate(tm_pass *p, tm_error *err)
 {
     arena a = {0};
     p->layers = tm_calloc(p->model->config.layers, sizeof *p->layers);
     if (!p->layers) return tm_fail(err, TM_ENOMEM, "no memory for activations");
     plan(p, &a);
+    p->n_floats = a.used;
     tm_param_map room = {.n_floats = a.used};
     if (tm_param_slab_new(&room, &p->arena, NULL) < 0)
         return tm_fail(err, TM_ENOMEM, "no memory for %zu bytes of activations (%lld tokens)",
@@ -148,6 +169,17 @@ static tm_status make_rope(tm_pass *p, tm_error *err)
     return tm_device_status(p->dev, err);
 }
 
+// The lowest layer that has something to train.
+static uint32_t lowest_layer(const tm_adapter *adapter)
+{
+    for (uint32_t i = 0; adapter && i < adapter->n_layers; i++) {
+        for (tm_lora_group g = 0; g < TM_LORA_GROUPS; g++) {
+            if (tm_adapter_rank(adapter, i, g)) return i;
+        }
+    }
+    return 0;
+}
+
 tm_status tm_pass_new(tm_pass **out, const tm_model *model, tm_device *device, tm_pass_kind kind,
                       uint32_t max_tokens, tm_error *err)
 {
@@ -159,6 +191,8 @@ tm_status tm_pass_new(tm_pass **out, const tm_model *model, tm_device *device, t
     p->dev = device;
     p->kind = kind;
     p->max_tokens = max_tokens;
+    p->lowest = lowest_layer(model->adapter);
+    if (kind == TM_PASS_TRAIN && model->adapter) p->noise.rate = (float)model->adapter->lora.dropout;
     set_sizes(p);
     tm_status status = allocate(p, err);
     if (status == TM_OK) status = make_rope(p, err);
@@ -168,6 +202,17 @@ tm_status tm_pass_new(tm_pass **out, const tm_model *model, tm_device *device, t
     }
     *out = p;
     return TM_OK;
+}
+
+uint64_t tm_pass_bytes(const tm_pass *p)
+{
+    return p->n_floats * sizeof(float);
+}
+
+void tm_pass_noise(tm_pass *p, uint64_t seed, uint64_t draw)
+{
+    p->noise.seed = seed;
+    p->noise.draw = draw;
 }
 
 void tm_pass_free(tm_pass *p)
@@ -199,6 +244,27 @@ static float *vector(float *slab, size_t offset)
 static float eps(const tm_pass *p)
 {
     return (float)p->model->config.norm_eps;
+}
+
+// The adapter's part of a group of linears that read x.
+static tm_adapter_call adapter_call(const tm_pass *p, uint32_t i, tm_lora_group group, tm_mat x)
+{
+    return (tm_adapter_call){
+        .adapter = p->model->adapter,
+        .layer = i,
+        .group = group,
+        .noise = p->noise,
+        .x = x,
+        .h = rows(p, p->layers[i].h[group], tm_adapter_rank(p->model->adapter, i, group)),
+        .room = rows(p, p->room, x.cols),
+    };
+}
+
+static void adapt(tm_pass *p, uint32_t i, tm_lora_group group, tm_mat y, tm_mat x)
+{
+    if (!p->model->adapter) return;
+    tm_adapter_call call = adapter_call(p, i, group, x);
+    tm_adapter_forward(p->dev, &call, y);
 }
 
 // ---- forward
@@ -252,6 +318,7 @@ static void project_qkv(tm_pass *p, uint32_t i)
     tm_mat qkv = rows(p, l->qkv, p->q + 2 * p->kv);
     tm_linear(p->dev, qkv, rows(p, l->norm1, p->width), weight(p, at->qkv, qkv.cols, p->width),
               vector(w, at->qkv_bias), 1, TM_SET);
+    adapt(p, i, TM_LORA_QKV, qkv, rows(p, l->norm1, p->width));
     tm_mat q = tm_mat_cols(qkv, 0, p->q), k = tm_mat_cols(qkv, p->q, p->kv);
     if (c->qk_norm) {
         tm_copy(p->dev, rows(p, l->qk_raw, p->q + p->kv), tm_mat_cols(qkv, 0, p->q + p->kv));
@@ -307,8 +374,10 @@ static void feed_forward(tm_pass *p, uint32_t i, float *out)
     tm_mat gate_up = rows(p, l->gate_up, 2 * p->ffn), act = rows(p, l->act, p->ffn);
     tm_linear(p->dev, gate_up, rows(p, l->norm2, p->width), weight(p, at->gate_up, 2 * p->ffn, p->width),
               vector(w, at->gate_up_bias), 1, TM_SET);
+    adapt(p, i, TM_LORA_GATE_UP, gate_up, rows(p, l->norm2, p->width));
     tm_glu(p->dev, act, tm_mat_cols(gate_up, 0, p->ffn), tm_mat_cols(gate_up, p->ffn, p->ffn), TM_SILU);
     add_residual(p, out, l->x_mid, act, weight(p, at->down, p->width, p->ffn), vector(w, at->down_bias));
+    adapt(p, i, TM_LORA_ACT, rows(p, out, p->width), act);
 }
 
 static void block(tm_pass *p, uint32_t i, const tm_cache *cache)
@@ -325,6 +394,7 @@ static void block(tm_pass *p, uint32_t i, const tm_cache *cache)
         attend(p, i);
     add_residual(p, l->x_mid, l->x, rows(p, l->mix, p->q), weight(p, at->o, p->width, p->q),
                  vector(w, at->o_bias));
+    adapt(p, i, TM_LORA_MIX, rows(p, l->x_mid, p->width), rows(p, l->mix, p->q));
     feed_forward(p, i, out);
 }
 
@@ -396,18 +466,29 @@ void tm_pass_logits(tm_pass *p, int32_t first, int32_t n, float *logits)
 
 // ---- backward
 
+// In what follows `grads` is NULL where the model's own weights are frozen.
+
 // Gradients of one linear layer's weight and bias.
 static void linear_grads(tm_pass *p, float *grads, size_t w, size_t bias, tm_mat dy, tm_mat x)
 {
+    if (!grads) return;
     tm_linear_grad_w(p->dev, tm_mat_of(grads + w, dy.cols, x.cols), dy, x, 1);
     if (bias != SIZE_MAX) tm_linear_grad_bias(p->dev, grads + bias, dy);
+}
+
+// Gradients of the adapter of a group; that of its input is added to dx.
+static void adapter_grads(tm_pass *p, uint32_t i, tm_lora_group group, tm_mat dx, tm_mat dy, tm_mat x)
+{
+    if (!p->model->adapter) return;
+    tm_adapter_call call = adapter_call(p, i, group, x);
+    tm_adapter_backward(p->dev, &call, p->d_adapter, dx, dy, rows(p, p->d_h, call.h.cols));
 }
 
 // d_norm is the gradient of a norm's output; its part of the residual stream's gradient is added to dx.
 static void norm_grads(tm_pass *p, float *grads, size_t gain, float *x, const float *rstd)
 {
     tm_mat dy = rows(p, p->d_norm, p->width), in = rows(p, x, p->width);
-    tm_rmsnorm_grad_w(p->dev, grads + gain, dy, in, rstd, 1);
+    if (grads) tm_rmsnorm_grad_w(p->dev, grads + gain, dy, in, rstd, 1);
     tm_rmsnorm_grad_x(p->dev, rows(p, p->dx, p->width), dy, in, p->model->params + gain, rstd, 1, 0, TM_ADD);
 }
 
@@ -420,10 +501,12 @@ static void feed_forward_grad(tm_pass *p, uint32_t i, float *grads)
     tm_mat gate = tm_mat_cols(gate_up, 0, p->ffn), up = tm_mat_cols(gate_up, p->ffn, p->ffn);
     linear_grads(p, grads, at->down, at->down_bias, dx, rows(p, l->act, p->ffn));
     tm_linear_grad_x(p->dev, d_act, dx, weight(p, at->down, p->width, p->ffn), 1, TM_SET);
+    adapter_grads(p, i, TM_LORA_ACT, d_act, dx, rows(p, l->act, p->ffn));
     tm_glu_grad(p->dev, gate, up, d_act, gate, up, TM_SILU);
-    linear_grads(p, grads, at->gate_up, at->gate_up_bias, gate_up, rows(p, l->norm2, p->width));
-    tm_linear_grad_x(p->dev, rows(p, p->d_norm, p->width), gate_up,
-                     weight(p, at->gate_up, 2 * p->ffn, p->width), 1, TM_SET);
+    tm_mat d_norm = rows(p, p->d_norm, p->width), norm2 = rows(p, l->norm2, p->width);
+    linear_grads(p, grads, at->gate_up, at->gate_up_bias, gate_up, norm2);
+    tm_linear_grad_x(p->dev, d_norm, gate_up, weight(p, at->gate_up, 2 * p->ffn, p->width), 1, TM_SET);
+    adapter_grads(p, i, TM_LORA_GATE_UP, d_norm, gate_up, norm2);
     norm_grads(p, grads, at->norm2, l->x_mid, l->rstd2);
 }
 
@@ -441,8 +524,10 @@ static void unrotate(tm_pass *p, uint32_t i, float *grads)
     tm_mat raw = rows(p, l->qk_raw, p->q + p->kv);
     tm_mat q = tm_mat_cols(raw, 0, p->q), k = tm_mat_cols(raw, p->q, p->kv);
     const float *w = p->model->params;
-    tm_rmsnorm_grad_w(p->dev, grads + at->q_norm, dq, q, l->q_rstd, c->heads);
-    tm_rmsnorm_grad_w(p->dev, grads + at->k_norm, dk, k, l->k_rstd, c->kv_heads);
+    if (grads) {
+        tm_rmsnorm_grad_w(p->dev, grads + at->q_norm, dq, q, l->q_rstd, c->heads);
+        tm_rmsnorm_grad_w(p->dev, grads + at->k_norm, dk, k, l->k_rstd, c->kv_heads);
+    }
     tm_rmsnorm_grad_x(p->dev, dq, dq, q, w + at->q_norm, l->q_rstd, c->heads, 0, TM_SET);
     tm_rmsnorm_grad_x(p->dev, dk, dk, k, w + at->k_norm, l->k_rstd, c->kv_heads, 0, TM_SET);
 }
@@ -456,36 +541,45 @@ static void attention_grad(tm_pass *p, uint32_t i, float *grads)
     tm_mat qkv = rows(p, l->qkv, q + 2 * kv), d_qkv = rows(p, p->d_qkv, q + 2 * kv);
     linear_grads(p, grads, at->o, at->o_bias, dx, mix);
     tm_linear_grad_x(p->dev, d_mix, dx, weight(p, at->o, p->width, q), 1, TM_SET);
+    adapter_grads(p, i, TM_LORA_MIX, d_mix, dx, mix);
     tm_attention_shape shape = attention_shape(p, i);
     tm_attention_grad(p->dev, tm_mat_cols(d_qkv, 0, q), tm_mat_cols(d_qkv, q, kv),
                       tm_mat_cols(d_qkv, q + kv, kv), d_mix, tm_mat_cols(qkv, 0, q), tm_mat_cols(qkv, q, kv),
                       tm_mat_cols(qkv, q + kv, kv), mix, l->lse, &shape);
     unrotate(p, i, grads);
-    linear_grads(p, grads, at->qkv, at->qkv_bias, d_qkv, rows(p, l->norm1, p->width));
-    tm_linear_grad_x(p->dev, rows(p, p->d_norm, p->width), d_qkv, weight(p, at->qkv, q + 2 * kv, p->width), 1,
-                     TM_SET);
-    norm_grads(p, grads, at->norm1, l->x, l->rstd1);
+    tm_mat norm1 = rows(p, l->norm1, p->width), d_norm = rows(p, p->d_norm, p->width);
+    bool last = !grads && i == p->lowest;  // nothing below is trained: its gradient is of no use
+    linear_grads(p, grads, at->qkv, at->qkv_bias, d_qkv, norm1);
+    if (!last) tm_linear_grad_x(p->dev, d_norm, d_qkv, weight(p, at->qkv, q + 2 * kv, p->width), 1, TM_SET);
+    adapter_grads(p, i, TM_LORA_QKV, last ? (tm_mat){0} : d_norm, d_qkv, norm1);
+    if (!last) norm_grads(p, grads, at->norm1, l->x, l->rstd1);
 }
 
-void tm_pass_backward(tm_pass *p, const float *weights, double denominator, float *grads, tm_loss *loss)
+// The loss, and the gradient of what leaves the blocks.
+static void head_grads(tm_pass *p, const float *weights, double denominator, float *grads, tm_loss *loss)
+{
+    const tm_model *m = p->model;
+    tm_mat d_hidden = rows(p, p->d_norm, p->width), x = rows(p, p->x_last, p->width);
+    tm_head_loss_args args = {.weights = weights, .denominator = denominator, .d_hidden = d_hidden};
+    if (grads) args.d_head = tm_mat_of(grads + m->map.head, m->config.vocab, p->width);
+    run_loss(p, &args, loss);
+    if (grads) tm_rmsnorm_grad_w(p->dev, grads + m->map.norm, d_hidden, x, p->rstd_last, 1);
+    tm_rmsnorm_grad_x(p->dev, rows(p, p->dx, p->width), d_hidden, x, m->params + m->map.norm, p->rstd_last, 1,
+                      0, TM_SET);
+}
+
+void tm_pass_backward(tm_pass *p, const float *weights, double denominator, float *slab, tm_loss *loss)
 {
     tm_assert(p->kind == TM_PASS_TRAIN);
     const tm_model *m = p->model;
-    tm_mat d_hidden = rows(p, p->d_norm, p->width), x = rows(p, p->x_last, p->width);
-    tm_head_loss_args args = {
-        .weights = weights,
-        .denominator = denominator,
-        .d_hidden = d_hidden,
-        .d_head = tm_mat_of(grads + m->map.head, m->config.vocab, p->width),
-    };
-    run_loss(p, &args, loss);
-    tm_rmsnorm_grad_w(p->dev, grads + m->map.norm, d_hidden, x, p->rstd_last, 1);
-    tm_rmsnorm_grad_x(p->dev, rows(p, p->dx, p->width), d_hidden, x, m->params + m->map.norm, p->rstd_last, 1,
-                      0, TM_SET);
-    for (uint32_t i = m->config.layers; i-- > 0;) {
+    float *grads = m->adapter ? NULL : slab;
+    p->d_adapter = m->adapter ? slab : NULL;
+    head_grads(p, weights, denominator, grads, loss);
+    for (uint32_t i = m->config.layers; i-- > p->lowest;) {
         feed_forward_grad(p, i, grads);
         attention_grad(p, i, grads);
     }
-    tm_embed_grad(p->dev, tm_mat_of(grads + m->map.embed, m->config.vocab, p->width),
-                  rows(p, p->dx, p->width), p->batch.ids, 1);
+    if (grads)
+        tm_embed_grad(p->dev, tm_mat_of(grads + m->map.embed, m->config.vocab, p->width),
+                      rows(p, p->dx, p->width), p->batch.ids, 1);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A pass through a decoder transformer: explicit forward and backward over one parameter slab.
+// A pass through a decoder transformer: explicit forward and backward over one parameter slab, and over that
+// of the model's adapter if it has one.
 //
 // Activations are [tokens, width]. A batch is a row of segments (documents or pieces of them) one after the
 // other; `positions` start again in each, and attention does not cross `cu_seqlens`. A pass holds every
@@ -26,7 +27,12 @@ typedef enum {
 tm_status tm_pass_new(tm_pass **pass, const tm_model *model, tm_device *device, tm_pass_kind kind,
                       uint32_t max_tokens, tm_error *err);
 void tm_pass_free(tm_pass *pass);
-uint64_t tm_pass_bytes(const tm_model_config *config, tm_pass_kind kind, uint32_t max_tokens);
+uint64_t tm_pass_bytes(const tm_pass *pass);  // what it holds
+
+// Dropout (of an adapter, in a training pass) in the forward passes to come: a function of seed, draw and
+// element. `draw` numbers the micro-batches of a training: updates done * accumulate + the micro-batch, so
+// that a run that was interrupted goes on with the same.
+void tm_pass_noise(tm_pass *pass, uint64_t seed, uint64_t draw);
 
 // Keys and values of tokens already seen, for generation: [layers][capacity, kv_heads * head_dim] each.
 typedef struct tm_cache {
@@ -54,7 +60,8 @@ void tm_pass_score(tm_pass *pass, tm_loss *loss, float *log_probs);
 void tm_pass_logits(tm_pass *pass, int32_t first, int32_t n, float *logits);
 
 // After forward of a training pass: the loss, and the gradient of sum(weight * loss) / denominator added to
-// `grads` (a slab). The denominator is the number of labels over all micro-batches and ranks of the step, so
-// that accumulation and packing change nothing. `weights` [n_tokens] may be NULL (all 1). Once for each
-// forward: the activations are used up.
+// `grads`, a slab of what tm_model_trainable says (with an adapter the model's own weights get none, which
+// saves a third of the work). The denominator is the number of labels over all micro-batches and ranks of the
+// step, so that accumulation and packing change nothing. `weights` [n_tokens] may be NULL (all 1). Once for
+// each forward: the activations are used up.
 void tm_pass_backward(tm_pass *pass, const float *weights, double denominator, float *grads, tm_loss *loss);

@@ -23,3 +23,13 @@ void tm_language_detect(tm_view text, tm_language *language)
     language->reliable = answer.reliable;
     language->n_bytes = (size_t)answer.n_bytes;
 }
+
+void tm_language_codes(const char *codes[TM_LANGUAGES])
+{
+    size_t n = 0;
+    const char *code;
+    for (int i = 0; n + 2 < TM_LANGUAGES && (code = tm_cld2_code(i)); i++)
+        if (code[0] && strcmp(code, "un") != 0) codes[n++] = code;
+    codes[n++] = "un";
+    codes[n] = NULL;
+}

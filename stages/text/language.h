@@ -15,3 +15,8 @@ typedef struct tm_language {
 // The main language of valid UTF-8 text; invalid text is cut at the first bad byte. Text beyond 1 MiB is not
 // looked at. Never fails: a text without letters is "un", with probability 0.
 void tm_language_detect(tm_view text, tm_language *language);
+
+// The codes that tm_language_detect can give: fills a list that ends with NULL; `codes` has room for
+// TM_LANGUAGES.
+#define TM_LANGUAGES 700
+void tm_language_codes(const char *codes[TM_LANGUAGES]);

@@ -4,6 +4,7 @@
 
 #include <cstdio>
 
+#include <cld2/internal/lang_script.h>
 #include <cld2/public/compact_lang_det.h>
 
 void tm_cld2_detect(const char *text, int size, tm_cld2_answer *answer)
@@ -17,4 +18,10 @@ void tm_cld2_detect(const char *text, int size, tm_cld2_answer *answer)
     answer->percent = known ? percents[0] : 0;
     answer->reliable = reliable;
     answer->n_bytes = n_bytes;
+}
+
+const char *tm_cld2_code(int i)
+{
+    if (i < 0 || i >= CLD2::NUM_LANGUAGES) return nullptr;
+    return CLD2::LanguageCode(static_cast<CLD2::Language>(i));
 }

@@ -16,6 +16,9 @@ typedef struct tm_cld2_answer {
 // `text` is valid UTF-8.
 void tm_cld2_detect(const char *text, int size, tm_cld2_answer *answer);
 
+// The code of language i (a constant; many have none, ""), or NULL behind the last.
+const char *tm_cld2_code(int i);
+
 #ifdef __cplusplus
 }
 #endif

@@ -6,6 +6,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+const tm_option tm_rules_option_rows[] = {
+    {"without", TM_OPT_LIST, offsetof(tm_rules_options, without), "[]", 0, 0, NULL, "rules to leave out", 0},
+    {"bounds", TM_OPT_LIST, offsetof(tm_rules_options, bounds), "[]", 0, 0, NULL,
+     "other bounds: \"RULE=MIN..MAX\"", 0},
+    {"english", TM_OPT_BOOL, offsetof(tm_rules_options, english), "true", 0, 0, NULL,
+     "false: without the rules that fit English alone", 0},
+    {0},
+};
+
 static tm_rule *find(tm_rules *rules, const char *name, size_t size)
 {
     for (size_t i = 0; i < rules->n; i++)
@@ -81,7 +90,8 @@ tm_status tm_rules_make(tm_rules *rules, const tm_rules_options *o, tm_quality_k
         const char *name = o->without.items[i];
         tm_rule *rule = find(rules, name, strlen(name));
         if (!rule) return unknown(rules, "without", name, strlen(name), fault, err);
-        *rule = rules->rules[--rules->n];
+        size_t after = (size_t)(rules->rules + --rules->n - rule);
+        memmove(rule, rule + 1, after * sizeof *rule);
     }
     return TM_OK;
 }

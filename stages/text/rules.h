@@ -10,6 +10,8 @@ typedef struct tm_rules_options {
     bool english;
 } tm_rules_options;
 
+extern const tm_option tm_rules_option_rows[];  // of both stages
+
 // A rule in force.
 typedef struct tm_rule {
     const tm_quality_filter *filter;

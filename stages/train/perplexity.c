@@ -65,7 +65,11 @@ tm_status tm_texts_bzip2(const tm_texts *texts, double *bits_per_byte, tm_error 
     uint64_t total = 0;
     struct archive *archive = archive_write_new();
     struct archive_entry *entry = archive_entry_new();
-    if (!archive || !entry) return tm_fail(err, TM_ENOMEM, "no memory for bzip2");
+    if (!archive || !entry) {
+        archive_entry_free(entry);
+        archive_write_free(archive);
+        return tm_fail(err, TM_ENOMEM, "no memory for bzip2");
+    }
     archive_write_add_filter_bzip2(archive);
     archive_write_set_filter_option(archive, "bzip2", "compression-level", "9");
     archive_write_set_format_raw(archive);
@@ -90,6 +94,8 @@ typedef struct source {
     const tm_tokenizer *tokenizer;
     tm_bpe_ids ids;
     uint64_t n_documents;
+    size_t chunk;    // the last one asked for
+    uint64_t first;  // its first document
 } source;
 
 static tm_status reach(void *ctx, uint64_t want, uint64_t *have, tm_error *err)
@@ -104,11 +110,12 @@ static tm_status reach(void *ctx, uint64_t want, uint64_t *have, tm_error *err)
 static tm_status get(void *ctx, uint64_t i, tm_document *document, tm_error *err)
 {
     source *s = ctx;
-    size_t chunk = 0;
-    while (i >= tm_batch_rows(s->texts->chunks[chunk])) i -= tm_batch_rows(s->texts->chunks[chunk++]);
+    if (i < s->first) s->first = s->chunk = 0;
+    while (i - s->first >= tm_batch_rows(s->texts->chunks[s->chunk]))
+        s->first += tm_batch_rows(s->texts->chunks[s->chunk++]);
+    tm_view text = tm_docs_get(s->texts->chunks[s->chunk], (size_t)(i - s->first)).text;
     s->ids.size = 0;
-    TM_TRY(tm_bpe_encode(s->tokenizer->encoder, tm_docs_get(s->texts->chunks[chunk], (size_t)i).text,
-                         TM_BPE_PLAIN, &s->ids, err));
+    TM_TRY(tm_bpe_encode(s->tokenizer->encoder, text, TM_BPE_PLAIN, &s->ids, err));
     *document = (tm_document){.ids = s->ids.data, .n = s->ids.size};
     return TM_OK;
 }

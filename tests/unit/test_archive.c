@@ -327,6 +327,37 @@ static void a_missing_root_is_enoent(void **state)
     assert_non_null(strstr(err.text, "/no/such/root"));
 }
 
+static void a_wrong_checksum_of_gzip_is_noticed(void **state)
+{
+    (void)state;
+    memory m = {0};
+    tm_buf out = {0};
+    tm_error err = {0};
+    struct archive *a = writer(&m.bytes, ARCHIVE_FORMAT_TAR_GNUTAR, ARCHIVE_FILTER_GZIP);
+    put(a, "a.txt", "hello");
+    finish(a);
+    m.bytes.data[m.bytes.size - 8] ^= 1;
+    tm_files files = files_of(&m);
+    assert_int_equal(listing("a.tar.gz", &files, NULL, &out, &err), TM_EFORMAT);
+    assert_non_null(strstr(err.text, "incorrect data check"));
+    tm_buf_clear(&out);
+    tm_buf_clear(&m.bytes);
+}
+
+static void a_text_named_like_an_archive_is_refused(void **state)
+{
+    (void)state;
+    memory m = {0};
+    tm_buf out = {0};
+    tm_error err = {0};
+    tm_buf_str(&m.bytes, "404 not found");
+    tm_files files = files_of(&m);
+    assert_int_equal(listing("pages.tar.gz", &files, NULL, &out, &err), TM_EFORMAT);
+    assert_non_null(strstr(err.text, "it is named .gz and is none"));
+    tm_buf_clear(&out);
+    tm_buf_clear(&m.bytes);
+}
+
 static void a_truncated_archive_names_file_member_and_offset(void **state)
 {
     (void)state;
@@ -508,6 +539,8 @@ int main(void)
         cmocka_unit_test(a_plain_file_is_its_own_member),
         cmocka_unit_test(a_folder_is_walked_in_bytewise_order_without_hidden_names),
         cmocka_unit_test(a_missing_root_is_enoent),
+        cmocka_unit_test(a_wrong_checksum_of_gzip_is_noticed),
+        cmocka_unit_test(a_text_named_like_an_archive_is_refused),
         cmocka_unit_test(a_truncated_archive_names_file_member_and_offset),
         cmocka_unit_test(a_failing_read_keeps_its_own_status),
         cmocka_unit_test(each_limit_stops_a_bomb),

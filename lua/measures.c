@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tables of measures, from the metrics logs of judges.
+#include "lua/measures.h"
+
+#include <stdlib.h>
+
+#include "engine/store_artifact.h"
+
+#define NAME 96
+#define CELL 24
+
+typedef struct measure {
+    char model[NAME], name[NAME]; // "" and "text.loss" of a single model
+    int64_t step;
+    double value, error;
+} measure;
+
+typedef struct measures {
+    measure *rows;
+    size_t n;
+} measures;
+
+// [MODEL.]TASK.MEASURE: the last two parts name the measure.
+static void split_name(tm_view name, measure *m)
+{
+    size_t dots = 0, at = name.size;
+    while (at > 0 && !(name.data[at - 1] == '.' && ++dots == 2)) at--;
+    snprintf(m->model, sizeof m->model, "%.*s", at ? (int)at - 1 : 0, name.data);
+    snprintf(m->name, sizeof m->name, "%.*s", (int)(name.size - at), name.data + at);
+}
+
+static measure *find(const measures *all, const char *model, const char *name)
+{
+    for (size_t i = 0; i < all->n; i++)
+        if (strcmp(all->rows[i].model, model) == 0 && strcmp(all->rows[i].name, name) == 0)
+            return &all->rows[i];
+    return NULL;
+}
+
+// Later snapshots take the place of earlier ones.
+static bool add_row(measures *all, const tm_metric *metric)
+{
+    measure m = {.step = metric->step, .value = metric->value, .error = metric->error};
+    split_name(metric->name, &m);
+    measure *old = find(all, m.model, m.name);
+    if (old) {
+        *old = m;
+        return true;
+    }
+    measure *rows = realloc(all->rows, (all->n + 1) * sizeof *rows);
+    if (!rows) return false;
+    all->rows = rows;
+    rows[all->n++] = m;
+    return true;
+}
+
+static bool add_entry(measures *all, tm_store *store, tm_hash hash)
+{
+    const tm_type *type = tm_type_find("metrics");
+    tm_blob blob = {0};
+    tm_batch *batch = NULL;
+    bool good =
+        tm_store_get(store, hash, &blob, NULL) >= 0 &&
+        tm_batch_decode(tm_view_of(blob.data, blob.size), type->cols, type->n_cols, &batch, NULL) >= 0;
+    for (size_t row = 0; good && row < tm_batch_rows(batch); row++) {
+        tm_metric m = tm_metrics_get(batch, row);
+        good = add_row(all, &m);
+    }
+    tm_batch_unref(batch);
+    tm_blob_clear(&blob);
+    return good;
+}
+
+static void cell(const measure *m, char text[CELL])
+{
+    if (!m)
+        snprintf(text, CELL, "-");
+    else if (m->error == m->error)
+        snprintf(text, CELL, "%.4f +- %.4f", m->value, m->error);
+    else
+        snprintf(text, CELL, "%.4f", m->value);
+}
+
+// The first row of each model, or of each measure.
+static bool is_first(const measures *all, size_t i, bool model)
+{
+    for (size_t k = 0; k < i; k++)
+        if (model ? strcmp(all->rows[k].model, all->rows[i].model) == 0
+                  : strcmp(all->rows[k].name, all->rows[i].name) == 0)
+            return false;
+    return true;
+}
+
+static void print_head(const measures *all, const char *node, FILE *file)
+{
+    char title[NAME];
+    fprintf(file, "%-28s", node);
+    for (size_t i = 0; i < all->n; i++) {
+        if (!is_first(all, i, true)) continue;
+        if (all->rows[i].model[0])
+            snprintf(title, sizeof title, "%s", all->rows[i].model);
+        else
+            snprintf(title, sizeof title, "step %lld", (long long)all->rows[i].step);
+        fprintf(file, "  %-18s", title);
+    }
+    fputc('\n', file);
+}
+
+static void print_table(const measures *all, const char *node, FILE *file)
+{
+    char text[CELL];
+    print_head(all, node, file);
+    for (size_t i = 0; i < all->n; i++) {
+        if (!is_first(all, i, false)) continue;
+        fprintf(file, "  %-26s", all->rows[i].name);
+        for (size_t k = 0; k < all->n; k++) {
+            if (!is_first(all, k, true)) continue;
+            cell(find(all, all->rows[k].model, all->rows[i].name), text);
+            fprintf(file, "  %-18s", text);
+        }
+        fputc('\n', file);
+    }
+}
+
+static void print_judge(const tm_plan *plan, const tm_plan_node *p, FILE *file)
+{
+    measures all = {0};
+    tm_artifact log = {0};
+    bool good = tm_artifact_get(plan->store, p->outputs[0], &log, NULL) >= 0 && log.count;
+    for (size_t i = 0; good && i < log.count; i++) good = add_entry(&all, plan->store, log.entries[i].hash);
+    if (good && all.n) print_table(&all, p->node->name, file);
+    tm_artifact_clear(&log);
+    free(all.rows);
+}
+
+void tm_measures_print(const tm_plan *plan, FILE *file)
+{
+    for (size_t i = 0; i < plan->graph->n_nodes; i++) {
+        const tm_plan_node *p = tm_plan_canonical(plan, plan->graph->nodes[i]);
+        bool judge = strcmp(p->node->stage->family, "judge") == 0 &&
+                     strcmp(p->node->stage->outputs[0].type, "metrics") == 0;
+        if (p->wanted && p->known && judge && p->node == plan->graph->nodes[i]) print_judge(plan, p, file);
+    }
+}
