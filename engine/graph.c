@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "engine/base/hash_map.h"
+#include "engine/graph_link.h"
 
 typedef struct builder {
     tm_graph *graph;
@@ -15,11 +16,13 @@ typedef struct builder {
     tm_hash_map names;   // hash of a name -> the last number that was put behind it
 } builder;
 
-// At the call of a node's constructor; `word`: the option or text in its braces, or NULL.
+// At the call of a node's constructor; `word`: the option or text in its braces, or NULL. For a conversion it
+// is the call that it was put in for.
 static tm_diag *fault_at(builder *b, const tm_node *node, const char *code, const char *word)
 {
     tm_diag *diag = tm_diag_add(b->diags, code, node->file, node->line);
-    TM_DIAG(diag->owner, "%s", node->stage->name);
+    if (node->serves) word = node->serves_port;
+    TM_DIAG(diag->owner, "%s", node->serves ? node->serves->stage->name : node->stage->name);
     TM_DIAG(diag->word, "%s", word ? word : "");
     return diag;
 }
@@ -64,7 +67,7 @@ static void how_to_give(const tm_port *row, char *fix, size_t size)
 {
     char stages[256] = "", values[128] = "";
     for (const tm_stage *const *s = tm_stages; row->type && *s; s++)
-        for (const tm_port *o = (*s)->outputs; o < (*s)->outputs + TM_MAX_PORTS && o->name; o++)
+        for (const tm_port *o = (*s)->outputs; tm_stage_makes(*s, (int)(o - (*s)->outputs)); o++)
             if (!((*s)->traits & (TM_INTERNAL | TM_STEP)) && strcmp(o->type, row->type) == 0)
                 add_name(stages, sizeof stages, (*s)->name, o->name);
     for (const tm_value *const *v = tm_values; row->value && *v; v++)
@@ -175,6 +178,19 @@ static tm_status insert_take(builder *b, tm_node *node, tm_link *link, tm_error 
     return TM_OK;
 }
 
+// `node.out` stands for something that is not there.
+static void no_alias(builder *b, const tm_node *node, const tm_node *from, int out, const tm_link *end)
+{
+    char label[256];
+    const tm_port *alias = &from->stage->outputs[out], *last = &end->from->stage->outputs[end->out];
+    tm_diag *d = fault_at(b, node, "TM0215", alias->name);
+    TM_DIAG(d->what, "tm.%s: %s has no %s", node->stage->name, tm_node_label(from, label, sizeof label),
+            alias->name);
+    TM_DIAG(d->why, "it would be that of the %s%s of %s (%s:%d)", last->via[0] ? "input " : "main input",
+            last->via, tm_node_label(end->from, label, sizeof label), end->from->file, end->from->line);
+    how_to_give(alias, d->fix, sizeof d->fix);
+}
+
 static void no_port(builder *b, const tm_node *node, const char *port, const tm_port *row,
                     const tm_node *from, const char *out)
 {
@@ -210,6 +226,14 @@ static tm_status connect(builder *b, tm_node *node, const char *port, const tm_p
         no_port(b, node, port, row, from, out ? out : "");
         node->n_links--;
         return TM_OK;
+    }
+    if (from->stage->outputs[link->out].flags & TM_PORT_ALIAS) {
+        int alias = link->out;
+        if (!tm_link_follow(link)) {
+            no_alias(b, node, from, alias, link);
+            node->n_links--;
+            return TM_OK;
+        }
     }
     return link->select.take ? insert_take(b, node, link, err) : TM_OK;
 }
@@ -391,6 +415,17 @@ static tm_status parse_options(tm_node *node, tm_error *err)
     return tm_options_fill(node->stage->options, node->options, node->parsed, err);
 }
 
+// "tm.sft: input data: " before a fault of a conversion that stands there, else "".
+static const char *served(const tm_node *node, char *text, size_t size)
+{
+    char input[128];
+    text[0] = 0;
+    if (node->serves)
+        snprintf(text, size, "tm.%s: %s: ", node->serves->stage->name,
+                 input_label(node->serves_port, input, sizeof input));
+    return text;
+}
+
 // Every input that must be there is; what is given and wrong has its own fault already.
 static void check_inputs(builder *b, tm_node *node, const json_t *args)
 {
@@ -405,7 +440,9 @@ static void check_inputs(builder *b, tm_node *node, const json_t *args)
             there |= strncmp(key, p->name, strlen(p->name)) == 0 && key[strlen(p->name)] == '.';
         if (there) continue;
         tm_diag *d = fault_at(b, node, "TM0209", NULL);
-        TM_DIAG(d->what, "tm.%s needs its %s", node->stage->name, input_label(p->name, input, sizeof input));
+        char place[224];
+        TM_DIAG(d->what, "%stm.%s needs its %s", served(node, place, sizeof place), node->stage->name,
+                input_label(p->name, input, sizeof input));
         TM_DIAG(d->why, "it takes %s%s%s", p->type ? p->type : p->value, p->help ? ": " : "",
                 p->help ? p->help : "");
         TM_DIAG(d->fix, "for example: %s", node->stage->example ? node->stage->example : "");
@@ -527,6 +564,10 @@ static tm_status read_targets(builder *b, const json_t *targets, tm_error *err)
         t->node = b->by_id[id];
         t->out = tm_stage_output(t->node->stage, out ? out : "");
         if (t->out < 0) t->out = 0;
+        tm_link named = {.from = t->node, .out = t->out};
+        if (!tm_link_follow(&named)) no_alias(b, t->node, t->node, t->out, &named);
+        t->node = named.from;
+        t->out = named.out;
         if (!t->node->named && (!out || !out[0] || t->out == 0)) TM_DIAG(t->node->name, "%s", name);
         t->node->named = true;
     }
@@ -567,56 +608,60 @@ static tm_status name_rest(builder *b, const json_t *nodes, tm_error *err)
 
 // ---- conversions ----
 
-static bool converts(const tm_port *row, const tm_port *have, const tm_stage **stage)
+static tm_status link_conversion(builder *b, tm_node *conversion, tm_node *node, size_t i, tm_error *err)
 {
-    if (!row->via || strcmp(row->type, have->type) == 0) return false;
-    *stage = tm_stage_find(row->via);
-    return *stage && strcmp((*stage)->inputs[0].type, have->type) == 0 &&
-           strcmp((*stage)->outputs[0].type, row->type) == 0;
+    const tm_stage *stage = conversion->stage;
+    for (const tm_port *p = stage->inputs; p < stage->inputs + TM_MAX_PORTS && p->name; p++) {
+        tm_link source = node->links[i];
+        bool main = p == stage->inputs;
+        if (!main && !tm_link_borrow(node, p, &source)) continue;
+        tm_link *link = link_add(b, conversion, p->name, p);
+        if (!link) return tm_fail(err, TM_ENOMEM, "no memory for a link");
+        link->from = source.from;
+        link->out = source.out;
+        link->select = source.select;
+    }
+    check_inputs(b, conversion, NULL);
+    return TM_OK;
 }
 
-// The conversion shares the consumer's other inputs by name (its tokenizer), or the same-named port of its
-// model.
+// Puts `stage` between input `i` of a node and what flows into it.
 static tm_status insert_conversion(builder *b, tm_node *node, size_t i, const tm_stage *stage, tm_error *err)
 {
+    char name[192];
     tm_node *conversion = node_new(b, stage);
     if (!conversion) return tm_fail(err, TM_ENOMEM, "no memory for a node");
     conversion->inserted = true;
+    conversion->serves = node->serves ? node->serves : node;
+    memcpy(conversion->serves_port, node->serves ? node->serves_port : node->links[i].port,
+           sizeof conversion->serves_port);
     memcpy(conversion->file, node->file, sizeof conversion->file);
     conversion->line = node->line;
-    snprintf(conversion->name, sizeof conversion->name, "%.90s.%.90s", node->name, node->links[i].port);
+    snprintf(name, sizeof name, "%.90s.%.90s", node->name,
+             node->links[i].port[0] ? node->links[i].port : stage->outputs[0].type);
+    TM_TRY(give_name(b, conversion, name, err));
     json_t *none = json_object();
     tm_option_fault fault;
     tm_status status = tm_options_check(stage->options, none, &conversion->options, &fault);
     json_decref(none);
     if (status < 0) return tm_fail(err, status, "%s cannot be inserted: %s", stage->name, fault.what);
-    for (const tm_port *p = stage->inputs; p < stage->inputs + TM_MAX_PORTS && p->name; p++) {
-        const tm_link *source = p->name[0] ? tm_node_link(node, p->name) : &node->links[i];
-        if (!source) continue;
-        tm_link copy = *source;
-        tm_link *link = link_add(b, conversion, p->name, p);
-        if (!link) return tm_fail(err, TM_ENOMEM, "no memory for a link");
-        link->from = copy.from;
-        link->out = copy.out;
-        link->select = copy.select;
-    }
-    check_inputs(b, conversion, NULL);
+    TM_TRY(link_conversion(b, conversion, node, i, err));
     node->links[i].from = conversion;
     node->links[i].out = 0;
     node->links[i].select = (tm_select){0};
     return parse_options(conversion, err);
 }
 
+// New nodes come behind the others, so that what a conversion wants is converted in turn.
 static tm_status insert_conversions(builder *b, tm_error *err)
 {
-    size_t written = b->graph->n_nodes;
-    for (size_t k = 0; k < written; k++) {
+    for (size_t k = 0; k < b->graph->n_nodes; k++) {
         tm_node *node = b->graph->nodes[k];
         for (size_t i = 0; i < node->n_links; i++) {
-            const tm_stage *stage;
-            tm_link *link = &node->links[i];
-            if (converts(link->row, &link->from->stage->outputs[link->out], &stage))
-                TM_TRY(insert_conversion(b, node, i, stage, err));
+            const tm_link *link = &node->links[i];
+            const tm_stage *stage =
+                tm_link_conversion(link->row, &link->from->stage->outputs[link->out]);
+            if (stage) TM_TRY(insert_conversion(b, node, i, stage, err));
         }
     }
     return TM_OK;
@@ -710,7 +755,8 @@ static void attribute_text(const tm_graph *g, const json_t *value, char *text, s
 {
     const tm_node *node = json_is_string(value) ? tm_graph_find(g, json_string_value(value)) : NULL;
     char *shown = json_dumps(value, JSON_ENCODE_ANY), label[256];
-    if (node)
+    if (!value) snprintf(text, size, "none");
+    else if (node)
         snprintf(text, size, "that of %.100s (%s:%d)", tm_node_label(node, label, sizeof label), node->file,
                  node->line);
     else snprintf(text, size, "%.100s", shown ? shown : "?");
@@ -734,12 +780,29 @@ static void disagreement(builder *b, const tm_node *node, const tm_link *x, cons
     TM_DIAG(d->fix, "give both the same %s", key);
 }
 
+// Several links into one input. Snapshots stay apart; data becomes one log, so attributes must be equal.
+static void check_siblings(builder *b, const tm_node *node, const tm_link *x, const tm_link *y)
+{
+    const json_t *ax = x->from->attrs[x->out], *ay = y->from->attrs[y->out];
+    const char *key;
+    json_t *value;
+    if (tm_type_find(x->from->stage->outputs[x->out].type)->tree) return;
+    json_object_foreach((json_t *)ax, key, value)
+        if (!json_equal(value, json_object_get(ay, key))) disagreement(b, node, x, y, key);
+    json_object_foreach((json_t *)ay, key, value)
+        if (!json_object_get(ax, key)) disagreement(b, node, x, y, key);
+}
+
 // Attributes that both ends of a node name must agree: the tokenizer of its data and that of its model.
 static void check_agreement(builder *b, const tm_node *node)
 {
     for (size_t i = 0; i < node->n_links; i++)
         for (size_t j = i + 1; j < node->n_links; j++) {
             const tm_link *x = &node->links[i], *y = &node->links[j];
+            if (x->row == y->row) {
+                check_siblings(b, node, x, y);
+                continue;
+            }
             const json_t *ax = x->from->attrs[x->out], *ay = y->from->attrs[y->out];
             const char *key;
             json_t *value;
@@ -758,6 +821,16 @@ static void quoted(const char *text, char *word, size_t size)
     snprintf(word, size, "%.*s", close ? (int)(close - open - 1) : 0, close ? open + 1 : "");
 }
 
+// What leaves a stage as the type of its main input has that one's attributes, unless the stage's check says
+// otherwise.
+static json_t *inherited(const tm_check *check, const tm_stage *stage, const tm_port *output)
+{
+    const tm_port *main = &stage->inputs[0];
+    bool there = main->name && !main->name[0] && main->type && check->inputs[0];
+    bool same = there && strcmp(main->type, output->type) == 0;
+    return same ? json_copy((json_t *)check->inputs[0]) : json_object();
+}
+
 static void stage_check(builder *b, tm_node *node)
 {
     tm_option_fault fault = {0};
@@ -772,14 +845,17 @@ static void stage_check(builder *b, tm_node *node)
         if (port < TM_MAX_PORTS) check.inputs[port] = node->links[i].from->attrs[node->links[i].out];
     }
     for (int i = 0; i < TM_MAX_PORTS && node->stage->outputs[i].name; i++)
-        check.outputs[i] = node->attrs[i] = json_object();
+        check.outputs[i] = node->attrs[i] = inherited(&check, node->stage, &node->stage->outputs[i]);
     if (node->stage->identity && !node->identity) node->identity = json_object();
     tm_status status = node->stage->check ? node->stage->check(&check, &err) : TM_OK;
     if (status >= 0 && node->stage->identity) status = node->stage->identity(&check, node->identity, &err);
     if (status >= 0) return;
     tm_diag *d = fault_at(b, node, status == TM_ENOENT ? "TM0301" : "TM0220", fault.option);
-    TM_DIAG(d->what, "tm.%s: %.400s", node->stage->name, fault.what[0] ? fault.what : err.text);
-    if (!fault.option) quoted(d->what, d->word, sizeof d->word);
+    const char *what = fault.what[0] ? fault.what : err.text;
+    char place[224];
+    if (node->serves) TM_DIAG(d->what, "%s%.280s", served(node, place, sizeof place), what);
+    else TM_DIAG(d->what, "tm.%s: %.400s", node->stage->name, what);
+    if (!fault.option && !node->serves) quoted(d->what, d->word, sizeof d->word);
     TM_DIAG(d->why, "%s", fault.why);
     TM_DIAG(d->fix, "%s", fault.fix[0] ? fault.fix : err.hint);
 }
@@ -794,11 +870,11 @@ static void check_types(builder *b)
             const tm_link *link = &node->links[i];
             bool wrong = strcmp(link->from->stage->outputs[link->out].type, link->row->type) != 0;
             sound &= !wrong;
-            if (node->inserted) continue;  // what it shares with its consumer is that one's fault
+            if (node->serves) continue;  // what it shares with its consumer is that one's fault
             if (wrong) type_mismatch(b, node, link);
             check_take(b, node, link);
         }
-        if (!node->inserted) check_agreement(b, node);
+        if (!node->serves) check_agreement(b, node);
         if (sound && b->diags->n == before) stage_check(b, node);
     }
 }
@@ -843,6 +919,7 @@ static tm_status build(builder *b, const json_t *evaluated, tm_error *err)
     TM_TRY(name_rest(b, nodes, err));
     if (b->diags->n) return TM_EGRAPH;
     TM_TRY(insert_conversions(b, err));
+    if (b->diags->n) return TM_EGRAPH;
     TM_TRY(keep_reachable(b, err));
     check_types(b);
     TM_TRY(check_places(b, err));

@@ -39,6 +39,8 @@ struct tm_node {
     bool named;           // in the returned table
     bool store;           // `store = true`
     bool inserted;        // by the plan, as a conversion
+    tm_node *serves;      // inserted conversions: the node that they stand before ...
+    char serves_port[96]; // ... and its input
     const tm_stage *stage;
     char file[256];       // relative to the graph's folder
     int line;

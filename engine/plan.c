@@ -122,7 +122,7 @@ static bool fusible(const tm_plan_node *p)
 static int count_ports(const tm_stage *stage)
 {
     int n = 0;
-    while (n < TM_MAX_PORTS && stage->outputs[n].name) n++;
+    while (tm_stage_makes(stage, n)) n++;
     return n;
 }
 
@@ -193,7 +193,7 @@ bool tm_plan_complete(const tm_plan *plan, const tm_group *group)
 {
     for (int i = 0; i < group->n; i++) {
         const tm_plan_node *p = &plan->nodes[group->nodes[i]];
-        for (int port = 0; p->node->stage->outputs[port].name && port < TM_MAX_PORTS; port++)
+        for (int port = 0; tm_stage_makes(p->node->stage, port); port++)
             if (tm_plan_stores(plan, p, port) && !tm_artifact_complete(plan->store, p->outputs[port]))
                 return false;
     }

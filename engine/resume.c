@@ -114,7 +114,7 @@ static tm_status interrupted(const tm_plan *plan, const tm_plan_node *p, tm_resu
             return TM_DONE;
         }
     }
-    for (int port = 0; port < TM_MAX_PORTS && p->node->stage->outputs[port].name; port++) {
+    for (int port = 0; tm_stage_makes(p->node->stage, port); port++) {
         size_t had = entries_at(point->cursor, port);
         if (log_entries(plan, p, port, had, point) < 0 || point->n_entries[port] < had) return TM_DONE;
     }

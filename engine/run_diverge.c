@@ -67,7 +67,7 @@ tm_status group_check_ends(run *r, run_group *g, tm_error *err)
 {
     for (int i = 0; i < g->plan->n; i++) {
         const tm_node *node = group_node(r, g, i);
-        for (int port = 0; port < TM_MAX_PORTS && node->stage->outputs[port].name; port++) {
+        for (int port = 0; tm_stage_makes(node->stage, port); port++) {
             const run_log *log = &r->logs[node->index][port];
             if (log->again < log->n) TM_TRY(diverge(r, g, node, port, log->again, err));
         }

@@ -138,7 +138,7 @@ static int count_outputs(const run *r, const run_group *g)
 {
     int n = 0;
     for (int i = 0; i < g->plan->n; i++)
-        for (int port = 0; port < TM_MAX_PORTS && group_node(r, g, i)->stage->outputs[port].name; port++) n++;
+        for (int port = 0; tm_stage_makes(group_node(r, g, i)->stage, port); port++) n++;
     return n;
 }
 
@@ -196,7 +196,7 @@ static tm_status open_port(run *r, run_group *g, int port, tm_error *err)
 static tm_status open_trainer(run *r, run_group *g, tm_error *err)
 {
     const tm_plan_node *p = group_plan(r, g, 0);
-    for (int port = 0; port < TM_MAX_PORTS && p->node->stage->outputs[port].name; port++)
+    for (int port = 0; tm_stage_makes(p->node->stage, port); port++)
         TM_TRY(open_port(r, g, port, err));
     return tm_log_open(r->plan->store, p->recipe, "kept", &g->kept, err);
 }
@@ -222,7 +222,7 @@ static tm_status emit_item(run *r, run_group *g, const map_item *item, tm_error 
     int k = 0;
     for (int i = 0; i < g->plan->n; i++) {
         const tm_node *node = group_node(r, g, i);
-        for (int port = 0; port < TM_MAX_PORTS && node->stage->outputs[port].name; port++)
+        for (int port = 0; tm_stage_makes(node->stage, port); port++)
             TM_TRY(log_put(r, g, node, port, g->next_emit, &item->out[k++], -1, NULL, err));
     }
     return TM_OK;
@@ -260,7 +260,7 @@ static tm_status put_artifacts(run *r, run_group *g, tm_error *err)
 {
     for (int i = 0; i < g->plan->n; i++) {
         tm_plan_node *p = group_plan(r, g, i);
-        for (int port = 0; port < TM_MAX_PORTS && p->node->stage->outputs[port].name; port++) {
+        for (int port = 0; tm_stage_makes(p->node->stage, port); port++) {
             run_log *log = &r->logs[p->node->index][port];
             const tm_type *type = tm_type_find(p->node->stage->outputs[port].type);
             TM_TRY(tm_artifact_put(r->plan->store, type->name, type->tree, log->entries, log->n,
@@ -278,7 +278,7 @@ static tm_status claim_rest(run *r, run_group *g, tm_error *err)
 {
     for (int i = 0; i < g->plan->n; i++) {
         const tm_plan_node *p = group_plan(r, g, i);
-        for (int port = 0; port < TM_MAX_PORTS && p->node->stage->outputs[port].name; port++) {
+        for (int port = 0; tm_stage_makes(p->node->stage, port); port++) {
             const run_log *log = &r->logs[p->node->index][port];
             if (!tm_plan_stores(r->plan, p, port)) continue;
             for (size_t k = log->durable; k < log->n; k++)
@@ -291,7 +291,7 @@ static tm_status claim_rest(run *r, run_group *g, tm_error *err)
 static json_t *record_json(run *r, run_group *g, tm_plan_node *p, json_t *inputs)
 {
     json_t *cursors = json_array(), *refs = json_array(), *hollow = json_array();
-    for (int port = 0; port < TM_MAX_PORTS && p->node->stage->outputs[port].name; port++)
+    for (int port = 0; tm_stage_makes(p->node->stage, port); port++)
         if (!tm_plan_stores(r->plan, p, port))
             json_array_append_new(hollow, json_string(p->node->stage->outputs[port].name));
     const run_log *log = &r->logs[p->node->index][0];
@@ -312,7 +312,7 @@ static tm_status bind_as(run *r, run_group *g, tm_plan_node *p, tm_hash own, tm_
 {
     tm_key_port ports[TM_MAX_PORTS];
     size_t n = 0;
-    for (int port = 0; port < TM_MAX_PORTS && p->node->stage->outputs[port].name; port++) {
+    for (int port = 0; tm_stage_makes(p->node->stage, port); port++) {
         snprintf(ports[n].name, sizeof ports[n].name, "%s", p->node->stage->outputs[port].name);
         ports[n++].artifact = p->outputs[port];
     }

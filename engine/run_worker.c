@@ -137,7 +137,7 @@ static json_t *group_message(const run *r, const run_group *g, int cores)
     for (int i = 0; i < g->plan->n; i++) {
         json_array_append_new(nodes, node_message(r, g, i));
         const tm_plan_node *p = group_plan(r, g, i);
-        for (int port = 0; port < TM_MAX_PORTS && p->node->stage->outputs[port].name; port++)
+        for (int port = 0; tm_stage_makes(p->node->stage, port); port++)
             json_array_append_new(stored, json_boolean(tm_plan_stores(r->plan, p, port)));
     }
     return json_pack("{s:s, s:s, s:s, s:i, s:o, s:o}", "op", "work", "store", tm_store_folder(r->plan->store),
@@ -218,7 +218,7 @@ static bool remember(run *r, run_group *g, map_item *item)
     int k = 0;
     for (int i = 0; i < g->plan->n; i++) {
         const tm_plan_node *p = group_plan(r, g, i);
-        for (int port = 0; port < TM_MAX_PORTS && p->node->stage->outputs[port].name; port++, k++) {
+        for (int port = 0; tm_stage_makes(p->node->stage, port); port++, k++) {
             if (ports[k].count != 1) return false;
             if (tm_plan_stores(r->plan, p, port) && !tm_store_has(r->plan->store, ports[k].entries[0].hash))
                 return false;

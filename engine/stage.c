@@ -15,3 +15,8 @@ const tm_value *tm_value_find(const char *name)
         if (strcmp((*value)->name, name) == 0) return *value;
     return NULL;
 }
+
+bool tm_stage_makes(const tm_stage *stage, int port)
+{
+    return port < TM_MAX_PORTS && stage->outputs[port].name && !(stage->outputs[port].flags & TM_PORT_ALIAS);
+}

@@ -31,6 +31,10 @@ enum {
     TM_PORT_OPTIONAL = 1,
     TM_PORT_MANY = 2,   // a table of links (by name or number)
     TM_PORT_WHOLE = 4,  // wants the sealed artifact, not the stream
+    // An output that the stage does not make: it stands for what flows into the input `via`, or, if a model
+    // flows into that one, for the output of this name of the stage that made the model. The graph follows it
+    // when it is checked, so that it costs no bytes and nobody waits. Aliases come behind all other outputs.
+    TM_PORT_ALIAS = 8,
 };
 
 typedef struct tm_port {
@@ -39,7 +43,7 @@ typedef struct tm_port {
     unsigned flags;
     const char *value;   // a family of values that may stand here instead of a link, or NULL
     const char *help;
-    const char *via;     // a stage that converts another type into this one, or NULL
+    const char *via;     // a stage that converts another type into this one, or NULL (an alias: an input)
 } tm_port;
 
 #define TM_MAX_PORTS 8
@@ -51,7 +55,7 @@ typedef struct tm_check {
     const void *options;              // filled from the table
     const json_t *values;             // the canonical options
     const json_t *inputs[TM_MAX_PORTS];  // attributes per input port (NULL: not connected)
-    json_t *outputs[TM_MAX_PORTS];    // empty objects to fill
+    json_t *outputs[TM_MAX_PORTS];    // to fill; those of the main input's type have its attributes already
     const char *folder;               // of the graph file: relative paths start here
     tm_option_fault *fault;           // fill on failure to point at an option
 } tm_check;
@@ -106,6 +110,8 @@ extern const tm_stage *const tm_stages[];
 extern const tm_value *const tm_values[];
 const tm_stage *tm_stage_find(const char *name);
 const tm_value *tm_value_find(const char *name);
+// Whether there is an output `port` that the stage makes itself (no alias): outputs 0 to n - 1 are.
+bool tm_stage_makes(const tm_stage *stage, int port);
 
 // ---- what a running stage asks of its worker ----
 

@@ -13,6 +13,19 @@ static const tm_col tokens[] = {
     [TM_TOK_IDS] = {"ids", TM_COL_U32S},
     [TM_TOK_BYTES] = {"bytes", TM_COL_I64},
 };
+static const tm_col examples[] = {
+    [TM_EXA_ID] = {"id", TM_COL_BYTES},
+    [TM_EXA_IDS] = {"ids", TM_COL_U32S},
+    [TM_EXA_MASK] = {"mask", TM_COL_BYTES},
+};
+static const tm_col scored_pairs[] = {
+    [TM_PAIR_ID] = {"id", TM_COL_BYTES},
+    [TM_PAIR_PROMPT] = {"prompt", TM_COL_U32S},
+    [TM_PAIR_CHOSEN] = {"chosen", TM_COL_U32S},
+    [TM_PAIR_REJECTED] = {"rejected", TM_COL_U32S},
+    [TM_PAIR_REF_CHOSEN] = {"ref_chosen", TM_COL_F64},
+    [TM_PAIR_REF_REJECTED] = {"ref_rejected", TM_COL_F64},
+};
 static const tm_col metrics[] = {
     [TM_MET_STEP] = {"step", TM_COL_I64},   [TM_MET_NAME] = {"name", TM_COL_BYTES},
     [TM_MET_VALUE] = {"value", TM_COL_F64}, [TM_MET_ERROR] = {"error", TM_COL_F64},
@@ -23,6 +36,10 @@ static const tm_col metrics[] = {
 static const tm_type types[] = {
     {"documents", "Texts with id, source and meta data.", "chunk", false, COLS(documents)},
     {"tokens", "Documents as ids of one tokenizer.", "chunk", false, COLS(tokens)},
+    {"examples", "Texts to learn as ids, with what of them is learned.", "chunk", false, COLS(examples)},
+    {"pairs", "Two answers to one prompt, as ids.", "chunk", false, scored_pairs, TM_PAIR_REF_CHOSEN},
+    {"scored_pairs", "Pairs with log-probabilities under a reference model.", "chunk", false,
+     COLS(scored_pairs)},
     {"metrics", "Named numbers by step.", "chunk", false, COLS(metrics)},
     {"tokenizer", "A folder with tokenizer.json.", "snapshot", true, NULL, 0},
     {"model", "A Hugging Face model folder.", "snapshot", true, NULL, 0},

@@ -24,6 +24,12 @@ const tm_type *tm_type_at(size_t i);            // NULL behind the last
 enum { TM_DOC_ID, TM_DOC_TEXT, TM_DOC_SOURCE, TM_DOC_META };
 // Columns of tokens: one document each; `bytes` is the length of its text in UTF-8.
 enum { TM_TOK_ID, TM_TOK_IDS, TM_TOK_BYTES };
+// Columns of examples: a text to learn from; `mask` has one byte per id, 1 where the id is learned.
+enum { TM_EXA_ID, TM_EXA_IDS, TM_EXA_MASK };
+// Columns of pairs: two answers to one prompt, as ids. An answer has its end token, and all of it is learned.
+enum { TM_PAIR_ID, TM_PAIR_PROMPT, TM_PAIR_CHOSEN, TM_PAIR_REJECTED };
+// Further columns of scored pairs: summed log-probabilities (nats) of the answers under the reference model.
+enum { TM_PAIR_REF_CHOSEN = TM_PAIR_REJECTED + 1, TM_PAIR_REF_REJECTED };
 // Columns of metrics: `step` is that of the snapshot measured (or the training step), `error` a standard
 // error or NaN, `count` what the mean runs over.
 enum { TM_MET_STEP, TM_MET_NAME, TM_MET_VALUE, TM_MET_ERROR, TM_MET_COUNT };

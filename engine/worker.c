@@ -510,7 +510,7 @@ static tm_status work_init(worker *w, tm_work *work, const json_t *node, tm_erro
 static tm_status map_one(tm_work *work, const tm_batch *in, tm_batch **out, tm_error *err)
 {
     int n = 0;
-    for (; n < TM_MAX_PORTS && work->stage->outputs[n].name; n++) {
+    for (; tm_stage_makes(work->stage, n); n++) {
         out[n] = tm_work_batch(work, work->stage->outputs[n].name);
         if (!out[n]) return tm_fail(err, TM_ENOMEM, "no memory for a batch");
     }

@@ -79,7 +79,7 @@ static tm_status find_port(tm_address *a, tm_error *err)
     const char *names[TM_MAX_PORTS + 1];
     char all[256] = "";
     size_t n = 0;
-    for (int i = 0; i < TM_MAX_PORTS && a->stage->outputs[i].name; i++) {
+    for (int i = 0; tm_stage_makes(a->stage, i); i++) {
         names[n++] = a->stage->outputs[i].name;
         size_t at = strlen(all);
         snprintf(all + at, sizeof all - at, "%s\"%s\"", at ? ", " : "", a->stage->outputs[i].name);

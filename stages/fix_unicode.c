@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Texts that went through the wrong decoder, repaired.
+#include "stages/text/shape.h"
 #include "stages/text/sift.h"
 #include "stages/text/unicode.h"
 
@@ -28,6 +29,11 @@ typedef struct fixer {
     tm_unicode *unicode;
     tm_buf text;
 } fixer;
+
+static tm_status check(tm_check *c, tm_error *err)
+{
+    return tm_shape_text(c, 0, err);
+}
 
 static tm_status begin(tm_work *work, tm_error *err)
 {
@@ -86,6 +92,7 @@ const tm_stage tm_stage_fix_unicode = {
     .options = options,
     .options_size = sizeof(fix_options),
     .state_size = sizeof(fixer),
+    .check = check,
     .begin = begin,
     .map = map,
     .end = end,

@@ -22,6 +22,7 @@ static const tm_option options[] = {
 static tm_status check(tm_check *c, tm_error *err)
 {
     const char *markup = json_string_value(json_object_get(c->inputs[0], "markup"));
+    json_object_del(c->outputs[0], "markup");
     if (markup && strcmp(markup, "html") == 0) return TM_OK;
     snprintf(c->fault->fix, sizeof c->fault->fix,
              "read it with tm.read { ..., format = \"html\" }, or leave tm.html_text out");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Documents in the languages that are wanted.
 #include "stages/text/language.h"
+#include "stages/text/shape.h"
 #include "stages/text/sift.h"
 
 typedef struct language_options {
@@ -37,7 +38,7 @@ static tm_status check(tm_check *c, tm_error *err)
         return tm_fail(err, TM_EINVAL, "no language has the code \"%.40s\"", o->keep.items[i]);
     }
     c->fault->option = NULL;
-    return TM_OK;
+    return tm_shape_text(c, 0, err);
 }
 
 static bool wanted(const language_options *o, const tm_language *l)

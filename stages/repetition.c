@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keep documents that do not repeat themselves.
 #include "stages/text/rules.h"
+#include "stages/text/shape.h"
 
 static tm_status check(tm_check *c, tm_error *err)
 {
     tm_rules rules;
     tm_status status = tm_rules_make(&rules, c->options, TM_QUALITY_REPETITION, c->fault, err);
     tm_rules_clear(&rules);
-    return status;
+    return status < 0 ? status : tm_shape_plain(c, 0, err);
 }
 
 static tm_status begin(tm_work *work, tm_error *err)

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Documents to ids of a tokenizer.
 #include "engine/stage.h"
+#include "stages/text/shape.h"
 #include "stages/text/tokenizer_folder.h"
 
 static tm_status check(tm_check *c, tm_error *err)
 {
-    const char *markup = json_string_value(json_object_get(c->inputs[0], "markup"));
     json_t *tokenizer = json_object_get(c->inputs[1], "tokenizer");
     if (tokenizer) json_object_set(c->outputs[0], "tokenizer", tokenizer);
-    if (!markup) return TM_OK;
-    snprintf(c->fault->fix, sizeof c->fault->fix, "put tm.html_text {} before it");
-    return tm_fail(err, TM_EINVAL, "its documents are still %s", markup);
+    return tm_shape_plain(c, 0, err);
 }
 
 static tm_status begin(tm_work *work, tm_error *err)

@@ -4,6 +4,7 @@
 #include "engine/stage.h"
 #include "stages/format/tokenizer_json.h"
 #include "stages/text/bpe_train.h"
+#include "stages/text/shape.h"
 
 #define MAX_SPECIAL 32
 
@@ -37,16 +38,13 @@ static tm_pretokenizer pretokenizer_of(const char *name)
 
 static tm_status check(tm_check *c, tm_error *err)
 {
-    const char *markup = json_string_value(json_object_get(c->inputs[0], "markup"));
     const vocab_options *o = c->options;
     json_object_set_new(c->outputs[0], "tokenizer", json_string(c->name));
     if (o->special.n > MAX_SPECIAL) {
         c->fault->option = "special";
         return tm_fail(err, TM_EINVAL, "%zu special tokens are more than %d", o->special.n, MAX_SPECIAL);
     }
-    if (!markup) return TM_OK;
-    snprintf(c->fault->fix, sizeof c->fault->fix, "put tm.html_text {} before it");
-    return tm_fail(err, TM_EINVAL, "its documents are still %s", markup);
+    return tm_shape_plain(c, 0, err);
 }
 
 static tm_status count_all(tm_work *work, tm_bpe_counter *counter, tm_error *err)

@@ -121,6 +121,62 @@ static void a_selector_on_documents_is_refused(void **state)
     json_decref(data);
 }
 
+// A chain of trainers whose tokenizer ports all stand for that of the first.
+#define CHAIN                                       \
+    "n = numbers {\"to\": 9}\n"                      \
+    "v = vocab {} 1:n\n"                             \
+    "a = teach {} data:n tokenizer:v\n"              \
+    "b = align {} 1:a data:n\n"                      \
+    "c = align {} 1:b data:n\n"
+
+static void an_alias_stands_for_what_flows_into_the_input(void **state)
+{
+    (void)state;
+    tm_graph *g = toy_graph(CHAIN "d = teach {} data:n tokenizer:c.tokenizer\nreturn d a c.tokenizer");
+    const tm_node *v = tm_graph_find(g, "v") ? tm_graph_find(g, "v") : tm_graph_find(g, "c.tokenizer");
+    assert_ptr_equal(tm_node_link(tm_graph_find(g, "d"), "tokenizer")->from, v);
+    assert_string_equal(v->stage->name, "vocab");
+    assert_ptr_equal(g->targets[2].node, v);
+    assert_int_equal(g->n_nodes, 4);  // n v a d: a tokenizer needs no training of b and c
+    tm_graph_free(g);
+}
+
+static void an_alias_of_nothing_is_refused(void **state)
+{
+    (void)state;
+    faulty("n = numbers {\"to\": 9}\na = teach {} data:n\nb = align {} 1:a data:n\n"
+           "c = teach {} data:n tokenizer:b.tokenizer\nreturn c",
+           "TM0215", 4, "tm.align has no tokenizer", "tm.vocab");
+    assert_non_null(strstr(diags.items[0].why, "input tokenizer of tm.teach"));
+}
+
+static void conversions_follow_each_other_and_share_what_the_consumer_has(void **state)
+{
+    (void)state;
+    tm_graph *g = toy_graph(CHAIN "return c b");
+    const tm_node *c = tm_graph_find(g, "c"), *scored = tm_node_link(c, "data")->from;
+    assert_string_equal(scored->name, "c.data");
+    assert_string_equal(scored->stage->name, "to_scored");
+    assert_ptr_equal(tm_node_link(scored, "reference")->from, tm_graph_find(g, "b"));
+    const tm_node *pairs = tm_node_link(scored, "")->from;
+    assert_string_equal(pairs->name, "c.data.pairs");
+    assert_string_equal(tm_node_link(pairs, "")->from->stage->name, "numbers");
+    assert_string_equal(tm_node_link(pairs, "tokenizer")->from->stage->name, "vocab");
+    tm_graph_free(g);
+}
+
+static void a_fault_of_a_conversion_points_at_the_input_it_stands_before(void **state)
+{
+    (void)state;
+    faulty("n = numbers {\"to\": 9}\nbad = vocab {} 1:n\na = teach {} data:n tokenizer:bad\n"
+           "b = align {} 1:a data:n\nreturn b bad",
+           "TM0220", 4, "tm.align: input data: this tokenizer is bad", NULL);
+    assert_string_equal(diags.items[0].owner, "align");
+    assert_string_equal(diags.items[0].word, "data");
+    faulty("n = numbers {\"to\": 9}\na = teach {} data:n\nb = align {} 1:a data:n\nreturn b", "TM0209", 3,
+           "tm.align: input data: tm.to_pairs needs its input tokenizer", NULL);
+}
+
 static void all_mistakes_are_counted(void **state)
 {
     (void)state;
@@ -163,6 +219,10 @@ int main(void)
         cmocka_unit_test(options_are_canonical_and_parsed),
         cmocka_unit_test(mistakes_are_pointed_at),
         cmocka_unit_test(a_selector_on_documents_is_refused),
+        cmocka_unit_test(an_alias_stands_for_what_flows_into_the_input),
+        cmocka_unit_test(an_alias_of_nothing_is_refused),
+        cmocka_unit_test(conversions_follow_each_other_and_share_what_the_consumer_has),
+        cmocka_unit_test(a_fault_of_a_conversion_points_at_the_input_it_stands_before),
         cmocka_unit_test(all_mistakes_are_counted),
         cmocka_unit_test(a_chain_of_many_nodes_needs_no_deep_stack),
     };

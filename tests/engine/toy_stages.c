@@ -496,9 +496,11 @@ const tm_stage tm_stage_crash_run = {
     .run = crash_run,
 };
 
+extern const tm_stage tm_stage_align, tm_stage_teach, tm_stage_to_pairs, tm_stage_to_scored, tm_stage_vocab;
+
 const tm_stage *const tm_stages[] = {
-    &tm_stage_both,    &tm_stage_crash, &tm_stage_crash_run,
-    &tm_stage_gather,  &tm_stage_learn, &tm_stage_mark,
-    &tm_stage_numbers, &tm_stage_score, NULL,
+    &tm_stage_align,    &tm_stage_both,      &tm_stage_crash, &tm_stage_crash_run, &tm_stage_gather,
+    &tm_stage_learn,    &tm_stage_mark,      &tm_stage_numbers, &tm_stage_score,   &tm_stage_teach,
+    &tm_stage_to_pairs, &tm_stage_to_scored, &tm_stage_vocab, NULL,
 };
 const tm_value *const tm_values[] = {NULL};

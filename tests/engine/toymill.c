@@ -33,7 +33,7 @@ static json_t *outputs(const tm_plan *plan)
     for (size_t i = 0; i < plan->graph->n_nodes; i++) {
         const tm_plan_node *p = tm_plan_canonical(plan, plan->graph->nodes[i]);
         json_t *ports = json_object();
-        for (int port = 0; p->known && port < TM_MAX_PORTS && p->node->stage->outputs[port].name; port++) {
+        for (int port = 0; p->known && tm_stage_makes(p->node->stage, port); port++) {
             char hex[TM_HASH_HEX];
             tm_hash_hex(p->outputs[port], hex);
             json_object_set_new(ports, p->node->stage->outputs[port].name, json_string(hex));
