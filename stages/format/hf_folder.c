@@ -2,9 +2,14 @@
 // Model folders: laying out files, and finding tensors over shards.
 #include "stages/format/hf_folder.h"
 
+#include <errno.h>
+
 #include <jansson.h>
 
 #include "engine/base/io.h"
+
+#define ADAPTER_CONFIG "adapter_config.json"
+#define ADAPTER_WEIGHTS "adapter_model.safetensors"
 
 struct tm_hf_files_owner {
     tm_buf header;
@@ -36,10 +41,11 @@ static tm_status lay_out(tm_hf_files *files, const tm_hf_model *model, tm_error 
     TM_TRY(tm_safetensors_header(model->tensors, model->n_tensors, NULL, 0, &owner->header, err));
     owner->pieces[0] = tm_buf_view(&owner->header);
     for (size_t i = 0; i < model->n_tensors; i++) owner->pieces[i + 1] = model->tensors[i].data;
-    TM_TRY(add_file(files, "config.json", &model->config, 1, err));
+    TM_TRY(add_file(files, model->adapter ? ADAPTER_CONFIG : "config.json", &model->config, 1, err));
     if (model->generation_config.size)
         TM_TRY(add_file(files, "generation_config.json", &model->generation_config, 1, err));
-    TM_TRY(add_file(files, "model.safetensors", owner->pieces, model->n_tensors + 1, err));
+    TM_TRY(add_file(files, model->adapter ? ADAPTER_WEIGHTS : "model.safetensors", owner->pieces,
+                    model->n_tensors + 1, err));
     for (size_t i = 0; i < model->n_extras; i++) {
         const tm_content *extra = &model->extras[i];
         TM_TRY(add_file(files, extra->name, extra->pieces, extra->n_pieces, err));
@@ -89,16 +95,30 @@ tm_status tm_hf_folder_write(const char *folder, const tm_hf_model *model, tm_er
 
 // ---- reading
 
+// Where configuration and weights lie.
+static tm_status model_path(const tm_hf_folder *folder, const char *name, char path[TM_PATH_MAX],
+                            tm_error *err)
+{
+    return tm_path(path, err, "%s/%s%s", folder->path, folder->adapter ? "base/" : "", name);
+}
+
 static bool file_exists(const tm_hf_folder *folder, const char *name)
 {
     char path[TM_PATH_MAX];
-    return tm_path(path, NULL, "%s/%s", folder->path, name) == TM_OK && tm_file_exists(path);
+    return model_path(folder, name, path, NULL) == TM_OK && tm_file_exists(path);
+}
+
+static tm_status map_file(const tm_hf_folder *folder, const char *name, tm_view *bytes, tm_error *err)
+{
+    char path[TM_PATH_MAX];
+    TM_TRY(model_path(folder, name, path, err));
+    return tm_content_map(path, bytes, err);
 }
 
 static tm_status open_shard(tm_hf_folder *folder, const char *name, tm_error *err)
 {
     char path[TM_PATH_MAX];
-    TM_TRY(tm_path(path, err, "%s/%s", folder->path, name));
+    TM_TRY(model_path(folder, name, path, err));
     TM_TRY(tm_safetensors_open(&folder->shards[folder->n_shards], path, err));
     folder->n_tensors += folder->shards[folder->n_shards++].n_tensors;
     return TM_OK;
@@ -165,8 +185,8 @@ static tm_status open_weights(tm_hf_folder *folder, tm_error *err)
     }
     char where[TM_PATH_MAX];
     tm_view bytes;
-    TM_TRY(tm_path(where, err, "%s/%s", folder->path, index));
-    TM_TRY(tm_hf_folder_file(folder, index, &bytes, err));
+    TM_TRY(model_path(folder, index, where, err));
+    TM_TRY(map_file(folder, index, &bytes, err));
     json_error_t at;
     json_t *json = json_loadb(bytes.data ? bytes.data : "", bytes.size, JSON_REJECT_DUPLICATES, &at);
     json_t *map = json_object_get(json, "weight_map");
@@ -178,11 +198,27 @@ static tm_status open_weights(tm_hf_folder *folder, tm_error *err)
     return status;
 }
 
+// The adapter, if the folder has one: then the rest is read from base/.
+static tm_status open_adapter(tm_hf_folder *folder, tm_error *err)
+{
+    char path[TM_PATH_MAX];
+    if (!file_exists(folder, ADAPTER_CONFIG)) return TM_OK;
+    TM_TRY(tm_hf_folder_file(folder, ADAPTER_CONFIG, &folder->adapter_config, err));
+    TM_TRY(tm_path(path, err, "%s/" ADAPTER_WEIGHTS, folder->path));
+    TM_TRY(tm_safetensors_open(&folder->adapter_tensors, path, err));
+    folder->adapter = true;
+    if (file_exists(folder, "config.json")) return TM_OK;
+    tm_fail(err, TM_ENOENT, "%s: an adapter without the model it adapts", folder->path);
+    tm_hint(err, "put the base model's folder at %s/base", folder->path);
+    return TM_ENOENT;
+}
+
 tm_status tm_hf_folder_open(tm_hf_folder *folder, const char *path, tm_error *err)
 {
     *folder = (tm_hf_folder){.path = tm_strdup(path)};
     if (!folder->path) return tm_fail(err, TM_ENOMEM, "no memory for a folder");
-    tm_status status = tm_hf_folder_file(folder, "config.json", &folder->config, err);
+    tm_status status = open_adapter(folder, err);
+    if (status == TM_OK) status = map_file(folder, "config.json", &folder->config, err);
     if (status == TM_OK) status = open_weights(folder, err);
     if (status < 0) tm_hf_folder_close(folder);
     return status;
@@ -193,6 +229,8 @@ void tm_hf_folder_close(tm_hf_folder *folder)
     for (size_t i = 0; i < folder->n_shards; i++) tm_safetensors_close(&folder->shards[i]);
     tm_free(folder->shards);
     tm_content_unmap(folder->config);
+    tm_content_unmap(folder->adapter_config);
+    tm_safetensors_close(&folder->adapter_tensors);
     tm_free(folder->path);
     *folder = (tm_hf_folder){0};
 }
@@ -220,4 +258,40 @@ tm_status tm_hf_folder_file(const tm_hf_folder *folder, const char *name, tm_vie
     char path[TM_PATH_MAX];
     TM_TRY(tm_path(path, err, "%s/%s", folder->path, name));
     return tm_content_map(path, bytes, err);
+}
+
+// ---- the base of an adapter
+
+static tm_status link_file(const char *from, const char *to, tm_error *err)
+{
+    if (tm_sys.link(from, to) == 0) return TM_OK;
+    if (errno != EXDEV && errno != EMLINK && errno != EPERM && errno != EOPNOTSUPP)
+        return tm_fail_errno(err, "cannot link %s to %s", from, to);
+    return tm_file_copy(from, to, 0444, err);
+}
+
+static tm_status link_into(const char *from, const char *to, const char *name, tm_error *err)
+{
+    char a[TM_PATH_MAX], b[TM_PATH_MAX];
+    struct stat info;
+    TM_TRY(tm_path(a, err, "%s/%s", from, name));
+    TM_TRY(tm_path(b, err, "%s/%s", to, name));
+    if (tm_sys.stat(a, &info) < 0) return tm_fail_errno(err, "cannot stat %s", a);
+    return S_ISREG(info.st_mode) ? link_file(a, b, err) : TM_OK;
+}
+
+tm_status tm_hf_folder_link_base(const char *from, const char *to, tm_error *err)
+{
+    char source[TM_PATH_MAX], target[TM_PATH_MAX];
+    tm_names names = {0};
+    TM_TRY(tm_path(source, err, "%s/" ADAPTER_CONFIG, from));
+    TM_TRY(tm_path(source, err, "%s%s", from, tm_file_exists(source) ? "/base" : ""));
+    TM_TRY(tm_path(target, err, "%s/base", to));
+    TM_TRY(tm_dir_make(target, err));
+    TM_TRY(tm_dir_list(source, &names, err));
+    tm_status status = TM_OK;
+    for (size_t i = 0; i < names.count && status == TM_OK; i++)
+        status = link_into(source, target, names.names[i], err);
+    tm_names_clear(&names);
+    return status;
 }

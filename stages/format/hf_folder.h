@@ -4,6 +4,10 @@
 //   config.json  generation_config.json  model.safetensors | model.safetensors.index.json + shards
 //   tokenizer.json  tokenizer_config.json  ...               (copied as they are)
 //
+// A model with an adapter keeps the adapter as PEFT does, and the model it adapts in a folder below:
+//
+//   adapter_config.json  adapter_model.safetensors  tokenizer.json  ...  base/config.json  base/model.safetensors
+//
 // The folder knows no model: config.json passes through as bytes, weights as named tensors.
 #pragma once
 
@@ -12,6 +16,7 @@
 
 // What to write. Everything is borrowed; `tensors` is sorted into file order.
 typedef struct tm_hf_model {
+    bool adapter;               // config and tensors are an adapter's, and are named as PEFT names them
     tm_view config;             // config.json
     tm_view generation_config;  // generation_config.json; empty: not written
     tm_st_tensor *tensors;
@@ -35,19 +40,27 @@ void tm_hf_files_clear(tm_hf_files *files);
 // Write the files into `folder`, which is made if it is not there.
 tm_status tm_hf_folder_write(const char *folder, const tm_hf_model *model, tm_error *err);
 
-// An open folder. Weights are mapped, not read.
+// An open folder. Weights are mapped, not read. With an adapter, configuration and shards are those of base/.
 typedef struct tm_hf_folder {
     char *path;
+    bool adapter;
     tm_view config;  // mapped
     tm_safetensors *shards;
     size_t n_shards;
     size_t n_tensors;  // over all shards
+    tm_view adapter_config;
+    tm_safetensors adapter_tensors;
 } tm_hf_folder;
 
-// Open a folder with config.json and either model.safetensors or an index with its shards. TM_ENOENT names
-// the missing file; TM_EFORMAT an index that names a tensor its shard lacks, or a shard outside the folder.
+// Open a folder with config.json and either model.safetensors or an index with its shards, or with an adapter
+// and such a folder as base/. TM_ENOENT names the missing file; TM_EFORMAT an index that names a tensor its
+// shard lacks, or a shard outside the folder.
 tm_status tm_hf_folder_open(tm_hf_folder *folder, const char *path, tm_error *err);
 void tm_hf_folder_close(tm_hf_folder *folder);
+
+// The model that an adapter changes, or the model itself: gives the files of `from` (of its base/ if it has an
+// adapter) to the new folder `to`/base, as hard links where the file system allows.
+tm_status tm_hf_folder_link_base(const char *from, const char *to, tm_error *err);
 
 // A tensor by name, or NULL.
 const tm_st_tensor *tm_hf_folder_find(const tm_hf_folder *folder, const char *name);

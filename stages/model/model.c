@@ -2,6 +2,8 @@
 // Models: made fresh, read from folders, laid out as files.
 #include "stages/model/model.h"
 
+#include "stages/model/adapter_files.h"
+
 struct tm_model_files_owner {
     tm_buf config, generation;
     tm_hf_model model;
@@ -107,38 +109,83 @@ static tm_status put_all(tm_model *m, const tm_hf_folder *folder, tm_error *err)
     return check_unknown(m, folder, err);
 }
 
-tm_status tm_model_load(tm_model **model, const tm_hf_folder *folder, tm_error *err)
+tm_status tm_model_load_apart(tm_model **model, const tm_hf_folder *folder, tm_error *err)
 {
     tm_model_config config;
+    tm_model *m = NULL;
     tm_status status = tm_model_config_parse(&config, folder->config, err);
-    if (status == TM_OK) status = tm_model_new(model, &config, err);
-    if (status < 0) return tm_error_prefix(err, "%s", folder->path);
-    status = put_all(*model, folder, err);
+    if (status == TM_OK) status = tm_model_new(&m, &config, err);
+    if (status == TM_OK) status = put_all(m, folder, err);
+    if (status == TM_OK && folder->adapter)
+        status = tm_adapter_read(&m->adapter, &m->config, folder->adapter_config, &folder->adapter_tensors, err);
+    if (status == TM_OK) {
+        *model = m;
+        return TM_OK;
+    }
+    tm_model_free(m);
+    *model = NULL;
+    tm_error_prefix(err, "%s", folder->path);
+    return status;
+}
+
+tm_status tm_model_load(tm_model **model, const tm_hf_folder *folder, tm_error *err)
+{
+    tm_device *device;
+    TM_TRY(tm_model_load_apart(model, folder, err));
+    if (!(*model)->adapter) return TM_OK;
+    tm_status status = tm_device_open_cpu(1, &device, err);
+    if (status == TM_OK) {
+        tm_model_merge(*model, device);
+        status = tm_device_status(device, err);
+        tm_device_close(device);
+    }
     if (status == TM_OK) return TM_OK;
     tm_model_free(*model);
     *model = NULL;
-    return tm_error_prefix(err, "%s", folder->path);
+    return status;
 }
 
 // ---- writing
+
+// The list of a map's tensors, and room for it.
+static tm_status list_tensors(struct tm_model_files_owner *owner, const tm_param_map *map, const float *slab,
+                              tm_error *err)
+{
+    owner->tensors = tm_calloc(map->n_params, sizeof *owner->tensors);
+    if (!owner->tensors) return tm_fail(err, TM_ENOMEM, "no memory for the list of tensors");
+    tm_param_tensors(map, slab, "", NULL, owner->tensors);
+    owner->model.tensors = owner->tensors;
+    owner->model.n_tensors = map->n_params;
+    return TM_OK;
+}
+
+static tm_status lay_out_weights(struct tm_model_files_owner *owner, const tm_model *m, tm_error *err)
+{
+    TM_TRY(list_tensors(owner, &m->map, m->params, err));
+    TM_TRY(tm_model_config_write(&m->config, &owner->config, err));
+    TM_TRY(tm_generation_config_write(&m->config, &owner->generation, err));
+    owner->model.config = tm_buf_view(&owner->config);
+    owner->model.generation_config = tm_buf_view(&owner->generation);
+    return TM_OK;
+}
+
+static tm_status lay_out_adapter(struct tm_model_files_owner *owner, const tm_adapter *a, tm_error *err)
+{
+    TM_TRY(list_tensors(owner, &a->map, a->params, err));
+    TM_TRY(tm_adapter_config_write(a, "base", &owner->config, err));
+    owner->model.adapter = true;
+    owner->model.config = tm_buf_view(&owner->config);
+    return TM_OK;
+}
 
 static tm_status lay_out(tm_model_files *files, const tm_model *m, const tm_content *extras,
                          size_t n_extras, tm_error *err)
 {
     struct tm_model_files_owner *owner = files->owner;
-    owner->tensors = tm_calloc(m->map.n_params, sizeof *owner->tensors);
-    if (!owner->tensors) return tm_fail(err, TM_ENOMEM, "no memory for the list of tensors");
-    tm_param_tensors(&m->map, m->params, "", NULL, owner->tensors);
-    TM_TRY(tm_model_config_write(&m->config, &owner->config, err));
-    TM_TRY(tm_generation_config_write(&m->config, &owner->generation, err));
-    owner->model = (tm_hf_model){
-        .config = tm_buf_view(&owner->config),
-        .generation_config = tm_buf_view(&owner->generation),
-        .tensors = owner->tensors,
-        .n_tensors = m->map.n_params,
-        .extras = extras,
-        .n_extras = n_extras,
-    };
+    if (m->adapter) TM_TRY(lay_out_adapter(owner, m->adapter, err));
+    else TM_TRY(lay_out_weights(owner, m, err));
+    owner->model.extras = extras;
+    owner->model.n_extras = n_extras;
     return tm_hf_files_make(&files->hf, &owner->model, err);
 }
 
@@ -172,4 +219,11 @@ tm_status tm_model_write(const tm_model *model, const char *folder, const tm_con
     tm_status status = tm_hf_folder_write(folder, &files.owner->model, err);
     tm_model_files_clear(&files);
     return status;
+}
+
+tm_status tm_model_write_base(const tm_model *model, const char *folder, tm_error *err)
+{
+    tm_model base = *model;
+    base.adapter = NULL;
+    return tm_model_write(&base, folder, NULL, 0, err);
 }

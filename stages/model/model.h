@@ -33,11 +33,15 @@ void tm_model_merge(tm_model *model, tm_device *device);
 tm_status tm_model_new(tm_model **model, const tm_model_config *config, tm_error *err);
 tm_status tm_model_init(tm_model **model, const tm_model_config *config, tm_device *device, uint64_t seed,
                         tm_error *err);
+// A folder with an adapter gives the merged weights; tm_model_load_apart leaves base and adapter as they are,
+// for training to go on.
 tm_status tm_model_load(tm_model **model, const tm_hf_folder *folder, tm_error *err);
+tm_status tm_model_load_apart(tm_model **model, const tm_hf_folder *folder, tm_error *err);
 void tm_model_free(tm_model *model);
 
 // The model as the files of a folder, `extras` (tokenizer, training state) among them. They borrow from model
-// and extras: nothing but the header of the weights is copied.
+// and extras: nothing but the header of the weights is copied. Of a model with an adapter these are the
+// adapter's files; tm_hf_folder_link_base puts the base beside them.
 typedef struct tm_model_files {
     tm_hf_files hf;
     struct tm_model_files_owner *owner;
@@ -49,3 +53,6 @@ void tm_model_files_clear(tm_model_files *files);
 // The same written into `folder`, which is made if it is not there.
 tm_status tm_model_write(const tm_model *model, const char *folder, const tm_content *extras, size_t n_extras,
                          tm_error *err);
+
+// The weights without the adapter, as a plain model folder.
+tm_status tm_model_write_base(const tm_model *model, const char *folder, tm_error *err);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Values to shapes and schedules.
+// Values to shapes, schedules and adapters.
 #include "stages/train/architecture.h"
 
 static const tm_value *row_of(const json_t *value)
@@ -38,4 +38,33 @@ tm_status tm_schedule_of(const json_t *value, double peak, uint64_t total, tm_sc
         schedule->floor = o.floor;
     }
     return tm_schedule_check(schedule, err);
+}
+
+static tm_status targets_of(const tm_string_list *list, uint32_t *targets, tm_error *err)
+{
+    *targets = 0;
+    for (size_t i = 0; i < list->n; i++) {
+        int t = tm_lora_target_find(list->items[i]);
+        if (strcmp(list->items[i], "all") == 0) *targets |= TM_LORA_ALL;
+        else if (t >= 0) *targets |= 1u << t;
+        else {
+            tm_fail(err, TM_EINVAL, "a layer has no linear \"%.60s\"", list->items[i]);
+            tm_hint(err, "q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj, or \"all\"");
+            return TM_EINVAL;
+        }
+    }
+    return *targets ? TM_OK : tm_fail(err, TM_EINVAL, "targets names no linear");
+}
+
+tm_status tm_lora_of(const json_t *value, tm_lora *lora, tm_error *err)
+{
+    tm_lora_options o = {0};
+    const tm_value *row = row_of(value);
+    if (!row) return tm_fail(err, TM_EINVAL, "the adapter is no value");
+    TM_TRY(tm_options_fill(row->options, value, &o, err));
+    *lora = (tm_lora){
+        .rank = (uint32_t)o.rank, .alpha = o.alpha, .dropout = o.dropout, .rslora = o.rslora};
+    tm_status status = targets_of(&o.targets, &lora->targets, err);
+    tm_options_clear(row->options, &o);
+    return status;
 }
