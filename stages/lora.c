@@ -23,7 +23,7 @@ static tm_status check(const json_t *value, tm_error *err)
 
 const tm_value tm_value_lora = {
     .name = "lora",
-    .brief = "Train low-rank adapters on the linear layers, and leave the weights as they are (Hu et al. 2022).",
+    .brief = "Low-rank adapters on the linear layers; the weights stay as they are (Hu et al. 2022).",
     .example = "adapter = tm.lora { rank = 16, alpha = 32, targets = { \"q_proj\", \"v_proj\" } }",
     .family = "adapter",
     .options = options,

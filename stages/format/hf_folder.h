@@ -6,7 +6,8 @@
 //
 // A model with an adapter keeps the adapter as PEFT does, and the model it adapts in a folder below:
 //
-//   adapter_config.json  adapter_model.safetensors  tokenizer.json  ...  base/config.json  base/model.safetensors
+//   adapter_config.json  adapter_model.safetensors  tokenizer.json  ...
+//   base/config.json  base/model.safetensors  ...
 //
 // The folder knows no model: config.json passes through as bytes, weights as named tensors.
 #pragma once
@@ -58,8 +59,8 @@ typedef struct tm_hf_folder {
 tm_status tm_hf_folder_open(tm_hf_folder *folder, const char *path, tm_error *err);
 void tm_hf_folder_close(tm_hf_folder *folder);
 
-// The model that an adapter changes, or the model itself: gives the files of `from` (of its base/ if it has an
-// adapter) to the new folder `to`/base, as hard links where the file system allows.
+// Give the files of the model `from` (of its base/ if it has an adapter) to the new folder `to`/base, as hard
+// links where the file system allows.
 tm_status tm_hf_folder_link_base(const char *from, const char *to, tm_error *err);
 
 // A tensor by name, or NULL.

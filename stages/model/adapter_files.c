@@ -17,7 +17,7 @@ typedef struct reader {
     const tm_model_config *config;
     const tm_safetensors *file;
     tm_lora lora;
-    uint32_t *ranks;  // [layers * TM_LORA_TARGETS]
+    uint32_t *ranks; // [layers * TM_LORA_TARGETS]
     double *alphas;
 } reader;
 
@@ -55,8 +55,17 @@ static bool asks(const json_t *value)
 static tm_status check_kind(const reader *r, tm_error *err)
 {
     static const char *const others[] = {
-        "use_dora", "bias", "modules_to_save", "fan_in_fan_out", "lora_bias", "target_parameters",
-        "trainable_token_indices", "use_qalora", "megatron_config", "layer_replication", NULL,
+        "use_dora",
+        "bias",
+        "modules_to_save",
+        "fan_in_fan_out",
+        "lora_bias",
+        "target_parameters",
+        "trainable_token_indices",
+        "use_qalora",
+        "megatron_config",
+        "layer_replication",
+        NULL,
     };
     const char *type = json_string_value(value_of(r, "peft_type"));
     const json_t *init = value_of(r, "init_lora_weights");
@@ -120,8 +129,9 @@ static tm_status read_ranks(reader *r, tm_error *err)
         int64_t place = place_of(r, t->name, &part);
         bool a = strcmp(part, "lora_A.weight") == 0, b = strcmp(part, "lora_B.weight") == 0;
         if (place < 0 || (!a && !b))
-            return tm_fail(err, TM_EUNSUPPORTED, "tensor %.100s of the adapter belongs to no linear of a %s model",
-                           t->name, r->config->family->name);
+            return tm_fail(err, TM_EUNSUPPORTED,
+                           "tensor %.100s of the adapter belongs to no linear of a %s model", t->name,
+                           r->config->family->name);
         size_t dimension = a ? 0 : 1;
         uint64_t rank = t->rank == 2 ? t->shape[dimension] : 0;
         if (rank < 1 || rank > 65536)
@@ -138,7 +148,8 @@ static tm_status read_ranks(reader *r, tm_error *err)
 // ones (a name, or a path) are read here.
 static bool plain_key(const char *key)
 {
-    return key[0] && strspn(key, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.") == strlen(key);
+    return key[0] &&
+           strspn(key, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.") == strlen(key);
 }
 
 static bool key_matches(const char *key, const char *path)
@@ -175,7 +186,8 @@ static tm_status read_alphas(reader *r, tm_error *err)
         if (!plain_key(key))
             return tm_fail(err, TM_EUNSUPPORTED, FILE_NAME ": alpha_pattern \"%.60s\" is no plain name", key);
         if (!(json_is_number(value) && json_number_value(value) > 0))
-            return tm_fail(err, TM_EFORMAT, FILE_NAME ": alpha_pattern of %.60s must be a number above 0", key);
+            return tm_fail(err, TM_EFORMAT, FILE_NAME ": alpha_pattern of %.60s must be a number above 0",
+                           key);
     }
     for (uint32_t i = 0; i < r->config->layers; i++) {
         for (tm_lora_target t = 0; t < TM_LORA_TARGETS; t++)

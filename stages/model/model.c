@@ -117,7 +117,8 @@ tm_status tm_model_load_apart(tm_model **model, const tm_hf_folder *folder, tm_e
     if (status == TM_OK) status = tm_model_new(&m, &config, err);
     if (status == TM_OK) status = put_all(m, folder, err);
     if (status == TM_OK && folder->adapter)
-        status = tm_adapter_read(&m->adapter, &m->config, folder->adapter_config, &folder->adapter_tensors, err);
+        status =
+            tm_adapter_read(&m->adapter, &m->config, folder->adapter_config, &folder->adapter_tensors, err);
     if (status == TM_OK) {
         *model = m;
         return TM_OK;
@@ -178,12 +179,14 @@ static tm_status lay_out_adapter(struct tm_model_files_owner *owner, const tm_ad
     return TM_OK;
 }
 
-static tm_status lay_out(tm_model_files *files, const tm_model *m, const tm_content *extras,
-                         size_t n_extras, tm_error *err)
+static tm_status lay_out(tm_model_files *files, const tm_model *m, const tm_content *extras, size_t n_extras,
+                         tm_error *err)
 {
     struct tm_model_files_owner *owner = files->owner;
-    if (m->adapter) TM_TRY(lay_out_adapter(owner, m->adapter, err));
-    else TM_TRY(lay_out_weights(owner, m, err));
+    if (m->adapter)
+        TM_TRY(lay_out_adapter(owner, m->adapter, err));
+    else
+        TM_TRY(lay_out_weights(owner, m, err));
     owner->model.extras = extras;
     owner->model.n_extras = n_extras;
     return tm_hf_files_make(&files->hf, &owner->model, err);

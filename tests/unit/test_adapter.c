@@ -4,11 +4,14 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#include "engine/base/io.h"
+#include "stages/model/adapter_files.h"
 #include "stages/model/pass.h"
 
 // Three documents of a small model with grouped heads; every matrix large enough to matter.
@@ -25,8 +28,15 @@ typedef struct setup {
 static setup *begin(const tm_lora *lora, int threads)
 {
     setup *s = calloc(1, sizeof *s);
-    tm_model_config c = {.layers = 3, .width = 24, .heads = 4, .kv_heads = 2, .ffn = 40, .vocab = VOCAB,
-                         .length = 16, .tie = true, .init_std = 0.25};
+    tm_model_config c = {.layers = 3,
+                         .width = 24,
+                         .heads = 4,
+                         .kv_heads = 2,
+                         .ffn = 40,
+                         .vocab = VOCAB,
+                         .length = 16,
+                         .tie = true,
+                         .init_std = 0.25};
     assert_int_equal(tm_device_open_cpu(threads, &s->dev, NULL), TM_OK);
     assert_int_equal(tm_model_init(&s->model, &c, s->dev, 4, NULL), TM_OK);
     assert_int_equal(tm_model_adapt(s->model, lora, s->dev, 8, NULL), TM_OK);
@@ -127,8 +137,10 @@ static double loss_of(setup *s, float *grads)
     assert_int_equal(tm_pass_new(&pass, s->model, s->dev, TM_PASS_TRAIN, T, NULL), TM_OK);
     tm_pass_noise(pass, 5, 9);
     assert_int_equal(tm_pass_forward(pass, &s->batch, NULL), TM_OK);
-    if (grads) tm_pass_backward(pass, NULL, 1, grads, &loss);
-    else tm_pass_score(pass, &loss, NULL);
+    if (grads)
+        tm_pass_backward(pass, NULL, 1, grads, &loss);
+    else
+        tm_pass_score(pass, &loss, NULL);
     tm_pass_free(pass);
     return loss.sum;
 }
@@ -209,8 +221,10 @@ static void a_gradient_has_the_same_bits_on_1_2_and_3_threads(void **state)
         assert_int_equal(tm_param_slab_new(what.map, &grads, NULL), TM_OK);
         loss_of(s, grads);
         if (first) assert_memory_equal(first, grads, what.map->n_floats * sizeof *grads);
-        if (first) tm_param_slab_free(grads);
-        else first = grads;
+        if (first)
+            tm_param_slab_free(grads);
+        else
+            first = grads;
         end(s);
     }
     tm_param_slab_free(first);
@@ -241,6 +255,174 @@ static void dropout_is_a_function_of_seed_and_draw_and_only_in_training(void **s
     free(dropped);
     free(whole);
     end(s);
+}
+
+// ---- files
+
+static char place[] = "/tmp/tidemill-adapter-XXXXXX";
+
+static void path_of(char path[256], const char *name)
+{
+    snprintf(path, 256, "%s/%s", place, name);
+}
+
+// The base and a snapshot of the adapter on it, as trainers leave them.
+static void write_snapshot(setup *s, const char *name)
+{
+    char base[256], folder[256];
+    tm_error err = {0};
+    path_of(base, "base-of-all");
+    path_of(folder, name);
+    if (tm_model_write_base(s->model, base, &err) < 0 ||
+        tm_model_write(s->model, folder, NULL, 0, &err) < 0 || tm_hf_folder_link_base(base, folder, &err) < 0)
+        fail_msg("%s", err.text);
+}
+
+static tm_status load(const char *name, bool apart, tm_model **model, tm_error *err)
+{
+    char path[256];
+    tm_hf_folder folder;
+    path_of(path, name);
+    TM_TRY(tm_hf_folder_open(&folder, path, err));
+    tm_status status = apart ? tm_model_load_apart(model, &folder, err) : tm_model_load(model, &folder, err);
+    tm_hf_folder_close(&folder);
+    return status;
+}
+
+static void swap_model(setup *s, tm_model *model)
+{
+    tm_model_free(s->model);
+    s->model = model;
+}
+
+static void a_snapshot_gives_the_adapter_bit_for_bit_or_the_merged_weights(void **state)
+{
+    tm_lora lora = {.rank = 3, .alpha = 4.5, .targets = TM_LORA_ALL & ~2u, .dropout = 0.25, .rslora = true};
+    setup *s = begin(&lora, 2);
+    tm_model *apart, *merged;
+    tm_error err = {0};
+    size_t n = (size_t)T * VOCAB;
+    shake(s);
+    write_snapshot(s, "tuned");
+    float *before = logits_of(s);
+    if (load("tuned", true, &apart, &err) < 0 || load("tuned", false, &merged, &err) < 0)
+        fail_msg("%s", err.text);
+    const tm_lora *read = &apart->adapter->lora;
+    assert_true(read->rank == 3 && read->alpha == 4.5 && read->dropout == 0.25 && read->rslora);
+    assert_int_equal(read->targets, lora.targets);
+    swap_model(s, apart);
+    float *after = logits_of(s);
+    assert_memory_equal(before, after, n * sizeof *after);
+    swap_model(s, merged);
+    assert_null(merged->adapter);
+    float *folded = logits_of(s);
+    assert_true(off(folded, before, n) < 1e-5);
+    free(before);
+    free(after);
+    free(folded);
+    end(s);
+}
+
+static void ranks_and_alphas_of_single_linears_survive_the_files(void **state)
+{
+    tm_lora lora = plain();
+    uint32_t ranks[3 * TM_LORA_TARGETS] = {[1] = 2, [7] = 5, [8] = 3, [16] = 3, [20] = 1};
+    double alphas[3 * TM_LORA_TARGETS];
+    for (int i = 0; i < 3 * TM_LORA_TARGETS; i++) alphas[i] = i == 7 ? 9 : 6;
+    setup *s = begin(&lora, 1);
+    tm_adapter_free(s->model->adapter);
+    s->model->adapter = NULL;
+    tm_adapter *a;
+    assert_int_equal(tm_adapter_new(&a, &s->model->config, &lora, ranks, alphas, NULL), TM_OK);
+    s->model->adapter = a;
+    shake(s);
+    write_snapshot(s, "uneven");
+    float *before = logits_of(s);
+    tm_model *again;
+    tm_error err = {0};
+    if (load("uneven", true, &again, &err) < 0) fail_msg("%s", err.text);
+    for (uint32_t i = 0; i < 3 * TM_LORA_TARGETS; i++) {
+        const tm_adapter_part *part = &again->adapter->parts[i / TM_LORA_TARGETS][i % TM_LORA_TARGETS];
+        assert_int_equal(part->rank, ranks[i]);
+        if (part->rank) assert_true(part->alpha == alphas[i]);
+    }
+    swap_model(s, again);
+    float *after = logits_of(s);
+    assert_memory_equal(before, after, (size_t)T * VOCAB * sizeof *after);
+    free(before);
+    free(after);
+    end(s);
+}
+
+// Read an adapter of which one thing is changed: the configuration, or the name of a tensor.
+static void refuse(setup *s, const char *json, const char *tensor, tm_status status, const char *says)
+{
+    tm_model_files files;
+    tm_safetensors file;
+    tm_adapter *a;
+    tm_error err = {0};
+    tm_buf bytes = {0};
+    assert_int_equal(tm_model_files_make(&files, s->model, NULL, 0, NULL), TM_OK);
+    const tm_content *weights = &files.hf.files[1];
+    for (size_t i = 0; i < weights->n_pieces; i++)
+        tm_buf_add(&bytes, weights->pieces[i].data, weights->pieces[i].size);
+    char *name = tensor ? strstr(bytes.data + 8, "layers.0.self_attn.q_proj.lora_A") : NULL;
+    if (name) memcpy(name, tensor, strlen(tensor));
+    assert_int_equal(tm_safetensors_parse(&file, tm_buf_view(&bytes), NULL), TM_OK);
+    assert_int_equal(tm_adapter_read(&a, &s->model->config, tm_view_str(json), &file, &err), status);
+    if (status < 0)
+        assert_non_null(strstr(err.text, says));
+    else
+        tm_adapter_free(a);
+    tm_safetensors_close(&file);
+    tm_buf_clear(&bytes);
+    tm_model_files_clear(&files);
+}
+
+static void what_is_no_plain_adapter_is_refused_with_its_reason(void **state)
+{
+    static const char good[] = "{\"peft_type\":\"LORA\",\"r\":3,\"lora_alpha\":6}";
+    tm_lora lora = plain();
+    setup *s = begin(&lora, 1);
+    refuse(s, good, NULL, TM_OK, "");
+    refuse(s, "{", NULL, TM_EFORMAT, "adapter_config.json");
+    refuse(s, "[]", NULL, TM_EFORMAT, "peft_type");
+    refuse(s, "{\"peft_type\":\"IA3\"}", NULL, TM_EUNSUPPORTED, "IA3");
+    refuse(s, "{\"peft_type\":\"LORA\",\"use_dora\":true}", NULL, TM_EUNSUPPORTED, "use_dora");
+    refuse(s, "{\"peft_type\":\"LORA\",\"bias\":\"all\"}", NULL, TM_EUNSUPPORTED, "bias");
+    refuse(s, "{\"peft_type\":\"LORA\",\"init_lora_weights\":\"pissa\"}", NULL, TM_EUNSUPPORTED, "pissa");
+    refuse(s, "{\"peft_type\":\"LORA\",\"r\":0}", NULL, TM_EFORMAT, "r is 0");
+    refuse(s, "{\"peft_type\":\"LORA\",\"lora_alpha\":\"6\"}", NULL, TM_EFORMAT, "lora_alpha");
+    refuse(s, "{\"peft_type\":\"LORA\",\"alpha_pattern\":{\"q.*\":1}}", NULL, TM_EUNSUPPORTED, "q.*");
+    refuse(s, good, "layers.3", TM_EUNSUPPORTED, "layers.3");
+    refuse(s, good, "layers.0.self_attn.q_proj.lora_C", TM_EUNSUPPORTED, "lora_C");
+    refuse(s, good, "layers.0.self_attn.x_proj", TM_EUNSUPPORTED, "x_proj");
+    end(s);
+}
+
+static void an_adapter_without_its_base_is_refused_with_the_remedy(void **state)
+{
+    tm_lora lora = plain();
+    setup *s = begin(&lora, 1);
+    char folder[256];
+    tm_model *model;
+    tm_error err = {0};
+    path_of(folder, "alone");
+    assert_int_equal(tm_model_write(s->model, folder, NULL, 0, NULL), TM_OK);
+    assert_int_equal(load("alone", false, &model, &err), TM_ENOENT);
+    assert_non_null(strstr(err.text, "without the model it adapts"));
+    assert_non_null(strstr(err.hint, "alone/base"));
+    end(s);
+}
+
+static int make_place(void **state)
+{
+    return mkdtemp(place) ? 0 : 1;
+}
+
+static int remove_place(void **state)
+{
+    return tm_dir_remove(place, NULL) == TM_OK ? 0 : 1;
 }
 
 static void an_adapter_that_cannot_be_is_refused_with_its_reason(void **state)
@@ -281,6 +463,10 @@ int main(void)
         cmocka_unit_test(a_gradient_has_the_same_bits_on_1_2_and_3_threads),
         cmocka_unit_test(dropout_is_a_function_of_seed_and_draw_and_only_in_training),
         cmocka_unit_test(an_adapter_that_cannot_be_is_refused_with_its_reason),
+        cmocka_unit_test(a_snapshot_gives_the_adapter_bit_for_bit_or_the_merged_weights),
+        cmocka_unit_test(ranks_and_alphas_of_single_linears_survive_the_files),
+        cmocka_unit_test(what_is_no_plain_adapter_is_refused_with_its_reason),
+        cmocka_unit_test(an_adapter_without_its_base_is_refused_with_the_remedy),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_place, remove_place);
 }

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// An adapter folded into the weights it was trained on.
+#include <string.h>
+
+#include "engine/base/io.h"
+#include "engine/stage.h"
+#include "stages/model/model.h"
+
+static tm_status check(tm_check *c, tm_error *err)
+{
+    const json_t *adapter = json_object_get(c->inputs[0], "adapter");
+    json_object_del(c->outputs[0], "adapter");
+    if (adapter && !json_is_null(adapter)) return TM_OK;
+    tm_fail(err, TM_EINVAL, "the model has no adapter to merge");
+    tm_hint(err, "train one with adapter = tm.lora {}, or leave the merge out");
+    return TM_EINVAL;
+}
+
+static tm_status write_merged(const char *from, const char *to, tm_error *err)
+{
+    tm_hf_folder folder;
+    tm_model *model;
+    TM_TRY(tm_hf_folder_open(&folder, from, err));
+    tm_status status = folder.adapter ? tm_model_load(&model, &folder, err)
+                                      : tm_fail(err, TM_EINVAL, "%s: a model without an adapter", from);
+    tm_hf_folder_close(&folder);
+    TM_TRY(status);
+    status = tm_model_write(model, to, NULL, 0, err);
+    tm_model_free(model);
+    return status;
+}
+
+// The tokenizer's files, and whatever else lies beside the adapter.
+static tm_status copy_rest(const char *from, const char *to, tm_error *err)
+{
+    tm_names names = {0};
+    TM_TRY(tm_dir_list(from, &names, err));
+    tm_status status = TM_OK;
+    for (size_t i = 0; i < names.count && status == TM_OK; i++) {
+        const char *name = names.names[i];
+        char a[TM_PATH_MAX], b[TM_PATH_MAX];
+        if (strncmp(name, "adapter_", strlen("adapter_")) == 0 || strcmp(name, "base") == 0) continue;
+        status = tm_path(a, err, "%s/%s", from, name);
+        if (status == TM_OK) status = tm_path(b, err, "%s/%s", to, name);
+        if (status == TM_OK && !tm_file_exists(b)) status = tm_file_copy(a, b, 0644, err);
+    }
+    tm_names_clear(&names);
+    return status;
+}
+
+static tm_status run(tm_work *work, tm_error *err)
+{
+    tm_snapshot snapshot;
+    char folder[1024];
+    tm_status status = tm_take_tree(work, "", &snapshot, err);
+    if (status == TM_DONE) return tm_fail(err, TM_ENOENT, "there is no model");
+    TM_TRY(status);
+    TM_TRY(tm_work_scratch(work, folder, sizeof folder, err));
+    TM_TRY(write_merged(snapshot.folder, folder, err));
+    TM_TRY(copy_rest(snapshot.folder, folder, err));
+    return tm_put_tree(work, "", folder, json_object(), NULL, NULL, err);
+}
+
+const tm_stage tm_stage_merge = {
+    .name = "merge",
+    .brief = "Fold an adapter into the weights: a model like any other.",
+    .help = "W + scale * B A in float32, for every linear that has an adapter. The result is a plain model\n"
+            "folder, so that programs without adapters open it. What judges a model merges by itself.",
+    .example = "local merged = tm.merge { tuned }",
+    .family = "train",
+    .version = 1,
+    .traits = TM_NUMERIC,
+    .inputs = {{"", "model", TM_PORT_WHOLE, NULL, "a model with an adapter", NULL}},
+    .outputs = {{"", "model", 0, NULL, "the model without one", NULL},
+                {"tokenizer", "tokenizer", TM_PORT_ALIAS, NULL, "its tokenizer", ""}},
+    .check = check,
+    .run = run,
+};
