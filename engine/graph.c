@@ -376,6 +376,23 @@ static tm_status bind_option_value(builder *b, tm_node *node, const tm_option *o
     return TM_OK;
 }
 
+// `stop = { patience = 3 }` says `stop = tm.stop { patience = 3 }`: a family of one value needs no name. NULL
+// if `arg` is no such table; else to be released.
+static json_t *name_value(const tm_node *node, const tm_option *o, json_t *arg)
+{
+    const tm_value *only = NULL;
+    if (json_object_get(arg, "$value")) return json_incref(arg);
+    if (!json_is_object(arg) || json_object_get(arg, "$ref") || json_object_get(arg, "$refs")) return NULL;
+    for (const tm_value *const *v = tm_values; *v; v++) {
+        if (strcmp((*v)->family, o->choices) != 0) continue;
+        if (only) return NULL;
+        only = *v;
+    }
+    if (!only) return NULL;
+    return json_pack("{s:s, s:s, s:i, s:O}", "$value", only->name, "file", node->file, "line", node->line,
+                     "args", arg);
+}
+
 static const tm_option *find_option(const tm_stage *stage, const char *name)
 {
     for (const tm_option *o = stage->options; o && o->name; o++)
@@ -392,8 +409,12 @@ static tm_status bind_arg(builder *b, tm_node *node, const char *key, json_t *ar
                                : find_port(stage->inputs, TM_MAX_PORTS, key);
     if (row && (first || row->name[0])) return bind_port(b, node, first ? "" : key, row, arg, err);
     const tm_option *o = find_option(stage, first ? "path" : key);
-    if (o && o->kind == TM_OPT_VALUE && json_object_get(arg, "$value"))
-        return bind_option_value(b, node, o, arg, options, err);
+    json_t *value = o && o->kind == TM_OPT_VALUE ? name_value(node, o, arg) : NULL;
+    if (value) {
+        tm_status status = bind_option_value(b, node, o, value, options, err);
+        json_decref(value);
+        return status;
+    }
     if (first && !o) {
         char *shown = json_dumps(arg, JSON_ENCODE_ANY | JSON_COMPACT);
         tm_diag *d = fault_at(b, node, "TM0210", NULL);

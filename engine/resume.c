@@ -8,10 +8,11 @@
 #include "engine/store_artifact.h"
 #include "engine/store_log.h"
 
-tm_status tm_resume_prefix(const tm_graph *graph, const tm_node *node, int64_t step, tm_hash *hash,
-                           tm_error *err)
+tm_status tm_resume_prefix(const tm_graph *graph, const tm_node *node, int64_t step, const json_t *cursor,
+                           tm_hash *hash, tm_error *err)
 {
-    tm_check check = {.options = node->parsed, .values = node->options, .folder = graph->folder};
+    tm_check check = {.options = node->parsed, .values = node->options, .folder = graph->folder,
+                      .side = json_object_get(cursor, "side")};
     for (size_t i = 0; i < node->n_links; i++) {
         size_t port = (size_t)(node->links[i].row - node->stage->inputs);
         if (port < TM_MAX_PORTS) check.inputs[port] = node->links[i].from->attrs[node->links[i].out];
@@ -196,7 +197,7 @@ static tm_status try_snapshot(const finder *f, const json_t *cursor, const json_
     tm_status status = text ? read_cursor(f->plan, point, text, model) : TM_DONE;
     free(text);
     if (status != TM_OK) return TM_DONE;
-    status = tm_resume_prefix(f->plan->graph, f->p->node, point->step, &now, &why);
+    status = tm_resume_prefix(f->plan->graph, f->p->node, point->step, cursor, &now, &why);
     // Without a prefix the stage had said that nothing goes on from that step.
     bool had_prefix = parse_hex(cursor, "prefix", &then);
     if (status != TM_OK) snprintf(point->why_not, sizeof point->why_not, "%.150s", why.text);

@@ -39,6 +39,7 @@ tm_status tm_resume_find(const tm_plan *plan, const tm_plan_node *node, tm_resum
                          tm_resume_point *point, tm_error *err);
 void tm_resume_clear(tm_resume_point *point);
 
-// The hash of the stage's prefix document at `step`; TM_DONE when the stage says that nothing can continue.
-tm_status tm_resume_prefix(const tm_graph *graph, const tm_node *node, int64_t step, tm_hash *hash,
-                           tm_error *err);
+// The hash of the stage's prefix document at `step`, for a snapshot with that cursor; TM_DONE when the stage
+// says that nothing can continue.
+tm_status tm_resume_prefix(const tm_graph *graph, const tm_node *node, int64_t step, const json_t *cursor,
+                           tm_hash *hash, tm_error *err);

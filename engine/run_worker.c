@@ -359,7 +359,7 @@ static void add_prefix(run *r, run_group *g, json_t *cursor, int64_t step)
 {
     tm_hash prefix;
     char hex[TM_HASH_HEX];
-    if (tm_resume_prefix(r->plan->graph, group_node(r, g, 0), step, &prefix, NULL) != TM_OK) return;
+    if (tm_resume_prefix(r->plan->graph, group_node(r, g, 0), step, cursor, &prefix, NULL) != TM_OK) return;
     tm_hash_hex(prefix, hex);
     json_object_set_new(cursor, "prefix", json_string(hex));
 }

@@ -19,7 +19,7 @@ bool tm_select_each(const tm_select *select, int64_t step)
     return select->every <= 0 || (step >= 0 && step % select->every == 0);
 }
 
-static bool better(const char *metric, double value, double best)
+bool tm_select_better(const char *metric, double value, double best)
 {
     bool less = strstr(metric, "loss") || strstr(metric, "perplexity") || strstr(metric, "bits_per_byte");
     return less ? value < best : value > best;
@@ -55,7 +55,7 @@ static tm_status best_step(tm_store *store, const char *metric, const tm_artifac
             tm_metric m = tm_metrics_get(batch, row);
             if (!tm_view_eq(m.name, tm_view_str(metric)) || isnan(m.value)) continue;
             size_t index;
-            if (any && !better(metric, m.value, best)) continue;
+            if (any && !tm_select_better(metric, m.value, best)) continue;
             if (!find_step(store, snapshots, m.step, &index)) continue;
             any = true;
             best = m.value;

@@ -14,5 +14,7 @@ int64_t tm_snapshot_step(tm_store *store, tm_hash tree);
 // rest).
 tm_status tm_select_entry(tm_store *store, const tm_select *select, const tm_artifact *log, tm_hash metrics,
                           size_t *index, tm_error *err);
+// Whether a value of a metric is better than the best so far: lower for losses, higher for the rest.
+bool tm_select_better(const char *metric, double value, double best);
 // Whether EACH takes the entry with this index and step.
 bool tm_select_each(const tm_select *select, int64_t step);

@@ -57,6 +57,7 @@ typedef struct tm_check {
     const json_t *inputs[TM_MAX_PORTS];  // attributes per input port (NULL: not connected)
     json_t *outputs[TM_MAX_PORTS];    // to fill; those of the main input's type have its attributes already
     const char *folder;               // of the graph file: relative paths start here
+    const json_t *side;               // prefix: what the trainer left beside that snapshot (tm_put_tree)
     tm_option_fault *fault;           // fill on failure to point at an option
 } tm_check;
 

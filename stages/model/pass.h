@@ -16,6 +16,7 @@ typedef struct tm_tokens {
     const int32_t *labels;      // [n_tokens]; -1: not a target
     const int32_t *positions;   // [n_tokens], below the length of the model
     const int32_t *cu_seqlens;  // [n_segments + 1], 0 first, ascending, n_tokens last
+    const double *scores;       // [n_segments] the objective's own (the reference's log-probability), or NULL
 } tm_tokens;
 
 // Memory for one model at up to `max_tokens` tokens a batch. Borrows the model and the device.

@@ -2,9 +2,9 @@
 // Documents of a port by number.
 #include "stages/train/feed.h"
 
-void tm_feed_init(tm_feed *feed, tm_work *work, const char *port)
+void tm_feed_init(tm_feed *feed, tm_work *work, const char *port, tm_feed_rows rows)
 {
-    *feed = (tm_feed){.work = work, .port = port};
+    *feed = (tm_feed){.work = work, .port = port, .rows = rows};
 }
 
 void tm_feed_clear(tm_feed *feed)
@@ -12,6 +12,7 @@ void tm_feed_clear(tm_feed *feed)
     for (size_t i = 0; i < feed->n_chunks; i++) tm_batch_unref(feed->chunks[i]);
     tm_free(feed->chunks);
     tm_free(feed->first);
+    tm_pair_room_clear(&feed->room);
     *feed = (tm_feed){0};
 }
 
@@ -49,19 +50,85 @@ static tm_status reach(void *ctx, uint64_t want, uint64_t *have, tm_error *err)
     return TM_OK;
 }
 
+// ---- pairs ----
+
+void tm_pair_room_clear(tm_pair_room *room)
+{
+    for (int i = 0; i < 2; i++) {
+        tm_free(room->ids[i]);
+        tm_free(room->masks[i]);
+    }
+    *room = (tm_pair_room){0};
+}
+
+static tm_status reserve(tm_pair_room *room, int side, size_t n, tm_error *err)
+{
+    if (n <= room->capacity[side]) return TM_OK;
+    size_t capacity = 2 * n + 64;
+    uint32_t *ids = tm_realloc(room->ids[side], capacity * sizeof *ids);
+    if (ids) room->ids[side] = ids;
+    uint8_t *mask = tm_realloc(room->masks[side], capacity);
+    if (mask) room->masks[side] = mask;
+    if (!ids || !mask) return tm_fail(err, TM_ENOMEM, "no memory for a pair of %zu tokens", n);
+    room->capacity[side] = capacity;
+    return TM_OK;
+}
+
+// Prompt and answer one after the other; the answer alone is learned.
+static tm_status join(const tm_batch *pairs, size_t row, int side, tm_pair_room *room, tm_document *document,
+                      tm_error *err)
+{
+    size_t n_prompt, n_answer;
+    const uint32_t *prompt = tm_batch_get_u32s(pairs, TM_PAIR_PROMPT, row, &n_prompt);
+    const uint32_t *answer =
+        tm_batch_get_u32s(pairs, side ? TM_PAIR_REJECTED : TM_PAIR_CHOSEN, row, &n_answer);
+    TM_TRY(reserve(room, side, n_prompt + n_answer, err));
+    if (n_prompt) memcpy(room->ids[side], prompt, n_prompt * sizeof *prompt);
+    if (n_answer) memcpy(room->ids[side] + n_prompt, answer, n_answer * sizeof *answer);
+    memset(room->masks[side], 0, n_prompt);
+    memset(room->masks[side] + n_prompt, 1, n_answer);
+    *document = (tm_document){.ids = room->ids[side], .mask = room->masks[side], .n = n_prompt + n_answer};
+    return TM_OK;
+}
+
+tm_status tm_pair_document(const tm_batch *pairs, size_t row, bool scored, tm_pair_room *room,
+                           tm_document *document, tm_error *err)
+{
+    TM_TRY(join(pairs, row, 0, room, document, err));
+    TM_TRY(join(pairs, row, 1, room, &room->rejected, err));
+    document->partner = &room->rejected;
+    if (!scored) return TM_OK;
+    document->score = tm_batch_get_f64(pairs, TM_PAIR_REF_CHOSEN, row);
+    room->rejected.score = tm_batch_get_f64(pairs, TM_PAIR_REF_REJECTED, row);
+    return TM_OK;
+}
+
+// ---- rows ----
+
+static tm_status example(const tm_batch *examples, size_t row, tm_document *document, tm_error *err)
+{
+    tm_view mask = tm_batch_get_bytes(examples, TM_EXA_MASK, row);
+    *document = (tm_document){.mask = (const uint8_t *)mask.data};
+    document->ids = tm_batch_get_u32s(examples, TM_EXA_IDS, row, &document->n);
+    if (mask.size == document->n) return TM_OK;
+    return tm_fail(err, TM_EFORMAT, "an example has %zu ids and a mask of %zu", document->n, mask.size);
+}
+
 static tm_status get(void *ctx, uint64_t i, tm_document *document, tm_error *err)
 {
-    const tm_feed *feed = ctx;
+    tm_feed *feed = ctx;
     size_t low = 0, high = feed->n_chunks;
-    (void)err;
     while (high - low > 1) {
         size_t middle = (low + high) / 2;
         if (feed->first[middle] <= i) low = middle;
         else high = middle;
     }
+    const tm_batch *chunk = feed->chunks[low];
+    size_t row = (size_t)(i - feed->first[low]);
+    if (feed->rows == TM_FEED_PAIRS) return tm_pair_document(chunk, row, true, &feed->room, document, err);
+    if (feed->rows == TM_FEED_EXAMPLES) return example(chunk, row, document, err);
     *document = (tm_document){0};
-    document->ids = tm_batch_get_u32s(feed->chunks[low], TM_TOK_IDS, (size_t)(i - feed->first[low]),
-                                      &document->n);
+    document->ids = tm_batch_get_u32s(chunk, TM_TOK_IDS, row, &document->n);
     return TM_OK;
 }
 

@@ -24,6 +24,7 @@ struct tm_pack {
     bool order_loaded;
 
     int32_t *ids, *labels, *positions, *cu_seqlens;
+    double *scores;
     uint32_t n_tokens, n_segments;
     bool given;       // the batch was handed out
     bool full_epoch;  // the current epoch is seen from its first document
@@ -54,7 +55,8 @@ tm_status tm_pack_new(tm_pack **out, const tm_pack_options *options, const tm_do
     p->labels = tm_calloc(options->tokens, sizeof *p->labels);
     p->positions = tm_calloc(options->tokens, sizeof *p->positions);
     p->cu_seqlens = tm_calloc((size_t)options->tokens + 1, sizeof *p->cu_seqlens);
-    if (!p->ids || !p->labels || !p->positions || !p->cu_seqlens) {
+    p->scores = tm_calloc(options->tokens, sizeof *p->scores);
+    if (!p->ids || !p->labels || !p->positions || !p->cu_seqlens || !p->scores) {
         tm_pack_free(p);
         return tm_fail(err, TM_ENOMEM, "no memory for batches of %u tokens", options->tokens);
     }
@@ -69,21 +71,34 @@ void tm_pack_free(tm_pack *p)
     tm_free(p->labels);
     tm_free(p->positions);
     tm_free(p->cu_seqlens);
+    tm_free(p->scores);
     tm_free(p->order);
     tm_free(p);
 }
 
 // ---- the order of pieces
 
+static uint64_t full_inputs(const tm_pack *p, const tm_document *d)
+{
+    return d->n ? d->n + (p->options.bos >= 0) + (p->options.eos >= 0) - 1 : 0;
+}
+
 // Inputs that a document gives under the rule for overlong ones; `less` if that is fewer than it has.
 static uint64_t inputs_of(const tm_pack *p, const tm_document *d, bool *less)
 {
+    uint64_t n = full_inputs(p, d);
     *less = false;
-    if (d->n == 0) return 0;
-    uint64_t n = d->n + (p->options.bos >= 0) + (p->options.eos >= 0) - 1;
     if (n <= p->options.length || p->options.overlong == TM_OVERLONG_CUT) return n;
     *less = true;
     return p->options.overlong == TM_OVERLONG_DROP ? 0 : p->options.length;
+}
+
+// Inputs of a pair, which is there whole or not at all.
+static uint64_t inputs_of_pair(const tm_pack *p, const tm_document *d, bool *less)
+{
+    uint64_t n = full_inputs(p, d), other = full_inputs(p, d->partner), length = p->options.length;
+    *less = n > length || other > length || n + other > p->options.tokens;
+    return *less || n == 0 || other == 0 ? 0 : n + other;
 }
 
 static tm_status reserve(tm_pack *p, size_t n, tm_error *err)
@@ -98,18 +113,50 @@ static tm_status reserve(tm_pack *p, size_t n, tm_error *err)
     return TM_OK;
 }
 
+static uint32_t token_at(const tm_pack *p, const tm_document *d, uint64_t k)
+{
+    if (p->options.bos >= 0) {
+        if (k == 0) return (uint32_t)p->options.bos;
+        k--;
+    }
+    return k < d->n ? d->ids[k] : (uint32_t)p->options.eos;
+}
+
+static bool is_label(const tm_pack *p, const tm_document *d, uint64_t k)
+{
+    if (!d->mask) return true;
+    k -= p->options.bos >= 0;
+    return d->mask[k < d->n ? k : d->n - 1] != 0;
+}
+
+static bool any_label(const tm_pack *p, const tm_document *d, uint64_t first, uint64_t n)
+{
+    if (!d->mask) return n > 0;
+    for (uint64_t i = 0; i < n; i++)
+        if (is_label(p, d, first + i + 1)) return true;
+    return false;
+}
+
+static bool has_label(const tm_pack *p, const tm_document *d, uint64_t first, uint64_t n)
+{
+    if (!d->partner) return any_label(p, d, first, n);
+    return any_label(p, d, 0, full_inputs(p, d)) && any_label(p, d->partner, 0, full_inputs(p, d->partner));
+}
+
 static tm_status add_pieces(tm_pack *p, uint64_t document, tm_error *err)
 {
     tm_document d;
     bool less;
     tm_status status = p->documents.get(p->documents.ctx, document, &d, err);
     if (status != TM_OK) return status;
-    uint64_t n = inputs_of(p, &d, &less), length = p->options.length;
+    uint64_t n = d.partner ? inputs_of_pair(p, &d, &less) : inputs_of(p, &d, &less);
+    uint64_t length = d.partner ? p->options.tokens : p->options.length;
     p->order_dropped += less;
     TM_TRY(reserve(p, p->n_order + n / length + 1, err));
-    for (uint64_t first = 0; first < n; first += length)
-        p->order[p->n_order++] = (piece){document, first,
-                                         (uint32_t)(n - first < length ? n - first : length)};
+    for (uint64_t first = 0; first < n; first += length) {
+        uint64_t size = n - first < length ? n - first : length;
+        if (has_label(p, &d, first, size)) p->order[p->n_order++] = (piece){document, first, (uint32_t)size};
+    }
     return TM_OK;
 }
 
@@ -167,22 +214,6 @@ static void next_window(tm_pack *p)
 
 // ---- filling
 
-static uint32_t token_at(const tm_pack *p, const tm_document *d, uint64_t k)
-{
-    if (p->options.bos >= 0) {
-        if (k == 0) return (uint32_t)p->options.bos;
-        k--;
-    }
-    return k < d->n ? d->ids[k] : (uint32_t)p->options.eos;
-}
-
-static bool is_label(const tm_pack *p, const tm_document *d, uint64_t k)
-{
-    if (!d->mask) return true;
-    k -= p->options.bos >= 0;
-    return d->mask[k < d->n ? k : d->n - 1] != 0;
-}
-
 static void add_segment(tm_pack *p, const tm_document *d, uint64_t first, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
@@ -193,8 +224,15 @@ static void add_segment(tm_pack *p, const tm_document *d, uint64_t first, uint32
         p->positions[at] = (int32_t)i;
     }
     p->n_tokens += n;
-    p->cu_seqlens[++p->n_segments] = (int32_t)p->n_tokens;
+    p->scores[p->n_segments++] = d->score;
+    p->cu_seqlens[p->n_segments] = (int32_t)p->n_tokens;
     p->any = true;
+}
+
+static void add_pair(tm_pack *p, const tm_document *d)
+{
+    add_segment(p, d, 0, (uint32_t)full_inputs(p, d));
+    add_segment(p, d->partner, 0, (uint32_t)full_inputs(p, d->partner));
 }
 
 // Add what fits of the cursor's piece. TM_DONE: it waits for the next batch.
@@ -207,8 +245,10 @@ static tm_status add_piece(tm_pack *p, tm_error *err)
     tm_document d;
     tm_status status = p->documents.get(p->documents.ctx, next->document, &d, err);
     if (status != TM_OK) return status;
+    if (left > room && d.partner) return TM_DONE;
     uint32_t n = left < room ? left : room;
-    if (n > 0) add_segment(p, &d, next->first + p->at.offset, n);
+    if (n > 0 && d.partner) add_pair(p, &d);
+    else if (n > 0) add_segment(p, &d, next->first + p->at.offset, n);
     p->at.offset += n;
     if (n < left) return TM_OK;
     p->at.piece++;
@@ -237,6 +277,7 @@ static tm_status give(tm_pack *p, tm_tokens *batch)
         .labels = p->labels,
         .positions = p->positions,
         .cu_seqlens = p->cu_seqlens,
+        .scores = p->scores,
     };
     p->given = true;
     p->done = p->at;

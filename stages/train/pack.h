@@ -11,6 +11,10 @@
 // many documents; the order in window w of epoch e is a permutation keyed by (seed, e, w). Documents appended
 // to the data change no full window before them. The place in this sequence is a cursor of a few numbers;
 // seek to it and the same batches follow.
+//
+// A document may have a partner (the other answer of a pair): the two are segments one after the other of one
+// batch, never cut. If one of them is longer than `length`, or both together than a batch, they are left out,
+// whatever `overlong` says. Pieces without a label are left out too.
 #pragma once
 
 #include "stages/model/pass.h"
@@ -21,6 +25,8 @@ typedef struct tm_document {
     const uint32_t *ids;
     const uint8_t *mask;
     size_t n;
+    double score;                       // of the segment (tm_tokens.scores)
+    const struct tm_document *partner;  // or NULL
 } tm_document;
 
 // Documents by number. Both calls may answer TM_AGAIN while the producer is still at work.
@@ -56,7 +62,7 @@ typedef struct tm_pack_cursor {
     uint64_t piece;    // in the shuffled order of the window
     uint64_t offset;   // inputs of it that are done
     uint64_t horizon;  // documents of the data on which the batches so far depend; UINT64_MAX: on its end
-    uint64_t dropped;  // documents of finished windows that were left out or shortened by `overlong`
+    uint64_t dropped;  // documents of finished windows that were left out or shortened for their length
 } tm_pack_cursor;
 
 typedef struct tm_pack tm_pack;
@@ -70,7 +76,8 @@ void tm_pack_free(tm_pack *pack);
 // all epochs are over (the last batch may be short). TM_EINVAL: data without a single label.
 tm_status tm_pack_next(tm_pack *pack, tm_tokens *batch, tm_error *err);
 
-// The place after the last complete batch; go to a place.
+// The place after the last complete batch; go to a place. Its `epoch` is `epochs` if the data ended while the
+// batch was filled.
 tm_pack_cursor tm_pack_tell(const tm_pack *pack);
 void tm_pack_seek(tm_pack *pack, tm_pack_cursor cursor);
 

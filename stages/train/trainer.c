@@ -12,47 +12,23 @@ struct tm_trainer {
     tm_device *dev;
     tm_trainer_options options;
     tm_pass *pass;
-    float *grads, *m, *v;  // slabs; first and second moments
+    tm_trainable what;    // the model's weights, or its adapter's
+    float *grads, *m, *v; // slabs of it; first and second moments
     uint64_t steps;
     tm_pack_cursor cursor;
-    tm_tokens *batches;  // drawn for the next step; views of `copies`
+    tm_tokens *batches; // drawn for the next step; views of `copies`
     uint32_t n_batches;
     int32_t *copies;
+    double *scores;
+    float *room; // of the objective
 };
-
-// ---- objectives
-
-static uint64_t count_labels(const tm_tokens *batch)
-{
-    uint64_t n = 0;
-    for (int32_t i = 0; i < batch->n_tokens; i++) n += batch->labels[i] >= 0;
-    return n;
-}
-
-static void next_token_backward(tm_pass *pass, const tm_tokens *batch, double denominator, float *grads,
-                                tm_loss *loss)
-{
-    tm_pass_backward(pass, NULL, denominator, grads, loss);
-}
-
-static const tm_objective objectives[] = {
-    {"next_token", "the likelihood of every label", next_token_backward, count_labels},
-};
-
-const tm_objective *tm_objective_find(const char *name)
-{
-    for (size_t i = 0; i < sizeof objectives / sizeof objectives[0]; i++) {
-        if (strcmp(objectives[i].name, name) == 0) return &objectives[i];
-    }
-    return NULL;
-}
 
 // ---- life
 
 tm_trainer_options tm_trainer_defaults(double lr, uint64_t steps, uint32_t tokens)
 {
     return (tm_trainer_options){
-        .objective = &objectives[0],
+        .objective = &tm_objective_next_token,
         .schedule = tm_schedule_default(lr, steps),
         .beta1 = 0.9,
         .beta2 = 0.95,
@@ -86,19 +62,22 @@ static tm_status check(const tm_trainer_options *o, tm_error *err)
 
 static size_t copy_ints(uint32_t tokens)
 {
-    return 4 * (size_t)tokens + 1;  // ids, labels, positions, cu_seqlens
+    return 4 * (size_t)tokens + 1; // ids, labels, positions, cu_seqlens
 }
 
 static tm_status allocate(tm_trainer *t, tm_error *err)
 {
     const tm_trainer_options *o = &t->options;
     TM_TRY(tm_pass_new(&t->pass, t->model, t->dev, TM_PASS_TRAIN, o->tokens, err));
-    TM_TRY(tm_param_slab_new(&t->model->map, &t->grads, err));
-    TM_TRY(tm_param_slab_new(&t->model->map, &t->m, err));
-    TM_TRY(tm_param_slab_new(&t->model->map, &t->v, err));
+    TM_TRY(tm_param_slab_new(t->what.map, &t->grads, err));
+    TM_TRY(tm_param_slab_new(t->what.map, &t->m, err));
+    TM_TRY(tm_param_slab_new(t->what.map, &t->v, err));
     t->batches = tm_calloc(o->accumulate, sizeof *t->batches);
     t->copies = tm_calloc(o->accumulate * copy_ints(o->tokens), sizeof *t->copies);
-    return t->batches && t->copies ? TM_OK : tm_fail(err, TM_ENOMEM, "no memory for batches");
+    t->scores = tm_calloc(o->accumulate, o->tokens * sizeof *t->scores);
+    t->room = tm_calloc(o->tokens, 2 * sizeof *t->room);
+    bool there = t->batches && t->copies && t->scores && t->room;
+    return there ? TM_OK : tm_fail(err, TM_ENOMEM, "no memory for batches");
 }
 
 tm_status tm_trainer_new(tm_trainer **out, tm_model *model, tm_device *device,
@@ -110,6 +89,7 @@ tm_status tm_trainer_new(tm_trainer **out, tm_model *model, tm_device *device,
     t->model = model;
     t->dev = device;
     t->options = *options;
+    t->what = tm_model_trainable(model);
     tm_status status = allocate(t, err);
     if (status < 0) {
         tm_trainer_free(t);
@@ -128,6 +108,8 @@ void tm_trainer_free(tm_trainer *t)
     tm_param_slab_free(t->v);
     tm_free(t->batches);
     tm_free(t->copies);
+    tm_free(t->scores);
+    tm_free(t->room);
     tm_free(t);
 }
 
@@ -151,21 +133,22 @@ const float *tm_trainer_grads(const tm_trainer *t)
 static tm_status accumulate(tm_trainer *t, const tm_tokens *batches, uint32_t n, tm_step *step, tm_error *err)
 {
     const tm_objective *objective = t->options.objective;
-    tm_loss all = {0};
-    uint64_t labels = 0;
-    for (uint32_t i = 0; i < n; i++) labels += objective->weight(&batches[i]);
-    if (labels == 0) return tm_fail(err, TM_EINVAL, "a step without a single label");
-    tm_fill(t->dev, t->grads, (int64_t)t->model->map.n_floats, 0);
+    double sums[TM_MEASURES] = {0};
+    uint64_t units = 0;
+    for (uint32_t i = 0; i < n; i++) units += objective->units(&batches[i]);
+    if (units == 0) return tm_fail(err, TM_EINVAL, "a step without anything to learn");
+    tm_fill(t->dev, t->grads, (int64_t)t->what.map->n_floats, 0);
     for (uint32_t i = 0; i < n; i++) {
-        tm_loss loss;
+        tm_pass_noise(t->pass, t->options.seed, t->steps * t->options.accumulate + i);
         TM_TRY(tm_pass_forward(t->pass, &batches[i], err));
-        objective->backward(t->pass, &batches[i], (double)labels, t->grads, &loss);
-        all.sum += loss.sum;
-        all.count += loss.count;
+        objective->backward(t->options.objective_options, t->pass, &batches[i], (double)units, t->room,
+                            t->grads, sums);
         step->n_tokens += (uint64_t)batches[i].n_tokens;
     }
-    step->n_labels = labels;
-    step->loss = all.sum / (double)labels;
+    step->n_units = units;
+    step->n_batches = n;
+    for (int k = 0; k < TM_MEASURES; k++) step->means[k] = sums[k] / (double)units;
+    step->loss = step->means[0];
     return tm_device_status(t->dev, err);
 }
 
@@ -179,8 +162,8 @@ static double clip_factor(const tm_trainer *t, double norm)
 static void apply(tm_trainer *t, const tm_step *step)
 {
     const tm_trainer_options *o = &t->options;
-    const tm_param_map *map = &t->model->map;
-    float *w = t->model->params;
+    const tm_param_map *map = t->what.map;
+    float *w = t->what.slab;
     size_t matrix = map->n_matrix;
     tm_adamw_args args = {
         .lr = (float)step->rate,
@@ -202,7 +185,7 @@ tm_status tm_trainer_update(tm_trainer *t, const tm_tokens *batches, uint32_t n,
     double squares;
     *step = (tm_step){.step = t->steps + 1, .rate = tm_schedule_rate(&t->options.schedule, t->steps)};
     TM_TRY(accumulate(t, batches, n, step, err));
-    tm_sum_squares(t->dev, &squares, t->grads, (int64_t)t->model->map.n_floats);
+    tm_sum_squares(t->dev, &squares, t->grads, (int64_t)t->what.map->n_floats);
     step->grad_norm = sqrt(squares);
     if (!isfinite(step->loss) || !isfinite(step->grad_norm))
         return tm_fail(err, TM_EFAILED, "step %" PRIu64 ": loss %g, gradient norm %g", step->step, step->loss,
@@ -222,8 +205,14 @@ static void keep_batch(tm_trainer *t, const tm_tokens *batch)
     memcpy(to + tokens, batch->labels, n * sizeof *to);
     memcpy(to + 2 * tokens, batch->positions, n * sizeof *to);
     memcpy(to + 3 * tokens, batch->cu_seqlens, ((size_t)batch->n_segments + 1) * sizeof *to);
-    tm_tokens *kept = &t->batches[t->n_batches++];
+    tm_tokens *kept = &t->batches[t->n_batches];
     *kept = *batch;
+    if (batch->scores) {
+        double *scores = t->scores + (size_t)t->n_batches * tokens;
+        memcpy(scores, batch->scores, (size_t)batch->n_segments * sizeof *scores);
+        kept->scores = scores;
+    }
+    t->n_batches++;
     kept->ids = to;
     kept->labels = to + tokens;
     kept->positions = to + 2 * tokens;
@@ -275,14 +264,14 @@ struct tm_trainer_state_owner {
 static tm_status lay_out(const tm_trainer *t, tm_trainer_state *state, tm_error *err)
 {
     struct tm_trainer_state_owner *o = state->owner;
-    size_t n = t->model->map.n_params;
+    size_t n = t->what.map->n_params;
     o->tensors = tm_calloc(2 * n, sizeof *o->tensors);
     o->names = tm_calloc(2 * n, NAME_SIZE);
     o->pieces = tm_calloc(2 * n + 1, sizeof *o->pieces);
     if (!o->tensors || !o->names || !o->pieces)
         return tm_fail(err, TM_ENOMEM, "no memory for training state");
-    tm_param_tensors(&t->model->map, t->m, FIRST, o->names, o->tensors);
-    tm_param_tensors(&t->model->map, t->v, SECOND, o->names + n * NAME_SIZE, o->tensors + n);
+    tm_param_tensors(t->what.map, t->m, FIRST, o->names, o->tensors);
+    tm_param_tensors(t->what.map, t->v, SECOND, o->names + n * NAME_SIZE, o->tensors + n);
     char steps[24], cursor[TM_PACK_CURSOR_TEXT];
     snprintf(steps, sizeof steps, "%" PRIu64, t->steps);
     tm_pack_cursor_text(t->cursor, cursor);
@@ -337,8 +326,8 @@ static tm_status restore(tm_trainer *t, const tm_safetensors *file, tm_error *er
     uint64_t n = steps ? strtoull(steps, &end, 10) : 0;
     if (!steps || *end != '\0' || !cursor || !tm_pack_cursor_parse(cursor, &t->cursor))
         return tm_fail(err, TM_EFORMAT, "training state: no step or no cursor");
-    TM_TRY(restore_slab(&t->model->map, t->m, FIRST, file, err));
-    TM_TRY(restore_slab(&t->model->map, t->v, SECOND, file, err));
+    TM_TRY(restore_slab(t->what.map, t->m, FIRST, file, err));
+    TM_TRY(restore_slab(t->what.map, t->v, SECOND, file, err));
     t->steps = n;
     t->n_batches = 0;
     return TM_OK;

@@ -1,33 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 // The trainer: batches in, updates out, one set of options for every objective.
 //
-// A step draws `accumulate` batches, counts their labels, and only then computes: each micro-batch's gradient
-// is divided by the count of all, so that the split into micro-batches changes nothing. Then the global norm
-// is clipped and AdamW (Loshchilov & Hutter 2019) updates the slab; matrices decay, vectors do not.
+// A step draws `accumulate` batches, counts their units (labels, or pairs), and only then computes: each
+// micro-batch's gradient is divided by the count of all, so that the split into micro-batches changes
+// nothing. Then the global norm is clipped and AdamW (Loshchilov & Hutter 2019) updates the slab; matrices
+// decay, vectors do not.
 #pragma once
 
-#include "stages/model/pass.h"
+#include "stages/train/objective.h"
 #include "stages/train/pack.h"
 #include "stages/train/schedule.h"
 
-// What is trained for: a row. `backward` adds the gradients of a micro-batch whose forward pass is done.
-typedef struct tm_objective {
-    const char *name;   // "next_token"
-    const char *brief;
-    void (*backward)(tm_pass *pass, const tm_tokens *batch, double denominator, float *grads, tm_loss *loss);
-    uint64_t (*weight)(const tm_tokens *batch);  // its share of the denominator
-} tm_objective;
-
-const tm_objective *tm_objective_find(const char *name);  // NULL: no such objective
-
 typedef struct tm_trainer_options {
     const tm_objective *objective;
+    const void *objective_options;  // borrowed; NULL for an objective without options
     tm_schedule schedule;
     double beta1, beta2, eps;
     double weight_decay;
     double clip;            // of the global gradient norm; 0: none
     uint32_t accumulate;    // batches of a step
     uint32_t tokens;        // of a batch, at most
+    uint64_t seed;          // of an adapter's dropout
 } tm_trainer_options;
 
 // next_token, wsd at `lr` for `steps`, betas 0.9 and 0.95, eps 1e-8, decay 0.1, clip 1, accumulate 1.
@@ -35,16 +28,19 @@ tm_trainer_options tm_trainer_defaults(double lr, uint64_t steps, uint32_t token
 
 typedef struct tm_step {
     uint64_t step;      // updates done, this one included
-    double loss;        // mean over labels, natural log
-    uint64_t n_tokens;  // inputs
-    uint64_t n_labels;
-    double grad_norm;  // before clipping
-    double rate;       // learning rate
+    double loss;        // mean over units, natural log: means[0]
+    double means[TM_MEASURES];  // the objective's measures
+    uint64_t n_tokens;          // inputs
+    uint64_t n_units;           // labels, or pairs
+    uint32_t n_batches;         // micro-batches; fewer than `accumulate` where the data ended
+    double grad_norm;           // before clipping
+    double rate;                // learning rate
 } tm_step;
 
 typedef struct tm_trainer tm_trainer;
 
-// Borrows the model and the device. All memory of training is taken here.
+// Borrows the model and the device; trains the model's adapter if it has one, else all weights. All memory of
+// training is taken here.
 tm_status tm_trainer_new(tm_trainer **trainer, tm_model *model, tm_device *device,
                          const tm_trainer_options *options, tm_error *err);
 void tm_trainer_free(tm_trainer *trainer);

@@ -303,6 +303,100 @@ static void whole_documents_wait_for_the_next_batch(void **state)
     tm_pack_free(pack);
 }
 
+// Pair i: a prompt of 3 tokens and the rest of document i as the chosen answer; the rejected one is longer by
+// i.
+static tm_status get_pair(void *ctx, uint64_t i, tm_document *document, tm_error *err)
+{
+    corpus *c = ctx;
+    static tm_document rejected;
+    static uint32_t other[200];
+    static uint8_t masks[200];
+    size_t n = c->size(i);
+    for (size_t k = 0; k < 200; k++) {
+        c->ids[k] = (uint32_t)(i * 1000 + k);
+        other[k] = (uint32_t)(i * 1000 + 500 + k);
+        masks[k] = k >= 3;
+    }
+    rejected = (tm_document){.ids = other, .mask = masks, .n = n + i, .score = -(double)i - 0.5};
+    *document = (tm_document){.ids = c->ids, .mask = masks, .n = n, .score = (double)i, .partner = &rejected};
+    return TM_OK;
+}
+
+static void pairs_lie_side_by_side_in_one_batch_with_their_scores(void **state)
+{
+    corpus c = {.have = 12, .ended = true, .size = five};
+    tm_pack_options o = options();
+    o.tokens = 40;
+    o.length = 20;
+    o.bos = o.eos = -1;
+    o.whole = true;
+    tm_pack *pack = NULL;
+    tm_documents documents = {&c, reach, get_pair};
+    assert_int_equal(tm_pack_new(&pack, &o, &documents, NULL), TM_OK);
+    int seen = 0;
+    tm_tokens b;
+    while (tm_pack_next(pack, &b, NULL) == TM_OK) {
+        assert_int_equal(b.n_segments % 2, 0);
+        for (int32_t s = 0; s < b.n_segments; s += 2, seen++) {
+            int32_t at = b.cu_seqlens[s], i = b.ids[at] / 1000, other = b.cu_seqlens[s + 1];
+            assert_int_equal(b.ids[other], i * 1000 + 500);
+            assert_int_equal(other - at, 4);
+            assert_int_equal(b.cu_seqlens[s + 2] - other, 4 + i);
+            assert_true(b.scores[s] == i && b.scores[s + 1] == -i - 0.5);
+            assert_int_equal(b.positions[other], 0);
+            assert_int_equal(b.labels[at + 1], -1);
+            assert_int_equal(b.labels[at + 2], b.ids[at] + 3);
+        }
+    }
+    assert_int_equal(seen, 12);
+    tm_pack_free(pack);
+}
+
+static void a_pair_that_is_too_long_is_left_out_whole(void **state)
+{
+    corpus c = {.have = 12, .ended = true, .size = five};
+    tm_pack_options o = options();
+    o.tokens = 22;
+    o.length = 11;  // the rejected answers of pairs 8 to 11 have 12 and more inputs
+    o.bos = o.eos = -1;
+    o.whole = true;
+    tm_pack *pack = NULL;
+    tm_documents documents = {&c, reach, get_pair};
+    assert_int_equal(tm_pack_new(&pack, &o, &documents, NULL), TM_OK);
+    int seen = 0;
+    tm_tokens b;
+    while (tm_pack_next(pack, &b, NULL) == TM_OK) {
+        seen += b.n_segments / 2;
+        for (int32_t i = 0; i < b.n_tokens; i++) assert_true(b.ids[i] < 8000);
+    }
+    assert_int_equal(seen, 8);
+    assert_int_equal(tm_pack_tell(pack).dropped, 4);
+    tm_pack_free(pack);
+}
+
+static size_t thirty(uint64_t i)
+{
+    return 30;
+}
+
+static void pieces_without_a_label_are_left_out(void **state)
+{
+    corpus c = {.have = 8, .ended = true, .size = thirty, .masked = true};
+    tm_pack_options o = options();
+    o.bos = o.eos = -1;
+    o.whole = true;
+    o.length = o.tokens = 10;  // inputs 0..9 have the labels 1..10, and 15 is the first learned token
+    tm_pack *pack = pack_of(&c, o);
+    tm_tokens b;
+    int n = 0;
+    while (tm_pack_next(pack, &b, NULL) == TM_OK) {
+        assert_true(b.ids[0] % 1000 >= 10);
+        n++;
+    }
+    assert_int_equal(n, 16);
+    tm_pack_free(pack);
+}
+
 static size_t nothing(uint64_t i)
 {
     return 0;
@@ -335,6 +429,9 @@ int main(void)
         cmocka_unit_test(pieces_of_one_document_are_spread_over_its_window),
         cmocka_unit_test(overlong_documents_are_cut_truncated_or_dropped),
         cmocka_unit_test(whole_documents_wait_for_the_next_batch),
+        cmocka_unit_test(pairs_lie_side_by_side_in_one_batch_with_their_scores),
+        cmocka_unit_test(a_pair_that_is_too_long_is_left_out_whole),
+        cmocka_unit_test(pieces_without_a_label_are_left_out),
         cmocka_unit_test(data_without_anything_to_learn_is_an_error_and_not_an_endless_loop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

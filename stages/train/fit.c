@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// The loop of training: steps, measures, snapshots, and the reasons to end.
+#include "stages/train/fit.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "engine/select.h"
+#include "stages/train/fit_internal.h"
+
+static tm_status diverged(const tm_step *s, tm_error *err)
+{
+    tm_fail(err, TM_EFAILED, "loss is %g and the gradient's norm %g at step %llu", s->loss, s->grad_norm,
+            (unsigned long long)s->step);
+    tm_hint(err, "a lower learning rate (this step had %.3g) or a longer warmup", s->rate);
+    return TM_EFAILED;
+}
+
+static bool snapshot_due(const fit *f, uint64_t step)
+{
+    bool stable_ends = step == tm_schedule_extends(&f->schedule);
+    return step % (uint64_t)f->o->checkpoint_every == 0 || stable_ends || step == f->schedule.total;
+}
+
+// Every ten steps, the means since the last time.
+static tm_status add_train_metrics(fit *f, const tm_step *s, tm_error *err)
+{
+    const char *const *measures = f->kind->objective->measures;
+    for (int k = 0; measures[k]; k++) f->sums[k] += s->means[k];
+    f->n_steps++;
+    if (s->step % 10 != 0 && s->step != f->schedule.total) return TM_OK;
+    for (int k = 0; measures[k]; k++) {
+        TM_TRY(
+            fit_add_metric(f, (int64_t)s->step, "train", measures[k], f->sums[k] / (double)f->n_steps, err));
+        f->sums[k] = 0;
+    }
+    f->n_steps = 0;
+    return TM_OK;
+}
+
+// Compare with the best so far; whether it is better.
+static bool watch(fit *f, double value)
+{
+    tm_stop_options stop = fit_stop(f->o);
+    bool better = f->n_measured++ == 0 || tm_select_better(stop.metric, value, f->best);
+    if (better) f->best = value;
+    f->n_worse = better ? 0 : f->n_worse + 1;
+    f->stopped = f->n_worse >= stop.patience;
+    if (f->stopped)
+        tm_work_log(f->work, "stopped: %s was not better than %.6g for %lld measures", stop.metric, f->best,
+                    (long long)f->n_worse);
+    return better;
+}
+
+static tm_status after_step(fit *f, const tm_step *s, tm_error *err)
+{
+    int64_t every = fit_valid_every(f->o);
+    bool put = snapshot_due(f, s->step), measured = every && (int64_t)s->step % every == 0;
+    double watched = NAN;
+    f->has_entry = false;
+    f->ended =
+        s->n_batches < f->accumulate ||
+        (fit_pack_options(f).epochs > 0 && tm_trainer_cursor(f->trainer).epoch >= fit_pack_options(f).epochs);
+    TM_TRY(add_train_metrics(f, s, err));
+    tm_work_progress(f->work, (double)s->step, (double)f->schedule.total, "step");
+    if (put || measured) TM_TRY(fit_validate(f, (int64_t)s->step, &watched, err));
+    if (f->o->stop && measured && isfinite(watched)) put = watch(f, watched) || f->stopped || put;
+    if (put) return fit_put(f, (int64_t)s->step, err);
+    return tm_work_stopping(f->work) ? fit_keep(f, (int64_t)s->step, err) : TM_OK;
+}
+
+// The data ended before the steps did: the last step has no snapshot yet.
+static tm_status put_last(fit *f, tm_error *err)
+{
+    int64_t last = (int64_t)tm_trainer_steps(f->trainer);
+    double watched = NAN;
+    if (f->has_entry || last == 0) return TM_OK;
+    int64_t every = fit_valid_every(f->o);
+    if (!every || last % every != 0) TM_TRY(fit_validate(f, last, &watched, err));
+    return fit_put(f, last, err);
+}
+
+static void report(const fit *f)
+{
+    tm_pack_cursor c = tm_trainer_cursor(f->trainer);
+    if (c.dropped)
+        tm_work_log(f->work,
+                    "%llu texts longer than %lld tokens were left out or shortened, in all epochs together",
+                    (unsigned long long)c.dropped, (long long)f->o->length);
+    tm_work_count(f->work, "overlong", (int64_t)c.dropped);
+}
+
+static tm_status loop(fit *f, tm_error *err)
+{
+    tm_step s = {0};
+    while (!f->stopped && tm_trainer_steps(f->trainer) < f->schedule.total) {
+        TM_TRY(tm_pool_resize(tm_device_pool(f->device), tm_work_cores(f->work), err));
+        tm_error why = {0};
+        tm_status status = tm_trainer_step(f->trainer, f->pack, &s, &why);
+        if (status == TM_EFAILED) return diverged(&s, err);
+        if (status < 0 && err) *err = why;
+        TM_TRY(status);
+        if (status == TM_DONE) break;
+        TM_TRY(after_step(f, &s, err));
+    }
+    report(f);
+    return put_last(f, err);
+}
+
+tm_status tm_fit_run(tm_work *work, const tm_fit_kind *kind, const void *objective, tm_error *err)
+{
+    fit f = {.work = work, .kind = kind, .o = tm_work_options(work), .objective = objective};
+    tm_status status = fit_open(&f, err);
+    if (status >= 0) status = loop(&f, err);
+    fit_close(&f);
+    return status < 0 ? status : TM_OK;
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+// What training leaves behind: metrics, snapshots, and the point to go on from.
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "stages/format/content.h"
+#include "stages/train/fit_internal.h"
+
+// ---- metrics ----
+
+tm_status fit_add_metric(fit *f, int64_t step, const char *split, const char *measure, double value,
+                         tm_error *err)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%s.%s", split, measure);
+    tm_metric m = {.step = step, .name = tm_view_str(name), .value = value, .error = NAN, .count = 1};
+    tm_work_note(f->work, step, name, value);
+    return tm_metrics_add(f->metrics, &m, err);
+}
+
+static tm_status open_valid(fit *f, tm_error *err)
+{
+    if (f->valid_pass) return TM_OK;
+    tm_feed_init(&f->valid_feed, f->work, "valid", f->kind->rows);
+    f->room = tm_calloc(f->micro, 2 * sizeof *f->room);
+    if (!f->room) return tm_fail(err, TM_ENOMEM, "no memory to measure with");
+    return tm_pass_new(&f->valid_pass, f->model, f->device, TM_PASS_FORWARD, f->micro, err);
+}
+
+static uint64_t count_labels(const tm_tokens *batch)
+{
+    uint64_t n = 0;
+    for (int32_t i = 0; i < batch->n_tokens; i++) n += batch->labels[i] >= 0;
+    return n;
+}
+
+// Sums and units over the first `valid_tokens` held-out labels, packed without shuffling.
+static tm_status measure(fit *f, tm_pack *pack, double *sums, uint64_t *units, tm_error *err)
+{
+    uint64_t labels = 0;
+    tm_tokens batch;
+    while (labels < (uint64_t)f->o->valid_tokens) {
+        tm_status status = tm_pack_next(pack, &batch, err);
+        if (status != TM_OK) return status < 0 ? status : TM_OK;
+        TM_TRY(tm_pass_forward(f->valid_pass, &batch, err));
+        f->kind->objective->score(f->objective, f->valid_pass, &batch, f->room, sums);
+        *units += f->kind->objective->units(&batch);
+        labels += count_labels(&batch);
+    }
+    return TM_OK;
+}
+
+tm_status fit_validate(fit *f, int64_t step, double *watched, tm_error *err)
+{
+    if (!tm_work_connected(f->work, "valid")) return TM_OK;
+    TM_TRY(open_valid(f, err));
+    tm_pack *pack = NULL;
+    tm_pack_options how = fit_pack_options(f);
+    how.window = 0;
+    how.epochs = 1;
+    if (f->kind->rows == TM_FEED_TOKENS) how.overlong = TM_OVERLONG_CUT;
+    tm_documents documents = tm_feed_documents(&f->valid_feed);
+    TM_TRY(tm_pack_new(&pack, &how, &documents, err));
+    double sums[TM_MEASURES] = {0};
+    uint64_t units = 0;
+    tm_status status = measure(f, pack, sums, &units, err);
+    tm_pack_free(pack);
+    if (status < 0 || units == 0) return status;
+    const char *const *measures = f->kind->objective->measures, *metric = fit_stop(f->o).metric;
+    for (int k = 0; measures[k]; k++) {
+        double mean = sums[k] / (double)units;
+        if (metric && strcmp(metric + strlen("valid."), measures[k]) == 0) *watched = mean;
+        TM_TRY(fit_add_metric(f, step, "valid", measures[k], mean, err));
+    }
+    return TM_OK;
+}
+
+// ---- files ----
+
+static tm_status write_tokenizer(const fit *f, const char *folder, tm_error *err)
+{
+    static const char *const names[] = {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja",
+                                        NULL};
+    for (int i = 0; names[i]; i++) {
+        char from[1200], to[1200];
+        snprintf(from, sizeof from, "%s/%s", f->tokenizer_folder, names[i]);
+        snprintf(to, sizeof to, "%s/%s", folder, names[i]);
+        if (i == 0 && f->with_start.size)
+            TM_TRY(tm_file_write(to, f->with_start.data, f->with_start.size, false, err));
+        else if (tm_file_exists(from))
+            TM_TRY(tm_file_copy(from, to, 0644, err));
+    }
+    return TM_OK;
+}
+
+static tm_status write_state(const fit *f, const char *folder, tm_error *err)
+{
+    char path[1200];
+    tm_trainer_state state;
+    TM_TRY(tm_trainer_save(f->trainer, &state, err));
+    snprintf(path, sizeof path, "%s/%s", folder, TM_STATE_FILE);
+    tm_status status = tm_content_write(path, state.file.pieces, state.file.n_pieces, err);
+    tm_trainer_state_clear(&state);
+    return status;
+}
+
+static tm_status write_model(const fit *f, char *folder, size_t size, tm_error *err)
+{
+    TM_TRY(tm_work_scratch(f->work, folder, size, err));
+    TM_TRY(tm_model_write(f->model, folder, NULL, 0, err));
+    return write_tokenizer(f, folder, err);
+}
+
+// ---- the side of a snapshot ----
+
+static json_t *metrics_rows(const tm_batch *metrics)
+{
+    json_t *rows = json_array();
+    for (size_t i = 0; i < tm_batch_rows(metrics); i++) {
+        tm_metric m = tm_metrics_get(metrics, i);
+        json_array_append_new(rows,
+                              json_pack("[I, s%, f]", (json_int_t)m.step, m.name.data, m.name.size, m.value));
+    }
+    return rows;
+}
+
+// What going on needs besides the state: sums of the steps since the last rows, rows since the last snapshot
+// (of a kept point), how far `stop` is, and what tm_fit_prefix asks for.
+static json_t *side_of(const fit *f)
+{
+    json_t *sums = json_array();
+    for (int k = 0; k < TM_MEASURES; k++) json_array_append_new(sums, json_real(f->sums[k]));
+    return json_pack("{s:o, s:I, s:o, s:f, s:I, s:I, s:b, s:b, s:b, s:I, s:I, s:I}", "sums", sums, "n_steps",
+                     (json_int_t)f->n_steps, "metrics", metrics_rows(f->metrics), "best", f->best,
+                     "n_measured", (json_int_t)f->n_measured, "n_worse", (json_int_t)f->n_worse, "stopped",
+                     f->stopped, "ended", f->ended, "counted", f->counted, "epoch",
+                     (json_int_t)tm_trainer_cursor(f->trainer).epoch, "epochs",
+                     (json_int_t)fit_pack_options(f).epochs, "total", (json_int_t)f->schedule.total);
+}
+
+tm_status fit_restore_side(fit *f, const json_t *side, tm_error *err)
+{
+    const json_t *sums = json_object_get(side, "sums");
+    for (size_t k = 0; k < TM_MEASURES; k++) f->sums[k] = json_number_value(json_array_get(sums, k));
+    f->n_steps = json_integer_value(json_object_get(side, "n_steps"));
+    f->best = json_number_value(json_object_get(side, "best"));
+    f->n_measured = json_integer_value(json_object_get(side, "n_measured"));
+    f->n_worse = json_integer_value(json_object_get(side, "n_worse"));
+    f->stopped = json_is_true(json_object_get(side, "stopped"));
+    f->ended = json_is_true(json_object_get(side, "ended"));
+    f->has_entry = !json_is_true(json_object_get(side, "kept"));
+    size_t i;
+    json_t *row;
+    json_array_foreach(json_object_get(side, "metrics"), i, row)
+    {
+        tm_metric m = {.step = json_integer_value(json_array_get(row, 0)),
+                       .name = tm_view_str(json_string_value(json_array_get(row, 1))),
+                       .value = json_number_value(json_array_get(row, 2)),
+                       .error = NAN,
+                       .count = 1};
+        TM_TRY(tm_metrics_add(f->metrics, &m, err));
+    }
+    return TM_OK;
+}
+
+// ---- snapshots ----
+
+tm_status fit_put(fit *f, int64_t step, tm_error *err)
+{
+    char model[1024], state[1024];
+    TM_TRY(write_model(f, model, sizeof model, err));
+    TM_TRY(tm_work_scratch(f->work, state, sizeof state, err));
+    TM_TRY(write_state(f, state, err));
+    tm_batch *metrics = f->metrics;
+    f->metrics = tm_work_batch(f->work, "metrics");
+    TM_TRY(tm_put(f->work, "metrics", metrics, err));
+    if (!f->metrics) return tm_fail(err, TM_ENOMEM, "no memory for metrics");
+    f->has_entry = true;
+    return tm_put_tree(f->work, "", model, json_pack("{s:I}", "step", (json_int_t)step), state, side_of(f),
+                       err);
+}
+
+tm_status fit_keep(fit *f, int64_t step, tm_error *err)
+{
+    char folder[1024];
+    TM_TRY(write_model(f, folder, sizeof folder, err));
+    TM_TRY(write_state(f, folder, err));
+    json_t *side = side_of(f);
+    json_object_set_new(side, "kept", json_true());
+    TM_TRY(tm_work_keep(f->work, folder, step, side, err));
+    return tm_fail(err, TM_ESTOPPED, "stopped at step %lld", (long long)step);
+}
