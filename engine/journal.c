@@ -200,15 +200,34 @@ tm_status tm_journal_append(tm_journal *journal, const char *event, json_t *fiel
     return status;
 }
 
+static tm_status must_be_whole(const tm_journal *journal, tm_error *err)
+{
+    if (!journal->broken) return TM_OK;
+    return tm_fail(err, TM_EIO, "%s could not be made durable before; start again", journal->path);
+}
+
 tm_status tm_journal_sync(tm_journal *journal, tm_error *err)
 {
-    if (journal->broken)
-        return tm_fail(err, TM_EIO, "%s could not be made durable before; start again", journal->path);
+    TM_TRY(must_be_whole(journal, err));
     if (!journal->dirty) return TM_OK;
     tm_status status = tm_fd_sync(journal->fd, true, journal->path, err);
     journal->dirty = false;
-    journal->broken = status < 0;
+    tm_journal_synced(journal, status);
     return status;
+}
+
+tm_status tm_journal_unsynced(tm_journal *journal, tm_unsynced *todo, tm_error *err)
+{
+    TM_TRY(must_be_whole(journal, err));
+    if (!journal->dirty) return TM_DONE;
+    TM_TRY(tm_unsynced_note(todo, journal->fd, journal->path, err));
+    journal->dirty = false;
+    return TM_OK;
+}
+
+void tm_journal_synced(tm_journal *journal, tm_status outcome)
+{
+    journal->broken |= outcome < 0;
 }
 
 // --- Reading -----------------------------------------------------------------------------------------------

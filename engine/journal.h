@@ -11,6 +11,7 @@
 #include <jansson.h>
 
 #include "engine/store.h"
+#include "engine/unsynced.h"
 
 typedef struct tm_journal tm_journal;
 
@@ -23,6 +24,9 @@ void tm_journal_close(tm_journal *journal);  // NULL is fine; syncs nothing
 // Append {"t":now,"event":event, fields...}. `fields` is an object (NULL: none), borrowed.
 tm_status tm_journal_append(tm_journal *journal, const char *event, json_t *fields, tm_error *err);
 tm_status tm_journal_sync(tm_journal *journal, tm_error *err);
+// The same in two halves, as tm_ledger_unsynced.
+tm_status tm_journal_unsynced(tm_journal *journal, tm_unsynced *todo, tm_error *err);
+void tm_journal_synced(tm_journal *journal, tm_status outcome);
 
 // --- Reading -----------------------------------------------------------------------------------------------
 typedef struct tm_journal_reader tm_journal_reader;

@@ -90,23 +90,13 @@ static tm_status write_holder(int fd, const char *path, const tm_lease_holder *h
 }
 
 // --- Taking ------------------------------------------------------------------------------------------------
-// Somebody who only looks holds the lock for microseconds, so a refusal must last for a millisecond.
-static tm_status lock_now(int fd, const char *path, tm_error *err)
-{
-    for (int attempt = 0;; attempt++) {
-        tm_status status = tm_fd_try_lock(fd, LOCK_EX, path, err);
-        if (status != TM_EBUSY || attempt == 5) return status;
-        nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
-    }
-}
-
 // Open and lock; TM_EBUSY when another has it. gc removes idle lease files, so the name is looked at again.
 static tm_status lock_file(const char *path, int *fd, tm_error *err)
 {
     for (;;) {
         struct stat a, b;
         TM_TRY(tm_fd_open(path, O_RDWR | O_CREAT, 0666, fd, err));
-        tm_status status = lock_now(*fd, path, err);
+        tm_status status = tm_fd_try_lock(*fd, LOCK_EX, path, err);
         if (status == TM_EBUSY) return status;
         if (status == TM_OK && tm_sys.fstat(*fd, &a) != 0)
             status = tm_fail_errno(err, "cannot stat %s", path);

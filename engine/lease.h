@@ -17,7 +17,8 @@ typedef struct tm_lease_holder {
     char host[64];
 } tm_lease_holder;
 
-// TM_EBUSY when somebody else has it; `holder` (may be NULL) says who.
+// TM_EBUSY when somebody else has it; `holder` (may be NULL) says who. Never waits; but whoever only looks at
+// a lease has it for some microseconds, so a first refusal means little.
 tm_status tm_lease_try(tm_store *store, tm_hash recipe, const char *run, tm_lease **lease,
                        tm_lease_holder *holder, tm_error *err);
 uint64_t tm_lease_epoch(const tm_lease *lease);

@@ -206,11 +206,16 @@ tm_status tm_ledger_refresh(tm_ledger *ledger, tm_error *err)
 }
 
 // --- Writing -----------------------------------------------------------------------------------------------
+static tm_status must_be_whole(const tm_ledger *ledger, tm_error *err)
+{
+    if (!ledger->broken) return TM_OK;
+    return tm_fail(err, TM_EIO, "%s could not be made durable before; start again", ledger->path);
+}
+
 tm_status tm_ledger_lock(tm_ledger *ledger, tm_error *err)
 {
     tm_assert(!ledger->locked);
-    if (ledger->broken)
-        return tm_fail(err, TM_EIO, "%s could not be made durable before; start again", ledger->path);
+    TM_TRY(must_be_whole(ledger, err));
     for (;;) {
         if (ledger->fd < 0) TM_TRY(open_file(ledger, true, err));
         TM_TRY(tm_fd_lock(ledger->fd, LOCK_EX, ledger->path, err));
@@ -295,26 +300,46 @@ tm_status tm_ledger_append(tm_ledger *ledger, const void *payload, size_t size, 
     return status;
 }
 
-static tm_status sync_folder(tm_ledger *ledger, tm_error *err)
+static void folder_of(const tm_ledger *ledger, char folder[TM_PATH_MAX])
 {
-    char folder[TM_PATH_MAX];
     strcpy(folder, ledger->path);
     char *slash = strrchr(folder, '/');
     if (slash) *slash = 0;
-    return tm_dir_sync(slash ? folder : ".", err);
+    else strcpy(folder, ".");
+}
+
+static tm_status sync_folder(tm_ledger *ledger, tm_error *err)
+{
+    char folder[TM_PATH_MAX];
+    folder_of(ledger, folder);
+    return tm_dir_sync(folder, err);
 }
 
 tm_status tm_ledger_sync(tm_ledger *ledger, tm_error *err)
 {
-    if (ledger->broken)
-        return tm_fail(err, TM_EIO, "%s could not be made durable before; start again", ledger->path);
+    TM_TRY(must_be_whole(ledger, err));
     if (!ledger->dirty) return TM_OK;
     tm_status status = tm_fd_sync(ledger->fd, true, ledger->path, err);
     if (status == TM_OK && !ledger->placed) status = sync_folder(ledger, err);
-    ledger->broken = status < 0;
     ledger->dirty = status < 0;
-    ledger->placed = status == TM_OK;
+    tm_ledger_synced(ledger, status);
     return status;
+}
+
+tm_status tm_ledger_unsynced(tm_ledger *ledger, tm_unsynced *todo, tm_error *err)
+{
+    TM_TRY(must_be_whole(ledger, err));
+    if (!ledger->dirty) return TM_DONE;
+    TM_TRY(tm_unsynced_note(todo, ledger->fd, ledger->path, err));
+    if (!ledger->placed) folder_of(ledger, todo->folders[0]);
+    ledger->dirty = false;
+    return TM_OK;
+}
+
+void tm_ledger_synced(tm_ledger *ledger, tm_status outcome)
+{
+    ledger->broken |= outcome < 0;
+    ledger->placed = outcome == TM_OK;
 }
 
 static tm_status write_copy(tm_ledger *ledger, const char *path, const tm_view *payloads, size_t count,

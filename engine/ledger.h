@@ -13,7 +13,7 @@
 // (compaction) is noticed and read anew. One thread at a time per handle.
 #pragma once
 
-#include "engine/base/io.h"
+#include "engine/unsynced.h"
 
 typedef struct tm_ledger tm_ledger;
 
@@ -38,6 +38,9 @@ void tm_ledger_unlock(tm_ledger *ledger);
 // file ends where it ended before.
 tm_status tm_ledger_append(tm_ledger *ledger, const void *payload, size_t size, tm_error *err);
 tm_status tm_ledger_sync(tm_ledger *ledger, tm_error *err);  // file, and its folder after a creation
+// The same in two halves, around a tm_unsynced_sync in another thread. TM_DONE: there is nothing to sync.
+tm_status tm_ledger_unsynced(tm_ledger *ledger, tm_unsynced *todo, tm_error *err);
+void tm_ledger_synced(tm_ledger *ledger, tm_status outcome);
 
 // Write the given records as a new file and rename it over; the lock must be held. Durable when it returns.
 tm_status tm_ledger_replace(tm_ledger *ledger, const tm_view *payloads, size_t count, tm_error *err);

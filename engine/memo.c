@@ -151,6 +151,16 @@ tm_status tm_memo_sync(tm_memo *memo, tm_error *err)
     return tm_ledger_sync(memo->ledger, err);
 }
 
+tm_status tm_memo_unsynced(tm_memo *memo, tm_unsynced *todo, tm_error *err)
+{
+    return tm_ledger_unsynced(memo->ledger, todo, err);
+}
+
+void tm_memo_synced(tm_memo *memo, tm_status outcome)
+{
+    tm_ledger_synced(memo->ledger, outcome);
+}
+
 size_t tm_memo_count(const tm_memo *memo)
 {
     return memo->found.count;

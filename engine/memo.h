@@ -6,6 +6,7 @@
 #pragma once
 
 #include "engine/store.h"
+#include "engine/unsynced.h"
 
 typedef struct tm_memo tm_memo;
 
@@ -24,4 +25,7 @@ const tm_memo_port *tm_memo_find(tm_memo *memo, tm_hash input);
 // that after tm_store_sync of the objects.
 tm_status tm_memo_add(tm_memo *memo, tm_hash input, const tm_memo_port *ports, tm_error *err);
 tm_status tm_memo_sync(tm_memo *memo, tm_error *err);
+// The same in two halves, as tm_ledger_unsynced.
+tm_status tm_memo_unsynced(tm_memo *memo, tm_unsynced *todo, tm_error *err);
+void tm_memo_synced(tm_memo *memo, tm_status outcome);
 size_t tm_memo_count(const tm_memo *memo);

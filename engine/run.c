@@ -13,6 +13,7 @@
 #include "engine/base/machine.h"
 
 #define TICK_MS 100
+#define SOON_MS 2
 // What happened is on record after this at the latest.
 #define JOURNAL_NS 400000000
 
@@ -53,7 +54,7 @@ static bool finished(const run *r)
 {
     for (size_t i = 0; i < r->n_order; i++)
         if (!group_over(r->order[i]) && !(r->stopping && !r->order[i]->workers)) return false;
-    return true;
+    return tm_helper_pending(r->helper) == 0;
 }
 
 // ---- signals ----
@@ -94,20 +95,35 @@ static void drop_dead(run *r)
     r->n_workers = kept;
 }
 
+// Milliseconds that the loop may sleep.
+static int patience(const run *r)
+{
+    bool soon = r->lease_soon;
+    for (size_t i = 0; i < r->n_workers; i++) soon |= r->workers[i]->gone_ns != 0;
+    return soon ? SOON_MS : TICK_MS;
+}
+
 static void wait_for_events(run *r)
 {
     size_t n = r->n_workers;  // handling one worker's messages may start others
-    struct pollfd *polls = tm_calloc(n + 1, sizeof *polls);
+    struct pollfd *polls = tm_calloc(n + 2, sizeof *polls);
     if (!polls) return;
-    polls[0] = (struct pollfd){.fd = r->signals, .events = POLLIN};
     for (size_t i = 0; i < n; i++) {
         short events = (short)(POLLIN | (r->workers[i]->wire.out.size ? POLLOUT : 0));
-        polls[i + 1] = (struct pollfd){.fd = r->workers[i]->wire.fd, .events = events};
+        polls[i] = (struct pollfd){.fd = r->workers[i]->gone_ns ? -1 : r->workers[i]->wire.fd,
+                                   .events = events};
     }
-    int ready = poll(polls, (nfds_t)n + 1, TICK_MS);
-    if (ready > 0 && polls[0].revents) on_signal(r);
-    for (size_t i = 0; ready > 0 && i < n; i++)
-        if (polls[i + 1].revents & (POLLIN | POLLHUP | POLLERR)) worker_readable(r, r->workers[i]);
+    polls[n] = (struct pollfd){.fd = r->signals, .events = POLLIN};
+    polls[n + 1] = (struct pollfd){.fd = tm_helper_fd(r->helper), .events = POLLIN};
+    int ready = poll(polls, (nfds_t)n + 2, patience(r));
+    r->lease_soon = false;
+    if (ready > 0 && polls[n].revents) on_signal(r);
+    if (ready > 0 && polls[n + 1].revents) tm_helper_collect(r->helper);
+    for (size_t i = 0; i < n; i++) {
+        if (r->workers[i]->gone_ns) worker_reap(r, r->workers[i]);
+        else if (ready > 0 && polls[i].revents & (POLLIN | POLLHUP | POLLERR))
+            worker_readable(r, r->workers[i]);
+    }
     tm_free(polls);
 }
 
@@ -117,10 +133,10 @@ static void flush(run *r)
         if (!r->workers[i]->dead) tm_wire_flush(&r->workers[i]->wire, NULL);
 }
 
-static void sync_journal(run *r, bool now)
+static void sync_journal(run *r)
 {
-    if (!r->journal_dirty_ns || (!now && tm_time_ns() - r->journal_dirty_ns < JOURNAL_NS)) return;
-    tm_journal_sync(r->journal, NULL);
+    if (!r->journal_dirty_ns || r->journal_syncing || tm_time_ns() - r->journal_dirty_ns < JOURNAL_NS) return;
+    durable_journal(r);
     r->journal_dirty_ns = 0;
 }
 
@@ -132,7 +148,7 @@ static void loop(run *r)
         if (finished(r)) break;
         wait_for_events(r);
         drop_dead(r);
-        sync_journal(r, false);
+        sync_journal(r);
     }
 }
 
@@ -145,6 +161,8 @@ static tm_status open_run(run *r, tm_error *err)
     if (!r->logs || !r->groups) return tm_fail(err, TM_ENOMEM, "no memory for a run");
     for (size_t i = 0; i < r->plan->n_groups; i++) r->groups[i].plan = &r->plan->groups[i];
     TM_TRY(groups_order(r, err));
+    TM_TRY(tm_store_open(tm_store_folder(r->plan->store), 0, &r->binder, err));
+    TM_TRY(tm_helper_start(&r->helper, err));
     return tm_journal_create(r->plan->store, r->result->run, &r->journal, err);
 }
 
@@ -155,7 +173,7 @@ static void begin_journal(run *r)
     json_object_set_new(fields, "run", json_string(r->result->run));
     json_object_set_new(fields, "cores", json_integer(r->cores));
     run_event(r, "run", fields);
-    sync_journal(r, true);
+    tm_journal_sync(r->journal, NULL);
 }
 
 static void end_journal(run *r)
@@ -169,7 +187,7 @@ static void end_journal(run *r)
                                         : "ok",
                         "done", result->done, "cached", result->cached, "failed", result->failed, "skipped",
                         result->skipped, "seconds", result->seconds));
-    sync_journal(r, true);
+    tm_journal_sync(r->journal, NULL);
 }
 
 // Ask all workers to end, by the end of their socket, and wait for them.
@@ -188,8 +206,19 @@ static void end_workers(run *r)
     tm_free(r->workers);
 }
 
+// What a stopped run has mapped so far is remembered.
+static void keep_mapped(run *r)
+{
+    for (size_t i = 0; i < r->plan->n_groups; i++)
+        if (r->groups[i].state == GROUP_ACTIVE) durable_mapped(r, &r->groups[i]);
+    tm_helper_stop(r->helper);
+    r->helper = NULL;
+}
+
 static void close_run(run *r)
 {
+    tm_helper_stop(r->helper);
+    tm_store_close(r->binder);
     for (size_t i = 0; r->groups && i < r->plan->n_groups; i++) group_clear(&r->groups[i]);
     for (size_t i = 0; r->logs && i < r->plan->graph->n_nodes; i++)
         for (int port = 0; port < TM_MAX_PORTS; port++) log_clear(&r->logs[i][port]);
@@ -213,6 +242,7 @@ tm_status tm_run_plan(tm_plan *plan, const tm_run_options *options, tm_run_resul
         begin_journal(&r);
         loop(&r);
         end_workers(&r);
+        keep_mapped(&r);
         end_journal(&r);
         if (r.failed) status = TM_EFAILED;
         else if (result->stopped) status = TM_ESTOPPED;

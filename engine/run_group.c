@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The life of a group: waiting for inputs, opened under a lease, run by workers, sealed and bound.
+// The life of a group: waiting for inputs, opened under a lease, run by workers. run_seal.c is its end.
 #include "engine/run_internal.h"
 
 #include <stdlib.h>
 
 #include "engine/key.h"
-#include "engine/store_artifact.h"
 
 #define LEASE_RETRY_NS 200000000
+#define LEASE_REFUSALS 3
 
 static const char *group_name(const run *r, const run_group *g)
 {
@@ -19,7 +19,7 @@ static bool is_map(const run *r, const run_group *g)
     return group_node(r, g, 0)->stage->map != NULL;
 }
 
-static json_t *group_facts(const run *r, const run_group *g)
+json_t *group_facts(const run *r, const run_group *g)
 {
     json_t *nodes = json_array();
     for (int i = 0; i < g->plan->n; i++) json_array_append_new(nodes, json_string(group_node(r, g, i)->name));
@@ -39,7 +39,7 @@ void group_clear(run_group *g)
     maybe_free(g->maybe);
     tm_free(g->n_read);
     *g = (run_group){.plan = g->plan, .state = g->state, .cached = g->cached, .certain = g->certain,
-                       .rolled_back = g->rolled_back, .deaths = g->deaths};
+                       .rolled_back = g->rolled_back, .deaths = g->deaths, .attempt = g->attempt + 1};
 }
 
 // Everything but its outcome: the lease last.
@@ -244,147 +244,16 @@ tm_status group_emit(run *r, run_group *g, tm_error *err)
     return TM_OK;
 }
 
-// ---- sealing ----
+// ---- ends ----
 
 bool group_over(const run_group *g)
 {
-    return g->state != GROUP_WAITING && g->state != GROUP_ACTIVE;
+    return g->state != GROUP_WAITING && g->state != GROUP_ACTIVE && g->state != GROUP_SEALING;
 }
 
 bool group_finished(const run_group *g)
 {
     return g->input_ended && g->next_emit == g->n_items;
-}
-
-static tm_status put_artifacts(run *r, run_group *g, tm_error *err)
-{
-    for (int i = 0; i < g->plan->n; i++) {
-        tm_plan_node *p = group_plan(r, g, i);
-        for (int port = 0; tm_stage_makes(p->node->stage, port); port++) {
-            run_log *log = &r->logs[p->node->index][port];
-            const tm_type *type = tm_type_find(p->node->stage->outputs[port].type);
-            TM_TRY(tm_artifact_put(r->plan->store, type->name, type->tree, log->entries, log->n,
-                                   &p->outputs[port], err));
-            log->ended = true;
-            log->durable = log->n;
-        }
-        p->known = true;
-    }
-    return TM_OK;
-}
-
-// Entries that a worker made visible but, dying, did not make durable.
-static tm_status claim_rest(run *r, run_group *g, tm_error *err)
-{
-    for (int i = 0; i < g->plan->n; i++) {
-        const tm_plan_node *p = group_plan(r, g, i);
-        for (int port = 0; tm_stage_makes(p->node->stage, port); port++) {
-            const run_log *log = &r->logs[p->node->index][port];
-            if (!tm_plan_stores(r->plan, p, port)) continue;
-            for (size_t k = log->durable; k < log->n; k++)
-                TM_TRY(tm_store_claim(r->plan->store, &log->entries[k].hash, 1, err));
-        }
-    }
-    return TM_OK;
-}
-
-static json_t *record_json(run *r, run_group *g, tm_plan_node *p, json_t *inputs)
-{
-    json_t *cursors = json_array(), *refs = json_array(), *hollow = json_array();
-    for (int port = 0; tm_stage_makes(p->node->stage, port); port++)
-        if (!tm_plan_stores(r->plan, p, port))
-            json_array_append_new(hollow, json_string(p->node->stage->outputs[port].name));
-    const run_log *log = &r->logs[p->node->index][0];
-    for (size_t k = 0; p->node->stage->prefix && k < log->n; k++) {
-        json_array_append_new(cursors, log->cursors[k] ? json_incref(log->cursors[k]) : json_null());
-        json_t *state = json_object_get(log->cursors[k], "state");
-        if (state) json_array_append(refs, state);
-    }
-    json_t *counts = json_object_get(g->counts, p->node->name);
-    return json_pack("{s:O, s:O, s:o, s:o, s:o, s:O*, s:s, s:s, s:f}", "doc", p->own_doc, "inputs", inputs,
-                     "cursors", cursors, "refs", refs, "hollow", hollow, "counts", counts,
-                     "node", p->node->name,
-                     "run", r->result->run, "seconds", (double)(tm_time_ns() - g->start_ns) * 1e-9);
-}
-
-static tm_status bind_as(run *r, run_group *g, tm_plan_node *p, tm_hash own, tm_hash content,
-                         const char *json, tm_bind_outcome *outcome, tm_error *err)
-{
-    tm_key_port ports[TM_MAX_PORTS];
-    size_t n = 0;
-    for (int port = 0; tm_stage_makes(p->node->stage, port); port++) {
-        snprintf(ports[n].name, sizeof ports[n].name, "%s", p->node->stage->outputs[port].name);
-        ports[n++].artifact = p->outputs[port];
-    }
-    tm_record record = {.own = own,
-                        .recipe = p->recipe,
-                        .content = content,
-                        .ports = ports,
-                        .n_ports = n,
-                        .json = json,
-                        .epoch = g->lease ? tm_lease_epoch(g->lease) : 0};
-    const tm_record *old = tm_key_by_content(r->plan->store, content);
-    bool gone = false;
-    for (size_t i = 0; old && i < old->n_ports; i++) {
-        int port = tm_stage_output(p->node->stage, old->ports[i].name);
-        if (port >= 0 && tm_plan_stores(r->plan, p, port))
-            gone |= !tm_artifact_complete(r->plan->store, old->ports[i].artifact);
-    }
-    return tm_key_bind(r->plan->store, &record, old && gone, outcome, err);
-}
-
-static tm_status bind_node(run *r, run_group *g, tm_plan_node *p, tm_error *err)
-{
-    json_t *inputs;
-    const tm_record *unused;
-    TM_TRY(tm_plan_content(r->plan, p, &unused, err));
-    TM_TRY(tm_plan_inputs(r->plan, p, &inputs, err));
-    json_t *json = record_json(r, g, p, inputs);
-    json_decref(inputs);
-    char *text = json ? json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(17)) : NULL;
-    json_decref(json);
-    if (!text) return tm_fail(err, TM_ENOMEM, "no memory for a record");
-    tm_bind_outcome outcome = TM_BIND_WON;
-    tm_status status = bind_as(r, g, p, p->own, p->content, text, &outcome, err);
-    if (status >= 0 && outcome == TM_BIND_DIFFERENT)
-        run_event(r, "nondeterministic",
-                  json_pack("{s:s, s:s}", "node", p->node->name, "stage", p->node->stage->name));
-    if (status >= 0 && p->node->stage->prefix && !tm_hash_none(p->family)) {
-        tm_hash both[2] = {p->family, p->content};
-        tm_bind_outcome second;
-        status = bind_as(r, g, p, p->family, tm_hash_of(both, sizeof both), text, &second, err);
-    }
-    free(text);
-    return status;
-}
-
-tm_status group_seal(run *r, run_group *g, tm_error *err)
-{
-    TM_TRY(claim_rest(r, g, err));
-    TM_TRY(put_artifacts(r, g, err));
-    TM_TRY(tm_store_sync(r->plan->store, err));
-    for (int i = 0; i < g->plan->n; i++) TM_TRY(bind_node(r, g, group_plan(r, g, i), err));
-    if (g->memo) TM_TRY(tm_memo_sync(g->memo, err));
-    TM_TRY(tm_store_sync(r->plan->store, err));
-    if (group_node(r, g, 0)->stage->prefix)
-        TM_TRY(tm_log_drop(r->plan->store, group_plan(r, g, 0)->recipe, err));
-    json_t *facts = group_facts(r, g);
-    const run_log *log = &r->logs[group_node(r, g, g->plan->n - 1)->index][0];
-    uint64_t rows = 0, bytes = 0;
-    for (size_t i = 0; i < log->n; i++) {
-        rows += log->entries[i].rows;
-        bytes += log->entries[i].bytes;
-    }
-    json_object_set_new(facts, "seconds", json_real((double)(tm_time_ns() - g->start_ns) * 1e-9));
-    json_object_set_new(facts, "entries", json_integer((json_int_t)log->n));
-    json_object_set_new(facts, "rows", json_integer((json_int_t)rows));
-    json_object_set_new(facts, "bytes", json_integer((json_int_t)bytes));
-    json_object_set(facts, "counts", g->counts);
-    run_event(r, "sealed", facts);
-    g->state = GROUP_DONE;
-    r->result->done += g->plan->n;
-    group_release(r, g);
-    return TM_OK;
 }
 
 void group_fail(run *r, run_group *g, const tm_error *error)
@@ -402,7 +271,7 @@ void group_fail(run *r, run_group *g, const tm_error *error)
     r->result->failed += g->plan->n;
     g->state = GROUP_FAILED;
     worker_abandon(r, g);
-    worker_keep_mapped(r, g);
+    durable_mapped(r, g);
     group_release(r, g);
 }
 
@@ -441,6 +310,10 @@ static bool try_lease(run *r, run_group *g)
     tm_status status = tm_lease_try(r->plan->store, group_plan(r, g, g->plan->n - 1)->recipe, r->result->run,
                                     &g->lease, &holder, &err);
     if (status >= 0) return true;
+    if (status == TM_EBUSY && g->lease_refusals++ < LEASE_REFUSALS) {  // maybe somebody only looks at it
+        r->lease_soon = true;
+        return false;
+    }
     g->lease_retry_ns = tm_time_ns() + LEASE_RETRY_NS;
     if (status != TM_EBUSY) group_fail(r, g, &err);
     else if (!g->followed) {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Private to the scheduler: its state. run.c is the loop, run_log.c the logs, run_group.c the life of a
-// group, run_worker.c the worker processes and their messages.
+// group, run_seal.c its end, run_durable.c what waits for the disk, run_worker.c the worker processes and
+// their messages.
 #pragma once
 
+#include "engine/helper.h"
 #include "engine/journal.h"
 #include "engine/lease.h"
 #include "engine/memo.h"
@@ -25,6 +27,7 @@ typedef struct run_log {
 typedef enum {
     GROUP_WAITING,
     GROUP_ACTIVE,
+    GROUP_SEALING,  // its workers have ended; what it gave is becoming durable and bound
     GROUP_DONE,    // outputs known; `cached` says whether it ran
     GROUP_FAILED,
     GROUP_SKIPPED,  // an input failed, or the run stopped
@@ -49,10 +52,13 @@ typedef struct run_group {
     bool cached;
     tm_lease *lease;
     int64_t lease_retry_ns;
+    int lease_refusals;
     int64_t start_ns;
     int workers;      // assigned now
     bool followed;    // the journal says that another run works on it
     int deaths;       // of workers since it last got anywhere
+    char death[256];  // of the last one, in words
+    uint64_t attempt;  // grows when it is released
     run_maybe *maybe;  // earlier results that may come true
     bool certain;     // none can: it runs
     bool rolled_back;  // what it had read turned out to be other entries
@@ -60,6 +66,7 @@ typedef struct run_group {
     bool ended;       // its workers are done; it is sealed when its inputs are
     // map groups
     tm_memo *memo;
+    bool memo_syncing;  // what is added meanwhile is synced next
     map_item *items;
     size_t n_items, capacity, next_dispatch, next_emit;
     int n_outputs;    // ports of all nodes of the chain
@@ -87,6 +94,7 @@ typedef struct run_worker {
     int cores;        // lent; 0 while it waits for an entry
     int asked_cores;  // what it was asked to come down to, or 0
     bool hostile;     // never used again
+    int64_t gone_ns;  // since when its socket is closed, or 0
     bool dead;
     json_t *question;  // unanswered "next" or "ready"
     put_ref *puts;     // of this group, in order
@@ -99,6 +107,9 @@ typedef struct run {
     const tm_run_options *options;
     tm_run_result *result;
     tm_journal *journal;
+    tm_helper *helper;  // does what may wait
+    tm_store *binder;   // its handle of the store
+    bool journal_syncing;
     run_log (*logs)[TM_MAX_PORTS];  // per plan node
     run_group *groups;              // parallel to plan->groups
     run_group **order;              // those that are not over, the deepest first
@@ -113,6 +124,7 @@ typedef struct run {
     int64_t start_ns;
     int n_spawned;
     int64_t journal_dirty_ns;  // since when the journal has lines that are not synced, or 0
+    bool lease_soon;   // somebody may be looking at a lease just now: try it again at once
     bool lost_inputs;  // a group failed or was skipped: active consumers must know
 } run;
 
@@ -135,12 +147,27 @@ tm_status main_entry(run *r, const run_group *g, size_t i, tm_entry *entry, char
 const tm_node *group_node(const run *r, const run_group *g, int i);
 tm_plan_node *group_plan(const run *r, const run_group *g, int i);
 
+// run_durable.c
+void durable_journal(run *r);
+// `kept` (stolen, may be NULL) is told as the event "kept" when the log is durable.
+tm_status durable_log(run *r, run_group *g, tm_log *log, json_t *kept, tm_error *err);
+tm_status durable_memo(run *r, run_group *g, tm_error *err);
+// Objects that a dead worker left visible (the array is taken); `then` hears whether they are durable now.
+void durable_claim(run *r, run_group *g, tm_hash *hashes, size_t n,
+                   void (*then)(run *r, run_group *g, bool durable));
+// What the workers of a map group gave is remembered, so that the next run need not make it again.
+void durable_mapped(run *r, run_group *g);
+
+// run_seal.c
+// The group must have ended, and its inputs must be known. It becomes GROUP_DONE or GROUP_FAILED by itself.
+tm_status group_seal(run *r, run_group *g, tm_error *err);
+
 // run_group.c
+json_t *group_facts(const run *r, const run_group *g);
 void groups_schedule(run *r);
 void group_fail(run *r, run_group *g, const tm_error *error);
 void group_release(run *r, run_group *g);
 void group_worker_done(run *r, run_group *g);  // a worker of it said "done"
-tm_status group_seal(run *r, run_group *g, tm_error *err);
 bool group_over(const run_group *g);
 bool group_finished(const run_group *g);
 tm_status groups_order(run *r, tm_error *err);  // once
@@ -169,7 +196,7 @@ void maybe_free(run_maybe *maybe);
 tm_status worker_assign(run *r, run_group *g, int cores, tm_error *err);
 void worker_serve(run *r, run_worker *w);     // answer its question if that is possible now
 void worker_readable(run *r, run_worker *w);  // handle what it sent
+void worker_reap(run *r, run_worker *w);      // one that has closed its socket
 void worker_free(run_worker *w);
 void worker_stop_all(run *r);
-void worker_keep_mapped(run *r, run_group *g);
 void worker_abandon(run *r, run_group *g);  // kill those that work on a group that is over

@@ -14,6 +14,9 @@
 
 extern char **environ;
 
+// A worker without its socket is killed after this.
+#define REAP_NS 1000000000
+
 // ---- spawning ----
 
 static int high(int fd)
@@ -393,10 +396,11 @@ static tm_status make_durable(run *r, run_group *g, const put_ref *ref, tm_error
 {
     if (ref->map) {
         map_item *item = &g->items[ref->index];
-        if (item->durable || !g->memo) return TM_OK;
+        if (item->durable) return TM_OK;
+        item->durable = true;
+        if (!g->memo) return TM_OK;
         tm_memo_port ports[TM_MAX_GROUP * TM_MAX_PORTS];
         for (int k = 0; k < g->n_outputs; k++) ports[k] = (tm_memo_port){&item->out[k], 1};
-        item->durable = true;
         return tm_memo_add(g->memo, item->memo_key, ports, err);
     }
     run_log *log = &r->logs[group_node(r, g, 0)->index][ref->port];
@@ -407,7 +411,14 @@ static tm_status make_durable(run *r, run_group *g, const put_ref *ref, tm_error
     char *cursor = log->cursors[ref->index] ? json_dumps(log->cursors[ref->index], JSON_COMPACT) : NULL;
     tm_status status = tm_log_append(g->open_logs[ref->port], log->entries[ref->index], cursor, err);
     free(cursor);
-    return status < 0 ? status : tm_log_sync(g->open_logs[ref->port], err);
+    return status;
+}
+
+static tm_status sync_logs(run *r, run_group *g, tm_error *err)
+{
+    for (int port = 0; port < TM_MAX_PORTS && g->open_logs[port]; port++)
+        TM_TRY(durable_log(r, g, g->open_logs[port], NULL, err));
+    return durable_memo(r, g, err);
 }
 
 static tm_status on_durable(run *r, run_worker *w, run_group *g, const json_t *message, tm_error *err)
@@ -415,7 +426,7 @@ static tm_status on_durable(run *r, run_worker *w, run_group *g, const json_t *m
     size_t n = (size_t)json_integer_value(json_object_get(message, "n"));
     for (; w->n_durable < n && w->n_durable < w->n_puts; w->n_durable++)
         TM_TRY(make_durable(r, g, &w->puts[w->n_durable], err));
-    return g->memo ? tm_memo_sync(g->memo, err) : TM_OK;
+    return sync_logs(r, g, err);
 }
 
 // The point to go on from after an interruption: the tree of the state holds the weights as well.
@@ -428,11 +439,10 @@ static tm_status on_keep(run *r, run_group *g, const json_t *message, tm_error *
     char *text = json_dumps(cursor, JSON_COMPACT);
     tm_status status = text ? tm_log_append(g->kept, entry, text, err) : TM_ENOMEM;
     free(text);
-    if (status >= 0) status = tm_log_sync(g->kept, err);
-    run_event(
-        r, "kept",
-        json_pack("{s:s, s:O}", "node", group_node(r, g, 0)->name, "step", json_object_get(cursor, "step")));
-    return status;
+    if (status < 0) return status;
+    json_t *kept = json_pack("{s:s, s:O}", "node", group_node(r, g, 0)->name, "step",
+                             json_object_get(cursor, "step"));
+    return durable_log(r, g, g->kept, kept, err);
 }
 
 static void on_count(run_group *g, const json_t *message)
@@ -539,40 +549,6 @@ static void give_back(run_group *g, const run_worker *w)
     g->next_dispatch = 0;
 }
 
-// What a trainer made visible is kept: its bytes become durable here, in the dead worker's stead.
-static void keep_visible(run *r, run_group *g)
-{
-    const tm_node *node = group_node(r, g, 0);
-    for (int port = 0; port < TM_MAX_PORTS && g->open_logs[port]; port++) {
-        run_log *log = &r->logs[node->index][port];
-        for (size_t i = log->durable; i < log->n; i++) {
-            put_ref ref = {.port = port, .index = i};
-            tm_hash both[2] = {log->entries[i].hash};
-            size_t n = 1;
-            const char *state = json_string_value(json_object_get(log->cursors[i], "state"));
-            if (state && tm_hash_parse(state, &both[1])) n = 2;
-            if (tm_store_claim(r->plan->store, both, n, NULL) < 0 || tm_store_sync(r->plan->store, NULL) < 0)
-                return;
-            if (make_durable(r, g, &ref, NULL) < 0) return;
-        }
-    }
-}
-
-// The same for what map workers gave: remembered, so that the next run need not make it again.
-void worker_keep_mapped(run *r, run_group *g)
-{
-    for (size_t i = 0; g->memo && i < g->n_items; i++)
-        for (int k = 0; !g->items[i].durable && g->items[i].out && k < g->n_outputs; k++)
-            if (tm_store_has(r->plan->store, g->items[i].out[k].hash))
-                tm_store_claim(r->plan->store, &g->items[i].out[k].hash, 1, NULL);
-    if (!g->memo || tm_store_sync(r->plan->store, NULL) < 0) return;
-    for (size_t i = 0; i < g->n_items; i++) {
-        put_ref ref = {.map = true, .index = i};
-        if (g->items[i].out && make_durable(r, g, &ref, NULL) < 0) return;
-    }
-    tm_memo_sync(g->memo, NULL);
-}
-
 // Go on without the dead worker: a map group with another one, the rest from the start or the newest
 // snapshot.
 static void try_again(run *r, run_group *g, bool map)
@@ -586,11 +562,50 @@ static void try_again(run *r, run_group *g, bool map)
     }
 }
 
-static void on_death(run *r, run_worker *w)
+// A group whose worker died: again, or no more.
+static void after_death(run *r, run_group *g, const tm_error *error)
 {
-    int status = 0;
+    if (r->stopping) return;
+    if (g->deaths > group_retries(r, g)) group_fail(r, g, error);
+    else try_again(r, g, group_node(r, g, g->plan->n - 1)->stage->map != NULL);
+}
+
+// What a trainer made visible is kept: it became durable in the dead worker's stead.
+static void visible_kept(run *r, run_group *g, bool durable)
+{
+    const tm_node *node = group_node(r, g, 0);
+    tm_error error = {.status = TM_EFAILED};
+    for (int port = 0; port < TM_MAX_PORTS && g->open_logs[port] && durable; port++) {
+        const run_log *log = &r->logs[node->index][port];
+        for (size_t i = log->durable; i < log->n && durable; i++)
+            durable = make_durable(r, g, &(put_ref){.port = port, .index = i}, NULL) >= 0;
+    }
+    if (durable) sync_logs(r, g, NULL);
+    snprintf(error.text, sizeof error.text, "%s", g->death);
+    if (g->state == GROUP_ACTIVE) after_death(r, g, &error);
+}
+
+static void keep_visible(run *r, run_group *g)
+{
+    const tm_node *node = group_node(r, g, 0);
+    size_t n = 0, room = 1;
+    for (int port = 0; port < TM_MAX_PORTS && g->open_logs[port]; port++)
+        room += 2 * (r->logs[node->index][port].n - r->logs[node->index][port].durable);
+    tm_hash *hashes = tm_calloc(room, sizeof *hashes);
+    for (int port = 0; hashes && port < TM_MAX_PORTS && g->open_logs[port]; port++) {
+        const run_log *log = &r->logs[node->index][port];
+        for (size_t i = log->durable; i < log->n; i++) {
+            const char *state = json_string_value(json_object_get(log->cursors[i], "state"));
+            hashes[n++] = log->entries[i].hash;
+            if (state && tm_hash_parse(state, &hashes[n])) n++;
+        }
+    }
+    durable_claim(r, g, hashes, n, visible_kept);
+}
+
+static void on_death(run *r, run_worker *w, int status)
+{
     w->dead = true;
-    tm_sys.waitpid(w->pid, &status, 0);
     if (w->group < 0) return;
     run_group *g = &r->groups[w->group];
     tm_error error = {0};
@@ -602,13 +617,22 @@ static void on_death(run *r, run_worker *w)
     const tm_node *node = group_node(r, g, g->plan->n - 1);
     run_event(r, "died",
               json_pack("{s:s, s:s, s:i}", "node", node->name, "text", error.text, "attempt", ++g->deaths));
-    bool map = node->stage->map != NULL, last = g->deaths > group_retries(r, g);
-    if (map) give_back(g, w);
-    else keep_visible(r, g);
-    if (map && r->stopping) worker_keep_mapped(r, g);
-    if (r->stopping) return;
-    if (last) group_fail(r, g, &error);
-    else try_again(r, g, map);
+    snprintf(g->death, sizeof g->death, "%s", error.text);
+    if (node->stage->map) {
+        give_back(g, w);
+        after_death(r, g, &error);
+    } else {
+        keep_visible(r, g);
+    }
+}
+
+// A worker that has closed its socket is about to be dead; the loop asks again rather than wait.
+void worker_reap(run *r, run_worker *w)
+{
+    int status = 0;
+    pid_t pid = tm_sys.waitpid(w->pid, &status, WNOHANG);
+    if (pid == 0 && tm_time_ns() - w->gone_ns > REAP_NS) tm_sys.kill(w->pid, SIGKILL);
+    if (pid != 0) on_death(r, w, status);
 }
 
 void worker_readable(run *r, run_worker *w)
@@ -620,7 +644,8 @@ void worker_readable(run *r, run_worker *w)
         if (status == TM_AGAIN) return;
         if (status != TM_OK) {
             if (status < 0) tm_sys.kill(w->pid, SIGKILL);
-            on_death(r, w);
+            w->gone_ns = tm_time_ns();
+            worker_reap(r, w);
             return;
         }
         on_message(r, w, message);

@@ -184,6 +184,19 @@ tm_status tm_log_sync(tm_log *log, tm_error *err)
     return TM_OK;
 }
 
+tm_status tm_log_unsynced(tm_log *log, tm_unsynced *todo, tm_error *err)
+{
+    tm_status status = tm_ledger_unsynced(log->ledger, todo, err);
+    if (status != TM_OK || log->placed) return status;
+    return tm_store_at(log->store, todo->folders[1], err, "logs");
+}
+
+void tm_log_synced(tm_log *log, tm_status outcome)
+{
+    tm_ledger_synced(log->ledger, outcome);
+    log->placed |= outcome == TM_OK;
+}
+
 tm_status tm_log_drop(tm_store *store, tm_hash recipe, tm_error *err)
 {
     char hex[TM_HASH_HEX], path[TM_PATH_MAX], trash[TM_PATH_MAX];

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "engine/store.h"
+#include "engine/unsynced.h"
 
 typedef struct tm_log tm_log;
 
@@ -24,6 +25,9 @@ tm_status tm_log_append(tm_log *log, tm_entry entry, const char *cursor,
 tm_status tm_log_cut(tm_log *log, size_t keep, tm_error *err);
 tm_status tm_log_refresh(tm_log *log, tm_error *err);
 tm_status tm_log_sync(tm_log *log, tm_error *err);
+// The same in two halves, as tm_ledger_unsynced.
+tm_status tm_log_unsynced(tm_log *log, tm_unsynced *todo, tm_error *err);
+void tm_log_synced(tm_log *log, tm_status outcome);
 
 // Forget all open logs of a recipe: it was sealed and bound, or must start afresh. Absent is fine.
 tm_status tm_log_drop(tm_store *store, tm_hash recipe, tm_error *err);

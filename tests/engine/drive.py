@@ -145,10 +145,10 @@ class Mill:
     def run(self, graph, *options, timeout=60):
         return self.call("run", graph, "-v", *options, timeout=timeout)
 
-    def start(self, graph, *options):
+    def start(self, graph, *options, **environment):
         """A run in the background, its workers in its process group or in groups of their own."""
         return subprocess.Popen(self.command("run", graph, "-v", *options), stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, text=True)
+                                stderr=subprocess.PIPE, text=True, env={**os.environ, **environment})
 
     def finish(self, process, timeout=60):
         text, errors = process.communicate(timeout=timeout)

@@ -182,6 +182,21 @@ class Streams(drive.Case):
         sealed = [f for f in result.seen("sealed") if f["node"] == "marked"][0]
         self.assertLess(sealed["seconds"], 0.30)  # ten chunks of 40 ms
 
+    def test_a_slow_disk_under_the_scheduler_holds_up_nobody(self):
+        """Small groups are sealed and snapshots logged while every sync of the scheduler takes a tenth of a second."""
+        mill, g = self.mill(), Graph()
+        long = g.add("numbers", to=1000, delay_ms=15, name="long")
+        g.add("mark", long, with_="a", name="marked")
+        for i in range(2):
+            g.add("numbers", to=10 + i, delay_ms=100 * i, name="small%d" % i)
+        g.add("learn", data=g.add("numbers", to=20, name="few"), steps=60, delay_ms=10, every=20, name="model")
+        result = self.ok(mill.finish(mill.start(g, "--cores", 4, TOYMILL_SYNC_MS="100")))
+        at = sorted(times(mill.journal(), "long") + times(mill.journal(), "marked"))
+        self.assertEqual(len(at), 200)
+        self.assertLess(max(b - a for a, b in zip(at, at[1:])), 250)
+        self.assertGreater(times(mill.journal(), "small0", "sealed")[0] - times(mill.journal(), "small0")[0], 300)
+        self.assertEqual(result.outputs, self.fresh(g))
+
     def test_a_log_without_entries_flows_too(self):
         g = Graph()
         marked = g.add("mark", g.add("numbers", to=0), name="marked")

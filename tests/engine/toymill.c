@@ -141,6 +141,14 @@ static tm_status plan_or_run(tm_store *store, bool runs, const char *path, tm_pl
     return status;
 }
 
+// A slow disk for the scheduler: TOYMILL_SYNC_MS is how long a sync takes.
+static int slow_sync(int fd)
+{
+    long ms = atol(getenv("TOYMILL_SYNC_MS"));
+    nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
+    return tm_io_real().fdatasync(fd);
+}
+
 int main(int argc, char **argv)
 {
     tm_plan_options po = {0};
@@ -151,6 +159,7 @@ int main(int argc, char **argv)
     json_t *out = NULL;
     if (argc == 2 && strcmp(argv[1], TM_WORKER_ARG) == 0) return tm_worker_main();
     if (argc < 4 || !read_options(argc, argv, &po, &ro, &verbose)) return 3;
+    if (getenv("TOYMILL_SYNC_MS")) tm_sys.fsync = tm_sys.fdatasync = slow_sync;
     tm_status status = tm_store_open(argv[2], TM_STORE_CREATE, &store, &err);
     if (status >= 0 && strcmp(argv[1], "check") == 0) status = check_store(store, &out, &err);
     else if (status >= 0 && strcmp(argv[1], "entries") == 0)
