@@ -47,9 +47,7 @@ int64_t group_memory(const run *r, const run_group *g)
 bool group_fits(const run *r, const run_group *g)
 {
     int64_t used = 0;
-    for (size_t i = 0; i < r->n_order; i++) {
-        group_state state = r->order[i]->state;
-        if (state == GROUP_ACTIVE || state == GROUP_SEALING) used += group_memory(r, r->order[i]);
-    }
+    for (size_t i = 0; i < r->n_order; i++)
+        if (r->order[i]->state == GROUP_ACTIVE) used += group_memory(r, r->order[i]);
     return used == 0 || used + group_memory(r, g) <= r->memory || run_free_cores(r) == r->cores;
 }
