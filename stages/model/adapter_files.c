@@ -63,8 +63,14 @@ static tm_status check_kind(const reader *r, tm_error *err)
         "target_parameters",
         "trainable_token_indices",
         "use_qalora",
+        "use_bdlora",
         "megatron_config",
         "layer_replication",
+        "alora_invocation_tokens",
+        "arrow_config",
+        "kasa_config",
+        "monteclora_config",
+        "velora_config",
         NULL,
     };
     const char *type = json_string_value(value_of(r, "peft_type"));

@@ -14,8 +14,13 @@ import tempfile
 
 PASS, TRAIN, PACK, CONFIG = ("stages/model/pass.c", "stages/train/trainer.c", "stages/train/pack.c",
                              "stages/model/config.c")
+ADAPTER, ADAPTER_PASS, ADAPTER_FILES = ("stages/model/adapter.c", "stages/model/adapter_pass.c",
+                                        "stages/model/adapter_files.c")
 LOGITS = "logits_and_losses_are_those_of_the_reference"
 STEPS = "gradients_and_ten_clipped_steps_are_those_of_the_reference_in_1_2_and_4_parts"
+LORA_LOGITS = "logits_with_the_adapter_are_those_of_peft"
+LORA_GRADS = "gradients_of_a_and_b_are_those_of_peft"
+LORA_MERGED = "merged_logits_are_those_of_peft"
 APART = "a_document_leaves_the_logits_of_the_others_bit_for_bit"
 
 # name: (file, text, replacement, test program, test that must fail)
@@ -121,6 +126,37 @@ MUTATIONS = {
         "stages/train/schedule.c", '{"cosine",   "warmup, then half a cosine down to the floor",         '
         "cosine_factor,   warmup_extends}", '{"cosine",   "",         cosine_factor,   constant_extends}',
         "test_schedule", "rates_below_extends_are_the_same_for_every_longer_run"),
+    "adapter without its scale": (
+        ADAPTER_PASS, "tm_adapter_scale(c->adapter, part), TM_ADD);", "1, TM_ADD);", "test_adapter", LORA_LOGITS),
+    "adapter's gradients without its scale": (
+        ADAPTER_PASS, "float scale = tm_adapter_scale(c->adapter, part);", "float scale = 1;", "test_adapter",
+        LORA_GRADS),
+    "adapter merged without its scale": (
+        ADAPTER, "tm_adapter_scale(a, part), TM_ADD);", "1, TM_ADD);", "test_adapter", LORA_MERGED),
+    "rsLoRA scaled by the rank": (
+        ADAPTER, "(a->lora.rslora ? sqrt((double)part->rank) : part->rank)", "part->rank", "test_adapter",
+        LORA_LOGITS),
+    "LoRA scaled by the root of the rank": (
+        ADAPTER, "(a->lora.rslora ? sqrt((double)part->rank) : part->rank)", "sqrt((double)part->rank)",
+        "test_adapter", LORA_LOGITS),
+    "alphas of single linears ignored": (
+        ADAPTER_FILES, "if (key_matches(key, path)) return", "if (0) return", "test_adapter", LORA_LOGITS),
+    "A and B swapped": (
+        ADAPTER, 'layer, t, "lora_A",', 'layer, t, "lora_B",', "test_adapter", LORA_LOGITS),
+    "adapter of v in the columns of k": (
+        ADAPTER, "part->column = column;", "part->column = t == TM_LORA_V ? column - part->out : column;",
+        "test_adapter", LORA_LOGITS),
+    "adapter of up merged into gate": (
+        ADAPTER, "(size_t)(part->column * part->in)", "(size_t)(t < TM_LORA_UP ? part->column * part->in : 0)",
+        "test_adapter", LORA_MERGED),
+    "no gradient through the adapter": (
+        ADAPTER_PASS, "        tm_linear_grad_x(dev, dx, dh, a, 1, TM_ADD);\n", "", "test_adapter", LORA_GRADS),
+    "gradient through the adapter without its dropout": (
+        ADAPTER_PASS, "    drop(dev, c, c->room, c->room);\n", "", "test_adapter",
+        "gradients_are_the_slopes_of_the_loss"),
+    "dropout the same in every step": (
+        ADAPTER_PASS, "tm_mix64(c->noise.draw)", "tm_mix64(0)", "test_adapter",
+        "dropout_is_a_function_of_seed_and_draw_and_only_in_training"),
 }
 
 

@@ -425,6 +425,124 @@ static int remove_place(void **state)
     return tm_dir_remove(place, NULL) == TM_OK ? 0 : 1;
 }
 
+// ---- what peft computes (tests/fixtures/make_lora.py)
+
+static const char *const fixtures[] = {"tests/fixtures/lora", "tests/fixtures/lora_rslora"};
+
+// A model from a fixture's folder, and what is expected of it.
+typedef struct fixture {
+    tm_device *dev;
+    tm_model *model;
+    tm_safetensors expect;
+    tm_tokens batch;
+} fixture;
+
+static const void *data_of(const fixture *f, const char *name, size_t *n)
+{
+    const tm_st_tensor *t = tm_safetensors_find(&f->expect, name);
+    if (!t) fail_msg("the fixture has no %s", name);
+    *n = t->data.size / 4;
+    return t->data.data;
+}
+
+static fixture open_fixture(const char *path, bool apart)
+{
+    fixture f = {0};
+    tm_hf_folder folder;
+    char expect[256];
+    size_t n;
+    tm_error err = {0};
+    snprintf(expect, sizeof expect, "%s/expect.safetensors", path);
+    assert_int_equal(tm_device_open_cpu(2, &f.dev, NULL), TM_OK);
+    if (tm_hf_folder_open(&folder, path, &err) < 0 || tm_safetensors_open(&f.expect, expect, &err) < 0 ||
+        (apart ? tm_model_load_apart(&f.model, &folder, &err) : tm_model_load(&f.model, &folder, &err)) < 0)
+        fail_msg("%s", err.text);
+    tm_hf_folder_close(&folder);
+    f.batch.ids = data_of(&f, "ids", &n);
+    f.batch.n_tokens = (int32_t)n;
+    f.batch.labels = data_of(&f, "labels", &n);
+    f.batch.positions = data_of(&f, "positions", &n);
+    f.batch.cu_seqlens = data_of(&f, "cu_seqlens", &n);
+    f.batch.n_segments = (int32_t)n - 1;
+    return f;
+}
+
+static void close_fixture(fixture *f)
+{
+    tm_model_free(f->model);
+    tm_safetensors_close(&f->expect);
+    tm_device_close(f->dev);
+}
+
+static void compare(const fixture *f, const char *name, const float *ours, double tolerance)
+{
+    size_t n;
+    const float *theirs = data_of(f, name, &n);
+    double by = off(ours, theirs, n);
+    if (!(by <= tolerance)) fail_msg("%s: off by %g of the largest value", name, by);
+}
+
+static void compare_logits(const fixture *f, const char *name, double tolerance)
+{
+    tm_pass *pass;
+    float *logits = calloc((size_t)f->batch.n_tokens * f->model->config.vocab, sizeof *logits);
+    assert_int_equal(tm_pass_new(&pass, f->model, f->dev, TM_PASS_FORWARD, (uint32_t)f->batch.n_tokens, NULL),
+                     TM_OK);
+    assert_int_equal(tm_pass_forward(pass, &f->batch, NULL), TM_OK);
+    tm_pass_logits(pass, 0, f->batch.n_tokens, logits);
+    compare(f, name, logits, tolerance);
+    free(logits);
+    tm_pass_free(pass);
+}
+
+static void logits_with_the_adapter_are_those_of_peft(void **state)
+{
+    for (int i = 0; i < 2; i++) {
+        fixture f = open_fixture(fixtures[i], true);
+        compare_logits(&f, "logits", 1e-5);
+        close_fixture(&f);
+    }
+}
+
+static void merged_logits_are_those_of_peft(void **state)
+{
+    for (int i = 0; i < 2; i++) {
+        fixture f = open_fixture(fixtures[i], false);
+        assert_null(f.model->adapter);
+        compare_logits(&f, "merged", 1e-5);
+        close_fixture(&f);
+    }
+}
+
+static void gradients_of_a_and_b_are_those_of_peft(void **state)
+{
+    for (int i = 0; i < 2; i++) {
+        fixture f = open_fixture(fixtures[i], true);
+        tm_trainable what = tm_model_trainable(f.model);
+        tm_pass *pass;
+        tm_loss loss;
+        float *grads;
+        size_t n;
+        const int64_t *count = data_of(&f, "count", &n);
+        assert_int_equal(tm_pass_new(&pass, f.model, f.dev, TM_PASS_TRAIN, (uint32_t)f.batch.n_tokens, NULL),
+                         TM_OK);
+        assert_int_equal(tm_param_slab_new(what.map, &grads, NULL), TM_OK);
+        assert_int_equal(tm_pass_forward(pass, &f.batch, NULL), TM_OK);
+        tm_pass_backward(pass, NULL, (double)*count, grads, &loss);
+        assert_int_equal(loss.count, *count);
+        const double *sum = data_of(&f, "loss_sum", &n);
+        assert_true(fabs(loss.sum - *sum) < 1e-5 * *sum);
+        for (size_t k = 0; k < what.map->n_params; k++) {
+            char name[128];
+            snprintf(name, sizeof name, "grad.%s", what.map->params[k].name);
+            compare(&f, name, grads + what.map->params[k].offset, 1e-4);
+        }
+        tm_param_slab_free(grads);
+        tm_pass_free(pass);
+        close_fixture(&f);
+    }
+}
+
 static void an_adapter_that_cannot_be_is_refused_with_its_reason(void **state)
 {
     const struct {
@@ -463,6 +581,9 @@ int main(void)
         cmocka_unit_test(a_gradient_has_the_same_bits_on_1_2_and_3_threads),
         cmocka_unit_test(dropout_is_a_function_of_seed_and_draw_and_only_in_training),
         cmocka_unit_test(an_adapter_that_cannot_be_is_refused_with_its_reason),
+        cmocka_unit_test(logits_with_the_adapter_are_those_of_peft),
+        cmocka_unit_test(merged_logits_are_those_of_peft),
+        cmocka_unit_test(gradients_of_a_and_b_are_those_of_peft),
         cmocka_unit_test(a_snapshot_gives_the_adapter_bit_for_bit_or_the_merged_weights),
         cmocka_unit_test(ranks_and_alphas_of_single_linears_survive_the_files),
         cmocka_unit_test(what_is_no_plain_adapter_is_refused_with_its_reason),
