@@ -222,11 +222,20 @@ static tm_status tree_folder(tm_store *store, const char *text, char path[TM_PAT
     return status;
 }
 
+static bool holds(const char *folder, const char *name)
+{
+    char path[TM_PATH_MAX];
+    return tm_path(path, NULL, "%s/%s", folder, name) >= 0 && tm_file_exists(path);
+}
+
 tm_status tm_address_folder(const tm_cli *cli, const char *text, char path[TM_PATH_MAX], tm_error *err)
 {
-    char config[TM_PATH_MAX];
-    snprintf(config, sizeof config, "%.4000s/config.json", text);
-    if (tm_file_exists(config)) return tm_path(path, err, "%s", text);
+    if (holds(text, "config.json") || holds(text, "tokenizer.json")) return tm_path(path, err, "%s", text);
+    if (holds(text, ".")) {
+        tm_fail(err, TM_ENOENT, "the folder %s is no model and no tokenizer", text);
+        tm_hint(err, "a model has a config.json, a tokenizer a tokenizer.json");
+        return TM_ENOENT;
+    }
     tm_store *store = NULL;
     char found[TM_PATH_MAX], here[TM_PATH_MAX];
     if (cli->store) snprintf(found, sizeof found, "%s", cli->store);

@@ -1,47 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
-// generate: let a model go on from a prompt.
+// generate: let a model go on from a prompt, or from each of many.
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
+#include <time.h>
 
-#include "lua/address.h"
-#include "stages/model/decode.h"
-#include "stages/text/tokenizer_folder.h"
+#include "lua/generation.h"
+#include "lua/record.h"
 
 static const tm_flag flags[] = {
-    {"--prompt", 'p', "TEXT", "what to go on from (default: stdin)"},
-    {"--tokens", 'n', "N", "at most so many new tokens (default 64)"},
-    {"--temperature", 't', "T", "0 is greedy, the default"},
-    {"--top-k", 0, "K", "only the K likeliest tokens (default: all)"},
-    {"--top-p", 0, "P", "only the likeliest tokens that together have probability P (default 1)"},
-    {"--seed", 0, "N", "of the choices (default 1)"},
-    {"--cores", 'j', "N", "threads (default: all cores)"},
+    {"--prompt", 'p', "TEXT", "what to go on from (default: stdin, without its last newline)"},
+    {"--prompts", 0, "FILE", "lines of JSON, {\"prompt\": TEXT} each (-: stdin); a line of JSON for each"},
+    TM_GENERATION_FLAGS("64", "0"),
+    {"--bare", 0, NULL, "without the tokens that the tokenizer puts before a text"},
+    {"--speed", 0, NULL, "say on stderr how fast it was"},
     {0},
 };
 
 typedef struct generator {
+    const tm_cli *cli;
+    tm_generation_given given;
     tm_device *device;
-    tm_model *model;
-    tm_tokenizer tokenizer;
+    tm_opened opened;
     tm_decoder *decoder;
-    tm_choice *scratch;
-    tm_bpe_ids ids;     // prompt and answer
-    size_t n_prompt;
-    tm_sampler sampler;
-    double n_tokens;
-    int cores;
-    bool json;
+    tm_encoded prompt;
+    tm_answer answer;
+    unsigned encode;
+    uint64_t bad; // lines of --prompts
 } generator;
 
-static tm_status load(generator *g, const char *folder, tm_error *err)
+static double now(void)
 {
-    tm_hf_folder files;
-    TM_TRY(tm_device_open_cpu(g->cores, &g->device, err));
-    TM_TRY(tm_tokenizer_load(&g->tokenizer, folder, err));
-    TM_TRY(tm_hf_folder_open(&files, folder, err));
-    tm_status status = tm_model_load(&g->model, &files, err);
-    tm_hf_folder_close(&files);
-    return status;
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 static tm_status read_prompt(const tm_cli *cli, tm_buf *prompt, tm_error *err)
@@ -51,110 +41,147 @@ static tm_status read_prompt(const tm_cli *cli, tm_buf *prompt, tm_error *err)
     char block[4096];
     size_t n;
     while (!given && (n = fread(block, 1, sizeof block, stdin)) > 0) tm_buf_add(prompt, block, n);
+    if (!given && prompt->size && prompt->data[prompt->size - 1] == '\n') prompt->size--;
     return tm_buf_status(prompt, err);
 }
 
-// Ids of the prompt; a model that starts documents with a token gets it first.
-static tm_status encode(generator *g, tm_view prompt, tm_error *err)
+static bool print_piece(void *listener, tm_view text)
 {
-    TM_TRY(tm_bpe_encode(g->tokenizer.encoder, prompt, TM_BPE_TEMPLATE, &g->ids, err));
-    if (!g->ids.size && g->tokenizer.eos >= 0) {
-        tm_bpe_ids_clear(&g->ids);
-        g->ids.data = tm_alloc(sizeof *g->ids.data);
-        if (!g->ids.data) return tm_fail(err, TM_ENOMEM, "no memory for a prompt");
-        g->ids.data[0] = (uint32_t)g->tokenizer.eos;
-        g->ids.size = g->ids.capacity = 1;
-    }
-    g->n_prompt = g->ids.size;
-    if (!g->n_prompt) return tm_fail(err, TM_EINVAL, "the prompt is empty");
-    if (g->n_prompt < g->model->config.length) return TM_OK;
-    return tm_fail(err, TM_EINVAL, "the prompt has %zu tokens, the model %u positions", g->n_prompt,
-                   g->model->config.length);
+    (void)listener;
+    if (!text.size) return true;
+    return fwrite(text.data, 1, text.size, stdout) == text.size && fflush(stdout) == 0;
 }
 
-static tm_status decode_all(generator *g, tm_buf *text, tm_error *err)
+// A decoder with room for prompt and answer; the one from before if it has.
+static tm_status make_room(generator *g, tm_error *err)
 {
-    const float *logits;
-    tm_bpe_stream stream = {.bpe = g->tokenizer.bpe, .skip_special = true};
-    uint32_t capacity = g->model->config.length;
-    g->scratch = tm_calloc(g->model->config.vocab, sizeof *g->scratch);
-    if (!g->scratch) return tm_fail(err, TM_ENOMEM, "no memory to choose tokens");
-    TM_TRY(tm_decoder_new(&g->decoder, g->model, g->device, capacity, err));
-    TM_TRY(tm_decoder_feed(g->decoder, (const int32_t *)g->ids.data, (int32_t)g->ids.size, &logits, err));
-    for (int64_t i = 0; (double)i < g->n_tokens && (uint32_t)tm_decoder_size(g->decoder) < capacity; i++) {
-        int32_t id = tm_sample(&g->sampler, (uint64_t)i, logits, g->model->config.vocab, g->scratch);
-        if (id == g->model->config.eos) break;
-        size_t before = text->size;
-        tm_bpe_stream_put(&stream, (uint32_t)id, text);
-        if (!g->json) fwrite(text->data + before, 1, text->size - before, stdout);
-        if (!g->json) fflush(stdout);
-        TM_TRY(tm_decoder_feed(g->decoder, &id, 1, &logits, err));
-    }
-    size_t before = text->size;
-    tm_bpe_stream_end(&stream, text);
-    if (!g->json && text->size > before) fwrite(text->data + before, 1, text->size - before, stdout);
-    return tm_buf_status(text, err);
+    uint32_t most = g->opened.model->config.length;
+    uint64_t want = g->prompt.ids.size + g->given.how.n_tokens;
+    if (g->prompt.ids.size >= most)
+        return tm_fail(err, TM_EINVAL, "the prompt has %zu tokens, the model %u positions",
+                       g->prompt.ids.size, most);
+    if (want > most) want = most;
+    if (g->decoder && (uint64_t)tm_decoder_capacity(g->decoder) >= want) return TM_OK;
+    tm_decoder_free(g->decoder);
+    g->decoder = NULL;
+    return tm_decoder_new(&g->decoder, g->opened.model, g->device, (uint32_t)(want ? want : 1), err);
 }
 
-static tm_status generate(generator *g, const tm_cli *cli, tm_error *err)
+// A tokenizer that puts nothing before a text still has to begin somewhere.
+static tm_status begin_empty(generator *g, tm_error *err)
 {
-    char folder[TM_PATH_MAX];
-    tm_buf prompt = {0}, text = {0};
-    tm_status status = tm_address_folder(cli, cli->args[0], folder, err);
-    if (status >= 0) status = load(g, folder, err);
-    if (status >= 0) status = read_prompt(cli, &prompt, err);
-    if (status >= 0) status = encode(g, tm_buf_view(&prompt), err);
-    if (status >= 0 && !g->json) fwrite(prompt.data ? prompt.data : "", 1, prompt.size, stdout);
-    if (status >= 0) status = decode_all(g, &text, err);
-    if (status >= 0 && g->json)
-        tm_cli_print(cli, json_pack("{s:s%, s:s%, s:I}", "prompt", prompt.data ? prompt.data : "",
-                                    prompt.size, "text", text.data ? text.data : "", text.size,
-                                    "prompt_tokens", (json_int_t)g->n_prompt));
-    else if (status >= 0) putchar('\n');
+    int64_t first = g->opened.tokenizer.bos >= 0 ? g->opened.tokenizer.bos : g->opened.tokenizer.eos;
+    if (g->prompt.ids.size || first < 0) return TM_OK;
+    g->prompt.ids.data = tm_realloc(g->prompt.ids.data, sizeof *g->prompt.ids.data);
+    if (!g->prompt.ids.data) return tm_fail(err, TM_ENOMEM, "no memory for a prompt");
+    g->prompt.ids.data[0] = (uint32_t)first;
+    g->prompt.ids.size = g->prompt.ids.capacity = 1;
+    return TM_OK;
+}
+
+static tm_status go_on(generator *g, tm_view prompt, tm_error *err)
+{
+    double start = now();
+    TM_TRY(tm_text_encode(&g->opened, prompt, g->encode, &g->prompt, err));
+    TM_TRY(begin_empty(g, err));
+    TM_TRY(make_room(g, err));
+    tm_decoder_cut(g->decoder, 0);
+    TM_TRY(tm_generate(g->decoder, g->opened.tokenizer.bpe, &g->prompt.ids, &g->given.how, &g->answer, err));
+    if (tm_cli_flag(g->cli, "--speed"))
+        fprintf(stderr, "%zu tokens behind %zu in %.2f s\n", g->answer.ids.size, g->prompt.ids.size,
+                now() - start);
+    return TM_OK;
+}
+
+// ---- what is said of it ----
+
+static json_t *log_probs_json(const tm_answer *a)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < a->ids.size; i++) json_array_append_new(list, json_real(a->log_probs[i]));
+    return list;
+}
+
+static json_t *answer_json(const generator *g, tm_view prompt)
+{
+    const tm_answer *a = &g->answer;
+    tm_buf shown = {0}; // a prompt may have bytes that are no text
+    tm_bpe_repair(prompt, true, &shown);
+    json_t *json =
+        json_pack("{s:s%, s:s%, s:I, s:o, s:o, s:o, s:s}", "prompt", shown.data ? shown.data : "", shown.size,
+                  "text", a->text.data ? a->text.data : "", a->text.size, "prompt_tokens",
+                  (json_int_t)g->prompt.ids.size, "prompt_ids", tm_ids_json(&g->prompt.ids), "ids",
+                  tm_ids_json(&a->ids), "log_probs", log_probs_json(a), "ended", tm_ended_name(a->ended));
+    if (a->stop) json_object_set_new(json, "stop", json_string(a->stop));
+    tm_buf_clear(&shown);
+    return json;
+}
+
+// ---- one prompt, or many ----
+
+static tm_status one(generator *g, tm_error *err)
+{
+    tm_buf prompt = {0};
+    tm_status status = read_prompt(g->cli, &prompt, err);
+    tm_view view = {prompt.data ? prompt.data : "", prompt.size};
+    if (!g->cli->json) {
+        print_piece(NULL, view);
+        g->given.how.hear = print_piece;
+    }
+    if (status >= 0) status = go_on(g, view, err);
+    if (status >= 0 && g->cli->json)
+        tm_cli_print(g->cli, answer_json(g, view));
+    else if (status >= 0)
+        putchar('\n');
     tm_buf_clear(&prompt);
-    tm_buf_clear(&text);
     return status;
 }
 
-static int read_flags(const tm_cli *cli, generator *g)
+static tm_status record(void *self, const json_t *value, json_t **said, tm_error *err)
 {
-    double cores = (double)sysconf(_SC_NPROCESSORS_ONLN), top_k = 0, top_p = 1, seed = 1, temperature = 0;
-    struct {
-        const char *flag;
-        double min, *value;
-    } rows[] = {{"--tokens", 0, &g->n_tokens}, {"--temperature", 0, &temperature}, {"--top-k", 0, &top_k},
-                {"--top-p", 0, &top_p},        {"--seed", 0, &seed},               {"--cores", 1, &cores}};
-    g->n_tokens = 64;
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (tm_cli_number(cli, rows[i].flag, rows[i].min, rows[i].value) != TM_EXIT_OK) return TM_EXIT_USAGE;
-    g->cores = (int)(cores < 4096 ? cores : 4096);
-    g->sampler = (tm_sampler){.temperature = temperature,
-                              .top_k = (uint32_t)(top_k < UINT32_MAX ? top_k : UINT32_MAX),
-                              .top_p = top_p,
-                              .seed = (uint64_t)(seed < 0x1p53 ? seed : 0x1p53)};
-    return TM_EXIT_OK;
+    generator *g = self;
+    const json_t *prompt = json_object_get(value, "prompt");
+    if (!json_is_string(prompt)) return tm_fail(err, TM_EFORMAT, "there is no \"prompt\"");
+    tm_view view = {json_string_value(prompt), json_string_length(prompt)};
+    TM_TRY(go_on(g, view, err));
+    *said = answer_json(g, view);
+    return TM_OK;
+}
+
+static tm_status generate(generator *g, tm_error *err)
+{
+    const char *prompts = tm_cli_flag(g->cli, "--prompts");
+    TM_TRY(tm_device_open_cpu(g->given.cores, &g->device, err));
+    TM_TRY(tm_opened_model(&g->opened, g->cli, g->cli->args[0], err));
+    g->given.how.ends = g->opened.ends;
+    g->given.how.n_ends = g->opened.n_ends;
+    g->given.how.log_probs = g->cli->json || prompts;
+    return prompts ? tm_records_each(g->cli, prompts, record, g, &g->bad, err) : one(g, err);
 }
 
 static int exec(tm_cli *cli)
 {
     tm_error err = {0};
-    generator g = {.json = cli->json};
-    if (read_flags(cli, &g) != TM_EXIT_OK) return TM_EXIT_USAGE;
-    tm_status status = generate(&g, cli, &err);
+    generator g = {.cli = cli, .given.how = {.sampler = {.top_p = 1, .seed = 1}, .n_tokens = 64}};
+    g.encode = tm_cli_flag(cli, "--bare") ? TM_ENCODE_BARE : 0;
+    if (tm_cli_flag(cli, "--prompts") && tm_cli_flag(cli, "--prompt"))
+        return tm_cli_usage(cli, "--prompt and --prompts exclude each other");
+    if (tm_generation_flags(cli, &g.given) != TM_EXIT_OK) return TM_EXIT_USAGE;
+    tm_status status = generate(&g, &err);
     tm_decoder_free(g.decoder);
-    tm_free(g.scratch);
-    tm_bpe_ids_clear(&g.ids);
-    if (g.model) tm_model_free(g.model);
-    tm_tokenizer_clear(&g.tokenizer);
+    tm_answer_clear(&g.answer);
+    tm_encoded_clear(&g.prompt);
+    tm_opened_close(&g.opened);
     tm_device_close(g.device);
-    return status < 0 ? tm_cli_fail(cli, &err) : TM_EXIT_OK;
+    if (status < 0) return tm_cli_fail(cli, &err);
+    return g.bad ? TM_EXIT_GRAPH : TM_EXIT_OK;
 }
 
 const tm_command tm_command_generate = {
     .name = "generate",
     .brief = "Let a model go on from a prompt.",
     .usage = "MODEL",
-    .example = "tidemill generate base --prompt \"The table\" --tokens 40",
+    .example = "tidemill generate base --prompt \"The table\" --tokens 40 --temperature 0.8 --top-p 0.9",
     .min = 1,
     .max = 1,
     .flags = flags,

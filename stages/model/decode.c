@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Generation over a cache, and sampling.
+// Reading on over a cache.
 #include "stages/model/decode.h"
-
-#include <math.h>
-#include <stdlib.h>
-
-#include "engine/base/random.h"
 
 #define CHUNK 256  // tokens of a prompt that are computed together
 
@@ -13,7 +8,8 @@ struct tm_decoder {
     const tm_model *model;
     tm_pass *pass;
     tm_cache cache;
-    int32_t positions[CHUNK];
+    uint32_t *ids;  // what the cache holds
+    int32_t positions[CHUNK], labels[CHUNK];
     float *logits;
 };
 
@@ -34,8 +30,9 @@ tm_status tm_decoder_new(tm_decoder **out, const tm_model *model, tm_device *dev
         .capacity = (int32_t)capacity,
     };
     d->logits = tm_calloc(c->vocab, sizeof *d->logits);
+    d->ids = tm_calloc(capacity, sizeof *d->ids);
     tm_status status = TM_OK;
-    if (!d->cache.keys || !d->cache.values || !d->logits)
+    if (!d->cache.keys || !d->cache.values || !d->logits || !d->ids)
         status = tm_fail(err, TM_ENOMEM, "no memory for a cache of %u tokens", capacity);
     if (status == TM_OK)
         status =
@@ -55,12 +52,13 @@ void tm_decoder_free(tm_decoder *d)
     tm_free(d->cache.keys);
     tm_free(d->cache.values);
     tm_free(d->logits);
+    tm_free(d->ids);
     tm_free(d);
 }
 
-void tm_decoder_reset(tm_decoder *d)
+void tm_decoder_cut(tm_decoder *d, int32_t size)
 {
-    d->cache.size = 0;
+    if (size < d->cache.size) d->cache.size = size > 0 ? size : 0;
 }
 
 int32_t tm_decoder_size(const tm_decoder *d)
@@ -68,103 +66,76 @@ int32_t tm_decoder_size(const tm_decoder *d)
     return d->cache.size;
 }
 
-static tm_status feed_chunk(tm_decoder *d, const int32_t *ids, int32_t n, tm_error *err)
+int32_t tm_decoder_capacity(const tm_decoder *d)
 {
-    int32_t bounds[2] = {0, n};
+    return d->cache.capacity;
+}
+
+const tm_model *tm_decoder_model(const tm_decoder *d)
+{
+    return d->model;
+}
+
+// `labels` may be NULL.
+static tm_status feed_chunk(tm_decoder *d, const int32_t *ids, const int32_t *labels, int32_t n,
+                            tm_error *err)
+{
+    int32_t bounds[2] = {0, n}, size = d->cache.size;
     for (int32_t i = 0; i < n; i++) d->positions[i] = d->cache.size + i;
     tm_tokens batch = {
         .n_tokens = n,
         .n_segments = 1,
         .ids = ids,
+        .labels = labels,
         .positions = d->positions,
         .cu_seqlens = bounds,
     };
-    return tm_pass_extend(d->pass, &batch, &d->cache, err);
+    TM_TRY(tm_pass_extend(d->pass, &batch, &d->cache, err));
+    memcpy(d->ids + size, ids, (size_t)n * sizeof *ids);
+    return TM_OK;
+}
+
+static tm_status check_room(const tm_decoder *d, int32_t n, tm_error *err)
+{
+    if (n >= 1 && n <= d->cache.capacity - d->cache.size) return TM_OK;
+    return tm_fail(err, TM_EINVAL, "%d more tokens; %d of %d are used", n, d->cache.size, d->cache.capacity);
 }
 
 tm_status tm_decoder_feed(tm_decoder *d, const int32_t *ids, int32_t n, const float **logits, tm_error *err)
 {
-    if (n < 1 || n > d->cache.capacity - d->cache.size)
-        return tm_fail(err, TM_EINVAL, "%d more tokens; %d of %d are used", n, d->cache.size,
-                       d->cache.capacity);
+    TM_TRY(check_room(d, n, err));
     int32_t last = 0;
     for (int32_t at = 0; at < n; at += last) {
         last = n - at < CHUNK ? n - at : CHUNK;
-        TM_TRY(feed_chunk(d, ids + at, last, err));
+        TM_TRY(feed_chunk(d, ids + at, NULL, last, err));
     }
     tm_pass_logits(d->pass, last - 1, 1, d->logits);
     *logits = d->logits;
     return TM_OK;
 }
 
-// ---- sampling
-
-static int32_t largest(const float *logits, uint32_t vocab)
+tm_status tm_decoder_read(tm_decoder *d, const uint32_t *ids, int32_t n, const float **logits, int32_t *kept,
+                          tm_error *err)
 {
-    int32_t best = 0;
-    for (uint32_t i = 1; i < vocab; i++) {
-        if (logits[i] > logits[best] || isnan(logits[best])) best = (int32_t)i;
-    }
-    return isnan(logits[best]) ? 0 : best;
+    int32_t same = 0;
+    while (same < n - 1 && same < d->cache.size && d->ids[same] == ids[same]) same++;
+    tm_decoder_cut(d, same);
+    if (kept) *kept = same;
+    return tm_decoder_feed(d, (const int32_t *)ids + same, n - same, logits, err);
 }
 
-static int by_logit(const void *a, const void *b)
+tm_status tm_decoder_score(tm_decoder *d, const uint32_t *ids, int32_t n, float *log_probs, tm_error *err)
 {
-    const tm_choice *x = a, *y = b;
-    if (x->logit != y->logit) return x->logit > y->logit ? -1 : 1;
-    return x->id < y->id ? -1 : x->id > y->id;
-}
-
-static uint32_t gather(const float *logits, uint32_t vocab, tm_choice *out)
-{
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < vocab; i++) {
-        if (!isnan(logits[i])) out[n++] = (tm_choice){logits[i], (int32_t)i};
+    tm_loss unused;
+    float scores[CHUNK];
+    tm_decoder_cut(d, 0);
+    TM_TRY(check_room(d, n, err));
+    for (int32_t at = 0, part; at < n - 1; at += part) {
+        part = n - 1 - at < CHUNK ? n - 1 - at : CHUNK;
+        for (int32_t i = 0; i < part; i++) d->labels[i] = (int32_t)ids[at + i + 1];
+        TM_TRY(feed_chunk(d, (const int32_t *)ids + at, d->labels, part, err));
+        tm_pass_score(d->pass, &unused, scores);
+        memcpy(log_probs + at, scores, (size_t)part * sizeof *scores);
     }
-    return n;
-}
-
-// Turn logits into exp((logit - top) / temperature); returns their sum.
-static double weigh(tm_choice *c, uint32_t n, float top, double temperature)
-{
-    double sum = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        c[i].logit = c[i].logit == top ? 1 : (float)exp(((double)c[i].logit - top) / temperature);
-        sum += c[i].logit;
-    }
-    return sum;
-}
-
-// Keep the likeliest until their share reaches top_p; `sum` becomes that of the kept.
-static uint32_t nucleus(const tm_choice *c, uint32_t n, double top_p, double *sum)
-{
-    double reached = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        reached += c[i].logit;
-        if (reached >= top_p * *sum) {
-            *sum = reached;
-            return i + 1;
-        }
-    }
-    return n;
-}
-
-int32_t tm_sample(const tm_sampler *s, uint64_t index, const float *logits, uint32_t vocab,
-                  tm_choice *scratch)
-{
-    enum { STREAM = 0x73616d70 };
-    if (s->temperature <= 0) return largest(logits, vocab);
-    uint32_t n = gather(logits, vocab, scratch);
-    if (n == 0) return 0;
-    bool sorted = (s->top_k > 0 && s->top_k < n) || s->top_p < 1;
-    if (sorted) qsort(scratch, n, sizeof *scratch, by_logit);
-    if (s->top_k > 0 && s->top_k < n) n = s->top_k;
-    double sum = weigh(scratch, n, logits[largest(logits, vocab)], s->temperature);
-    if (s->top_p < 1) n = nucleus(scratch, n, s->top_p, &sum);
-    double left = tm_random_unit(s->seed, STREAM, index) * sum;
-    for (uint32_t i = 0; i < n; i++) {
-        left -= scratch[i].logit;
-        if (left < 0) return scratch[i].id;
-    }
-    return scratch[n - 1].id;
+    return TM_OK;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Generation: a cache of keys and values, and the choice of the next token.
+// A model that reads on: a cache of keys and values behind which tokens are added.
 #pragma once
 
 #include "stages/model/pass.h"
@@ -10,29 +10,25 @@ typedef struct tm_decoder tm_decoder;
 tm_status tm_decoder_new(tm_decoder **decoder, const tm_model *model, tm_device *device, uint32_t capacity,
                          tm_error *err);
 void tm_decoder_free(tm_decoder *decoder);
-void tm_decoder_reset(tm_decoder *decoder);  // forget all tokens
 
-// Add tokens after those already there (a prompt, or the last choice); returns the logits after the last of
-// them in `*logits` (vocab floats, owned by the decoder, valid until the next call). TM_EINVAL: beyond the
-// capacity.
+// Forget the tokens from number `size` on.
+void tm_decoder_cut(tm_decoder *decoder, int32_t size);
+
+// Add tokens after those already there (a prompt, or the last choice), in chunks; returns the logits after
+// the last of them in `*logits` (vocab floats, owned by the decoder, valid until the next call). TM_EINVAL:
+// beyond the capacity.
 tm_status tm_decoder_feed(tm_decoder *decoder, const int32_t *ids, int32_t n, const float **logits,
                           tm_error *err);
-int32_t tm_decoder_size(const tm_decoder *decoder);  // tokens held
+int32_t tm_decoder_size(const tm_decoder *decoder);      // tokens held
+int32_t tm_decoder_capacity(const tm_decoder *decoder);
+const tm_model *tm_decoder_model(const tm_decoder *decoder);
 
-typedef struct tm_sampler {
-    double temperature;  // 0: greedy (the smallest id among equals)
-    uint32_t top_k;      // 0: all
-    double top_p;        // 1: all; the smallest set of likeliest tokens whose probability reaches it
-    uint64_t seed;
-} tm_sampler;
+// Make what is held these tokens, n > 0: the beginning that is held already is kept, the rest is computed.
+// Gives the logits after the last, and in `*kept` (may be NULL) how many tokens were not computed.
+tm_status tm_decoder_read(tm_decoder *decoder, const uint32_t *ids, int32_t n, const float **logits,
+                          int32_t *kept, tm_error *err);
 
-// A token and its logit.
-typedef struct tm_choice {
-    float logit;
-    int32_t id;
-} tm_choice;
-
-// Choose a token; the choice depends on (seed, index, logits) alone. `scratch` has room for vocab choices. A
-// logit that is not a number is never chosen, unless all are (then token 0).
-int32_t tm_sample(const tm_sampler *sampler, uint64_t index, const float *logits, uint32_t vocab,
-                  tm_choice *scratch);
+// The log-probability of each token after those before it, for tokens that begin anew (what is held is
+// forgotten): log_probs[i] is that of ids[i + 1], n - 1 of them.
+tm_status tm_decoder_score(tm_decoder *decoder, const uint32_t *ids, int32_t n, float *log_probs,
+                           tm_error *err);

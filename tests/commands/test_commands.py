@@ -13,7 +13,8 @@ import unittest
 
 from workplace import PROGRAM, WithWorkplace, Workplace
 
-COMMANDS = ("check describe gc generate get graph inspect logs plan run runs stages status verify why").split()
+COMMANDS = ("check describe gc generate get graph inspect logs plan run runs score stages status tokenize verify "
+            "why").split()
 
 
 class AfterThreeRuns(WithWorkplace):

@@ -67,7 +67,7 @@ class Workplace:
 
     def start(self, *args, store="store"):
         return subprocess.Popen([PROGRAM, *args, "--store", self.path(store)], cwd=self.folder, text=True,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
     def tidemill(self, *args, store="store"):
         """(exit status, stdout, stderr)"""

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "stages/model/decode.h"
+#include "stages/model/sample.h"
 #include "stages/train/trainer.h"
 
 #define MAX_OUT 4096
@@ -148,13 +149,16 @@ static tm_status generate(tm_model *m, tm_device *dev, const tm_safetensors *in,
     int32_t *chosen = add(out, "", "chosen", TM_ST_I32, (uint64_t)count, 0);
     float *all = add(out, "", "logits", TM_ST_F32, (uint64_t)count, vocab);
     const float *logits;
+    tm_choice *scratch = tm_calloc(vocab, sizeof *scratch);
+    if (!scratch) return tm_fail(err, TM_ENOMEM, "no memory");
     TM_TRY(tm_decoder_feed(d, ids, n, &logits, err));
     for (int32_t i = 0; i < count; i++) {
         memcpy(all + (size_t)i * vocab, logits, vocab * sizeof *logits);
-        chosen[i] = tm_sample(&(tm_sampler){.top_p = 1}, (uint64_t)i, logits, vocab, NULL);
+        chosen[i] = tm_sample(&(tm_sampler){.top_p = 1}, (uint64_t)i, logits, vocab, (tm_seen){0}, scratch);
         TM_TRY(tm_decoder_feed(d, &chosen[i], 1, &logits, err));
     }
     tm_decoder_free(d);
+    tm_free(scratch);
     return TM_OK;
 }
 

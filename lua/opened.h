@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// A model or tokenizer by the name that people give on the command line: a folder, or an address of a result.
+#pragma once
+
+#include "engine/base/io.h"
+#include "lua/cli.h"
+#include "stages/model/model.h"
+#include "stages/text/tokenizer_folder.h"
+
+enum { TM_OPENED_ENDS = 16 };
+
+typedef struct tm_opened {
+    char folder[TM_PATH_MAX];
+    tm_model *model; // NULL where a tokenizer alone was asked for
+    tm_tokenizer tokenizer;
+    uint32_t
+        ends[TM_OPENED_ENDS]; // tokens that end a text: generation_config.json, else config.json, else the
+    size_t n_ends;            // tokenizer's end token
+} tm_opened;
+
+// TM_ENOENT says what was looked for and where. tm_opened_close frees, also after a failure.
+tm_status tm_opened_model(tm_opened *opened, const tm_cli *cli, const char *name, tm_error *err);
+tm_status tm_opened_tokenizer(tm_opened *opened, const tm_cli *cli, const char *name, tm_error *err);
+void tm_opened_close(tm_opened *opened);

@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""generate, score and tokenize as people type them.
+
+usage: test_talk.py PROGRAM [unittest arguments]
+"""
+import json
+import subprocess
+import unittest
+
+from workplace import WithWorkplace
+
+
+def lines(records):
+    return "".join((record if isinstance(record, str) else json.dumps(record)) + "\n" for record in records)
+
+
+class Talk(WithWorkplace):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        code, out, err = cls.place.tidemill("run", "graph.lua", "--quiet")
+        assert code == 0, out + err
+        code, out, err = cls.place.tidemill("get", "base", "model")
+        assert code == 0, out + err
+
+    def fed(self, code, stdin, *args):
+        """(lines of stdout as JSON, stderr) of a command that reads `stdin`."""
+        process = self.place.start(*args)
+        process.stdin.write(stdin)
+        out, err = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, code, out + err)
+        return [json.loads(line) for line in out.splitlines()], err
+
+    def text(self, *args):
+        return self.json("generate", "base", "--prompt", "The river", "-n", "20", *args)["text"]
+
+    def test_a_folder_and_an_address_are_the_same_model(self):
+        self.assertEqual(self.json("generate", "model", "--prompt", "The", "-n", "9"),
+                         self.json("generate", "base", "--prompt", "The", "-n", "9"))
+        self.assertNotEqual(self.json("generate", "base@10", "--prompt", "The")["log_probs"],
+                            self.json("generate", "base", "--prompt", "The")["log_probs"])
+
+    def test_a_prompt_begins_as_documents_do(self):
+        said = self.json("generate", "base", "--prompt", "The mill", "-n", "3")
+        bare = self.json("generate", "base", "--prompt", "The mill", "-n", "3", "--bare")
+        end = self.json("tokenize", "vocab", "<|endoftext|>")["ids"]
+        self.assertEqual(said["prompt_ids"], end + bare["prompt_ids"])
+        self.assertEqual(bare["prompt_ids"], self.json("tokenize", "vocab", "The mill")["ids"])
+        self.assertEqual(said["prompt_tokens"], len(said["prompt_ids"]))
+
+    def test_draws_depend_on_the_seed_alone(self):
+        warm = ("-t", "1.3", "--top-p", "0.95")
+        self.assertEqual(self.text(*warm), self.text(*warm, "-j", "1"))
+        self.assertEqual(len({self.text(*warm, "--seed", str(i)) for i in range(5)}), 5)
+        self.assertEqual(self.text(*warm, "--top-k", "1"), self.text())
+        self.assertEqual(self.text(*warm, "--min-p", "1"), self.text())
+        self.assertNotEqual(self.text("--repetition", "1.5"), self.text())
+
+    def test_a_stop_string_ends_the_text_before_it(self):
+        whole = self.text("-t", "1", "--seed", "3")
+        stop = whole[9:14]
+        said = self.json("generate", "base", "--prompt", "The river", "-n", "20", "-t", "1", "--seed", "3",
+                         "--stop", "never there", "--stop", stop)
+        self.assertEqual((said["text"], said["ended"], said["stop"]), (whole[:whole.index(stop)], "stop", stop))
+        shown = self.ok("generate", "base", "--prompt", "The river", "-n", "20", "-t", "1", "--seed", "3", "--stop", stop)
+        self.assertEqual(shown, "The river" + said["text"] + "\n")
+
+    def test_many_prompts_are_answered_line_by_line_and_bad_lines_reported(self):
+        said, err = self.fed(2, lines([{"prompt": "The", "id": 5}, "no json", {"text": "x"}, {"prompt": "It"}]),
+                             "generate", "base", "--prompts", "-", "-n", "4")
+        self.assertEqual([row["line"] for row in said], [1, 2, 3, 4])
+        self.assertEqual([("error" in row) for row in said], [False, True, True, False])
+        self.assertEqual((said[0]["id"], said[0]["prompt"], len(said[0]["ids"])), (5, "The", 4))
+        self.assertRegex(err, r"line 2: .*\nline 3: there is no \"prompt\"")
+
+    def test_generate_refuses_what_cannot_be(self):
+        self.assertIn("up to 1, not 2", self.fails(3, "generate", "base", "--prompt", "x", "--top-p", "2"))
+        self.assertIn("not empty", self.fails(3, "generate", "base", "--prompt", "x", "--stop", ""))
+        self.assertIn("exclude each other", self.fails(3, "generate", "base", "--prompt", "x", "--prompts", "-"))
+        self.assertRegex(self.fails(2, "generate", "base", "--prompt", "word " * 100), r"\d+ tokens, the model 64 pos")
+        self.assertIn("is no model and no tokenizer", self.fails(2, "generate", "corpus", "--prompt", "x"))
+        self.assertIn("config.json", self.fails(2, "generate", "vocab", "--prompt", "x"))
+        self.assertIn('did you mean "base"?', self.fails(2, "generate", "bsae", "--prompt", "x"))
+
+    def test_score_adds_up_and_rises_with_training(self):
+        records = [{"text": "The river and the mill."}, {"text": "of the water"}]
+        said, _ = self.fed(0, lines(records), "score", "base")
+        for row in said:
+            counted = [p for p, c in zip(row["log_probs"], row["counted"]) if c]
+            self.assertAlmostEqual(row["sum"], sum(counted), places=4)
+            self.assertEqual((row["tokens"], len(row["pieces"])), (len(counted), len(row["ids"])))
+            self.assertEqual((row["log_probs"][0], row["tokens"]), (None, len(row["ids"]) - 1))  # the start token
+        early, _ = self.fed(0, lines(records), "score", "base@10")
+        self.assertGreater(said[0]["sum"] + said[1]["sum"], early[0]["sum"] + early[1]["sum"])
+        sums, _ = self.fed(0, lines([{"text": "The river and the mill."}]), "score", "model", "--sums")
+        self.assertEqual(sums, [{"line": 1, "sum": said[0]["sum"], "tokens": said[0]["tokens"]}])
+
+    def test_score_answers_each_line_before_the_next_and_goes_on_behind_a_bad_one(self):
+        process = self.place.start("score", "base")
+        for record, good in (({"prompt": "The", "completion": " river"}, True), ({"text": "mill " * 100}, False),
+                             ({"prompt": 3}, False), ({"text": ""}, True), ({"text": "of the"}, True)):
+            process.stdin.write(lines([record]))
+            process.stdin.flush()
+            said = json.loads(process.stdout.readline())
+            self.assertEqual("error" not in said, good, said)
+        out, err = process.communicate(timeout=60)
+        self.assertEqual((process.returncode, out), (2, ""))
+        self.assertRegex(err, r"line 2: the record has \d+ tokens, more than 64\nline 3: the record has neither")
+
+    def test_tokenize_gives_ids_and_pieces_and_text_back(self):
+        said = self.json("tokenize", "vocab", "the mill's café")
+        self.assertEqual("".join(said["pieces"]), "theĠmill'sĠcafÃ©")
+        table = self.ok("tokenize", "vocab", "the mill's café").splitlines()
+        self.assertEqual([int(row.split()[0]) for row in table], said["ids"])
+        back = self.ok("tokenize", "vocab", "--decode", json.dumps(said["ids"]))
+        self.assertEqual(back, "the mill's café\n")
+        special, _ = self.fed(0, lines([{"text": "<|im_end|>", "id": "x"}]), "tokenize", "base")
+        plain, _ = self.fed(0, lines([{"text": "<|im_end|>"}]), "tokenize", "base", "--plain", "--bare")
+        self.assertEqual((len(special[0]["ids"]), special[0]["id"]), (2, "x"))
+        self.assertGreater(len(plain[0]["ids"]), 3)
+        text, _ = self.fed(0, lines([{"ids": special[0]["ids"]}]), "tokenize", "base", "--decode", "--skip-special")
+        self.assertEqual(text, [{"line": 1, "text": ""}])
+
+    def test_tokenize_reports_bad_lines_and_goes_on(self):
+        said, err = self.fed(2, lines([{"ids": [1, 99999]}, {"ids": "x"}, {"ids": [1.5]}, {"ids": []}]),
+                             "tokenize", "vocab", "--decode")
+        self.assertEqual([("error" in row) for row in said], [True, True, True, False])
+        self.assertIn("line 1: 99999 is no id of this tokenizer, which has 400", err)
+        self.assertIn("is no id", self.fails(2, "tokenize", "vocab", "--decode", "1 two"))
+
+    def test_output_that_nobody_reads_ends_the_command(self):
+        process = self.place.start("generate", "base", "--prompts", "-", "-n", "50")
+        process.stdout.close()
+        try:
+            process.stdin.write(lines([{"prompt": "The"}] * 500))
+            process.stdin.close()
+        except BrokenPipeError:
+            pass
+        self.assertNotEqual(process.wait(timeout=60), 0)
+        process.stderr.close()
+
+
+if __name__ == "__main__":
+    unittest.main()
