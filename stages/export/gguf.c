@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// A GGUF file, for llama.cpp and its kin: weights, tokenizer and chat template in one.
+#include <jansson.h>
+
+#include "engine/base/io.h"
+#include "stages/export/export.h"
+#include "stages/format/tokenizer_gguf.h"
+#include "stages/model/model_gguf.h"
+#include "stages/text/tokenizer_folder.h"
+
+#define FILE_NAME "model.gguf"
+
+// The template of tokenizer_config.json: a text, or the one named "default" of a list.
+static const char *template_of(const json_t *config)
+{
+    json_t *value = json_object_get(config, "chat_template"), *item;
+    size_t i;
+    json_array_foreach(value, i, item)
+    {
+        const char *name = json_string_value(json_object_get(item, "name"));
+        if (name && strcmp(name, "default") == 0) value = json_object_get(item, "template");
+    }
+    return json_string_value(value);
+}
+
+static tm_status read_template(const char *folder, tm_buf *text, tm_error *err)
+{
+    char path[TM_PATH_MAX];
+    tm_buf config = {0};
+    TM_TRY(tm_path(path, err, "%s/chat_template.jinja", folder));
+    if (tm_file_exists(path)) return tm_file_read(path, text, err);
+    TM_TRY(tm_path(path, err, "%s/tokenizer_config.json", folder));
+    if (!tm_file_exists(path)) return TM_OK;
+    tm_status status = tm_file_read(path, &config, err);
+    json_t *json = status < 0 ? NULL : json_loadb(config.data, config.size, 0, NULL);
+    const char *found = template_of(json);
+    if (found) tm_buf_str(text, found);
+    json_decref(json);
+    tm_buf_clear(&config);
+    return status < 0 ? status : tm_buf_status(text, err);
+}
+
+static tm_status put_tokenizer(tm_gguf_writer *w, const tm_model *m, const char *folder, tm_error *err)
+{
+    tm_tokenizer tokenizer;
+    tm_buf text = {0};
+    TM_TRY(tm_tokenizer_load(&tokenizer, folder, err));
+    int64_t bos = tokenizer.bos >= 0 ? tokenizer.bos : m->config.bos;
+    int64_t eos = tokenizer.eos >= 0 ? tokenizer.eos : m->config.eos;
+    tm_status status = read_template(folder, &text, err);
+    if (status >= 0)
+        status = tm_tokenizer_gguf_put(tokenizer.bpe, m->config.vocab, bos, eos, m->config.pad,
+                                       tm_buf_view(&text), w, err);
+    tm_buf_clear(&text);
+    tm_tokenizer_clear(&tokenizer);
+    return status;
+}
+
+static tm_status load(const char *path, tm_model **model, tm_error *err)
+{
+    tm_hf_folder folder;
+    TM_TRY(tm_hf_folder_open(&folder, path, err));
+    tm_status status = tm_model_load(model, &folder, err);
+    tm_hf_folder_close(&folder);
+    return status;
+}
+
+static tm_status write_file(tm_gguf_writer *w, const tm_export_job *job, const tm_model *m, tm_error *err)
+{
+    char path[TM_PATH_MAX];
+    TM_TRY(tm_path(path, err, "%s/" FILE_NAME, job->folder));
+    TM_TRY(tm_gguf_put_model(w, m, tm_gguf_type_named(job->options->dtype), err));
+    TM_TRY(put_tokenizer(w, m, job->model, err));
+    TM_TRY(tm_gguf_begin(w, path, err));
+    TM_TRY(tm_gguf_write_model(w, m, err));
+    return tm_gguf_end(w, err);
+}
+
+static tm_status write_gguf(const tm_export_job *job, tm_error *err)
+{
+    tm_gguf_writer writer = {0};
+    tm_model *model = NULL;
+    TM_TRY(load(job->model, &model, err));
+    tm_status status = write_file(&writer, job, model, err);
+    tm_gguf_writer_clear(&writer);
+    tm_model_free(model);
+    return status;
+}
+
+const tm_export_format tm_export_format_gguf = {
+    .name = "gguf",
+    .brief = "one file for llama.cpp, with tokenizer and chat template",
+    .takes = "dtype",
+    .dtypes = "f16 f32 q8_0",
+    .write = write_gguf,
+};
