@@ -109,6 +109,27 @@ static tm_status put_all(tm_model *m, const tm_hf_folder *folder, tm_error *err)
     return check_unknown(m, folder, err);
 }
 
+static tm_status check_all(const tm_model *m, const tm_hf_folder *folder, tm_error *err)
+{
+    for (size_t i = 0; i < m->map.n_params; i++) {
+        const tm_st_tensor *t = tm_hf_folder_find(folder, m->map.params[i].name);
+        if (!t) return tm_fail(err, TM_EFORMAT, "tensor %s is missing", m->map.params[i].name);
+        TM_TRY(tm_param_check(&m->map.params[i], t, err));
+    }
+    return check_unknown(m, folder, err);
+}
+
+tm_status tm_model_check(const tm_hf_folder *folder, tm_model_config *config, tm_error *err)
+{
+    tm_model m = {0};
+    tm_status status = tm_model_config_parse(&m.config, folder->config, err);
+    if (status == TM_OK) status = tm_param_map_make(&m.map, &m.config, err);
+    if (status == TM_OK) status = check_all(&m, folder, err);
+    tm_param_map_clear(&m.map);
+    *config = m.config;
+    return status < 0 ? tm_error_prefix(err, "%s", folder->path) : TM_OK;
+}
+
 tm_status tm_model_load_apart(tm_model **model, const tm_hf_folder *folder, tm_error *err)
 {
     tm_model_config config;

@@ -39,6 +39,10 @@ tm_status tm_model_load(tm_model **model, const tm_hf_folder *folder, tm_error *
 tm_status tm_model_load_apart(tm_model **model, const tm_hf_folder *folder, tm_error *err);
 void tm_model_free(tm_model *model);
 
+// Whether a folder without an adapter would load, without its weights in memory; `config` is its shape then.
+// Errors as of loading.
+tm_status tm_model_check(const tm_hf_folder *folder, tm_model_config *config, tm_error *err);
+
 // The model as the files of a folder, `extras` (tokenizer, training state) among them. They borrow from model
 // and extras: nothing but the header of the weights is copied. Of a model with an adapter these are the
 // adapter's files; tm_hf_folder_link_base puts the base beside them.

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "engine/base/hash.h"
+#include "stages/format/half.h"
 
 #define ABSENT SIZE_MAX
 
@@ -197,21 +198,6 @@ void tm_param_tensors(const tm_param_map *map, const float *slab, const char *pr
 
 // ---- reading values of other types
 
-static float half_float(uint16_t h)
-{
-    uint32_t sign = (uint32_t)(h >> 15) << 31, exponent = h >> 10 & 31, fraction = h & 1023;
-    union {
-        uint32_t bits;
-        float value;
-    } u;
-    if (exponent == 0) {
-        float value = (float)fraction * 0x1p-24f;
-        return sign ? -value : value;
-    }
-    u.bits = sign | (exponent == 31 ? 255u : exponent + 112) << 23 | fraction << 13;
-    return u.value;
-}
-
 static void convert(float *to, const tm_st_tensor *from, size_t n)
 {
     const char *data = from->data.data;
@@ -223,7 +209,7 @@ static void convert(float *to, const tm_st_tensor *from, size_t n)
             to[i] = (float)wide;
         } else {
             memcpy(&half, data + i * 2, 2);
-            to[i] = from->dtype == TM_ST_BF16 ? tm_bf16_float(half) : half_float(half);
+            to[i] = from->dtype == TM_ST_BF16 ? tm_brain_float(half) : tm_f16_float(half);
         }
     }
 }
@@ -236,8 +222,7 @@ static void shape_text(char *text, size_t size, uint32_t rank, const uint64_t *s
     if (at < size) snprintf(text + at, size - at, "]");
 }
 
-tm_status tm_param_put(const tm_param_map *map, float *slab, const tm_param *p, const tm_st_tensor *from,
-                       tm_error *err)
+tm_status tm_param_check(const tm_param *p, const tm_st_tensor *from, tm_error *err)
 {
     if (from->rank != p->rank || memcmp(from->shape, p->shape, p->rank * sizeof(uint64_t)) != 0) {
         char have[128], want[128];
@@ -245,14 +230,19 @@ tm_status tm_param_put(const tm_param_map *map, float *slab, const tm_param *p, 
         shape_text(want, sizeof want, p->rank, p->shape);
         return tm_fail(err, TM_EFORMAT, "tensor %s is %s, expected %s", from->name, have, want);
     }
+    bool fits = from->dtype == TM_ST_F32 || from->dtype == TM_ST_F64 || from->dtype == TM_ST_F16 ||
+                from->dtype == TM_ST_BF16;
+    if (fits) return TM_OK;
+    return tm_fail(err, TM_EUNSUPPORTED, "tensor %s: weights of type %s", from->name,
+                   tm_st_dtype_name(from->dtype));
+}
+
+tm_status tm_param_put(const tm_param_map *map, float *slab, const tm_param *p, const tm_st_tensor *from,
+                       tm_error *err)
+{
+    TM_TRY(tm_param_check(p, from, err));
     float *to = slab + p->offset;
-    switch (from->dtype) {
-    case TM_ST_F32: memcpy(to, from->data.data, p->count * sizeof(float)); return TM_OK;
-    case TM_ST_F64:
-    case TM_ST_F16:
-    case TM_ST_BF16: convert(to, from, p->count); return TM_OK;
-    default:
-        return tm_fail(err, TM_EUNSUPPORTED, "tensor %s: weights of type %s", from->name,
-                       tm_st_dtype_name(from->dtype));
-    }
+    if (from->dtype == TM_ST_F32) memcpy(to, from->data.data, p->count * sizeof(float));
+    else convert(to, from, p->count);
+    return TM_OK;
 }
