@@ -9,11 +9,11 @@
 // Options of formats have no default: what is given must be one that the format takes.
 static const tm_option options[] = {
     {"format", TM_OPT_CHOICE, offsetof(tm_export_options, format), "\"hf\"", 0, 0, tm_export_format_names,
-     "hf: a Hugging Face folder", 0},
+     "hf: a Hugging Face folder; gguf: one file for llama.cpp", 0},
     {"to", TM_OPT_PATH, offsetof(tm_export_options, to), "null", 0, 0, NULL,
      "where to put it, relative to the graph file (`tidemill get` does it later)", TM_OPT_NOKEY},
     {"dtype", TM_OPT_STRING, offsetof(tm_export_options, dtype), "null", 0, 0, NULL,
-     "type of the numbers, of formats that have a choice", 0},
+     "type of the numbers; gguf: f16, f32 or q8_0", 0},
     {0},
 };
 #define N_OPTIONS (sizeof options / sizeof options[0])
@@ -58,9 +58,10 @@ const tm_stage tm_stage_export = {
     .name = "export",
     .brief = "A model as files that other programs open.",
     .help =
-        "Format hf: config.json, model.safetensors and the tokenizer's files, as transformers reads them. With `to` the\n"
-        "folder is also put there at the end of the run; a folder that was not put there by the same store, or\n"
-        "holds anything else, is never replaced.",
+        "Format hf: config.json, model.safetensors and the tokenizer's files, as transformers reads them. Format gguf:\n"
+        "model.gguf with tokenizer and chat template, as llama.cpp reads it; dtype f16 (the default), f32 or q8_0 is\n"
+        "that of the matrices, vectors are f32. With `to` the folder is also put there at the end of the run; a folder\n"
+        "that was not put there by the same store, or holds anything else, is never replaced.",
     .example = "tm.export { base, format = \"hf\", to = \"dist/base\" }",
     .family = "export",
     .version = 1,

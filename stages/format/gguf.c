@@ -7,8 +7,8 @@
 #include "stages/format/content.h"
 #include "stages/format/half.h"
 
-#define VALUE_MIN 13   // bytes that the shortest value takes
-#define TENSOR_MIN 32  // likewise a tensor's entry
+#define VALUE_MIN 13  // bytes that the shortest value takes
+#define TENSOR_MIN 32 // likewise a tensor's entry
 #define MOST_VALUES ((uint64_t)1 << 53)
 
 // What is still to be read. Nothing is read beyond `left`.
@@ -59,10 +59,10 @@ static const struct {
     const char *name;
     uint8_t bytes;
 } kinds[] = {
-    [TM_GGUF_U8] = {"u8", 1},     [TM_GGUF_I8] = {"i8", 1},     [TM_GGUF_U16] = {"u16", 2},
-    [TM_GGUF_I16] = {"i16", 2},   [TM_GGUF_U32] = {"u32", 4},   [TM_GGUF_I32] = {"i32", 4},
-    [TM_GGUF_F32] = {"f32", 4},   [TM_GGUF_BOOL] = {"bool", 1}, [TM_GGUF_TEXT] = {"string", 0},
-    [TM_GGUF_LIST] = {"array", 0}, [TM_GGUF_U64] = {"u64", 8},  [TM_GGUF_I64] = {"i64", 8},
+    [TM_GGUF_U8] = {"u8", 1},      [TM_GGUF_I8] = {"i8", 1},     [TM_GGUF_U16] = {"u16", 2},
+    [TM_GGUF_I16] = {"i16", 2},    [TM_GGUF_U32] = {"u32", 4},   [TM_GGUF_I32] = {"i32", 4},
+    [TM_GGUF_F32] = {"f32", 4},    [TM_GGUF_BOOL] = {"bool", 1}, [TM_GGUF_TEXT] = {"string", 0},
+    [TM_GGUF_LIST] = {"array", 0}, [TM_GGUF_U64] = {"u64", 8},   [TM_GGUF_I64] = {"i64", 8},
     [TM_GGUF_F64] = {"f64", 8},
 };
 #define N_KINDS (sizeof kinds / sizeof kinds[0])
@@ -151,8 +151,8 @@ static tm_status take_shape(cursor *c, tm_gguf_tensor *t, tm_error *err)
     for (uint32_t i = 0; i < t->rank; i++) {
         uint64_t *dim = &t->shape[t->rank - 1 - i];
         if (!take64(c, dim))
-            return tm_fail(err, TM_EFORMAT, "tensor %.*s: the file ends within its entry",
-                           (int)t->name.size, t->name.data);
+            return tm_fail(err, TM_EFORMAT, "tensor %.*s: the file ends within its entry", (int)t->name.size,
+                           t->name.data);
         if (__builtin_mul_overflow(n, *dim, &n) || n > MOST_VALUES)
             return tm_fail(err, TM_EFORMAT, "tensor %.*s: its shape has no size", (int)t->name.size,
                            t->name.data);
@@ -222,8 +222,8 @@ static tm_status take_tensors(tm_gguf *file, cursor *c, uint64_t n, tm_view byte
 {
     int64_t alignment = 32;
     if (tm_gguf_find(file, "general.alignment") &&
-        (!tm_gguf_integer(file, "general.alignment", &alignment) || alignment < 1 ||
-         alignment > 1 << 20 || (alignment & (alignment - 1))))
+        (!tm_gguf_integer(file, "general.alignment", &alignment) || alignment < 1 || alignment > 1 << 20 ||
+         (alignment & (alignment - 1))))
         return tm_fail(err, TM_EFORMAT, "general.alignment is no power of two up to 2^20");
     if (n > c->left / TENSOR_MIN)
         return tm_fail(err, TM_EFORMAT, "%llu tensors in a file of so few bytes", (unsigned long long)n);
@@ -250,8 +250,10 @@ static tm_status check_version(uint32_t version, tm_error *err)
 {
     if (version == 2 || version == 3) return TM_OK;
     bool swapped = version == 2u << 24 || version == 3u << 24;
-    return tm_fail(err, TM_EUNSUPPORTED, "%s", swapped ? "a big-endian GGUF file" :
-                   version == 1 ? "GGUF version 1, from before mid 2023" : "an unknown version of GGUF");
+    return tm_fail(err, TM_EUNSUPPORTED, "%s",
+                   swapped        ? "a big-endian GGUF file"
+                   : version == 1 ? "GGUF version 1, from before mid 2023"
+                                  : "an unknown version of GGUF");
 }
 
 static tm_status parse(tm_gguf *file, tm_view bytes, tm_error *err)
@@ -322,9 +324,11 @@ static bool integer_at(const char *at, tm_gguf_kind kind, int64_t *value)
     case TM_GGUF_I8: *value = (int8_t)bits; return true;
     case TM_GGUF_I16: *value = (int16_t)bits; return true;
     case TM_GGUF_I32: *value = (int32_t)bits; return true;
-    case TM_GGUF_U8: case TM_GGUF_U16: case TM_GGUF_U32: case TM_GGUF_U64: case TM_GGUF_I64:
-        *value = (int64_t)bits;
-        return kind == TM_GGUF_I64 || bits <= INT64_MAX;
+    case TM_GGUF_U8:
+    case TM_GGUF_U16:
+    case TM_GGUF_U32:
+    case TM_GGUF_U64:
+    case TM_GGUF_I64: *value = (int64_t)bits; return kind == TM_GGUF_I64 || bits <= INT64_MAX;
     default: return false;
     }
 }

@@ -7,7 +7,7 @@
 #include "stages/format/half.h"
 
 #define ALIGNMENT 32
-#define PACK_VALUES 8192  // converted at a time; a multiple of every block
+#define PACK_VALUES 8192 // converted at a time; a multiple of every block
 
 static void put_text(tm_buf *out, tm_view text)
 {
@@ -81,7 +81,8 @@ tm_status tm_gguf_put_tensor(tm_gguf_writer *w, const char *name, const tm_gguf_
 {
     uint64_t n = 1;
     if (strlen(name) >= TM_GGUF_NAME || rank < 1 || rank > TM_GGUF_RANK)
-        return tm_fail(err, TM_EINVAL, "tensor %s: names have up to 63 bytes, shapes 1 to 4 dimensions", name);
+        return tm_fail(err, TM_EINVAL, "tensor %s: names have up to 63 bytes, shapes 1 to 4 dimensions",
+                       name);
     if (!type->pack || shape[rank - 1] == 0 || shape[rank - 1] % type->block)
         return tm_fail(err, TM_EINVAL, "tensor %s: rows of %llu cannot be %s", name,
                        (unsigned long long)shape[rank - 1], type->name);
@@ -148,7 +149,8 @@ tm_status tm_gguf_write(tm_gguf_writer *w, const float *values, uint64_t n, tm_e
     while (n) {
         const struct tm_gguf_space *space = w->at < w->n_tensors ? &w->spaces[w->at] : NULL;
         if (!space || n % space->type->block)
-            return tm_fail(err, TM_EINVAL, "%s: more values than its tensors have, or parts of blocks", w->path);
+            return tm_fail(err, TM_EINVAL, "%s: more values than its tensors have, or parts of blocks",
+                           w->path);
         uint64_t part = space->n - w->done;
         if (part > n) part = n;
         if (part > PACK_VALUES) part = PACK_VALUES;

@@ -9,7 +9,7 @@
 typedef struct parts {
     const tm_gguf *file;
     const tm_gguf_value *tokens, *types;
-    tm_strings texts;  // number = id
+    tm_strings texts; // number = id
     tm_bpe_entry *vocab;
     tm_bpe_merge *merges;
     tm_bpe_added *added;
@@ -30,7 +30,8 @@ static tm_status check_model(const tm_gguf *file, tm_error *err)
     if (!tm_gguf_text(file, "tokenizer.ggml.model", &model))
         return tm_fail(err, TM_ENOENT, "the file has no tokenizer (tokenizer.ggml.model)");
     if (tm_view_eq(model, tm_view_str("gpt2"))) return TM_OK;
-    tm_fail(err, TM_EUNSUPPORTED, "its tokenizer is of kind \"%.*s\"; byte-level BPE (\"gpt2\") is what is read",
+    tm_fail(err, TM_EUNSUPPORTED,
+            "its tokenizer is of kind \"%.*s\"; byte-level BPE (\"gpt2\") is what is read",
             model.size < 40 ? (int)model.size : 40, model.data);
     return TM_EUNSUPPORTED;
 }
@@ -39,7 +40,8 @@ static tm_status find_pre(const tm_gguf *file, const tm_gguf_pre **pre, tm_error
 {
     tm_view name;
     if (!tm_gguf_text(file, "tokenizer.ggml.pre", &name)) {
-        tm_fail(err, TM_EUNSUPPORTED, "the file does not say how its tokenizer cuts text (tokenizer.ggml.pre)");
+        tm_fail(err, TM_EUNSUPPORTED,
+                "the file does not say how its tokenizer cuts text (tokenizer.ggml.pre)");
         tm_hint(err, "it is from before May 2024: convert the model anew, or give its Hugging Face folder");
         return TM_EUNSUPPORTED;
     }
@@ -207,8 +209,8 @@ static tm_status read_all(parts *p, tm_gguf_tokenizer *t, tm_error *err)
     t->bos = special_id(p, "tokenizer.ggml.bos_token_id");
     t->eos = special_id(p, "tokenizer.ggml.eos_token_id");
     t->pad = special_id(p, "tokenizer.ggml.padding_token_id");
-    t->config = (tm_tokenizer_config){.bos = text_of(p, t->bos), .eos = text_of(p, t->eos),
-                                      .pad = text_of(p, t->pad)};
+    t->config = (tm_tokenizer_config){
+        .bos = text_of(p, t->bos), .eos = text_of(p, t->eos), .pad = text_of(p, t->pad)};
     t->config.unk = text_of(p, special_id(p, "tokenizer.ggml.unknown_token_id"));
     tm_gguf_text(p->file, "tokenizer.chat_template", &t->config.chat_template);
     read_template(p, pre, t);

@@ -135,7 +135,8 @@ static tm_status put_merges(const tm_bpe *bpe, tm_gguf_writer *w, tm_error *err)
     tm_buf text = {0};
     tm_gguf_put_list(w, "tokenizer.ggml.merges", TM_GGUF_TEXT, spec->n_merges);
     for (size_t i = 0; i < spec->n_merges; i++) {
-        tm_view left = tm_bpe_text(bpe, spec->merges[i].left), right = tm_bpe_text(bpe, spec->merges[i].right);
+        tm_view left = tm_bpe_text(bpe, spec->merges[i].left),
+                right = tm_bpe_text(bpe, spec->merges[i].right);
         tm_buf_reset(&text);
         tm_buf_add(&text, left.data, left.size);
         tm_buf_char(&text, ' ');

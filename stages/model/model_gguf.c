@@ -82,8 +82,10 @@ static void read_sizes(reader *r, tm_model_config *c)
     c->norm_eps = read_number(r, "attention.layer_norm_rms_epsilon", c->family->norm_eps);
     c->init_std = 0.02;
     c->tie = !has(r, "output.weight");
-    if (embed && embed->rank == 2 && embed->shape[0] <= UINT32_MAX) c->vocab = (uint32_t)embed->shape[0];
-    else if (r->status == TM_OK) r->status = tm_fail(r->err, TM_EFORMAT, "token_embd.weight is no matrix");
+    if (embed && embed->rank == 2 && embed->shape[0] <= UINT32_MAX)
+        c->vocab = (uint32_t)embed->shape[0];
+    else if (r->status == TM_OK)
+        r->status = tm_fail(r->err, TM_EFORMAT, "token_embd.weight is no matrix");
     if (read_count(r, "attention.value_length", c->head_dim) != c->head_dim)
         unsupported(r, "attention with values and keys of other sizes");
     if (read_count(r, "rope.dimension_count", c->head_dim) != c->head_dim)

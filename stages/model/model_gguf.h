@@ -17,7 +17,8 @@ tm_status tm_gguf_config(const tm_gguf *file, tm_model_config *config, tm_error 
 // Write the weights of a file as `path` (safetensors, names of Hugging Face): F32, F16 and BF16 keep their
 // type, blocks become F32. One block of rows at a time is in memory. Fails if a tensor is missing, is of
 // another shape, or belongs to no part of the model.
-tm_status tm_gguf_weights(const tm_gguf *file, const tm_model_config *config, const char *path, tm_error *err);
+tm_status tm_gguf_weights(const tm_gguf *file, const tm_model_config *config, const char *path,
+                          tm_error *err);
 
 // Put a model's shape and tensors (matrices as `type`, those whose rows do not fit its blocks as F16, vectors
 // as F32) into a writer; then its numbers. TM_EUNSUPPORTED names what GGUF cannot hold.

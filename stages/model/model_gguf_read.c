@@ -7,13 +7,13 @@
 #include "stages/model/model_gguf.h"
 #include "stages/model/model_gguf_names.h"
 
-#define BLOCK_BYTES (4 << 20)  // converted at a time, at least one row
+#define BLOCK_BYTES (4 << 20) // converted at a time, at least one row
 
 // One parameter and where it comes from.
 typedef struct source {
     const tm_gguf_tensor *tensor;
-    uint64_t rows, width;  // as they are converted: a vector is one row, unless its values change places
-    uint64_t head;         // rows of a head that change places, or 0
+    uint64_t rows, width; // as they are converted: a vector is one row, unless its values change places
+    uint64_t head;        // rows of a head that change places, or 0
 } source;
 
 typedef struct conversion {
@@ -21,8 +21,8 @@ typedef struct conversion {
     const tm_model_config *config;
     const tm_gguf_arch *arch;
     tm_param_map map;
-    source *sources;        // by parameter
-    tm_st_tensor *tensors;  // in the order of the output; `data` has a size and no bytes
+    source *sources;       // by parameter
+    tm_st_tensor *tensors; // in the order of the output; `data` has a size and no bytes
     tm_buf block;
 } conversion;
 
@@ -80,14 +80,16 @@ static tm_status convert_rows(conversion *c, const source *s, uint64_t first, ui
     bool copied = keeps(type, &dtype);
     uint64_t to_bytes = width * tm_st_dtype_bits(dtype) / 8;
     tm_buf_reset(&c->block);
-    if (!tm_buf_reserve(&c->block, n * to_bytes)) return tm_fail(err, TM_ENOMEM, "no memory for %llu rows",
-                                                                 (unsigned long long)n);
+    if (!tm_buf_reserve(&c->block, n * to_bytes))
+        return tm_fail(err, TM_ENOMEM, "no memory for %llu rows", (unsigned long long)n);
     for (uint64_t i = 0; i < n; i++) {
         uint64_t row = s->head ? tm_gguf_row(first + i, s->head) : first + i;
         const char *from = s->tensor->data.data + row * from_bytes;
         char *to = c->block.data + i * to_bytes;
-        if (copied) memcpy(to, from, to_bytes);
-        else type->expand(from, (float *)(void *)to, width / type->block);
+        if (copied)
+            memcpy(to, from, to_bytes);
+        else
+            type->expand(from, (float *)(void *)to, width / type->block);
     }
     c->block.size = n * to_bytes;
     return TM_OK;

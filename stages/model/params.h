@@ -58,8 +58,8 @@ const tm_param *tm_param_find(const tm_param_map *map, const char *name);
 void tm_param_tensors(const tm_param_map *map, const float *slab, const char *prefix, char *names,
                       tm_st_tensor *out);
 
-// Whether a tensor of a file has the shape of a parameter (TM_EFORMAT names both) and is F32, F16, BF16 or F64
-// (TM_EUNSUPPORTED); and the same, and copy it into its place.
+// Whether a tensor of a file has the shape of a parameter (TM_EFORMAT names both) and is F32, F16, BF16 or
+// F64 (TM_EUNSUPPORTED); and the same, and copy it into its place.
 tm_status tm_param_check(const tm_param *param, const tm_st_tensor *from, tm_error *err);
 tm_status tm_param_put(const tm_param_map *map, float *slab, const tm_param *param, const tm_st_tensor *from,
                        tm_error *err);

@@ -14,8 +14,8 @@ static bool begins_gguf(const char *path)
     size_t got = 0;
     int fd;
     if (tm_fd_open(path, O_RDONLY, 0, &fd, NULL) < 0) return false;
-    bool is = tm_fd_pread(fd, magic, 4, 0, &got, path, NULL) == TM_OK && got == 4 &&
-              memcmp(magic, "GGUF", 4) == 0;
+    bool is =
+        tm_fd_pread(fd, magic, 4, 0, &got, path, NULL) == TM_OK && got == 4 && memcmp(magic, "GGUF", 4) == 0;
     tm_sys.close(fd);
     return is;
 }
@@ -23,12 +23,14 @@ static bool begins_gguf(const char *path)
 static tm_status no_model(const tm_model_source *source, tm_error *err)
 {
     char adapter[TM_PATH_MAX];
-    bool is_adapter = tm_path(adapter, NULL, "%s/adapter_config.json", source->path) == TM_OK &&
-                      tm_file_exists(adapter);
+    bool is_adapter =
+        tm_path(adapter, NULL, "%s/adapter_config.json", source->path) == TM_OK && tm_file_exists(adapter);
     tm_fail(err, TM_EINVAL, "%s holds %s", source->path,
             is_adapter ? "an adapter, and not the model it belongs to" : "no config.json");
-    if (is_adapter) tm_hint(err, "merge the adapter into its model with peft and give that folder");
-    else tm_hint(err, "name a folder as transformers saves it, a GGUF file, or an archive with one of them");
+    if (is_adapter)
+        tm_hint(err, "merge the adapter into its model with peft and give that folder");
+    else
+        tm_hint(err, "name a folder as transformers saves it, a GGUF file, or an archive with one of them");
     return TM_EINVAL;
 }
 
@@ -45,7 +47,8 @@ static tm_status missing(const tm_model_source *source, const char *path, tm_err
     tm_fail(err, TM_ENOENT, "\"%s\" is not there (looked at %s)", path, source->path);
     if (at && strncmp(path, "hf", 2) == 0)
         tm_hint(err, "models are not fetched from the network: download the files and name their folder");
-    else tm_hint(err, "paths are relative to the graph file");
+    else
+        tm_hint(err, "paths are relative to the graph file");
     return TM_ENOENT;
 }
 
@@ -59,8 +62,10 @@ tm_status tm_model_source_find(tm_model_source *source, const char *folder, cons
     if (strlen(match) >= sizeof source->match) return tm_fail(err, TM_EINVAL, "`match` is too long");
     snprintf(source->match, sizeof source->match, "%s", match);
     if (tm_sys.stat(source->path, &info)) return missing(source, path, err);
-    if (S_ISDIR(info.st_mode)) TM_TRY(check_folder(source, err));
-    else source->kind = begins_gguf(source->path) ? TM_MODEL_GGUF : TM_MODEL_ARCHIVE;
+    if (S_ISDIR(info.st_mode))
+        TM_TRY(check_folder(source, err));
+    else
+        source->kind = begins_gguf(source->path) ? TM_MODEL_GGUF : TM_MODEL_ARCHIVE;
     if (match[0] && source->kind != TM_MODEL_ARCHIVE)
         return tm_fail(err, TM_EINVAL, "%s is no archive: leave `match` out", source->path);
     return TM_OK;
@@ -68,9 +73,9 @@ tm_status tm_model_source_find(tm_model_source *source, const char *folder, cons
 
 // ---- files
 
-static const char *const tokenizer_files[] = {"tokenizer.json", "tokenizer_config.json",
+static const char *const tokenizer_files[] = {"tokenizer.json",          "tokenizer_config.json",
                                               "special_tokens_map.json", "added_tokens.json",
-                                              "chat_template.jinja", NULL};
+                                              "chat_template.jinja",     NULL};
 static const char *const model_files[] = {"config.json", "generation_config.json",
                                           "model.safetensors.index.json", NULL};
 
@@ -85,8 +90,8 @@ bool tm_model_wants(const char *name)
 {
     static const char tail[] = ".safetensors";
     size_t n = strlen(name);
-    bool weights = strncmp(name, "model", 5) == 0 && n > sizeof tail &&
-                   strcmp(name + n - (sizeof tail - 1), tail) == 0;
+    bool weights =
+        strncmp(name, "model", 5) == 0 && n > sizeof tail && strcmp(name + n - (sizeof tail - 1), tail) == 0;
     return weights || listed(model_files, name) || listed(tokenizer_files, name);
 }
 

@@ -3,8 +3,8 @@
 //
 //   a folder with config.json    Hugging Face's files, weights in one file or in shards
 //   a file that begins "GGUF"    llama.cpp's
-//   any other file               an archive (zip, tar, wheel ...) with one of these inside; `match`, a glob over
-//                                the paths of its members, says which where there are several
+//   any other file               an archive (zip, tar, wheel ...) with one of these inside; `match`, a glob
+//                                over the paths of its members, says which where there are several
 #pragma once
 
 #include <jansson.h>
@@ -15,8 +15,8 @@ typedef enum { TM_MODEL_FOLDER, TM_MODEL_GGUF, TM_MODEL_ARCHIVE } tm_model_kind;
 
 typedef struct tm_model_source {
     tm_model_kind kind;
-    char path[TM_PATH_MAX];   // absolute, or relative to the current folder
-    char match[512];          // or ""
+    char path[TM_PATH_MAX]; // absolute, or relative to the current folder
+    char match[512];        // or ""
 } tm_model_source;
 
 // Find out what `path` (relative to `folder`, NULL: the current one) is. TM_ENOENT: nothing is there;
@@ -29,8 +29,8 @@ tm_status tm_model_source_identity(const tm_model_source *source, json_t *files,
 
 // Make `folder` (empty) the model as a Hugging Face folder, checked: config.json, weights of its shape,
 // tokenizer.json that fits. `scratch` (empty) is for what is unpacked and can be removed afterwards. The
-// weights of Hugging Face's files are copied as they are, those of GGUF as tm_gguf_weights says. TM_EFORMAT and
-// TM_EUNSUPPORTED say which file and why.
+// weights of Hugging Face's files are copied as they are, those of GGUF as tm_gguf_weights says. TM_EFORMAT
+// and TM_EUNSUPPORTED say which file and why.
 tm_status tm_model_source_fetch(const tm_model_source *source, const char *folder, const char *scratch,
                                 tm_error *err);
 

@@ -9,12 +9,13 @@
 
 #define BLOCK (1 << 20)
 
-static const tm_archive_options limits = {.member_bytes = (uint64_t)1 << 40, .total_bytes = (uint64_t)1 << 41};
+static const tm_archive_options limits = {.member_bytes = (uint64_t)1 << 40,
+                                          .total_bytes = (uint64_t)1 << 41};
 
 // What the members of an archive are to us.
 typedef struct search {
-    char chosen[1024];  // path of a GGUF file, or of a config.json
-    tm_buf candidates;  // for the error
+    char chosen[1024]; // path of a GGUF file, or of a config.json
+    tm_buf candidates; // for the error
     int n;
 } search;
 
@@ -43,8 +44,8 @@ static tm_status choose(const search *s, const tm_model_source *source, tm_error
 {
     if (s->n == 1) return TM_OK;
     if (s->n == 0) {
-        tm_fail(err, TM_EINVAL, "%s holds no model%s%s", source->path, source->match[0] ? " that matches " : "",
-                source->match);
+        tm_fail(err, TM_EINVAL, "%s holds no model%s%s", source->path,
+                source->match[0] ? " that matches " : "", source->match);
         tm_hint(err, "a model is a folder with config.json, a GGUF file, or an archive with one of them");
         return TM_EINVAL;
     }
@@ -89,8 +90,7 @@ static const char *name_of(const search *s, const char *path)
 {
     const char *name = base_name(path), *chosen = base_name(s->chosen);
     if (is_gguf(s->chosen)) return strcmp(path, s->chosen) == 0 ? "model.gguf" : NULL;
-    bool beside = name - path == chosen - s->chosen &&
-                  memcmp(path, s->chosen, (size_t)(name - path)) == 0;
+    bool beside = name - path == chosen - s->chosen && memcmp(path, s->chosen, (size_t)(name - path)) == 0;
     return beside && tm_model_wants(name) ? name : NULL;
 }
 

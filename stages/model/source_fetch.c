@@ -53,7 +53,8 @@ static tm_status complete_tokenizer(const char *folder, const tm_bpe *bpe, const
     tm_buf json = {0};
     TM_TRY(tm_path(path, err, "%s/tokenizer_config.json", folder));
     if (tm_file_exists(path)) return TM_OK;
-    tm_tokenizer_config files = {.bos = token_text(bpe, config->bos), .eos = token_text(bpe, config->eos),
+    tm_tokenizer_config files = {.bos = token_text(bpe, config->bos),
+                                 .eos = token_text(bpe, config->eos),
                                  .pad = token_text(bpe, config->pad)};
     tm_status status = tm_tokenizer_config_write(bpe, &files, &json, err);
     if (status >= 0) status = tm_file_write(path, json.data, json.size, false, err);
@@ -67,7 +68,8 @@ static tm_status check_tokenizer(const char *folder, const tm_model_config *conf
     tm_status status = tm_tokenizer_load(&tokenizer, folder, err);
     if (status == TM_ENOENT) {
         tm_fail(err, TM_ENOENT, "there is no tokenizer.json beside its config.json");
-        tm_hint(err, "AutoTokenizer.from_pretrained(folder).save_pretrained(folder) of transformers writes it");
+        tm_hint(err,
+                "AutoTokenizer.from_pretrained(folder).save_pretrained(folder) of transformers writes it");
     }
     TM_TRY(status);
     if (tm_bpe_size(tokenizer.bpe) > config->vocab)
@@ -141,7 +143,16 @@ static tm_status fetch_gguf(const char *path, const char *folder, tm_error *err)
     tm_status status = convert(&file, &tokenizer, folder, err);
     if (tokenizer.bpe) tm_bpe_free(tokenizer.bpe);
     tm_gguf_close(&file);
-    return status < 0 ? tm_error_prefix(err, "%s", path) : TM_OK;
+    return status < 0 && status != TM_EIO && status != TM_ENOSPC ? tm_error_prefix(err, "%s", path) : status;
+}
+
+// Errors about what was unpacked name the archive, and not where it lay for a moment.
+static tm_status in_archive(const char *archive, const char *scratch, tm_error *err)
+{
+    size_t n = strlen(scratch);
+    if (err && strncmp(err->text, scratch, n) == 0 && err->text[n] == '/')
+        memmove(err->text, err->text + n + 1, strlen(err->text + n + 1) + 1);
+    return tm_error_prefix(err, "%s", archive);
 }
 
 tm_status tm_model_source_fetch(const tm_model_source *source, const char *folder, const char *scratch,
@@ -151,6 +162,5 @@ tm_status tm_model_source_fetch(const tm_model_source *source, const char *folde
     if (source->kind == TM_MODEL_ARCHIVE) TM_TRY(tm_model_unpack(source, scratch, &found, err));
     tm_status status = found.kind == TM_MODEL_GGUF ? fetch_gguf(found.path, folder, err)
                                                    : fetch_folder(found.path, folder, err);
-    if (status < 0 && source->kind == TM_MODEL_ARCHIVE) return tm_error_prefix(err, "%s", source->path);
-    return status;
+    return status < 0 && source->kind == TM_MODEL_ARCHIVE ? in_archive(source->path, scratch, err) : status;
 }
