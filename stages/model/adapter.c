@@ -42,7 +42,7 @@ int tm_lora_target_find(const char *name)
 
 // ---- the map
 
-static int64_t inputs_of(const tm_model_config *c, tm_lora_target t)
+int64_t tm_lora_inputs(const tm_model_config *c, tm_lora_target t)
 {
     if (t == TM_LORA_O) return (int64_t)c->heads * c->head_dim;
     return t == TM_LORA_DOWN ? c->ffn : c->width;
@@ -120,7 +120,7 @@ static void set_parts(tm_adapter *a, const tm_model_config *c, const uint32_t *r
             tm_adapter_part *part = &a->parts[i][t];
             part->rank = ranks ? ranks[at] : a->lora.targets >> t & 1 ? a->lora.rank : 0;
             part->alpha = alphas ? alphas[at] : a->lora.alpha;
-            part->in = inputs_of(c, t);
+            part->in = tm_lora_inputs(c, t);
             part->out = outputs_of(c, t);
             part->column = column;
             column += part->out;

@@ -28,6 +28,9 @@ typedef enum {
 const char *tm_lora_target_name(tm_lora_target target);
 int tm_lora_target_find(const char *name);
 
+// Inputs of a linear.
+int64_t tm_lora_inputs(const tm_model_config *config, tm_lora_target target);
+
 typedef struct tm_lora {
     uint32_t rank;
     double alpha;

@@ -127,6 +127,18 @@ static int64_t place_of(const reader *r, const char *name, const char **part)
     return -1;
 }
 
+// The rank of an A [rank, in]. What is not so large in the file takes no memory either.
+static tm_status read_rank(reader *r, const tm_st_tensor *a, int64_t place, tm_error *err)
+{
+    uint64_t in = (uint64_t)tm_lora_inputs(r->config, (tm_lora_target)(place % TM_LORA_TARGETS));
+    if (a->rank != 2 || a->shape[1] != in || a->shape[0] < 1 || a->shape[0] > 65536)
+        return tm_fail(err, TM_EFORMAT, "tensor %.100s of the adapter is not [rank, %llu]", a->name,
+                       (unsigned long long)in);
+    r->ranks[place] = (uint32_t)a->shape[0];
+    r->lora.targets |= 1u << place % TM_LORA_TARGETS;
+    return TM_OK;
+}
+
 static tm_status read_ranks(reader *r, tm_error *err)
 {
     for (size_t i = 0; i < r->file->n_tensors; i++) {
@@ -138,12 +150,7 @@ static tm_status read_ranks(reader *r, tm_error *err)
             return tm_fail(err, TM_EUNSUPPORTED,
                            "tensor %.100s of the adapter belongs to no linear of a %s model", t->name,
                            r->config->family->name);
-        size_t dimension = a ? 0 : 1;
-        uint64_t rank = t->rank == 2 ? t->shape[dimension] : 0;
-        if (rank < 1 || rank > 65536)
-            return tm_fail(err, TM_EFORMAT, "tensor %.100s of the adapter has no rank", t->name);
-        r->ranks[place] = (uint32_t)rank;
-        r->lora.targets |= 1u << place % TM_LORA_TARGETS;
+        if (a) TM_TRY(read_rank(r, t, place, err));
     }
     return TM_OK;
 }
@@ -212,7 +219,8 @@ static tm_status put_all(tm_adapter *a, const tm_safetensors *file, tm_error *er
         if (!t) return tm_fail(err, TM_EFORMAT, "the adapter has no tensor %s", p->name);
         TM_TRY(tm_param_put(&a->map, a->params, p, t, err));
     }
-    return TM_OK;
+    if (a->map.n_params == file->n_tensors) return TM_OK;
+    return tm_fail(err, TM_EFORMAT, "the adapter has a lora_B without its lora_A");
 }
 
 static tm_status read_all(reader *r, tm_adapter **adapter, tm_error *err)
