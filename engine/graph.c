@@ -16,13 +16,19 @@ typedef struct builder {
     tm_hash_map names;   // hash of a name -> the last number that was put behind it
 } builder;
 
+// What the constructor is called, without "tm.".
+static const char *bare_name(const tm_node *node)
+{
+    return node->called + (strncmp(node->called, "tm.", 3) == 0 ? 3 : 0);
+}
+
 // At the call of a node's constructor; `word`: the option or text in its braces, or NULL. For a conversion it
 // is the call that it was put in for.
 static tm_diag *fault_at(builder *b, const tm_node *node, const char *code, const char *word)
 {
     tm_diag *diag = tm_diag_add(b->diags, code, node->file, node->line);
     if (node->serves) word = node->serves_port;
-    TM_DIAG(diag->owner, "%s", node->serves ? node->serves->stage->name : node->stage->name);
+    TM_DIAG(diag->owner, "%s", bare_name(node->serves ? node->serves : node));
     TM_DIAG(diag->word, "%s", word ? word : "");
     return diag;
 }
@@ -41,11 +47,10 @@ static tm_diag *fault_at_value(builder *b, const json_t *given, const char *code
 
 const char *tm_node_label(const tm_node *node, char *text, size_t size)
 {
-    size_t n = strlen(node->stage->name);
-    bool numbered = strncmp(node->name, node->stage->name, n) == 0 &&
-                    (!node->name[n] || node->name[n] == '.');
-    if (numbered || !node->name[0]) snprintf(text, size, "tm.%s", node->stage->name);
-    else snprintf(text, size, "tm.%s \"%s\"", node->stage->name, node->name);
+    size_t n = strlen(bare_name(node));
+    bool numbered = strncmp(node->name, bare_name(node), n) == 0 && (!node->name[n] || node->name[n] == '.');
+    if (numbered || !node->name[0]) snprintf(text, size, "%s", node->called);
+    else snprintf(text, size, "%s \"%s\"", node->called, node->name);
     return text;
 }
 
@@ -115,6 +120,7 @@ static tm_node *node_new(builder *b, const tm_stage *stage)
     if (!node) return NULL;
     node->index = (int)g->n_nodes;
     node->stage = stage;
+    TM_DIAG(node->called, "tm.%s", stage->name);
     node->values = json_object();
     g->nodes[g->n_nodes++] = node;
     return node;
@@ -184,7 +190,7 @@ static void no_alias(builder *b, const tm_node *node, const tm_node *from, int o
     char label[256];
     const tm_port *alias = &from->stage->outputs[out], *last = &end->from->stage->outputs[end->out];
     tm_diag *d = fault_at(b, node, "TM0215", alias->name);
-    TM_DIAG(d->what, "tm.%s: %s has no %s", node->stage->name, tm_node_label(from, label, sizeof label),
+    TM_DIAG(d->what, "%s: %s has no %s", node->called, tm_node_label(from, label, sizeof label),
             alias->name);
     TM_DIAG(d->why, "it would be that of the %s%s of %s (%s:%d)", last->via[0] ? "input " : "main input",
             last->via, tm_node_label(end->from, label, sizeof label), end->from->file, end->from->line);
@@ -196,15 +202,15 @@ static void no_port(builder *b, const tm_node *node, const char *port, const tm_
 {
     char input[128], all[256] = "";
     tm_diag *d = fault_at(b, node, "TM0213", out[0] ? out : port);
-    if (out[0]) TM_DIAG(d->what, "tm.%s has no port \"%s\"", from->stage->name, out);
+    if (out[0]) TM_DIAG(d->what, "%s has no port \"%s\"", from->called, out);
     else
-        TM_DIAG(d->what, "tm.%s: its %s takes %s, and tm.%s gives several results: choose one",
-                node->stage->name, input_label(port, input, sizeof input), row->type, from->stage->name);
+        TM_DIAG(d->what, "%s: its %s takes %s, and %s gives several results: choose one",
+                node->called, input_label(port, input, sizeof input), row->type, from->called);
     for (const tm_port *o = from->stage->outputs; o < from->stage->outputs + TM_MAX_PORTS && o->name; o++) {
         size_t at = strlen(all);
         snprintf(all + at, sizeof all - at, "%s.%s (%s)", at ? ", " : "", o->name, o->type);
     }
-    TM_DIAG(d->why, "tm.%s (%s:%d) gives %s", from->stage->name, from->file, from->line, all);
+    TM_DIAG(d->why, "%s (%s:%d) gives %s", from->called, from->file, from->line, all);
     for (const tm_port *o = from->stage->outputs;
          o < from->stage->outputs + TM_MAX_PORTS && o->name && !d->fix[0]; o++)
         if (strcmp(o->type, row->type) == 0) TM_DIAG(d->fix, "write .%s behind it", o->name);
@@ -254,7 +260,8 @@ static void option_fault(builder *b, tm_node *node, const json_t *value, const t
     const char *code = absent ? "TM0204" : "TM0201", *word = absent ? NULL : fault->option;
     tm_diag *d = value ? fault_at_value(b, value, code, word) : fault_at(b, node, code, word);
     const char *owner = d->owner;
-    TM_DIAG(d->what, "tm.%s: %s", owner, fault->what);
+    if (value) TM_DIAG(d->what, "tm.%s: %s", owner, fault->what);
+    else TM_DIAG(d->what, "%s: %s", node->called, fault->what);
     TM_DIAG(d->why, "%s", fault->why);
     TM_DIAG(d->fix, "%s", fault->fix);
     if (!d->fix[0] && absent) TM_DIAG(d->fix, "add `%s = ...`", fault->option);
@@ -273,7 +280,7 @@ static tm_status bind_value(builder *b, tm_node *node, const char *place, const 
     *canonical = NULL;
     if (!value || strcmp(value->family, family) != 0) {
         tm_diag *d = fault_at(b, node, "TM0202", place);
-        TM_DIAG(d->what, "tm.%s: tm.%s is no %s", node->stage->name, name ? name : "?", family);
+        TM_DIAG(d->what, "%s: tm.%s is no %s", node->called, name ? name : "?", family);
         if (value) TM_DIAG(d->why, "tm.%s is an %s", name, value->family);
         how_to_give(&(tm_port){.value = family}, d->fix, sizeof d->fix);
         return TM_OK;
@@ -328,7 +335,7 @@ static void wrong_port(builder *b, tm_node *node, const char *name, const tm_por
     tm_diag *d = fault_at(b, node, "TM0210", name);
     char *shown = json_dumps(given, JSON_ENCODE_ANY | JSON_COMPACT);
     const char *value = json_string_value(json_object_get(given, "$value"));
-    TM_DIAG(d->what, "tm.%s: its %s takes %s%s%s", node->stage->name, input_label(name, input, sizeof input),
+    TM_DIAG(d->what, "%s: its %s takes %s%s%s", node->called, input_label(name, input, sizeof input),
             row->type ? row->type : "", row->value ? row->type ? " or a value: " : "a value: " : "",
             row->value ? row->value : "");
     if (value) TM_DIAG(d->why, "it is given the value tm.%s", value);
@@ -418,7 +425,7 @@ static tm_status bind_arg(builder *b, tm_node *node, const char *key, json_t *ar
     if (first && !o) {
         char *shown = json_dumps(arg, JSON_ENCODE_ANY | JSON_COMPACT);
         tm_diag *d = fault_at(b, node, "TM0210", NULL);
-        TM_DIAG(d->what, "tm.%s takes no value without a name", stage->name);
+        TM_DIAG(d->what, "%s takes no value without a name", node->called);
         TM_DIAG(d->why, "it is given %.80s", shown ? shown : "?");
         TM_DIAG(d->fix, "for example: %s", stage->example ? stage->example : "");
         free(shown);
@@ -442,7 +449,7 @@ static const char *served(const tm_node *node, char *text, size_t size)
     char input[128];
     text[0] = 0;
     if (node->serves)
-        snprintf(text, size, "tm.%s: %s: ", node->serves->stage->name,
+        snprintf(text, size, "%s: %s: ", node->serves->called,
                  input_label(node->serves_port, input, sizeof input));
     return text;
 }
@@ -462,7 +469,7 @@ static void check_inputs(builder *b, tm_node *node, const json_t *args)
         if (there) continue;
         tm_diag *d = fault_at(b, node, "TM0209", NULL);
         char place[224];
-        TM_DIAG(d->what, "%stm.%s needs its %s", served(node, place, sizeof place), node->stage->name,
+        TM_DIAG(d->what, "%s%s needs its %s", served(node, place, sizeof place), node->called,
                 input_label(p->name, input, sizeof input));
         TM_DIAG(d->why, "it takes %s%s%s", p->type ? p->type : p->value, p->help ? ": " : "",
                 p->help ? p->help : "");
@@ -503,7 +510,7 @@ static void check_at(builder *b, tm_node *node)
     if (memory && tm_at_bytes(memory)) json_object_del(given, "memory");
     if (tm_options_check(table, given, &unused, &fault) < 0) {
         tm_diag *d = fault_at(b, node, "TM0201", "at");
-        TM_DIAG(d->what, "tm.%s: at: %s", node->stage->name, fault.what);
+        TM_DIAG(d->what, "%s: at: %s", node->called, fault.what);
         TM_DIAG(d->why, "%s", fault.why);
         TM_DIAG(d->fix, "%s", fault.fix);
         if (!d->fix[0]) TM_DIAG(d->fix, "for example: at = { cores = 4, memory = \"8 GB\" }");
@@ -521,6 +528,8 @@ static tm_status read_node(builder *b, const json_t *json, tm_error *err)
         return tm_fail(err, TM_EFORMAT, "graph data: node %zu has no known stage", id);
     tm_node *node = node_new(b, stage);
     if (!node) return tm_fail(err, TM_ENOMEM, "no memory for node %zu", id);
+    const char *own_name = json_string_value(json_object_get(json_object_get(json, "args"), "name"));
+    if ((stage->traits & TM_SCRIPT) && own_name) TM_DIAG(node->called, "%s", own_name);
     const char *file = json_string_value(json_object_get(json, "file"));
     const char *given = json_string_value(json_object_get(json, "name"));
     TM_DIAG(node->file, "%s", file ? file : "");
@@ -609,7 +618,7 @@ static tm_status name_steps(builder *b, const json_t *nodes, tm_error *err)
             continue;
         char name[192];
         const char *owner = b->by_id[last]->named ? b->by_id[last]->name : "curate";
-        snprintf(name, sizeof name, "%.120s/%.60s", owner, node->stage->name);
+        snprintf(name, sizeof name, "%.120s/%.60s", owner, bare_name(node));
         TM_TRY(give_name(b, node, name, err));
     }
     return TM_OK;
@@ -623,7 +632,7 @@ static tm_status name_rest(builder *b, const json_t *nodes, tm_error *err)
             return tm_fail(err, TM_ENOMEM, "no memory for names");
     TM_TRY(name_steps(b, nodes, err));
     for (size_t i = 0; i < g->n_nodes; i++)
-        if (!g->nodes[i]->name[0]) TM_TRY(give_name(b, g->nodes[i], g->nodes[i]->stage->name, err));
+        if (!g->nodes[i]->name[0]) TM_TRY(give_name(b, g->nodes[i], bare_name(g->nodes[i]), err));
     return TM_OK;
 }
 
@@ -746,7 +755,7 @@ static void type_mismatch(builder *b, const tm_node *node, const tm_link *link)
     char from[256], input[128];
     const tm_port *have = &link->from->stage->outputs[link->out];
     tm_diag *d = fault_at(b, node, "TM0211", link->port);
-    TM_DIAG(d->what, "tm.%s: its %s takes %s, but %s gives %s", node->stage->name,
+    TM_DIAG(d->what, "%s: its %s takes %s, but %s gives %s", node->called,
             input_label(link->port, input, sizeof input), link->row->type,
             tm_node_label(link->from, from, sizeof from), have->type);
     TM_DIAG(d->why, "%s is made at %s:%d", from, link->from->file, link->from->line);
@@ -765,7 +774,7 @@ static void check_take(builder *b, const tm_node *node, const tm_link *link)
     char from[256];
     const char *type = link->from->stage->outputs[link->out].type;
     tm_diag *d = fault_at(b, node, "TM0214", names[link->select.kind]);
-    TM_DIAG(d->what, "tm.%s: :%s picks among the snapshots of a model, and %s has none", node->stage->name,
+    TM_DIAG(d->what, "%s: :%s picks among the snapshots of a model, and %s has none", node->called,
             names[link->select.kind], tm_node_label(link->from, from, sizeof from));
     TM_DIAG(d->why, "%s (%s:%d) gives %s", from, link->from->file, link->from->line, type);
     TM_DIAG(d->fix, "use :take(n) for the first n records");
@@ -789,7 +798,7 @@ static void disagreement(builder *b, const tm_node *node, const tm_link *x, cons
     char from[256], input[128], has[256];
     const tm_link *both[] = {x, y};
     tm_diag *d = fault_at(b, node, "TM0212", y->port);
-    TM_DIAG(d->what, "tm.%s: its inputs do not agree on the %s", node->stage->name, key);
+    TM_DIAG(d->what, "%s: its inputs do not agree on the %s", node->called, key);
     for (int i = 0; i < 2; i++) {
         size_t at = strlen(d->why);
         attribute_text(b->graph, json_object_get(both[i]->from->attrs[both[i]->out], key), has, sizeof has);
@@ -875,7 +884,7 @@ static void stage_check(builder *b, tm_node *node)
     const char *what = fault.what[0] ? fault.what : err.text;
     char place[224];
     if (node->serves) TM_DIAG(d->what, "%s%.280s", served(node, place, sizeof place), what);
-    else TM_DIAG(d->what, "tm.%s: %.400s", node->stage->name, what);
+    else TM_DIAG(d->what, "%s: %.400s", node->called, what);
     if (!fault.option && !node->serves) quoted(d->what, d->word, sizeof d->word);
     TM_DIAG(d->why, "%s", fault.why);
     TM_DIAG(d->fix, "%s", fault.fix[0] ? fault.fix : err.hint);
@@ -913,8 +922,8 @@ static tm_status check_places(builder *b, tm_error *err)
         if (tm_hash_map_get(&places, name_hash(to), &other)) {
             const tm_node *first = b->graph->nodes[other];
             tm_diag *d = fault_at(b, node, "TM0215", "to");
-            TM_DIAG(d->what, "tm.%s: its place is taken by another node", node->stage->name);
-            TM_DIAG(d->why, "\"%.200s\" is where tm.%s (%s:%d) is put", to, first->stage->name, first->file,
+            TM_DIAG(d->what, "%s: its place is taken by another node", node->called);
+            TM_DIAG(d->why, "\"%.200s\" is where %s (%s:%d) is put", to, first->called, first->file,
                     first->line);
             TM_DIAG(d->fix, "give each a place of its own");
         } else if (!tm_hash_map_put(&places, name_hash(to), k)) {

@@ -42,6 +42,7 @@ struct tm_node {
     tm_node *serves;      // inserted conversions: the node that they stand before ...
     char serves_port[96]; // ... and its input
     const tm_stage *stage;
+    char called[72];      // how the graph file calls it: "tm.split", or the name of a stage that it makes
     char file[256];       // relative to the graph's folder
     int line;
     json_t *options;      // canonical

@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "engine/code.h"
+
 // Raised when an op changes the numbers it gives: part of the key of every numeric stage.
 #define TM_NUMERICS "f32 tiles 1"
 
@@ -22,7 +24,9 @@ static json_t *key_options(const tm_node *node, unsigned without)
     json_object_foreach(node->options, name, value)
     {
         const tm_option *o = option_row(node->stage, name);
-        if (!o || !(o->flags & without)) json_object_set(kept, name, value);
+        if (o && (o->flags & without)) continue;
+        if (tm_code_is(value)) json_object_set_new(kept, name, tm_code_for_document(value));
+        else json_object_set(kept, name, value);
     }
     return kept;
 }
@@ -49,6 +53,16 @@ json_t *tm_key_family_doc(const tm_node *node)
     json_t *doc = own_doc(node, TM_OPT_NOKEY | TM_OPT_EXTENDS);
     if (doc) json_object_set_new(doc, "family", json_true());
     return doc;
+}
+
+tm_hash tm_key_own(const json_t *doc)
+{
+    json_t *copy = json_deep_copy(doc), *value;
+    const char *name;
+    json_object_foreach(json_object_get(copy, "options"), name, value) tm_code_strip(value);
+    tm_hash hash = tm_key_hash(copy);
+    json_decref(copy);
+    return hash;
 }
 
 tm_hash tm_key_hash(const json_t *doc)
@@ -105,6 +119,7 @@ static void show(const json_t *value, char *text, size_t size)
 static bool differ(const char *path, const json_t *before, const json_t *after, char *text, size_t size)
 {
     if (before && after && json_equal(before, after)) return false;
+    if (tm_code_is(before) && tm_code_is(after)) return tm_code_difference(before, after, text, size);
     if (json_is_object(before) && json_is_object(after)) {
         const char *name;
         json_t *value;

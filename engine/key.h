@@ -17,6 +17,8 @@
 json_t *tm_key_own_doc(const tm_node *node);
 json_t *tm_key_family_doc(const tm_node *node);
 tm_hash tm_key_hash(const json_t *doc);
+// The hash of an own or family document: of what counts in it (the places of functions do not).
+tm_hash tm_key_own(const json_t *doc);
 
 // One input in a document: {"out":..., "recipe"|"hash": hex, "select":...}; select only where it matters.
 json_t *tm_key_input(const tm_link *link, const char *field, tm_hash hash);

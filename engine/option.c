@@ -6,10 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "engine/code.h"
+
 const char *tm_opt_kind_name(tm_opt_kind kind)
 {
     static const char *const names[] = {"true or false", "a whole number", "a number",          "a string",
-                                        "a path",        "one of",         "a list of strings", "a value"};
+                                        "a path",        "one of",         "a list of strings", "a value",
+                                        "a table",       "a function"};
     return names[kind];
 }
 
@@ -100,6 +103,13 @@ static bool strings_only(const json_t *list)
     return true;
 }
 
+// A node, a value, a secret: an object with one name that begins with '$'.
+static bool is_special(const json_t *value)
+{
+    const char *name = json_object_iter_key(json_object_iter((json_t *)value));
+    return name && name[0] == '$';
+}
+
 // The canonical form of one value, or NULL with the fault set.
 static json_t *check_one(const tm_option *o, json_t *value, tm_option_fault *fault)
 {
@@ -134,6 +144,13 @@ static json_t *check_one(const tm_option *o, json_t *value, tm_option_fault *fau
         break;
     case TM_OPT_VALUE:
         if (json_is_object(value) && json_object_get(value, "$value")) return json_incref(value);
+        break;
+    case TM_OPT_TABLE:  // an empty table has no names to tell it from a list
+        if (json_is_array(value) && !json_array_size(value)) return json_object();
+        if (json_is_object(value) && !is_special(value)) return json_incref(value);
+        break;
+    case TM_OPT_CODE:
+        if (tm_code_is(value)) return json_incref(value);
         break;
     }
     wrong_kind(o, value, fault);
@@ -210,7 +227,9 @@ tm_status tm_options_fill(const tm_option *table, const json_t *canonical, void 
         case TM_OPT_PATH:
         case TM_OPT_CHOICE: *(const char **)into = json_string_value(value); break;
         case TM_OPT_LIST: TM_TRY(fill_list(value, into, err)); break;
-        case TM_OPT_VALUE: *(const json_t **)into = json_is_object(value) ? value : NULL; break;
+        case TM_OPT_VALUE:
+        case TM_OPT_TABLE:
+        case TM_OPT_CODE: *(const json_t **)into = json_is_object(value) ? value : NULL; break;
         }
     }
     return TM_OK;

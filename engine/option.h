@@ -4,6 +4,7 @@
 // An option's value lives in a plain struct of the stage at `offset`; the C type follows from the kind:
 //   BOOL bool | INT int64_t | NUMBER double | STRING, PATH, CHOICE const char *
 //   LIST tm_string_list | VALUE const json_t * (a checked value such as tm.wsd{}, or NULL)
+//   TABLE const json_t * (an object of plain data, or NULL) | CODE const json_t * (see engine/code.h)
 // Defaults are JSON text ("0.8", "\"html\"", "[\"en\"]"), so that one field serves every kind; NULL means
 // that the option is required, "null" that it may be absent (0, NULL or an empty list then).
 #pragma once
@@ -22,6 +23,8 @@ typedef enum {
     TM_OPT_CHOICE,
     TM_OPT_LIST,   // of strings
     TM_OPT_VALUE,  // of the family named in `choices`
+    TM_OPT_TABLE,  // of names and plain data
+    TM_OPT_CODE,   // a function of the graph file
 } tm_opt_kind;
 
 enum {

@@ -27,11 +27,11 @@ static tm_status make_keys(tm_plan *plan, tm_plan_node *p, tm_error *err)
         json_t *input = tm_key_input(link, "recipe", tm_plan_canonical(plan, link->from)->recipe);
         json_object_set_new(p->inputs_doc, link->port, input);
     }
-    p->own = tm_key_hash(p->own_doc);
+    p->own = tm_key_own(p->own_doc);
     p->recipe = tm_key_with_inputs(p->own, p->inputs_doc);
     if (p->node->stage->prefix) {
         json_t *family = tm_key_family_doc(p->node);
-        p->family = tm_key_hash(family);
+        p->family = tm_key_own(family);
         json_decref(family);
     }
     return TM_OK;

@@ -149,7 +149,9 @@ static json_t *group_message(const run *r, const run_group *g, int cores)
 
 static bool group_hostile(const run *r, const run_group *g)
 {
-    return (group_node(r, g, 0)->stage->traits & TM_HOSTILE) != 0;
+    unsigned traits = 0;
+    for (int i = 0; i < g->plan->n; i++) traits |= group_node(r, g, i)->stage->traits;
+    return (traits & (TM_HOSTILE | TM_SCRIPT)) != 0;
 }
 
 tm_status worker_assign(run *r, run_group *g, int cores, tm_error *err)

@@ -24,7 +24,9 @@ enum {
     TM_NUMERIC = 4,   // the numeric libraries and the op table are part of its key
     TM_ELASTIC = 8,   // uses as many cores as it is lent; asks tm_work_cores() between steps
     TM_STEP = 16,     // legal inside tm.curate
-    TM_INTERNAL = 32,  // inserted by the plan only
+    TM_INTERNAL = 32, // inserted by the plan only
+    TM_SCRIPT = 64, // runs code that the graph file brings, under the option "name": a confined worker, used
+                    // once, which it shares with the record-wise stages around it
 };
 
 enum {

@@ -649,9 +649,12 @@ static tm_status run_group(worker *w, const json_t *group, tm_error *err)
     tm_work *works = tm_calloc(n + 1, sizeof *works);
     if (!works) return tm_fail(err, TM_ENOMEM, "no memory for a group");
     tm_status status = TM_OK;
-    for (; status >= 0 && ready < n; ready++)
+    unsigned traits = 0;
+    for (; status >= 0 && ready < n; ready++) {
         status = work_init(w, &works[ready], json_array_get(nodes, ready), err);
-    if (status >= 0 && n && (works[0].stage->traits & TM_HOSTILE)) status = tm_confine(err);
+        if (status >= 0) traits |= works[ready].stage->traits;
+    }
+    if (status >= 0 && (traits & (TM_HOSTILE | TM_SCRIPT))) status = tm_confine(err);
     if (status >= 0 && n) status = run_works(w, works, n, json_object_get(group, "stored"), err);
     for (size_t i = 0; i < ready; i++) work_clear(&works[i]);
     tm_free(works);

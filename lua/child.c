@@ -100,7 +100,7 @@ static bool evaluate(tm_child *child, const char *name, const char *text, size_t
     tm_child_push_host(child);
     if (!tm_sandbox_call(box, 1, 2)) return false;
     tm_child_set_module(child);
-    if (!tm_sandbox_load(box, name, text, size)) return false;
+    if (!tm_child_keep_file(child, name, text, size) || !tm_sandbox_load(box, name, text, size)) return false;
     if (!tm_sandbox_call(box, 0, 1)) return false;
     tm_child_push_finish(child);
     lua_insert(box->L, -2);

@@ -27,7 +27,7 @@ static tm_buf *scratch(lua_State *L)
     return &tm_child_of(L)->scratch;
 }
 
-static void add(lua_State *L, const char *text, size_t size)
+void tm_child_add(lua_State *L, const char *text, size_t size)
 {
     tm_buf *buf = scratch(L);
     tm_buf_add(buf, text, size);
@@ -39,7 +39,7 @@ static void add(lua_State *L, const char *text, size_t size)
 
 static void add_text(lua_State *L, const char *text)
 {
-    add(L, text, strlen(text));
+    tm_child_add(L, text, strlen(text));
 }
 
 // ---- faults ----
@@ -96,9 +96,9 @@ _Noreturn static void refuse_step(lua_State *L, int index, const place *at)
     describe(at, where, sizeof where);
     lua_getiuservalue(L, index, 1);
     const char *name = lua_tostring(L, -1);
-    tm_child_fault(
-        L, "TM0110", name, "give it an input as its first value, or put it inside tm.curate { source, ... }",
-        "%s is tm.%s {} without an input: a step, which stands only inside tm.curate", where, name);
+    tm_child_fault(L, "TM0110", name + (strncmp(name, "tm.", 3) == 0 ? 3 : 0),
+                   "give it an input as its first value, or put it inside tm.curate { source, ... }",
+                   "%s is %s {} without an input: a step, which stands only inside tm.curate", where, name);
 }
 
 _Noreturn static void refuse_kind(lua_State *L, int index, tm_kind kind, const place *at)
@@ -120,7 +120,7 @@ static void encode_string(lua_State *L, int index, const place *at)
 {
     size_t n;
     const char *text = lua_tolstring(L, index, &n);
-    add(L, "\"", 1);
+    tm_child_add(L, "\"", 1);
     for (size_t i = 0, length; i < n; i += length) {
         unsigned char c = (unsigned char)text[i];
         length = tm_sandbox_utf8(text + i, n - i);
@@ -134,10 +134,16 @@ static void encode_string(lua_State *L, int index, const place *at)
             snprintf(escape, sizeof escape, "\\u%04x", c);
             add_text(L, escape);
         } else {
-            add(L, text + i, length);
+            tm_child_add(L, text + i, length);
         }
     }
-    add(L, "\"", 1);
+    tm_child_add(L, "\"", 1);
+}
+
+void tm_child_add_string(lua_State *L, int index, const char *what)
+{
+    place at = {.constructor = what};
+    encode_string(L, lua_absindex(L, index), &at);
 }
 
 static void shortest(lua_Number x, char text[40])
@@ -227,7 +233,7 @@ static void encode_list(lua_State *L, int index, size_t n, const place *at)
     add_text(L, refs ? "{\"$refs\":[" : "[");
     for (size_t i = 1; i <= n; i++) {
         place inner = {.up = at, .index = (lua_Integer)i, .depth = at->depth + 1};
-        if (i > 1) add(L, ",", 1);
+        if (i > 1) tm_child_add(L, ",", 1);
         lua_rawgeti(L, index, (lua_Integer)i);
         encode(L, lua_gettop(L), &inner);
         lua_pop(L, 1);
@@ -243,7 +249,7 @@ static void encode_member(lua_State *L, int index, const place *at)
     if (name[0] == '$')
         refuse(L, &inner, "choose another name", "begins with '$', which has a meaning of its own");
     encode_string(L, -1, &inner);
-    add(L, ":", 1);
+    tm_child_add(L, ":", 1);
     lua_pushvalue(L, -1);
     lua_rawget(L, index);
     encode(L, lua_gettop(L), &inner);
@@ -263,13 +269,13 @@ static void encode_table(lua_State *L, int index, const place *at)
         return;
     }
     int keys = lua_gettop(L);
-    add(L, "{", 1);
+    tm_child_add(L, "{", 1);
     for (size_t i = 1; i <= n; i++) {
-        if (i > 1) add(L, ",", 1);
+        if (i > 1) tm_child_add(L, ",", 1);
         lua_rawgeti(L, keys, (lua_Integer)i);
         encode_member(L, index, at);
     }
-    add(L, "}", 1);
+    tm_child_add(L, "}", 1);
     lua_pop(L, 1);
 }
 
@@ -297,7 +303,7 @@ static void encode(lua_State *L, int index, const place *at)
         size_t n;
         lua_getiuservalue(L, index, 1);
         const char *text = lua_tolstring(L, -1, &n);
-        add(L, text, n);
+        tm_child_add(L, text, n);
         lua_pop(L, 1);
     } else if (kind == TM_KIND_PLAIN || kind == TM_KIND_SWEEP) {
         encode_table(L, index, at);
@@ -349,7 +355,7 @@ static void encode_members(lua_State *L, size_t n, const place *at, bool want)
             lua_pop(L, 1);
             continue;
         }
-        if (want || n_members++) add(L, ",", 1);
+        if (want || n_members++) tm_child_add(L, ",", 1);
         if (is_reserved) {
             place inner = {.up = at, .name = lua_tostring(L, -1)};
             check_reserved(L, lua_tostring(L, -1), &inner);

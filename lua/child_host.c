@@ -130,6 +130,18 @@ static int raw_set_metatable(lua_State *L)
 
 // ---- require ----
 
+bool tm_child_keep_file(tm_child *child, const char *name, const char *text, size_t size)
+{
+    tm_child_file *files = tm_realloc(child->files, (child->n_files + 1) * sizeof *files);
+    if (!files) return false;
+    child->files = files;
+    char *copy = tm_alloc(size + 1), *own_name = tm_strdup(name);
+    if (!copy || !own_name) return false;
+    memcpy(copy, text, size);
+    files[child->n_files++] = (tm_child_file){own_name, tm_view_of(copy, size)};
+    return true;
+}
+
 static void ask_for(lua_State *L, const char *name)
 {
     tm_child *child = tm_child_of(L);
@@ -162,6 +174,8 @@ static void load_file(lua_State *L)
     lua_State *main = child->box->L;
     const char *path = child->scratch.data;
     size_t n_path = strlen(path) + 1;
+    if (!tm_child_keep_file(child, path, path + n_path, child->scratch.size - n_path))
+        tm_sandbox_doom(L, "TM0121");
     if (!tm_sandbox_load(child->box, path, path + n_path, child->scratch.size - n_path)) pass_on(L);
     if (main != L) lua_xmove(main, L, 1);
 }
@@ -264,6 +278,7 @@ static int make_host(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         {"args", tm_child_args},
+        {"code", tm_child_code},
         {"entry", entry},
         {"fault", fault},
         {"json", tm_child_json},

@@ -30,8 +30,16 @@ typedef enum {
     TM_N_KINDS
 } tm_kind;
 
+// A text that was evaluated: the graph file, what it requires.
+typedef struct tm_child_file {
+    char *name;
+    tm_view text;
+} tm_child_file;
+
 typedef struct tm_child {
     tm_sandbox *box;
+    tm_child_file *files;
+    size_t n_files;
     json_t *catalogue, *overrides;
     size_t log_bytes;      // of print, sent so far
     tm_buf scratch;        // JSON in the making; kept here, so that a raised error leaks nothing
@@ -57,6 +65,13 @@ void tm_child_send_result(tm_child *child);  // from the JSON of parameters and 
 _Noreturn void tm_child_fault(lua_State *L, const char *code, const char *word, const char *hint,
                               const char *format, ...) __attribute__((format(printf, 5, 6)));
 
+// Keep a copy of the text of a file. False without memory.
+bool tm_child_keep_file(tm_child *child, const char *name, const char *text, size_t size);
+
+// ---- child_code.c ----
+
+int tm_child_code(lua_State *L);  // code(function) -> JSON, see engine/code.h
+
 // ---- child_encode.c ----
 
 extern const char tm_child_kinds;  // its address keys the list of metatables in the registry
@@ -65,5 +80,8 @@ tm_kind tm_child_kind(lua_State *L, int index);
 // args(name, table) -> JSON members of `args`, JSON members beside it, each followed by nothing or led by a
 // comma.
 int tm_child_args(lua_State *L);
+// Append to child->scratch: text as it is; the string at `index` as JSON, `what` names it in faults.
+void tm_child_add(lua_State *L, const char *text, size_t size);
+void tm_child_add_string(lua_State *L, int index, const char *what);
 int tm_child_json(lua_State *L);    // json(value) -> JSON
 int tm_child_number(lua_State *L);  // number(x) -> its shortest text: 1e-4, 0.5, 300

@@ -66,6 +66,9 @@ const tm_lua_code tm_lua_codes[] = {
     {"TM0124", "the graph is too big"},
     {"TM0125", "the graph process died"},
     {"TM0126", "the graph process cannot be closed off on this system"},
+    {"TM0127", "a function cannot be the body of a stage"},
+    {"TM0128",
+     "the value of an option of a stage written in Lua is missing, of the wrong kind or out of bounds"},
     {NULL, NULL},
 };
 

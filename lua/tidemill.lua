@@ -57,7 +57,6 @@ end
 
 local made = {}      -- node id -> its row of the catalogue
 local removed = {}   -- last node of a curate -> bundle of what its steps removed
-local ports = {}     -- stage -> set of its outputs
 local methods = {}
 local ref = kinds.ref
 
@@ -126,7 +125,7 @@ for name, method in pairs(methods) do methods[name] = public(":" .. name, method
 local function no_port(r, key)
   local all, listed, id = {}, {}, get(r, 1)
   for method in pairs(methods) do all[method] = ":" .. method end
-  for port in pairs(ports[made[id].name]) do all[port] = port ~= "" and "." .. port or nil end
+  for port in pairs(made[id].ports) do all[port] = port ~= "" and "." .. port or nil end
   if removed[id] then all.removed = ".removed" end
   for _, shown in pairs(all) do listed[#listed + 1] = shown end
   local near = type(key) == "string" and host.nearest(key, all)
@@ -138,7 +137,7 @@ ref.__index = entry(function(r, key)
   local id, out = get(r, 1), get(r, 2)
   if out == "" and not get(r, 3) then
     if key == "removed" and removed[id] then return removed[id] end
-    if key ~= "" and ports[made[id].name][key] then return new_ref(id, key) end
+    if key ~= "" and made[id].ports[key] then return new_ref(id, key) end
   end
   if methods[key] then return methods[key] end
   if type(key) == "string" and (key:find(".", 1, true) or made[id].metrics) and out == "" then
@@ -147,7 +146,8 @@ ref.__index = entry(function(r, key)
   no_port(r, key)
 end)
 ref.__newindex = entry(function(r, key)
-  fault("TM0106", tostring(key), "give options in the braces of tm." .. made[get(r, 1)].name .. " { ... }",
+  local row = made[get(r, 1)]
+  fault("TM0106", tostring(key), "give options in the braces of " .. (row.stage and "" or "tm.") .. row.name .. " { ... }",
         "a node cannot be changed")
 end)
 ref.__eq = function(a, b)
@@ -190,14 +190,14 @@ local function place()
   return file_text, line
 end
 
--- Append a node; `args` and `extra` are JSON members.
+-- Append a node; `args` and `extra` are JSON members. A stage of the graph's own says in `row.stage` what runs it.
 local function add_node(row, file, line, args, extra)
   local id = #nodes
   if id >= MAX_NODES then
     fault("TM0124", row.name, "look for a loop that makes too many",
           "the graph has more than " .. MAX_NODES .. " nodes")
   end
-  nodes[id + 1] = '{"id":' .. id .. ',"stage":"' .. row.name .. '","file":' .. file .. ',"line":' .. line ..
+  nodes[id + 1] = '{"id":' .. id .. ',"stage":"' .. (row.stage or row.name) .. '","file":' .. file .. ',"line":' .. line ..
     ',"args":{' .. args .. "}" .. extra .. "}"
   made[id] = row
   return id
@@ -210,7 +210,7 @@ local function stage_constructor(row)
     local text, extra = host.args(name, args)
     local file, line = place()
     if row.step and rawget(args, 1) == nil then
-      return make("step", row.name, row, text, extra, file, line)
+      return make("step", name, row, text, extra, file, line)
     end
     return new_ref(add_node(row, file, line, text, extra), "")
   end)
@@ -230,16 +230,16 @@ end
 
 kinds.step.__index = entry(function(step, key)
   local name = get(step, 1)
-  fault("TM0110", tostring(key), "put it inside tm.curate { source, tm." .. name .. " {} }",
-        "tm." .. name .. " {} without an input is a step: it has no ports")
+  fault("TM0110", tostring(key), "put it inside tm.curate { source, " .. name .. " {} }",
+        name .. " {} without an input is a step: it has no ports")
 end)
 kinds.text.__index = entry(function(_, key)
   fault("TM0106", tostring(key), nil, "a value has no field '" .. tostring(key) .. "'")
 end)
 
 for _, row in ipairs(host.catalogue.stages) do
-  ports[row.name] = {}
-  for _, port in ipairs(row.outputs) do ports[row.name][port] = true end
+  row.ports = {}
+  for _, port in ipairs(row.outputs) do row.ports[port] = true end
   tm[row.name] = stage_constructor(row)
 end
 for _, row in ipairs(host.catalogue.values or {}) do tm[row.name] = value_constructor(row) end
@@ -286,7 +286,7 @@ tm.curate = public("tm.curate", function(args)
     text = input .. (text ~= "" and "," .. text or "")
     local id = add_node(row, get(step, 5), get(step, 6), text, extra .. ',"curate":' .. last)
     input = '"1":{"$ref":{"node":' .. id .. ',"out":""}}'
-    if ports[row.name].removed then bundle[#bundle + 1] = '{"$ref":{"node":' .. id .. ',"out":"removed"}}' end
+    if row.ports.removed then bundle[#bundle + 1] = '{"$ref":{"node":' .. id .. ',"out":"removed"}}' end
   end
   if #bundle > 0 then removed[last] = make("text", '{"$refs":[' .. concat(bundle, ",") .. "]}") end
   return new_ref(last, "")
@@ -298,6 +298,7 @@ local declared, params = {}, {}  -- name -> declaration; JSON in the order of th
 local n_specs, params_at = 0, nil  -- params_at: the first call of tm.params
 
 local function wrong_value(spec, name, text, why)
+  if spec.wrong then spec.wrong(name, text, why) end
   local given = spec.given and "--set " .. name .. "=" .. text or name .. " = " .. text
   local doc = spec.args.doc and " (" .. tostring(spec.args.doc) .. ")" or ""
   fault("TM0109", name, "give " .. name .. doc .. " another value, here or with --set " .. name .. "=...",
@@ -325,13 +326,14 @@ local parse = {
 
 local kind_words = {
   int = "a whole number", number = "a number", string = "text", path = "a path", bool = "true or false",
-  choice = "one of its choices",
+  choice = "one of its choices", table = "a table",
 }
 
 local function is_of_kind(value, wanted)
   if wanted == "int" then return math.type(value) == "integer" end
   if wanted == "number" then return type(value) == "number" end
   if wanted == "bool" then return type(value) == "boolean" end
+  if wanted == "table" then return kind(value) == "plain" end
   return type(value) == "string"
 end
 
@@ -355,7 +357,7 @@ end
 local spec_options = {
   int = { [1] = true, min = true, max = true, doc = true }, number = { [1] = true, min = true, max = true, doc = true },
   string = { [1] = true, doc = true }, bool = { [1] = true, doc = true }, path = { [1] = true, doc = true },
-  choice = { [1] = true, choices = true, doc = true },
+  choice = { [1] = true, choices = true, doc = true }, table = { [1] = true, doc = true },
 }
 
 local function check_spec(wanted, args)
@@ -412,6 +414,9 @@ local function declare(name, spec)
     fault("TM0107", name, "write: " .. name .. " = tm.int { 500, min = 1 } (or number, string, bool, choice, path)",
           "tm.params: " .. name .. " is no declaration")
   end
+  if get(spec, 1) == "table" then
+    fault("TM0107", name, "write the table into the file", "tm.params: " .. name .. " is a table, which --set cannot give")
+  end
   if declared[name] then fault("TM0107", name, nil, "the parameter '" .. name .. "' is declared twice") end
   declared[name] = true
   local args = get(spec, 2)
@@ -439,6 +444,109 @@ tm.params = public("tm.params", function(args)
     __metatable = "params",
   })
 end)
+
+-- tm.stage { name = ..., each = function(doc, o, emit) ... end } -------------------------------------------------------
+
+local shapes = { documents = true, chat = true, preference = true }
+local stage_arguments = { name = true, takes = true, gives = true, options = true, each = true, seconds = true }
+local of_every_call = { [1] = true, at = true, store = true, name = true, seed = true }
+
+local function check_shape(args, name)
+  if args[name] == nil or shapes[args[name]] then return end
+  fault("TM0113", name, suggest(args[name], shapes, '"', '"'),
+        "tm.stage: " .. name .. ' is "documents", "chat" or "preference", not ' .. tostring(args[name]))
+end
+
+local function check_stage(args)
+  check_table(args, "tm.stage")
+  check_names(args, stage_arguments, "tm.stage")
+  if type(args.name) ~= "string" or not args.name:find("^[%a_][%w_]*$") or #args.name > 60 then
+    fault("TM0113", args.name == nil and "stage" or "name", 'write: tm.stage { name = "shout", ... }',
+          "tm.stage takes a name: letters, digits and _")
+  end
+  check_shape(args, "takes")
+  check_shape(args, "gives")
+  if type(args.each) ~= "function" then
+    fault("TM0113", args.each == nil and "stage" or "each", "write: each = function(doc, o, emit) ... end",
+          "tm.stage: each is a function, not " .. (args.each == nil and "nothing" or "a " .. type(args.each)))
+  end
+  local options = args.options or {}
+  check_table(options, "tm.stage: options")
+  for name, spec in pairs(options) do
+    if type(name) ~= "string" or kind(spec) ~= "spec" then
+      fault("TM0107", tostring(name), "write: options = { " .. (type(name) == "string" and name or "NAME") ..
+            " = tm.int { 1 } } (or number, string, bool, choice, path, table)",
+            "tm.stage: the option " .. tostring(name) .. " is no declaration")
+    end
+    if of_every_call[name] and name ~= "seed" then
+      fault("TM0107", name, "choose another name", "tm.stage: every stage has an option '" .. name .. "' already")
+    end
+  end
+  return options
+end
+
+-- The value of a declared option, given or by default.
+local function stage_option(constructor, key, spec, given)
+  local declaration = { kind = get(spec, 1), args = get(spec, 2) }
+  function declaration.wrong(name, text, why)
+    local doc = declaration.args.doc
+    fault("TM0128", name, doc and "it is: " .. tostring(doc), constructor .. ": " .. name .. " = " .. text .. ": " .. why)
+  end
+  if given == nil then given = declaration.args[1] end
+  if given == nil then
+    fault("TM0128", nil, "add: " .. key .. " = ...",
+          constructor .. ": the option '" .. key .. "' has no default: it must be given")
+  end
+  return check_value(declaration, key, given, type(given) == "table" and "{ ... }" or tostring(given))
+end
+
+local function stage_values(name, args, options)
+  local values, plain = {}, {}
+  for key in pairs(args) do
+    if not options[key] and not of_every_call[key] then
+      local known = { at = true, store = true, name = true, seed = true }
+      for option in pairs(options) do known[option] = true end
+      fault("TM0118", tostring(key), suggest(key, known), name .. " has no option '" .. tostring(key) .. "'")
+    end
+    if of_every_call[key] then plain[key] = rawget(args, key) end
+  end
+  for key, spec in pairs(options) do values[key] = stage_option(name, key, spec, rawget(args, key)) end
+  return values, plain
+end
+
+local integer = make("spec", "int", { 0 }, 0, 0)
+
+-- A constructor of a stage whose work the graph file brings: `fixed` are the JSON members that all its nodes share.
+local function script_constructor(row, options, fixed)
+  return public(row.name, function(args)
+    check_table(args, row.name)
+    local values, plain = stage_values(row.name, args, options)
+    local seed = values.seed or stage_option(row.name, "seed", integer, plain.seed)
+    if math.type(seed) ~= "integer" then
+      fault("TM0128", "seed", nil, row.name .. ": seed is a whole number")
+    end
+    plain.seed = nil
+    local text, extra = host.args(row.name, plain)
+    local given = host.json(values)
+    local file, line = place()
+    text = fixed .. ',"seed":' .. seed .. ',"options":' .. (given == "[]" and "{}" or given) .. (text ~= "" and "," or "") .. text
+    if rawget(args, 1) == nil then return make("step", row.name, row, text, extra, file, line) end
+    return new_ref(add_node(row, file, line, text, extra), "")
+  end)
+end
+
+if tm.stage then
+  local runs
+  for _, row in ipairs(host.catalogue.stages) do runs = row.name == "stage" and row or runs end
+  tm.stage = public("tm.stage", function(args)
+    local options = check_stage(args)
+    local takes = args.takes or "documents"
+    local fixed = '"name":' .. quote(args.name) .. ',"takes":"' .. takes .. '","gives":"' .. (args.gives or takes) .. '"'
+    if args.seconds ~= nil then fixed = fixed .. ',"seconds":' .. host.json(args.seconds) end
+    fixed = fixed .. ',"each":' .. host.code(args.each)
+    return script_constructor({ name = args.name, stage = "stage", ports = runs.ports, step = true }, options, fixed)
+  end)
+end
 
 -- Secrets, sweeps --------------------------------------------------------------------------------------------------
 
@@ -542,7 +650,7 @@ end
 
 local function refuse_target(name, value)
   local k = kind(value)
-  local what = names[value] or k == "step" and "the step tm." .. get(value, 1) .. " {}" or
+  local what = names[value] or k == "step" and "the step " .. get(value, 1) .. " {}" or
     k == "text" and "a value or a bundle of ports" or
     k == "metric" and "a metric" or k == "spec" and "a declaration" or k == "graph" and "a graph" or "a " .. type(value)
   fault("TM0113", name:match("[%w_]+$"), "name nodes and their ports only", "tm.graph: '" .. name .. "' is " .. what)

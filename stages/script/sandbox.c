@@ -11,8 +11,12 @@
 #include <lualib.h>
 
 #define HOOK_STEPS 1000
+#define RESERVE (64u << 20)  // memory that a timed program is told about before it is refused
+#define MAX_HEAVY 20         // times that a collection may bring it back below that
 #define MAX_REFUSED 2   // collections that make just enough room, before the program counts as too big
 #define FAULT_TYPE "tm.fault"
+
+static void hook(lua_State *L, lua_Debug *ar);
 
 static const char env_key = 0;  // its address keys the globals of programs in the registry
 
@@ -28,6 +32,11 @@ static void *allocate(void *user, void *old, size_t old_size, size_t size)
         return NULL;
     }
     bool over = size > old_size && (box->used + (size - old_size) > box->cap || box->n_refused > MAX_REFUSED);
+    bool heavy = box->soft_cap && size > old_size && box->used + (size - old_size) > box->soft_cap;
+    if (heavy && !box->heavy && box->L) {
+        box->heavy = 1;
+        lua_sethook(box->L, hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+    }
     if (over) {
         box->n_refused++;
         return NULL;
@@ -50,11 +59,23 @@ static void follow(lua_State *L, lua_Debug *ar)
     snprintf(box->trail->file, sizeof box->trail->file, "%s", ar->source + 1);
 }
 
+static void timed_hook(lua_State *L, tm_sandbox *box)
+{
+    lua_sethook(L, NULL, 0, 0);
+    if (box->late) tm_sandbox_doom(L, "TM0122");
+    if (!box->heavy) return;
+    lua_gc(L, LUA_GCCOLLECT);
+    if (box->used > box->soft_cap || ++box->n_heavy > MAX_HEAVY) tm_sandbox_doom(L, "TM0121");
+    box->heavy = 0;
+    if (box->late) tm_sandbox_doom(L, "TM0122");
+}
+
 static void hook(lua_State *L, lua_Debug *ar)
 {
     tm_sandbox *box = tm_sandbox_of(L);
     if (box->doom) tm_sandbox_doom(L, box->doom);
-    if (ar->event == LUA_HOOKLINE) follow(L, ar);
+    if (box->timed) timed_hook(L, box);
+    else if (ar->event == LUA_HOOKLINE) follow(L, ar);
     else tm_sandbox_charge(L, HOOK_STEPS);
 }
 
@@ -63,6 +84,29 @@ void tm_sandbox_charge(lua_State *L, uint64_t steps)
     tm_sandbox *box = tm_sandbox_of(L);
     box->steps += steps;
     if (box->steps > box->max_steps) tm_sandbox_doom(L, "TM0120");
+    if (box->late) tm_sandbox_doom(L, "TM0122");
+}
+
+void tm_sandbox_time(tm_sandbox *box)
+{
+    box->timed = true;
+    box->soft_cap = box->cap > 2 * RESERVE ? box->cap - RESERVE : box->cap / 2;
+    lua_sethook(box->L, NULL, 0, 0);
+}
+
+void tm_sandbox_stop(tm_sandbox *box)
+{
+    box->late = 1;
+    lua_sethook(box->L, hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+}
+
+// Where a bound was reached, by the trail or by the calls that stand.
+static void place_doom(lua_State *L, tm_sandbox *box)
+{
+    int line;
+    const char *file = box->timed && L ? tm_sandbox_where(L, &line) : NULL;
+    box->fault.line = file ? line : box->trail->line;
+    snprintf(box->fault.file, sizeof box->fault.file, "%s", file ? file + 1 : box->trail->file);
 }
 
 void tm_sandbox_doom(lua_State *L, const char *code)
@@ -70,8 +114,7 @@ void tm_sandbox_doom(lua_State *L, const char *code)
     tm_sandbox *box = tm_sandbox_of(L);
     if (!box->doom) {
         box->doom = code;
-        box->fault.line = box->trail->line;
-        memcpy(box->fault.file, box->trail->file, sizeof box->trail->file);
+        place_doom(L, box);
     }
     lua_sethook(L, hook, LUA_MASKCOUNT, 1);
     lua_pushnil(L);
@@ -305,16 +348,20 @@ static int note_fault(lua_State *L)
 static void fault_of_doom(tm_sandbox *box)
 {
     tm_fault *fault = &box->fault;
+    const tm_sandbox_words *words = &box->words;
     bool memory = strcmp(box->doom, "TM0121") == 0;
     snprintf(fault->code, sizeof fault->code, "%s", box->doom);
     fault->word[0] = fault->hint[0] = fault->traceback[0] = 0;
     if (memory)
-        snprintf(fault->text, sizeof fault->text, "the graph needs more than %zu MiB to evaluate",
-                 box->cap >> 20);
+        snprintf(fault->text, sizeof fault->text, "%s needs more than %zu MiB%s", words->needs,
+                 (box->soft_cap ? box->soft_cap : box->cap) >> 20, words->to);
+    else if (box->late)
+        snprintf(fault->text, sizeof fault->text, "%s needs more time than it may take%s", words->needs,
+                 words->to);
     else
-        snprintf(fault->text, sizeof fault->text, "the graph needs more than %llu million steps to evaluate",
-                 (unsigned long long)box->max_steps / 1000000);
-    snprintf(fault->hint, sizeof fault->hint, "a graph file only describes work: %s",
+        snprintf(fault->text, sizeof fault->text, "%s needs more than %llu million steps%s", words->needs,
+                 (unsigned long long)box->max_steps / 1000000, words->to);
+    snprintf(fault->hint, sizeof fault->hint, "%s: %s", words->advice,
              memory ? "look for what grows without end here" : "look for a loop without end here");
 }
 
@@ -329,8 +376,7 @@ bool tm_sandbox_call(tm_sandbox *box, int n_args, int n_results)
     if (status == LUA_OK && !box->doom) return true;
     if (status == LUA_ERRMEM && !box->doom) {
         box->doom = "TM0121";
-        box->fault.line = box->trail->line;
-        memcpy(box->fault.file, box->trail->file, sizeof box->trail->file);
+        place_doom(NULL, box);
     }
     if (box->doom) fault_of_doom(box);
     else if (!box->fault.code[0]) {  // the handler itself failed
@@ -484,6 +530,8 @@ tm_sandbox *tm_sandbox_new(size_t cap, uint64_t max_steps, tm_trail *trail)
     tm_sandbox *box = calloc(1, sizeof *box);
     if (!box) return NULL;
     *box = (tm_sandbox){.cap = cap, .max_steps = max_steps, .trail = trail};
+    box->words = (tm_sandbox_words){"a graph file", "the graph", " to evaluate",
+                                    "a graph file only describes work"};
     box->L = lua_newstate(allocate, box);
     if (!box->L) {
         free(box);

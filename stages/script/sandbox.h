@@ -11,6 +11,7 @@
 // The interpreter itself is not trusted to contain a hostile program; that is what the process is for.
 #pragma once
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -43,12 +44,26 @@ typedef struct tm_fault {
     char traceback[2048];                   // one call a line, innermost first
 } tm_fault;
 
+// How messages speak of the program.
+typedef struct tm_sandbox_words {
+    const char *program;  // "a graph file": has no 'io'
+    const char *needs;    // "the graph": needs more than ...
+    const char *to;       // " to evaluate", or ""
+    const char *advice;   // "a graph file only describes work"
+} tm_sandbox_words;
+
 typedef struct tm_sandbox {
     lua_State *L;
+    tm_sandbox_words words;    // of graph files, until somebody changes them
     size_t used, cap;          // bytes
     unsigned n_refused;        // allocations beyond the cap
     uint64_t steps, max_steps;
     const char *doom;          // code of the bound that was reached, or NULL
+    bool timed;                // bound by time: see tm_sandbox_time
+    volatile sig_atomic_t late;
+    size_t soft_cap;           // bytes, of a timed one
+    unsigned n_heavy;          // how often it was beyond that
+    volatile sig_atomic_t heavy;
     tm_trail *trail;
     const char *trail_source;  // chunk name that trail->file holds
     char **files;              // names of the chunks that were loaded, NULL-terminated
@@ -66,6 +81,14 @@ static inline tm_sandbox *tm_sandbox_of(lua_State *L)
 {
     return *(tm_sandbox **)lua_getextraspace(L);
 }
+
+// Bound the program by time instead of steps: it runs at full speed, with no hook at all, until
+// tm_sandbox_stop says that its time is up. Of the memory 64 MiB are kept back, so that the line which needs
+// too much can be told. Such a program has no coroutines: a hook would not reach into them.
+void tm_sandbox_time(tm_sandbox *box);
+// End the program soon. From the handler of a signal on its own thread, or another function that may
+// interrupt it.
+void tm_sandbox_stop(tm_sandbox *box);
 
 // Compile text (never bytecode) as the chunk of file `name` and push it; a first line `#!` is skipped. On a
 // syntax error false, with the fault set.
@@ -104,6 +127,7 @@ void tm_sandbox_push_env(lua_State *L);  // the globals of programs
 // The parts of the library, each sets fields of the table on top of the stack.
 void tm_sandbox_add_base(lua_State *L);
 void tm_sandbox_add_string(lua_State *L);
+void tm_sandbox_uncount_string(lua_State *L);  // what takes time by the byte at most need not be counted
 void tm_sandbox_add_table(lua_State *L);
 void tm_sandbox_add_coroutine(lua_State *L);
 void tm_sandbox_add_math(lua_State *L);

@@ -378,6 +378,8 @@ static const absent absents[] = {
     {"warn", "use print"},
     {"unpack", "it is table.unpack"},
     {"_G", "globals are fixed"},
+    {"require", "require it outside of the function, and use what it gives"},
+    {"coroutine", "use a loop"},
     {NULL, NULL},
 };
 
@@ -385,7 +387,8 @@ static void unknown_global(lua_State *L, const char *name)
 {
     for (const absent *a = absents; a->name; a++)
         if (strcmp(a->name, name) == 0)
-            tm_sandbox_raise(L, "TM0115", name, a->why, "a graph file has no '%s'", name);
+            tm_sandbox_raise(L, "TM0115", name, a->why, "%s has no '%s'", tm_sandbox_of(L)->words.program,
+                             name);
     if (strcmp(name, "tm") == 0)
         tm_sandbox_raise(L, "TM0103", name, "begin the file with: local tm = require \"tidemill\"",
                          "there is no global 'tm'");

@@ -7,6 +7,9 @@
 
 #include "stages/script/pattern.h"
 
+static const char *const stock[] = {"byte", "char", "len", "lower", "reverse", "sub", "upper", NULL};
+static const char *const stock_utf8[] = {"char", "codepoint", "codes", "len", "offset", NULL};
+
 // Upvalue: the stock function. Counts the bytes of the first argument, then becomes that function.
 static int counted(lua_State *L)
 {
@@ -94,10 +97,26 @@ static void add_methods(lua_State *L)
     lua_pop(L, 1);
 }
 
+static void use_stock(lua_State *L, const char *library, const char *const *functions)
+{
+    tm_sandbox_push_env(L);
+    lua_getfield(L, -1, library);
+    tm_sandbox_pick(L, library, functions);
+    lua_pop(L, 2);
+}
+
+void tm_sandbox_uncount_string(lua_State *L)
+{
+    use_stock(L, "string", stock);
+    use_stock(L, "utf8", stock_utf8);
+    lua_pushliteral(L, "");
+    luaL_getmetafield(L, -1, "__index");
+    tm_sandbox_pick(L, "string", stock);
+    lua_pop(L, 2);
+}
+
 void tm_sandbox_add_string(lua_State *L)
 {
-    static const char *const stock[] = {"byte", "char", "len", "lower", "reverse", "sub", "upper", NULL};
-    static const char *const stock_utf8[] = {"char", "codepoint", "codes", "len", "offset", NULL};
     static const char *const charpattern[] = {"charpattern", NULL};
     lua_newtable(L);
     add_counted(L, "string", stock);
