@@ -38,15 +38,44 @@ static json_t *document_json(const tm_batch *batch, size_t row, bool full)
                      (json_int_t)d.text.size, "meta", meta);
 }
 
+static json_t *ids_json(const tm_batch *batch, size_t col, size_t row, bool full)
+{
+    size_t n;
+    const uint32_t *ids = tm_batch_get_u32s(batch, col, row, &n);
+    json_t *list = json_array();
+    for (size_t i = 0; i < n && (full || i < 64); i++) json_array_append_new(list, json_integer(ids[i]));
+    return list;
+}
+
+// A row of any other type: its columns by name, masks as lists.
+static json_t *row_json(const tm_type *type, const tm_batch *batch, size_t row, bool full)
+{
+    json_t *record = json_object();
+    for (size_t col = 0; col < type->n_cols; col++) {
+        json_t *value = NULL;
+        if (type->cols[col].kind == TM_COL_U32S) value = ids_json(batch, col, row, full);
+        else if (type->cols[col].kind == TM_COL_I64) value = json_integer(tm_batch_get_i64(batch, col, row));
+        else if (type->cols[col].kind == TM_COL_F64) value = json_real(tm_batch_get_f64(batch, col, row));
+        else if (strcmp(type->cols[col].name, "mask") != 0)
+            value = text_json(tm_batch_get_bytes(batch, col, row), full);
+        else {
+            tm_view mask = tm_batch_get_bytes(batch, col, row);
+            value = json_array();
+            for (size_t i = 0; i < mask.size && (full || i < 64); i++)
+                json_array_append_new(value, json_integer(mask.data[i]));
+        }
+        json_object_set_new(record, type->cols[col].name, value);
+    }
+    return record;
+}
+
 static json_t *tokens_json(const tm_batch *batch, size_t row, bool full)
 {
     size_t n;
-    const uint32_t *ids = tm_batch_get_u32s(batch, TM_TOK_IDS, row, &n);
-    json_t *list = json_array();
-    for (size_t i = 0; i < n && (full || i < 64); i++) json_array_append_new(list, json_integer(ids[i]));
+    (void)tm_batch_get_u32s(batch, TM_TOK_IDS, row, &n);
     return json_pack("{s:o, s:I, s:I, s:o}", "id", text_json(tm_batch_get_bytes(batch, TM_TOK_ID, row), true),
                      "tokens", (json_int_t)n, "bytes", (json_int_t)tm_batch_get_i64(batch, TM_TOK_BYTES, row),
-                     "ids", list);
+                     "ids", ids_json(batch, TM_TOK_IDS, row, full));
 }
 
 static json_t *metric_json(const tm_batch *batch, size_t row)
@@ -67,6 +96,12 @@ static void print_record(const tm_type *type, const json_t *record)
                json_number_value(json_object_get(record, "value")));
         if (error) printf("  (+-%.2g)", json_number_value(error));
         putchar('\n');
+        return;
+    }
+    if (!json_object_get(record, "bytes")) {  // neither documents nor tokens
+        char *columns = json_dumps(record, JSON_COMPACT);
+        printf("%s\n", columns ? columns : "");
+        free(columns);
         return;
     }
     char *meta = json_object_get(record, "meta") ? json_dumps(json_object_get(record, "meta"), JSON_COMPACT)
@@ -94,7 +129,8 @@ static void show_rows(const tm_type *type, const tm_batch *batch, window *w)
         }
         json_t *record = strcmp(type->name, "documents") == 0 ? document_json(batch, row, w->full)
                          : strcmp(type->name, "tokens") == 0  ? tokens_json(batch, row, w->full)
-                                                              : metric_json(batch, row);
+                         : strcmp(type->name, "metrics") == 0 ? metric_json(batch, row)
+                                                              : row_json(type, batch, row, w->full);
         w->left--;
         if (w->records) json_array_append_new(w->records, record);
         else {

@@ -209,6 +209,11 @@ uint64_t tm_pass_bytes(const tm_pass *p)
     return p->n_floats * sizeof(float);
 }
 
+void tm_pass_quiet(tm_pass *p)
+{
+    p->noise.rate = 0;
+}
+
 void tm_pass_noise(tm_pass *p, uint64_t seed, uint64_t draw)
 {
     p->noise.seed = seed;

@@ -34,6 +34,7 @@ uint64_t tm_pass_bytes(const tm_pass *pass);  // what it holds
 // element. `draw` numbers the micro-batches of a training: updates done * accumulate + the micro-batch, so
 // that a run that was interrupted goes on with the same.
 void tm_pass_noise(tm_pass *pass, uint64_t seed, uint64_t draw);
+void tm_pass_quiet(tm_pass *pass);  // no dropout from here on
 
 // Keys and values of tokens already seen, for generation: [layers][capacity, kv_heads * head_dim] each.
 typedef struct tm_cache {

@@ -83,10 +83,10 @@ static tm_status put_last(fit *f, tm_error *err)
 static void report(const fit *f)
 {
     tm_pack_cursor c = tm_trainer_cursor(f->trainer);
-    if (c.dropped)
-        tm_work_log(f->work,
-                    "%llu texts longer than %lld tokens were left out or shortened, in all epochs together",
-                    (unsigned long long)c.dropped, (long long)f->o->length);
+    if (!c.dropped) return;
+    tm_work_log(f->work,
+                "%llu texts longer than %lld tokens were left out or shortened, in all epochs together",
+                (unsigned long long)c.dropped, (long long)f->o->length);
     tm_work_count(f->work, "overlong", (int64_t)c.dropped);
 }
 

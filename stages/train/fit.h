@@ -19,7 +19,7 @@ typedef struct tm_fit_options {
     int64_t steps, epochs, batch, length, valid_every, valid_tokens, checkpoint_every, seed;
     double lr, weight_decay, clip, beta1, beta2, eps;
     const char *overlong;
-    const json_t *schedule, *stop;
+    const json_t *schedule, *adapter, *stop;
 } tm_fit_options;
 
 // The rows of these options: one table and one set of defaults for all trainers.
@@ -37,6 +37,8 @@ typedef struct tm_fit_options {
      "what becomes of a longer text (default: documents are cut into pieces, all else is left out)", 0}, \
     {"lr", TM_OPT_NUMBER, offsetof(tm_fit_options, lr), "null", 1e-12, 10, NULL, \
      "peak learning rate (default: 1e-3 for fresh weights, 1e-4 with an adapter, else 2e-5)", 0}, \
+    {"adapter", TM_OPT_VALUE, offsetof(tm_fit_options, adapter), "null", 0, 0, "adapter", \
+     "train a fresh adapter and leave the weights as they are (default: the model's adapter, or all weights)", 0}, \
     {"schedule", TM_OPT_VALUE, offsetof(tm_fit_options, schedule), "null", 0, 0, "schedule", \
      "learning rate by step (default: tm.wsd {})", TM_OPT_EXTENDS}, \
     {"weight_decay", TM_OPT_NUMBER, offsetof(tm_fit_options, weight_decay), "0.1", 0, 1, NULL, \
@@ -70,8 +72,8 @@ typedef struct tm_fit_kind {
     int valid;          // index of the input port `valid`
 } tm_fit_kind;
 
-// For the stage's row. Check states the attributes of the model (`tokenizer`, `dtype`); prefix tells how far
-// two runs that differ in steps, epochs or schedule are the same.
+// For the stage's row. Check states the attributes of the model (`tokenizer`, `dtype`, `adapter`); prefix
+// tells how far two runs that differ in steps, epochs or schedule are the same.
 tm_status tm_fit_check(tm_check *check, const tm_fit_kind *kind, tm_error *err);
 tm_status tm_fit_prefix(const tm_check *check, int64_t step, json_t *into, tm_error *err);
 

@@ -24,6 +24,7 @@ typedef struct fit {
     tm_feed feed, valid_feed;
     tm_pass *valid_pass;
     float *room;                 // of the objective, for `valid`
+    char input_folder[1024];     // the given model: the base of an adapter lies there; "" for fresh weights
     char tokenizer_folder[1024]; // what is copied into snapshots
     uint32_t vocab;
     int64_t eos, start; // tokens; start goes before a document

@@ -60,7 +60,7 @@ static tm_status load_model(fit *f, const char *folder, tm_error *err)
 {
     tm_hf_folder files;
     TM_TRY(tm_hf_folder_open(&files, folder, err));
-    tm_status status = tm_model_load(&f->model, &files, err);
+    tm_status status = tm_model_load_apart(&f->model, &files, err);
     tm_hf_folder_close(&files);
     return status;
 }
@@ -72,30 +72,29 @@ static tm_status fresh_model(fit *f, tm_error *err)
     return tm_model_init(&f->model, &config, f->device, (uint64_t)f->o->seed, err);
 }
 
-static tm_status given_model(fit *f, const char *folder, tm_error *err)
+static tm_status given_model(fit *f, tm_error *err)
 {
-    TM_TRY(load_model(f, folder, err));
-    if (f->model->config.vocab >= f->vocab) return TM_OK;
-    return tm_fail(err, TM_EINVAL, "the model has %u entries, the tokenizer %u", f->model->config.vocab,
-                   f->vocab);
+    tm_lora lora;
+    TM_TRY(load_model(f, f->input_folder, err));
+    if (f->model->config.vocab < f->vocab)
+        return tm_fail(err, TM_EINVAL, "the model has %u entries, the tokenizer %u", f->model->config.vocab,
+                       f->vocab);
+    if (!f->o->adapter) return TM_OK;
+    TM_TRY(tm_lora_of(f->o->adapter, &lora, err));
+    return tm_model_adapt(f->model, &lora, f->device, (uint64_t)f->o->seed, err);
 }
 
 // The tokenizer is that of its port, else the model's own.
 static tm_status open_model(fit *f, const tm_resume *resume, tm_error *err)
 {
-    char input[1024] = "";
-    if (tm_work_connected(f->work, "")) TM_TRY(take_folder(f, "", input, err));
+    if (tm_work_connected(f->work, "")) TM_TRY(take_folder(f, "", f->input_folder, err));
     if (tm_work_connected(f->work, "tokenizer"))
         TM_TRY(take_folder(f, "tokenizer", f->tokenizer_folder, err));
-    else
-        memcpy(f->tokenizer_folder, input, sizeof input);
+    else memcpy(f->tokenizer_folder, f->input_folder, sizeof f->input_folder);
     TM_TRY(load_tokenizer(f, err));
-    if (resume)
-        TM_TRY(load_model(f, resume->model, err));
-    else if (input[0])
-        TM_TRY(given_model(f, input, err));
-    else
-        TM_TRY(fresh_model(f, err));
+    if (resume) TM_TRY(load_model(f, resume->model, err));
+    else if (f->input_folder[0]) TM_TRY(given_model(f, err));
+    else TM_TRY(fresh_model(f, err));
     if (f->o->length <= f->model->config.length) return TM_OK;
     tm_fail(err, TM_EINVAL, "length %lld is more than the model's %u positions", (long long)f->o->length,
             f->model->config.length);

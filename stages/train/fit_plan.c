@@ -68,6 +68,27 @@ static tm_status check_stop(const tm_check *c, const tm_fit_kind *kind, tm_error
     return tm_fail(err, TM_EINVAL, "stop has the metric \"%.80s\"", stop.metric);
 }
 
+// A fresh adapter goes on weights that are there, and there is one adapter at a time.
+static tm_status check_adapter(const tm_check *c, tm_error *err)
+{
+    const tm_fit_options *o = c->options;
+    if (!o->adapter) return TM_OK;
+    const char *had = json_string_value(json_object_get(c->inputs[0], "adapter"));
+    c->fault->option = "adapter";
+    if (!c->inputs[0]) {
+        snprintf(c->fault->fix, sizeof c->fault->fix, "pretrain without an adapter, or give a model");
+        return tm_fail(err, TM_EINVAL, "an adapter needs the weights of a model, not a fresh architecture");
+    }
+    if (had) {
+        snprintf(c->fault->why, sizeof c->fault->why, "an adapter that is there is trained on");
+        snprintf(c->fault->fix, sizeof c->fault->fix, "leave `adapter` out, or merge before");
+        return tm_fail(err, TM_EINVAL, "the model has an adapter already (%s)", had);
+    }
+    c->fault->option = NULL;
+    json_object_set(c->outputs[0], "adapter", json_object_get(o->adapter, "$value"));
+    return TM_OK;
+}
+
 tm_status tm_fit_check(tm_check *c, const tm_fit_kind *kind, tm_error *err)
 {
     const tm_fit_options *o = c->options;
@@ -80,6 +101,7 @@ tm_status tm_fit_check(tm_check *c, const tm_fit_kind *kind, tm_error *err)
     TM_TRY(check_length(c, kind, err));
     TM_TRY(check_overlong(c, kind, err));
     TM_TRY(check_stop(c, kind, err));
+    TM_TRY(check_adapter(c, err));
     c->fault->option = "schedule";
     uint64_t total = o->steps ? (uint64_t)o->steps : 1;
     tm_status status = tm_schedule_of(o->schedule, 1, total, &schedule, err);

@@ -109,6 +109,7 @@ static tm_status write_model(const fit *f, char *folder, size_t size, tm_error *
 {
     TM_TRY(tm_work_scratch(f->work, folder, size, err));
     TM_TRY(tm_model_write(f->model, folder, NULL, 0, err));
+    if (f->model->adapter) TM_TRY(tm_hf_folder_link_base(f->input_folder, folder, err));
     return write_tokenizer(f, folder, err);
 }
 

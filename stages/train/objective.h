@@ -16,6 +16,8 @@ typedef struct tm_objective {
     const char *const
         *measures; // names of the sums, "loss" first; NULL behind the last (TM_MEASURES at most)
 
+    bool quiet;  // without dropout: what is learned is the distance from a model without it
+
     // Units of a batch: its share of the denominator.
     uint64_t (*units)(const tm_tokens *batch);
     // After a forward pass: add what the batch contributes to `sums`, one number a measure. `options` are the

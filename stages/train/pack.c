@@ -193,9 +193,19 @@ static tm_status load_window(tm_pack *p, tm_error *err)
     return TM_OK;
 }
 
+static tm_status nothing(const tm_pack *p, tm_error *err)
+{
+    unsigned long long dropped = p->at.dropped;
+    if (!dropped) return tm_fail(err, TM_EINVAL, "the data has nothing to train on");
+    tm_fail(err, TM_EINVAL, "the data has nothing to train on: %llu texts are longer than length (%u tokens)",
+            dropped, p->options.length);
+    tm_hint(err, "a larger length (and batch), or overlong = \"truncate\"");
+    return TM_EINVAL;
+}
+
 static tm_status next_epoch(tm_pack *p, tm_error *err)
 {
-    if (p->full_epoch && !p->any) return tm_fail(err, TM_EINVAL, "the data has nothing to train on");
+    if (p->full_epoch && !p->any) return nothing(p, err);
     p->at.epoch++;
     p->at.window = p->at.piece = p->at.offset = 0;
     p->at.horizon = UINT64_MAX;

@@ -69,6 +69,7 @@ static tm_status allocate(tm_trainer *t, tm_error *err)
 {
     const tm_trainer_options *o = &t->options;
     TM_TRY(tm_pass_new(&t->pass, t->model, t->dev, TM_PASS_TRAIN, o->tokens, err));
+    if (o->objective->quiet) tm_pass_quiet(t->pass);
     TM_TRY(tm_param_slab_new(t->what.map, &t->grads, err));
     TM_TRY(tm_param_slab_new(t->what.map, &t->m, err));
     TM_TRY(tm_param_slab_new(t->what.map, &t->v, err));

@@ -21,6 +21,9 @@ STEPS = "gradients_and_ten_clipped_steps_are_those_of_the_reference_in_1_2_and_4
 LORA_LOGITS = "logits_with_the_adapter_are_those_of_peft"
 LORA_GRADS = "gradients_of_a_and_b_are_those_of_peft"
 LORA_MERGED = "merged_logits_are_those_of_peft"
+TUNED = "fine_tuning_learns_the_masked_tokens_as_torch_does_however_rows_are_packed"
+PREFER, PREFERRED = "stages/train/preference.c", "preferences_are_learned_as_torch_does_with_the_sigmoid_loss"
+ITSELF = "a_model_that_is_its_own_reference_has_the_loss_ln_2_and_no_rewards"
 APART = "a_document_leaves_the_logits_of_the_others_bit_for_bit"
 
 # name: (file, text, replacement, test program, test that must fail)
@@ -75,13 +78,39 @@ MUTATIONS = {
         PASS, ".weights = weights,", ".weights = NULL,", "test_llama",
         "weights_multiply_the_gradients_of_their_tokens"),
     "mean of means": (
-        TRAIN, "(double)labels, t->grads", "(double)objective->weight(&batches[i]) * n, t->grads", "test_llama", STEPS),
+        TRAIN, "&batches[i], (double)units, ", "&batches[i], (double)objective->units(&batches[i]) * n, ", "test_llama",
+        STEPS),
+    "mean of means over pairs": (
+        TRAIN, "&batches[i], (double)units, ", "&batches[i], (double)objective->units(&batches[i]) * n, ", "test_tune",
+        "preferences_are_learned_as_torch_does_with_the_sigmoid_loss"),
+    "mask not shifted with the labels": (
+        PACK, "is_label(p, d, k + 1) ? (int32_t)token_at", "is_label(p, d, k) ? (int32_t)token_at", "test_tune", TUNED),
+    "prompts learned": (
+        PACK, "    return d->mask[k < d->n ? k : d->n - 1] != 0;\n", "    return true;\n", "test_tune", TUNED),
+    "answers divided by their length": (
+        PREFER, "    a.ratio = a.logp - ", "    a.logp /= a.n;\n    a.ratio = a.logp - ", "test_tune", PREFERRED),
+    "answers not divided by their length in ipo": (
+        PREFER, "c->ratio / c->n - r->ratio / r->n", "c->ratio - r->ratio", "test_tune",
+        "preferences_are_learned_as_torch_does_with_the_ipo_loss"),
+    "beta missing in the loss": (
+        PREFER, "double x = o->beta * (c->ratio", "double x = (c->ratio", "test_tune", PREFERRED),
+    "beta missing in the gradient": (
+        PREFER, "*d_chosen = o->beta * (", "*d_chosen = (", "test_tune", PREFERRED),
+    "reference left out": (
+        PREFER, "a.ratio = a.logp - batch->scores[segment];", "a.ratio = a.logp;", "test_tune", ITSELF),
+    "smoothing the wrong way round": (
+        PREFER, "return -(1 - e) * log_sigmoid(x) - e * log_sigmoid(-x);",
+        "return -e * log_sigmoid(x) - (1 - e) * log_sigmoid(-x);", "test_tune",
+        "preferences_are_learned_as_torch_does_with_label_smoothing"),
+    "answers of a pair exchanged": (
+        PREFER, "answer c = answer_of(batch, s, log_probs), r = answer_of(batch, s + 1, log_probs);",
+        "answer c = answer_of(batch, s + 1, log_probs), r = answer_of(batch, s, log_probs);", "test_tune", PREFERRED),
     "gradient of the last micro-batch alone": (
-        TRAIN, "        tm_loss loss;\n        TM_TRY(tm_pass_forward",
-        "        tm_loss loss;\n        tm_fill(t->dev, t->grads, (int64_t)t->model->map.n_floats, 0);\n"
-        "        TM_TRY(tm_pass_forward", "test_llama", STEPS),
+        TRAIN, "        TM_TRY(tm_pass_forward",
+        "        tm_fill(t->dev, t->grads, (int64_t)t->what.map->n_floats, 0);\n        TM_TRY(tm_pass_forward",
+        "test_llama", STEPS),
     "gradients never cleared": (
-        TRAIN, "    tm_fill(t->dev, t->grads, (int64_t)t->model->map.n_floats, 0);\n", "", "test_llama", STEPS),
+        TRAIN, "    tm_fill(t->dev, t->grads, (int64_t)t->what.map->n_floats, 0);\n", "", "test_llama", STEPS),
     "no clipping": (
         TRAIN, "return fmin(1, t->options.clip / (norm + 1e-6));", "return 1;", "test_llama", STEPS),
     "decay of vectors": (
@@ -114,7 +143,7 @@ MUTATIONS = {
         PACK, "    if (p->options.window) shuffle(p);\n", "    (void)shuffle;\n", "test_pack",
         "pieces_of_one_document_are_spread_over_its_window"),
     "resume without second moments": (
-        TRAIN, "restore_slab(&t->model->map, t->v, SECOND, file, err)", "TM_OK", "test_trainer",
+        TRAIN, "restore_slab(t->what.map, t->v, SECOND, file, err)", "TM_OK", "test_trainer",
         "a_restored_trainer_continues_bit_for_bit"),
     "resume without the place in the data": (
         TRAIN, "    t->cursor = tm_pack_tell(pack);\n", "", "test_trainer",

@@ -1,0 +1,230 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Fine-tuning and preference training end to end: going on after kills, epochs, early stopping, adapters.
+
+usage: test_trainers.py PROGRAM [unittest arguments], PROGRAM with the stages of tuning_data.c
+"""
+import json
+import math
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+
+PROGRAM = os.path.abspath(sys.argv.pop(1))
+
+WORDS = ("the of and a to in is was for on that with as by it at from his her which be this are not or an had but one "
+         "river mill tide water stone wheel grain flour miller moon sea harbour boat night morning light").split()
+
+BASE = """
+local tm = require "tidemill"
+local p = tm.params {
+  epochs = tm.int { 2, min = 1 }, every = tm.int { 7, min = 1 }, adapter = tm.bool { true }, batch = tm.int { 512, min = 8 },
+  schedule = tm.choice { "wsd", choices = { "wsd", "cosine" } },
+  loss = tm.choice { "sigmoid", choices = { "sigmoid", "ipo" } },
+}
+local docs  = tm.split { tm.read { "corpus/*.txt" }, valid = 0.15 }
+local vocab = tm.train_tokenizer { docs.train, size = 300 }
+local base  = tm.pretrain { tm.llama { layers = 2, width = 32, heads = 4, length = 96 }, tokenizer = vocab,
+                            data = docs.train, steps = 10, batch = 256, length = 64, lr = 3e-3 }
+local lora  = p.adapter and tm.lora { rank = 4, alpha = 8, dropout = 0.1 } or nil
+local function halves(d) return tm.halves { d, tokenizer = vocab } end
+local function twins(d) return tm.twins { d, tokenizer = vocab } end
+local sched = p.schedule == "wsd" and tm.wsd { warmup = 3, decay = 0.3 } or tm.cosine { warmup = 0 }
+"""
+SFT = BASE + """
+local tuned = tm.sft { base, data = halves(docs.train), valid = halves(docs.valid),
+                       epochs = p.epochs, batch = p.batch, length = 96, lr = 3e-3, adapter = lora, schedule = sched,
+                       checkpoint_every = p.every STOP }
+return tm.graph { docs = docs, base = base, tuned = tuned }
+"""
+DPO = BASE + """
+local tuned = tm.sft { base, data = halves(docs.train), steps = 5, batch = 512, length = 96, lr = 1e-3,
+                       adapter = lora, schedule = tm.constant { warmup = 0 } }
+local first = tm.dpo { tuned, data = twins(docs.train), valid = twins(docs.valid),
+                       steps = 1, batch = 1024, length = 96, lr = 1e-4, loss = p.loss }
+local dpo   = tm.dpo { tuned, data = twins(docs.train), valid = twins(docs.valid),
+                       epochs = p.epochs, batch = p.batch, length = 96, lr = 1e-3, schedule = sched, loss = p.loss,
+                       checkpoint_every = p.every }
+return tm.graph { docs = docs, base = base, tuned = tuned, first = first, dpo = dpo }
+"""
+
+
+def document(seed):
+    draw = random.Random(seed)
+    return " ".join(draw.choice(WORDS) for _ in range(draw.randint(6, 24))) + "\n"
+
+
+class Trainers(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="tidemill-test-")
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        os.mkdir(self.path("corpus"))
+        for i in range(160):
+            self.write(f"corpus/{i:04}.txt", document(i))
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def write(self, name, text):
+        with open(self.path(name), "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def graph(self, text, stop=""):
+        self.write("graph.lua", text.replace("STOP", stop))
+
+    def tidemill(self, *args, store="store", code=0):
+        done = subprocess.run([PROGRAM, *args, "--store", self.path(store)], cwd=self.folder, capture_output=True, text=True,
+                              timeout=120)
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return done.stdout
+
+    def run_graph(self, *args, store="store", code=0):
+        return json.loads(self.tidemill("run", "graph.lua", "--json", *args, store=store, code=code))
+
+    def artifact(self, address, store="store"):
+        return json.loads(self.tidemill("inspect", address, "--json", store=store))["artifact"]
+
+    def state(self, node, *args, store="store"):
+        plan = json.loads(self.tidemill("plan", "graph.lua", "--json", *args, store=store))["nodes"]
+        return plan[node]["state"], plan[node]["reason"]
+
+    def metrics(self, node, store="store"):
+        rows = json.loads(self.tidemill("inspect", f"{node}.metrics", "--json", "-n", "1000", store=store))["records"]
+        return {(row["name"], row["step"]): row["value"] for row in rows}
+
+    def last_model(self, node, store="store"):
+        """Bytes of what training made: the adapter if there is one, else the weights."""
+        place = self.path(f"got-{store}-{node}")
+        shutil.rmtree(place, ignore_errors=True)
+        self.tidemill("get", node, place, store=store)
+        names = [n for n in ("adapter_model.safetensors", "model.safetensors") if os.path.exists(os.path.join(place, n))]
+        with open(os.path.join(place, names[0]), "rb") as file:
+            return file.read()
+
+    def stop_while_training(self, node, how, store, *args):
+        """Start a run, send a signal once a snapshot of the node is there, and wait for its end."""
+        process = subprocess.Popen([PROGRAM, "run", "graph.lua", node, *args, "--store", self.path(store)], cwd=self.folder,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        seen = 0
+        for line in process.stderr:
+            seen += node in line.split("#")[0] and ("running" in line or "valid.loss" in line)
+            if seen >= 2:
+                process.send_signal(how)
+                break
+        process.stderr.read()
+        process.stderr.close()
+        return process.wait(timeout=60)
+
+    def interrupted_goes_on_bit_for_bit(self, node, *args):
+        self.run_graph(node, *args, store="whole")
+        for how, expected in ((signal.SIGINT, 130), (signal.SIGKILL, -9)):
+            store = how.name
+            self.assertEqual(self.stop_while_training(node, how, store, *args), expected)
+            again = self.run_graph(node, *args, store=store)
+            self.assertLess(again["done"], 4, "what was done before is done again")
+            for address in (node, f"{node}.metrics"):
+                self.assertEqual(self.artifact(address, store), self.artifact(address, "whole"),
+                                 f"{address} after {how.name}")
+
+    def test_fine_tuning_that_was_interrupted_goes_on_bit_for_bit(self):
+        self.graph(SFT)
+        self.interrupted_goes_on_bit_for_bit("tuned", "--set", "epochs=20", "--set", "every=15", "--set", "adapter=false")
+
+    def test_fine_tuning_of_an_adapter_with_dropout_goes_on_bit_for_bit(self):
+        self.graph(SFT)
+        self.interrupted_goes_on_bit_for_bit("tuned", "--set", "epochs=20", "--set", "every=15")
+
+    def test_preference_training_that_was_interrupted_goes_on_bit_for_bit(self):
+        self.graph(DPO)
+        self.interrupted_goes_on_bit_for_bit("dpo", "--set", "epochs=12", "--set", "every=9")
+
+    def test_the_number_of_cores_changes_no_bit(self):
+        self.graph(DPO)
+        self.run_graph("--cores", "1", store="one")
+        self.run_graph("--cores", "2", store="two")
+        for address in ("tuned", "dpo", "dpo.metrics"):
+            self.assertEqual(self.artifact(address, "one"), self.artifact(address, "two"), address)
+
+    def test_a_second_run_is_all_cache(self):
+        self.graph(DPO)
+        self.run_graph()
+        again = self.run_graph()
+        self.assertEqual((again["done"], again["failed"]), (0, 0))
+
+    def test_more_epochs_go_on_from_the_end_of_the_stable_part(self):
+        self.graph(SFT)
+        self.run_graph("--set", "epochs=2")
+        state, reason = self.state("tuned", "--set", "epochs=5")
+        self.assertRegex(state, "resume from [1-9]", reason)
+        self.run_graph("--set", "epochs=5")
+        self.run_graph("--set", "epochs=5", store="fresh")
+        self.assertEqual(self.last_model("tuned"), self.last_model("tuned", "fresh"))
+        self.assertEqual(self.metrics("tuned")["valid.loss", max(s for n, s in self.metrics("tuned") if n == "valid.loss")],
+                         self.metrics("tuned", "fresh")["valid.loss", max(s for n, s in self.metrics("tuned", "fresh"))])
+
+    def test_fewer_epochs_start_over_and_the_plan_says_why(self):
+        self.graph(SFT)
+        self.run_graph("--set", "epochs=3")
+        state, reason = self.state("tuned", "--set", "epochs=2")
+        self.assertEqual(state, "run")
+        self.assertIn("epochs", reason)
+
+    def test_more_epochs_of_a_cosine_start_over(self):
+        self.graph(SFT)
+        self.run_graph("--set", "schedule=cosine")
+        state, reason = self.state("tuned", "--set", "schedule=cosine", "--set", "epochs=4")
+        self.assertEqual(state, "run", reason)
+
+    def test_the_loss_falls_and_the_best_snapshot_is_there(self):
+        self.graph(SFT)
+        self.run_graph("--set", "epochs=6")
+        metrics = sorted(self.metrics("tuned").items(), key=lambda item: item[0][1])
+        values = [value for (name, _), value in metrics if name == "valid.loss"]
+        self.assertLess(values[-1], values[0])
+        best = 'best = tm.sft { tuned:best "valid.loss", data = halves(docs.train), steps = 1, batch = 512, length = 96 }'
+        self.graph(SFT.replace("tuned = tuned", "tuned = tuned, " + best))
+        self.assertEqual(self.run_graph("--set", "epochs=6")["status"], "OK")
+
+    def test_training_stops_when_a_measure_gets_no_better(self):
+        self.graph(SFT, ", valid_every = 3, stop = { patience = 2 }")
+        args = ("--set", "epochs=40", "--set", "adapter=false", "--set", "batch=1024")
+        self.run_graph(*args)
+        losses = sorted((step, value) for (name, step), value in self.metrics("tuned").items() if name == "valid.loss")
+        best = min(losses, key=lambda pair: pair[1])
+        self.assertIn("stopped: valid.loss", self.tidemill("logs", "tuned"))
+        compared = [(step, value) for step, value in losses if step % 3 == 0]
+        self.assertEqual(compared[-1][0], best[0] + 6, losses)
+
+    def test_the_first_loss_is_ln_2_with_the_adapter_in_the_reference(self):
+        self.graph(DPO)
+        self.run_graph("first")
+        self.assertAlmostEqual(self.metrics("first")["train.loss", 1], math.log(2), delta=1e-6)
+        self.assertAlmostEqual(self.metrics("first")["train.rewards.margins", 1], 0, delta=1e-5)
+        reference = json.loads(self.tidemill("inspect", "first.data", "--json", "-n", "3"))["records"]
+        self.assertLess(reference[0]["ref_chosen"], 0)
+
+    def test_preferences_are_learned(self):
+        self.graph(DPO)
+        self.run_graph("--set", "epochs=6")
+        metrics = self.metrics("dpo")
+        last = max(step for name, step in metrics if name == "valid.rewards.accuracies")
+        self.assertGreater(metrics["valid.rewards.accuracies", last], 0.8)
+        self.assertGreater(metrics["valid.rewards.margins", last], 0.05)
+        self.assertLess(metrics["valid.loss", last], math.log(2))
+
+    def test_a_length_that_leaves_nothing_is_an_error_that_says_so(self):
+        self.graph(SFT.replace("length = 96, lr = 3e-3, adapter", "length = 2, lr = 3e-3, adapter"))
+        done = subprocess.run([PROGRAM, "run", "graph.lua", "--store", self.path("store")], cwd=self.folder, capture_output=True,
+                              text=True, timeout=60)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("nothing to train on", done.stderr)
+        self.assertIn("length", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
