@@ -7,6 +7,7 @@
 #include "engine/key.h"
 #include "engine/store_artifact.h"
 #include "engine/store_log.h"
+#include "engine/store_tree.h"
 
 tm_status tm_resume_prefix(const tm_graph *graph, const tm_node *node, int64_t step, const json_t *cursor,
                            tm_hash *hash, tm_error *err)
@@ -38,7 +39,7 @@ static tm_status read_cursor(const tm_plan *plan, tm_resume_point *point, const 
     point->model = model;
     point->step = json_integer_value(json_object_get(cursor, "step"));
     if (!cursor || !parse_hex(cursor, "state", &point->state)) return TM_DONE;
-    if (!tm_store_has(plan->store, point->state) || !tm_store_has(plan->store, model)) return TM_DONE;
+    if (!tm_tree_complete(plan->store, point->state) || !tm_tree_complete(plan->store, model)) return TM_DONE;
     return TM_OK;
 }
 

@@ -10,6 +10,7 @@
 typedef struct tm_run_options {
     int cores;            // to lend; 0: all there are
     bool keep_going;      // after a failure run what does not depend on it
+    int64_t grace_ms;     // no training state younger than this is freed; 0: a minute
     const json_t *facts;  // for the journal: command line, git commit, versions (borrowed)
     // Told of everything that happens, in order: the events of the journal, and "progress" and "note"
     // besides.

@@ -16,6 +16,7 @@ typedef struct file_task {
     run_group *group;
     uint64_t attempt;
     tm_log *log;     // of the group
+    size_t n;        // entries of the main output's log that are durable then
     json_t *kept;    // told when it is durable, or NULL
     tm_unsynced todo;
 } file_task;
@@ -41,6 +42,7 @@ static void file_done(tm_task *task, tm_status status, const tm_error *err)
     if (there && t->kind == FILE_MEMO) t->group->memo_syncing = false;
     if (there && t->kind == FILE_MEMO && status >= 0) durable_memo(t->r, t->group, NULL);
     if (there && status < 0 && t->group->state == GROUP_ACTIVE) group_fail(t->r, t->group, err);
+    if (there && t->kind == FILE_LOG && status >= 0) retain_states(t->r, t->group, t->n);
     if (t->kept && status >= 0) run_event(t->r, "kept", json_incref(t->kept));
     json_decref(t->kept);
     tm_free(t);
@@ -81,6 +83,7 @@ tm_status durable_log(run *r, run_group *g, tm_log *log, json_t *kept, tm_error 
     if (!t) json_decref(kept);
     if (!t) return TM_ENOMEM;
     t->log = log;
+    t->n = log == g->open_logs[0] ? r->logs[group_node(r, g, 0)->index][0].durable : 0;
     t->kept = kept;
     return put_file(t, tm_log_unsynced(log, &t->todo, err));
 }

@@ -76,6 +76,7 @@ typedef struct run_group {
     bool has_resume;
     size_t looked_at;  // entries of the inputs when it was too early to tell from where to go on
     tm_log *open_logs[TM_MAX_PORTS];
+    bool freeing;     // training states that are not needed any more
     tm_log *kept;
     json_t *counts;   // node -> name -> n
 } run_group;
@@ -157,6 +158,12 @@ void durable_claim(run *r, run_group *g, tm_hash *hashes, size_t n,
                    void (*then)(run *r, run_group *g, bool durable));
 // What the workers of a map group gave is remembered, so that the next run need not make it again.
 void durable_mapped(run *r, run_group *g);
+
+// run_retain.c
+// The first n snapshots of a trainer are durable: states that nobody needs go.
+void retain_states(run *r, run_group *g, size_t n);
+bool cursor_state(const json_t *cursor, tm_hash *state);  // the tree that a cursor names
+bool cursor_stays(const run_log *log, size_t i);          // whether its state does, beside later snapshots
 
 // run_seal.c
 // The group must have ended, and its inputs must be known. It becomes GROUP_DONE or GROUP_FAILED by itself.

@@ -86,9 +86,12 @@ static json_t *record_json(run *r, run_group *g, tm_plan_node *p, json_t *inputs
     json_t *cursors = json_array(), *refs = json_array();
     const run_log *log = &r->logs[p->node->index][0];
     for (size_t k = 0; p->node->stage->prefix && k < log->n; k++) {
-        json_array_append_new(cursors, log->cursors[k] ? json_incref(log->cursors[k]) : json_null());
-        json_t *state = json_object_get(log->cursors[k], "state");
-        if (state) json_array_append(refs, state);
+        json_t *cursor = log->cursors[k] ? json_copy(log->cursors[k]) : json_null();
+        json_t *state = json_object_get(cursor, "state");
+        json_object_del(cursor, "refs");
+        if (state && cursor_stays(log, k)) json_array_append(refs, state);
+        else json_object_del(cursor, "state");
+        json_array_append_new(cursors, cursor);
     }
     json_t *counts = json_object_get(g->counts, p->node->name);
     return json_pack("{s:O, s:O, s:o, s:o, s:o, s:O*, s:s, s:s, s:f}", "doc", p->own_doc, "inputs", inputs,
@@ -193,6 +196,8 @@ static void announce(seal *s)
     }
     seal_free(s);
     run_event(r, "sealed", sealed_facts(r, g));
+    g->freeing = false;
+    retain_states(r, g, r->logs[group_node(r, g, 0)->index][0].n);
     g->state = GROUP_DONE;
     r->result->done += g->plan->n;
     group_release(r, g);

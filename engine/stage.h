@@ -158,6 +158,9 @@ tm_batch *tm_work_batch(tm_work *work, const char *port);
 // what a trainer needs to go on from there.
 tm_status tm_put_tree(tm_work *work, const char *port, const char *folder, json_t *attrs, const char *state,
                       json_t *side, tm_error *err);
+// The state beside a snapshot is kept until the next snapshot is durable. Called before tm_put_tree: that one
+// is kept beyond, for longer runs to go on from (the end of the stable part of a schedule).
+void tm_work_stays(tm_work *work);
 // A fresh empty folder inside the store, for tm_put_tree and scratch files.
 tm_status tm_work_scratch(tm_work *work, char *path, size_t size, tm_error *err);
 

@@ -202,33 +202,61 @@ tm_status tm_store_session(tm_store *store, tm_error *err)
     return status;
 }
 
-static tm_status write_pin(tm_store *store, tm_hash hash, tm_error *err)
+// A pin in memory: how often it was pinned, and its place in the file, of 16 bytes.
+enum { PIN_ONCE = 1 };
+#define PIN_COUNT(value) ((uint32_t)(value))
+#define PIN_SLOT(value) ((value) >> 32)
+
+static tm_status write_pin(tm_store *store, uint64_t slot, tm_hash hash, tm_error *err)
 {
     char path[TM_PATH_MAX];
     TM_TRY(tm_store_at(store, path, err, "pins/%s", store->session));
-    off_t at = (off_t)(store->n_pins * sizeof hash.bytes);
-    TM_TRY(tm_fd_pwrite(store->pin_fd, hash.bytes, sizeof hash.bytes, at, path, err));
-    store->n_pins++;
-    return TM_OK;
+    return tm_fd_pwrite(store->pin_fd, hash.bytes, sizeof hash.bytes, (off_t)(slot * sizeof hash.bytes), path,
+                        err);
+}
+
+static tm_status new_pin(tm_store *store, uint64_t slot, tm_hash hash, tm_error *err)
+{
+    int fd;
+    TM_TRY(tm_store_enter(store, LOCK_SH, &fd, err));
+    tm_status status = write_pin(store, slot, hash, err);
+    tm_store_leave(fd);
+    if (status == TM_OK && slot == store->n_pins) store->n_pins++;
+    return status;
 }
 
 static tm_status pin_locked(tm_store *store, tm_hash hash, tm_error *err)
 {
-    int fd;
+    uint64_t pin = store->n_pins << 32;
     TM_TRY(session_locked(store, err));
-    if (tm_hash_map_get(&store->pinned, hash, NULL)) return TM_OK;
-    TM_TRY(tm_store_enter(store, LOCK_SH, &fd, err));
-    tm_status status = write_pin(store, hash, err);
-    tm_store_leave(fd);
-    if (status == TM_OK && !tm_hash_map_put(&store->pinned, hash, 1))
-        status = tm_fail(err, TM_ENOMEM, "out of memory pinning an object");
-    return status;
+    tm_hash_map_get(&store->pinned, hash, &pin);
+    if (PIN_COUNT(pin) == 0) TM_TRY(new_pin(store, PIN_SLOT(pin), hash, err));
+    if (tm_hash_map_put(&store->pinned, hash, pin + PIN_ONCE)) return TM_OK;
+    return tm_fail(err, TM_ENOMEM, "out of memory pinning an object");
+}
+
+static tm_status unpin_locked(tm_store *store, tm_hash hash, tm_error *err)
+{
+    uint64_t pin = 0;
+    if (!tm_hash_map_get(&store->pinned, hash, &pin) || PIN_COUNT(pin) == 0) return TM_OK;
+    tm_hash_map_put(&store->pinned, hash, pin - PIN_ONCE);  // it has a place in the map already
+    return PIN_COUNT(pin) > 1 ? TM_OK : write_pin(store, PIN_SLOT(pin), (tm_hash){{0}}, err);
 }
 
 tm_status tm_store_pin(tm_store *store, tm_hash hash, tm_error *err)
 {
+    if (store->flags & TM_STORE_READ_ONLY) return TM_OK;
     pthread_mutex_lock(&store->mutex);
     tm_status status = pin_locked(store, hash, err);
+    pthread_mutex_unlock(&store->mutex);
+    return status;
+}
+
+tm_status tm_store_unpin(tm_store *store, tm_hash hash, tm_error *err)
+{
+    if (store->flags & TM_STORE_READ_ONLY) return TM_OK;
+    pthread_mutex_lock(&store->mutex);
+    tm_status status = unpin_locked(store, hash, err);
     pthread_mutex_unlock(&store->mutex);
     return status;
 }

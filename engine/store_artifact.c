@@ -91,23 +91,13 @@ void tm_artifact_clear(tm_artifact *artifact)
     *artifact = (tm_artifact){0};
 }
 
-static bool tree_complete(tm_store *store, tm_hash hash)
-{
-    tm_tree tree;
-    if (tm_tree_get(store, hash, &tree, NULL) < 0) return false;
-    bool all = true;
-    for (size_t i = 0; i < tree.count && all; i++) all = tm_store_has(store, tree.files[i].hash);
-    tm_tree_clear(&tree);
-    return all;
-}
-
 bool tm_artifact_complete(tm_store *store, tm_hash hash)
 {
     tm_artifact a;
     if (tm_artifact_get(store, hash, &a, NULL) < 0) return false;
     bool all = true;
     for (size_t i = 0; i < a.count && all; i++)
-        all = a.trees ? tree_complete(store, a.entries[i].hash) : tm_store_has(store, a.entries[i].hash);
+        all = a.trees ? tm_tree_complete(store, a.entries[i].hash) : tm_store_has(store, a.entries[i].hash);
     tm_artifact_clear(&a);
     return all;
 }

@@ -7,26 +7,12 @@
 #include <stdio.h>
 #include <sys/file.h>
 
+#include "engine/store_gc_impl.h"
 #include "engine/store_log.h"
-#include "engine/store_mark.h"
 
 enum { BATCH = 256 };
 
-typedef struct gc {
-    tm_store *store;
-    const tm_gc_policy *policy;
-    bool dry_run;
-    tm_gc_tell tell;
-    void *arg;
-    tm_gc_report *report;
-    int64_t now;
-    tm_marks marks;
-    bool *keep;           // of the records
-    size_t n_records;     // that were looked at
-    uint64_t generation;  // of the keys then
-} gc;
-
-static void tell_of(gc *g, const char *what, const char *name, uint64_t bytes)
+static void tell_of(tm_gc *g, const char *what, const char *name, uint64_t bytes)
 {
     if (g->tell) g->tell(what, name, bytes, g->arg);
 }
@@ -37,13 +23,13 @@ static tm_status no_memory(tm_error *err)
 }
 
 // --- Roots: records ----------------------------------------------------------------------------------------
-static bool always_kept(const gc *g, const tm_record *record)
+static bool always_kept(const tm_gc *g, const tm_record *record)
 {
     return record->time_ms >= g->now - g->policy->keep_ms ||
            (g->policy->keep && g->policy->keep(record, g->policy->arg));
 }
 
-static tm_status choose_records(gc *g, tm_error *err)
+static tm_status choose_records(tm_gc *g, tm_error *err)
 {
     TM_TRY(tm_key_refresh(g->store, err));
     g->generation = g->store->keys.generation;
@@ -64,7 +50,7 @@ static tm_status choose_records(gc *g, tm_error *err)
     return TM_OK;
 }
 
-static void count_records(gc *g)
+static void count_records(tm_gc *g)
 {
     for (size_t i = 0; i < g->n_records; i++) {
         char hex[TM_HASH_HEX];
@@ -76,7 +62,7 @@ static void count_records(gc *g)
 }
 
 // Records bound since we looked are kept, and are roots. With the lock of the ledger.
-static tm_status keep_news(gc *g, tm_error *err)
+static tm_status keep_news(tm_gc *g, tm_error *err)
 {
     if (g->generation != g->store->keys.generation) {  // somebody dropped records: the numbers are others now
         tm_free(g->keep);
@@ -94,7 +80,7 @@ static tm_status keep_news(gc *g, tm_error *err)
     return TM_OK;
 }
 
-static tm_status drop_records(gc *g, tm_error *err)
+static tm_status drop_records(tm_gc *g, tm_error *err)
 {
     TM_TRY(tm_ledger_lock(g->store->keys.ledger, err));
     tm_status status = keep_news(g, err);
@@ -106,7 +92,7 @@ static tm_status drop_records(gc *g, tm_error *err)
 }
 
 // After the drop every record is a root.
-static tm_status mark_records(gc *g, tm_error *err)
+static tm_status mark_records(tm_gc *g, tm_error *err)
 {
     if (g->dry_run) return TM_OK;
     TM_TRY(tm_key_refresh(g->store, err));
@@ -116,19 +102,20 @@ static tm_status mark_records(gc *g, tm_error *err)
 }
 
 // --- Roots: pins -------------------------------------------------------------------------------------------
-static tm_status mark_pins(gc *g, int fd, const char *path, tm_error *err)
+static tm_status mark_pins(tm_gc *g, int fd, const char *path, tm_error *err)
 {
     tm_hash hashes[256];
     size_t got = sizeof hashes;
     for (off_t at = 0; got == sizeof hashes; at += (off_t)got) {
         TM_TRY(tm_fd_pread(fd, hashes, sizeof hashes, at, &got, path, err));
-        for (size_t i = 0; i < got / sizeof *hashes; i++) TM_TRY(tm_mark_any(&g->marks, hashes[i], err));
+        for (size_t i = 0; i < got / sizeof *hashes; i++)
+            if (!tm_hash_none(hashes[i])) TM_TRY(tm_mark_any(&g->marks, hashes[i], err));
     }
     return TM_OK;
 }
 
 // A session's file is locked while its process lives; otherwise it is a remainder.
-static tm_status visit_session(gc *g, const char *name, tm_error *err)
+static tm_status visit_session(tm_gc *g, const char *name, tm_error *err)
 {
     char path[TM_PATH_MAX];
     int fd;
@@ -144,7 +131,7 @@ static tm_status visit_session(gc *g, const char *name, tm_error *err)
 }
 
 // With the lock, because a session begins under it.
-static tm_status visit_sessions(gc *g, tm_error *err)
+static tm_status visit_sessions(tm_gc *g, tm_error *err)
 {
     char path[TM_PATH_MAX];
     tm_names names;
@@ -158,7 +145,7 @@ static tm_status visit_sessions(gc *g, tm_error *err)
 }
 
 // --- Roots: open logs --------------------------------------------------------------------------------------
-static bool lease_held(gc *g, const char *hex)
+static bool lease_held(tm_gc *g, const char *hex)
 {
     char path[TM_PATH_MAX];
     int fd;
@@ -170,7 +157,7 @@ static bool lease_held(gc *g, const char *hex)
     return held;
 }
 
-static tm_status mark_log(gc *g, tm_hash recipe, const char *port, tm_error *err)
+static tm_status mark_log(tm_gc *g, tm_hash recipe, const char *port, tm_error *err)
 {
     tm_log *log;
     TM_TRY(tm_log_open(g->store, recipe, port, &log, err));
@@ -201,7 +188,7 @@ static int64_t changed_ms(const char *path)
 }
 
 // Rename into trash, which is emptied at the end.
-static tm_status discard(gc *g, const char *path, const char *name, tm_error *err)
+static tm_status discard(tm_gc *g, const char *path, const char *name, tm_error *err)
 {
     char to[TM_PATH_MAX];
     TM_TRY(tm_store_at(g->store, to, err, "trash/%s-%lld", name, (long long)tm_time_ns()));
@@ -209,7 +196,7 @@ static tm_status discard(gc *g, const char *path, const char *name, tm_error *er
     return tm_fail_errno(err, "cannot move %s to %s", path, to);
 }
 
-static tm_status mark_ports(gc *g, const char *folder, tm_hash recipe, tm_error *err)
+static tm_status mark_ports(tm_gc *g, const char *folder, tm_hash recipe, tm_error *err)
 {
     tm_names names;
     tm_status status = tm_dir_list(folder, &names, err);
@@ -220,7 +207,7 @@ static tm_status mark_ports(gc *g, const char *folder, tm_hash recipe, tm_error 
     return status;
 }
 
-static tm_status visit_log(gc *g, const char *name, tm_error *err)
+tm_status tm_gc_visit_log(tm_gc *g, const char *name, tm_error *err)
 {
     char path[TM_PATH_MAX];
     tm_hash recipe;
@@ -234,8 +221,8 @@ static tm_status visit_log(gc *g, const char *name, tm_error *err)
 }
 
 // Call a function for every name in a part of the store.
-static tm_status for_names(gc *g, const char *part, tm_status (*visit)(gc *, const char *, tm_error *),
-                           tm_error *err)
+tm_status tm_gc_for_names(tm_gc *g, const char *part, tm_status (*visit)(tm_gc *, const char *, tm_error *),
+                          tm_error *err)
 {
     char path[TM_PATH_MAX];
     tm_names names;
@@ -248,18 +235,13 @@ static tm_status for_names(gc *g, const char *part, tm_status (*visit)(gc *, con
 }
 
 // --- Sweeping ----------------------------------------------------------------------------------------------
-typedef struct candidate {
-    tm_hash hash;
-    bool packed;
-} candidate;
-
-static bool old_enough(const gc *g, const struct stat *info)
+static bool old_enough(const tm_gc *g, const struct stat *info)
 {
     return (int64_t)info->st_mtim.tv_sec * 1000 + info->st_mtim.tv_nsec / 1000000 <
            g->now - g->policy->grace_ms;
 }
 
-static tm_status sweep_one(gc *g, const candidate *c, tm_error *err)
+static tm_status sweep_one(tm_gc *g, const tm_gc_candidate *c, tm_error *err)
 {
     char path[TM_PATH_MAX], hex[TM_HASH_HEX];
     struct stat info;
@@ -277,10 +259,10 @@ static tm_status sweep_one(gc *g, const candidate *c, tm_error *err)
     return g->dry_run ? TM_OK : discard(g, path, hex, err);
 }
 
-static tm_status empty_trash(gc *g, tm_error *err);
+static tm_status empty_trash(tm_gc *g, tm_error *err);
 
 // With the lock: nobody pins, binds or reuses between the look at the new roots and the renames.
-static tm_status sweep_batch(gc *g, const candidate *list, size_t count, tm_error *err)
+tm_status tm_gc_sweep(tm_gc *g, const tm_gc_candidate *list, size_t count, tm_error *err)
 {
     int fd;
     if (count == 0) return TM_OK;
@@ -292,7 +274,7 @@ static tm_status sweep_batch(gc *g, const candidate *list, size_t count, tm_erro
     return status == TM_OK && !g->dry_run ? empty_trash(g, err) : status;
 }
 
-static bool object_name(const char *prefix, const char *name, candidate *c)
+static bool object_name(const char *prefix, const char *name, tm_gc_candidate *c)
 {
     char hex[TM_HASH_HEX];
     size_t n = strlen(name);
@@ -302,10 +284,10 @@ static bool object_name(const char *prefix, const char *name, candidate *c)
     return tm_hash_parse(hex, &c->hash);
 }
 
-static tm_status sweep_names(gc *g, const char *prefix, const char *folder, const tm_names *names,
+static tm_status sweep_names(tm_gc *g, const char *prefix, const char *folder, const tm_names *names,
                              tm_error *err)
 {
-    candidate list[BATCH];
+    tm_gc_candidate list[BATCH];
     size_t count = 0;
     for (size_t i = 0; i < names->count; i++) {
         char path[TM_PATH_MAX];
@@ -317,14 +299,14 @@ static tm_status sweep_names(gc *g, const char *prefix, const char *folder, cons
             g->report->objects_kept++;
             g->report->bytes_kept += (uint64_t)info.st_size;
         } else if (++count == BATCH) {
-            TM_TRY(sweep_batch(g, list, count, err));
+            TM_TRY(tm_gc_sweep(g, list, count, err));
             count = 0;
         }
     }
-    return sweep_batch(g, list, count, err);
+    return tm_gc_sweep(g, list, count, err);
 }
 
-static tm_status sweep_prefix(gc *g, const char *prefix, tm_error *err)
+static tm_status sweep_prefix(tm_gc *g, const char *prefix, tm_error *err)
 {
     char folder[TM_PATH_MAX];
     tm_names names;
@@ -336,7 +318,7 @@ static tm_status sweep_prefix(gc *g, const char *prefix, tm_error *err)
 }
 
 // --- The rest of the folders -------------------------------------------------------------------------------
-static tm_status visit_tree(gc *g, const char *name, tm_error *err)
+tm_status tm_gc_visit_tree(tm_gc *g, const char *name, tm_error *err)
 {
     char path[TM_PATH_MAX];
     tm_hash hash;
@@ -349,7 +331,7 @@ static tm_status visit_tree(gc *g, const char *name, tm_error *err)
 }
 
 // tmp/SESSION-N, where SESSION has no file in pins/ any more.
-static tm_status visit_tmp(gc *g, const char *name, tm_error *err)
+static tm_status visit_tmp(tm_gc *g, const char *name, tm_error *err)
 {
     char path[TM_PATH_MAX];
     TM_TRY(tm_store_at(g->store, path, err, "pins/%.*s", (int)strcspn(name, "-"), name));
@@ -360,7 +342,7 @@ static tm_status visit_tmp(gc *g, const char *name, tm_error *err)
     return g->dry_run ? TM_OK : discard(g, path, name, err);
 }
 
-static tm_status visit_lease(gc *g, const char *name, tm_error *err)
+static tm_status visit_lease(tm_gc *g, const char *name, tm_error *err)
 {
     char path[TM_PATH_MAX], log[TM_PATH_MAX];
     int fd;
@@ -376,7 +358,7 @@ static tm_status visit_lease(gc *g, const char *name, tm_error *err)
 
 // A memo goes when it is old and nothing that it names is kept.
 typedef struct memo_look {
-    gc *g;
+    tm_gc *g;
     bool used;
 } memo_look;
 
@@ -395,7 +377,7 @@ static tm_status look_at_memo(tm_view p, void *arg, tm_error *err)
     return TM_OK;
 }
 
-static tm_status visit_memo(gc *g, const char *name, tm_error *err)
+static tm_status visit_memo(tm_gc *g, const char *name, tm_error *err)
 {
     char path[TM_PATH_MAX];
     memo_look look = {g, false};
@@ -410,20 +392,20 @@ static tm_status visit_memo(gc *g, const char *name, tm_error *err)
     return g->dry_run ? TM_OK : discard(g, path, name, err);
 }
 
-static tm_status visit_trash(gc *g, const char *name, tm_error *err)
+static tm_status visit_trash(tm_gc *g, const char *name, tm_error *err)
 {
     char path[TM_PATH_MAX];
     TM_TRY(tm_store_at(g->store, path, err, "trash/%s", name));
     return tm_dir_remove(path, err);
 }
 
-static tm_status empty_trash(gc *g, tm_error *err)
+static tm_status empty_trash(tm_gc *g, tm_error *err)
 {
-    return for_names(g, "trash", visit_trash, err);
+    return tm_gc_for_names(g, "trash", visit_trash, err);
 }
 
 // --- All of it ---------------------------------------------------------------------------------------------
-static tm_status mark_roots(gc *g, tm_error *err)
+static tm_status mark_roots(tm_gc *g, tm_error *err)
 {
     int fd;
     for (size_t i = 0; i < g->policy->n_roots; i++) TM_TRY(tm_mark_any(&g->marks, g->policy->roots[i], err));
@@ -434,30 +416,30 @@ static tm_status mark_roots(gc *g, tm_error *err)
     return choose_records(g, err);
 }
 
-static tm_status clear_tmp(gc *g, tm_error *err)
+static tm_status clear_tmp(tm_gc *g, tm_error *err)
 {
     int fd;
     TM_TRY(tm_store_enter(g->store, LOCK_EX, &fd, err));
-    tm_status status = for_names(g, "tmp", visit_tmp, err);
+    tm_status status = tm_gc_for_names(g, "tmp", visit_tmp, err);
     tm_store_leave(fd);
     return status;
 }
 
-static tm_status collect(gc *g, tm_error *err)
+static tm_status collect(tm_gc *g, tm_error *err)
 {
-    TM_TRY(for_names(g, "logs", visit_log, err));
+    TM_TRY(tm_gc_for_names(g, "logs", tm_gc_visit_log, err));
     TM_TRY(mark_roots(g, err));
     TM_TRY(drop_records(g, err));
-    TM_TRY(for_names(g, "trees", visit_tree, err));
-    TM_TRY(for_names(g, "objects", sweep_prefix, err));
-    TM_TRY(for_names(g, "memo", visit_memo, err));
-    TM_TRY(for_names(g, "leases", visit_lease, err));
+    TM_TRY(tm_gc_for_names(g, "trees", tm_gc_visit_tree, err));
+    TM_TRY(tm_gc_for_names(g, "objects", sweep_prefix, err));
+    TM_TRY(tm_gc_for_names(g, "memo", visit_memo, err));
+    TM_TRY(tm_gc_for_names(g, "leases", visit_lease, err));
     TM_TRY(clear_tmp(g, err));
     return g->dry_run ? TM_OK : empty_trash(g, err);
 }
 
 // One gc at a time.
-static tm_status alone(tm_store *store, int *fd, tm_error *err)
+tm_status tm_gc_alone(tm_store *store, int *fd, tm_error *err)
 {
     char path[TM_PATH_MAX];
     TM_TRY(tm_store_at(store, path, err, "gc-lock"));
@@ -475,9 +457,9 @@ tm_status tm_store_gc(tm_store *store, const tm_gc_policy *policy, bool dry_run,
     int fd;
     TM_TRY(tm_store_writable(store, err));
     if (!store->keys.ledger) return tm_fail(err, TM_EINVAL, "the store was opened without its keys");
-    TM_TRY(alone(store, &fd, err));
-    gc g = {.store = store, .policy = policy, .dry_run = dry_run, .tell = tell, .arg = arg, .report = report};
-    g.now = tm_time_ms();
+    TM_TRY(tm_gc_alone(store, &fd, err));
+    tm_gc g = {.store = store, .policy = policy, .dry_run = dry_run, .tell = tell, .arg = arg,
+               .report = report, .now = tm_time_ms()};
     g.marks = (tm_marks){.store = store, .counting = policy->max_bytes > 0};
     tm_status status = collect(&g, err);
     tm_marks_clear(&g.marks);

@@ -40,10 +40,10 @@ struct tm_store {
     pthread_mutex_t syncing;  // held by the sync at work, over `placed`
     pthread_mutex_t mutex;    // over everything below but keys
     char session[17];         // name of this handle's file in pins/, "" before the first write
-    int pin_fd;               // locked for as long as the handle lives; hashes, 16 bytes each
-    uint64_t n_pins;
+    int pin_fd;               // locked for as long as the handle lives; hashes, 16 bytes each, none: unpinned
+    uint64_t n_pins;          // places in that file
     uint64_t n_tmp;
-    tm_hash_map pinned;
+    tm_hash_map pinned;  // hash -> place in the file << 32 | how often
     tm_pending *pending;
     size_t n_pending, pending_capacity;
     tm_hash_map is_pending;

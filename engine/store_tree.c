@@ -163,6 +163,16 @@ void tm_tree_clear(tm_tree *tree)
     *tree = (tm_tree){0};
 }
 
+bool tm_tree_complete(tm_store *store, tm_hash hash)
+{
+    tm_tree tree;
+    if (tm_tree_get(store, hash, &tree, NULL) < 0) return false;
+    bool all = true;
+    for (size_t i = 0; i < tree.count && all; i++) all = tm_store_has(store, tree.files[i].hash);
+    tm_tree_clear(&tree);
+    return all;
+}
+
 // --- Taking a folder ---------------------------------------------------------------------------------------
 typedef struct found {
     tm_tree tree;

@@ -41,6 +41,7 @@ typedef struct input {
     bool ended;     // the end was seen
     int64_t taken;  // most entries ever taken
     json_t *attrs;  // of the last snapshot
+    tm_hash pinned;  // the last snapshot, or none
 } input;
 
 struct tm_work {
@@ -52,6 +53,8 @@ struct tm_work {
     input *inputs;
     size_t n_inputs;
     json_t *resume;
+    tm_hash resumed[2];  // model and state, pinned until the next snapshot
+    bool stays;  // the state of the next snapshot
     int64_t n_entries[TM_MAX_PORTS];  // put on each port, those before a resume included
     // map: the entry at hand
     tm_snapshot snapshot;
@@ -243,6 +246,18 @@ tm_status tm_take(tm_work *work, const char *port, tm_batch **batch, tm_error *e
     return status;
 }
 
+// A reader pins what it reads, and lets go of it when it is done.
+static void unpin(worker *w, tm_hash *hash)
+{
+    if (!tm_hash_none(*hash)) tm_store_unpin(w->store, *hash, NULL);
+    *hash = (tm_hash){{0}};
+}
+
+static void unpin_resumed(tm_work *work)
+{
+    for (int i = 0; i < 2; i++) unpin(work->w, &work->resumed[i]);
+}
+
 static tm_status open_snapshot(worker *w, tm_hash hash, tm_snapshot *snapshot, json_t **attrs, tm_error *err)
 {
     tm_tree tree = {0};
@@ -267,7 +282,11 @@ tm_status tm_take_tree(tm_work *work, const char *port, tm_snapshot *snapshot, t
     if (status != TM_OK) return status;
     tm_entry entry;
     if (!tm_wire_read_entry(answer, &entry)) status = tm_fail(err, TM_EFORMAT, "port %s: no entry", port);
-    else status = open_snapshot(work->w, entry.hash, snapshot, &in->attrs, err);
+    else {
+        unpin(work->w, &in->pinned);
+        in->pinned = entry.hash;
+        status = open_snapshot(work->w, entry.hash, snapshot, &in->attrs, err);
+    }
     json_decref(answer);
     return status;
 }
@@ -354,12 +373,18 @@ static tm_status make_cursor(tm_work *work, const char *state, json_t *side, int
     return *cursor ? TM_OK : tm_fail(err, TM_ENOMEM, "no memory for a cursor");
 }
 
+void tm_work_stays(tm_work *work)
+{
+    work->stays = true;
+}
+
 tm_status tm_put_tree(tm_work *work, const char *port, const char *folder, json_t *attrs, const char *state,
                       json_t *side, tm_error *err)
 {
     worker *w = work->w;
     tm_entry entry;
     json_t *cursor = NULL;
+    unpin_resumed(work);
     int i = tm_stage_output(work->stage, port);
     int64_t step = json_integer_value(json_object_get(attrs, "step"));
     bool stepped = json_object_get(attrs, "step") != NULL;
@@ -368,6 +393,8 @@ tm_status tm_put_tree(tm_work *work, const char *port, const char *folder, json_
     json_decref(attrs);
     if (status >= 0 && state) status = make_cursor(work, state, side, step, i, &cursor, err);
     TM_TRY(status);
+    if (cursor && work->stays) json_object_set_new(cursor, "stays", json_true());
+    work->stays = false;
     json_t *message = json_pack("{s:s, s:s, s:I}", "op", "put", "port", port, "i",
                                 (json_int_t)work->n_entries[i]++);
     tm_wire_entry(message, &entry);
@@ -401,8 +428,11 @@ tm_status tm_work_resume(tm_work *work, tm_resume *resume, tm_error *err)
     if (!parse_hash(work->resume, "model", &model) || !parse_hash(work->resume, "state", &state))
         return tm_fail(err, TM_EFORMAT, "resume point without trees");
     char folder[TM_PATH_MAX];
+    unpin_resumed(work);
     TM_TRY(tm_store_pin(work->w->store, model, err));
+    work->resumed[0] = model;
     TM_TRY(tm_store_pin(work->w->store, state, err));
+    work->resumed[1] = state;
     TM_TRY(tm_tree_folder(work->w->store, model, folder, err));
     snprintf(resume->model, sizeof resume->model, "%s", folder);
     TM_TRY(tm_tree_folder(work->w->store, state, folder, err));
@@ -461,7 +491,11 @@ void tm_work_log(tm_work *work, const char *format, ...)
 static void work_clear(tm_work *work)
 {
     if (work->stage && work->parsed) tm_options_clear(work->stage->options, work->parsed);
-    for (size_t i = 0; i < work->n_inputs; i++) json_decref(work->inputs[i].attrs);
+    for (size_t i = 0; i < work->n_inputs; i++) {
+        json_decref(work->inputs[i].attrs);
+        unpin(work->w, &work->inputs[i].pinned);
+    }
+    unpin_resumed(work);
     tm_free(work->parsed);
     tm_free(work->state);
     tm_free(work->inputs);
@@ -565,6 +599,7 @@ static tm_status map_entry(worker *w, tm_work *works, size_t n, const json_t *me
     json_t *ports = json_array();
     tm_status status = map_chain(w, works, n, in, stored, ports, err);
     tm_batch_unref(in);
+    if (type->tree) unpin(w, &entry.hash);
     json_t *answer = json_pack("{s:s, s:O, s:o}", "op", "mapped", "i", json_object_get(message, "i"), "ports",
                                ports);
     if (status < 0) {

@@ -178,6 +178,7 @@ tm_status fit_put(fit *f, int64_t step, tm_error *err)
     TM_TRY(tm_put(f->work, "metrics", metrics, err));
     if (!f->metrics) return tm_fail(err, TM_ENOMEM, "no memory for metrics");
     f->has_entry = true;
+    if ((uint64_t)step == tm_schedule_extends(&f->schedule)) tm_work_stays(f->work);
     return tm_put_tree(f->work, "", model, json_pack("{s:I}", "step", (json_int_t)step), state, side_of(f),
                        err);
 }

@@ -223,17 +223,20 @@ const tm_stage tm_stage_both = {
 // ---- learn: a trainer; its "weights" are a hash over the steps, each of which reads a record ----
 
 typedef struct learn_options {
-    int64_t steps, every, delay_ms, keep_state;
+    int64_t steps, every, delay_ms, stable;
     double rate;
     bool decays;
 } learn_options;
 
+// `stable` ends a phase: the state of that step stays, for longer runs.
 static const tm_option learn_table[] = {
     {"steps", TM_OPT_INT, offsetof(learn_options, steps), NULL, 1, 1e6, NULL, "how many", TM_OPT_EXTENDS},
     {"rate", TM_OPT_NUMBER, offsetof(learn_options, rate), "0.5", 0, 1, NULL, "a number", 0},
     {"decays", TM_OPT_BOOL, offsetof(learn_options, decays), "false", 0, 0, NULL, "the rate depends on steps",
      TM_OPT_EXTENDS},
     {"every", TM_OPT_INT, offsetof(learn_options, every), "10", 1, 1e6, NULL, "snapshots", TM_OPT_NOKEY},
+    {"stable", TM_OPT_INT, offsetof(learn_options, stable), "0", 0, 1e6, NULL, "end of a phase",
+     TM_OPT_NOKEY},
     {"delay_ms", TM_OPT_INT, offsetof(learn_options, delay_ms), "0", 0, 1e6, NULL, "time per step",
      TM_OPT_NOKEY},
     {0},
@@ -283,12 +286,14 @@ static tm_status learn_save(tm_work *work, int64_t step, uint64_t weights, bool 
 {
     char model[1100], state[1100];
     TM_TRY(tm_work_scratch(work, state, sizeof state, err));
-    TM_TRY(write_number(state, "state", weights, err));
+    TM_TRY(write_number(state, "state", weights, err));  // the same bytes as the model's file
+    TM_TRY(write_number(state, "moments", ~weights, err));
     json_t *side = json_pack("{s:I}", "step", (json_int_t)step);
     if (keep) return tm_work_keep(work, state, step, side, err);
     TM_TRY(tm_work_scratch(work, model, sizeof model, err));
     TM_TRY(write_number(model, "weights", weights, err));
     TM_TRY(learn_metric(work, step, "train.loss", weights, err));
+    if (step == ((const learn_options *)tm_work_options(work))->stable) tm_work_stays(work);
     return tm_put_tree(work, "", model, json_pack("{s:I}", "step", (json_int_t)step), state, side, err);
 }
 

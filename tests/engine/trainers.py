@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stages that continue: longer runs, schedules that cannot be extended, and evaluation while training goes on."""
 
+import json
+import os
+
 import drive
 from drive import Graph
 
 
-def graph(steps=40, decays=False, every=10, rate=0.5, to=60, delay=0, score=None, score_delay=0):
+def graph(steps=40, decays=False, every=10, rate=0.5, to=60, delay=0, score=None, score_delay=0, stable=0):
     g = Graph()
     numbers = g.add("numbers", to=to, name="numbers")
-    model = g.add("learn", data=numbers, steps=steps, every=every, rate=rate, decays=decays, delay_ms=delay, name="model")
+    model = g.add("learn", data=numbers, steps=steps, every=every, rate=rate, decays=decays, delay_ms=delay,
+                  stable=stable, name="model")
     if score == "each":
         g.add("score", model.each(), delay_ms=score_delay, name="scores")
     elif score:
@@ -19,6 +23,84 @@ def graph(steps=40, decays=False, every=10, rate=0.5, to=60, delay=0, score=None
 def starts(result, node="model"):
     """The steps at which a trainer's attempts started, as it says in its log."""
     return [int(f["text"].split()[-1]) for f in result.seen("log") if f["node"] == node and "start at" in f["text"]]
+
+
+def trees(mill):
+    """Manifests of the trees whose files are all there."""
+    found = []
+    for prefix in sorted(os.listdir(mill.store + "/objects")):
+        for name in sorted(os.listdir(mill.store + "/objects/" + prefix)):
+            with open("%s/objects/%s/%s" % (mill.store, prefix, name), "rb") as file:
+                text = file.read()
+            if text.startswith(b"tidemill-tree 1\n"):
+                tree = json.loads(text[16:])
+                if all(os.path.exists("%s/objects/%s/%s" % (mill.store, h[:2], h[2:])) for _, h, _ in tree["files"]):
+                    found.append(tree)
+    return found
+
+
+def states(mill):
+    return [t for t in trees(mill) if any(name == "moments" for name, _, _ in t["files"])]
+
+
+def models(mill):
+    return sorted(t["attributes"]["step"] for t in trees(mill) if "step" in t["attributes"])
+
+
+class Retention(drive.Case):
+    def freed(self, mill):
+        return [step for r in mill.journal() if r["event"] == "freed" for step in r["steps"]]
+
+    def test_states_are_freed_while_training_goes_on_but_for_the_last_and_that_of_a_phase(self):
+        mill, g = self.mill(), graph(steps=60, stable=20, delay=10)
+        result = self.ok(mill.run(g, "--grace", 1))
+        names = [name for name, _ in result.events]
+        self.assertLess(names.index("freed"), max(i for i, name in enumerate(names) if name == "entry"))
+        self.assertTrue({10, 30} <= set(self.freed(mill)) <= {10, 30, 40, 50})
+        self.assertEqual(len(states(mill)), 2)
+        self.assertEqual(models(mill), [10, 20, 30, 40, 50, 60])
+        found = mill.check()
+        self.assertEqual((found["corrupt"], found["incomplete"]), (0, 0))
+        self.assertEqual(len(states(mill)), 2)
+        for steps, start in ((90, 60), (25, 20)):
+            again = self.ok(mill.run(graph(steps=steps, stable=20)))
+            self.assertEqual(starts(again), [start])
+            self.assertEqual(again.outputs, self.fresh(graph(steps=steps)))
+
+    def test_a_run_that_is_killed_after_freeing_goes_on_from_its_last_state(self):
+        mill, g = self.mill(), graph(steps=90, delay=10)
+        process = mill.start(g, "--grace", 1)
+        drive.wait_until(lambda: len(self.freed(mill)) >= 2)
+        process.kill()
+        process.communicate()
+        last = max(self.freed(mill))
+        result = self.ok(mill.run(g, "--grace", 1))
+        self.assertGreater(starts(result)[0], last)
+        self.assertEqual(result.outputs, self.fresh(g))
+
+    def test_a_young_state_is_not_freed(self):
+        mill = self.mill()
+        self.ok(mill.run(graph(steps=60, delay=5)))
+        self.assertEqual(self.freed(mill), [])
+        self.assertEqual(len(states(mill)), 6)
+        mill.check()  # gc: nothing refers to them
+        self.assertEqual(len(states(mill)), 1)
+
+    def test_a_state_that_another_run_needs_is_not_freed(self):
+        mill = self.mill()
+        self.ok(mill.run(graph(steps=20, delay=5), "--grace", 1))
+        self.ok(mill.run(graph(steps=60, delay=10), "--grace", 1))  # goes on from 20
+        self.assertEqual(len(states(mill)), 2)
+        self.assertEqual(starts(self.ok(mill.run(graph(steps=25)))), [20])
+
+    def test_what_ctrl_c_saved_goes_when_training_is_past_it(self):
+        mill, g = self.mill(), graph(steps=60, delay=10)
+        process = mill.start(g, "--grace", 1)
+        drive.wait_until(lambda: any(r["event"] == "entry" and r["node"] == "model" for r in mill.journal()))
+        process.send_signal(2)
+        self.assertTrue(mill.finish(process).seen("kept"))
+        self.ok(mill.run(g, "--grace", 1))
+        self.assertEqual(len(states(mill)), 1)
 
 
 class Trainers(drive.Case):
@@ -32,7 +114,7 @@ class Trainers(drive.Case):
 
     def test_fewer_steps_use_a_snapshot_of_the_longer_run(self):
         mill = self.mill()
-        self.ok(mill.run(graph(steps=40)))
+        self.ok(mill.run(graph(steps=40, stable=20)))
         result = self.ok(mill.run(graph(steps=25)))
         self.assertEqual(starts(result), [20])
         self.assertEqual(result.outputs, self.fresh(graph(steps=25)))
