@@ -98,7 +98,7 @@ tm_status tm_store_path(tm_store *store, tm_hash hash, char path[TM_PATH_MAX], t
 tm_status tm_store_check(tm_store *store, tm_hash hash, tm_error *err);
 
 // Keep an object, and what an artifact or a tree refers to, from gc until this handle closes; pin before you
-// look whether it exists. Cheap (one small write); pinning again is free. In a store that is only read there is
+// look whether it exists. Cheap (one small write); pinning again is free. Where a store is only read there is
 // nothing to keep it from, and nothing is done.
 tm_status tm_store_pin(tm_store *store, tm_hash hash, tm_error *err);
 // Take one pin back: as many as there were pins.
