@@ -230,7 +230,8 @@ static bool holds(const char *folder, const char *name)
 
 tm_status tm_address_folder(const tm_cli *cli, const char *text, char path[TM_PATH_MAX], tm_error *err)
 {
-    if (holds(text, "config.json") || holds(text, "tokenizer.json")) return tm_path(path, err, "%s", text);
+    if (holds(text, "config.json") || holds(text, "tokenizer.json") || holds(text, "adapter_config.json"))
+        return tm_path(path, err, "%s", text);
     if (holds(text, ".")) {
         tm_fail(err, TM_ENOENT, "the folder %s is no model and no tokenizer", text);
         tm_hint(err, "a model has a config.json, a tokenizer a tokenizer.json");

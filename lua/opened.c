@@ -28,8 +28,10 @@ static void add_end(tm_opened *o, const json_t *id)
 // `eos_token_id` is a number or a list of them.
 static void find_ends(tm_opened *o)
 {
-    static const char *const names[] = {"generation_config.json", "config.json"};
-    for (size_t i = 0; i < 2 && !o->n_ends; i++) {
+    static const char *const names[] = {"generation_config.json", "config.json",
+                                        "base/generation_config.json", "base/config.json",
+                                        NULL}; // the last two: of a folder with an adapter
+    for (size_t i = 0; names[i] && !o->n_ends; i++) {
         json_t *json = read_json(o->folder, names[i]), *given = json_object_get(json, "eos_token_id");
         for (size_t k = 0; k < json_array_size(given); k++) add_end(o, json_array_get(given, k));
         add_end(o, given);
@@ -44,7 +46,7 @@ static tm_status load_model(tm_opened *o, tm_error *err)
     TM_TRY(tm_hf_folder_open(&files, o->folder, err));
     tm_status status = tm_model_load(&o->model, &files, err);
     tm_hf_folder_close(&files);
-    return status;
+    return status < 0 ? status : tm_model_halve(o->model, err);
 }
 
 tm_status tm_opened_tokenizer(tm_opened *o, const tm_cli *cli, const char *name, tm_error *err)

@@ -39,6 +39,7 @@ void tm_model_free(tm_model *m)
     if (!m) return;
     tm_param_map_clear(&m->map);
     tm_param_slab_free(m->params);
+    tm_free(m->half);
     tm_adapter_free(m->adapter);
     tm_free(m);
 }

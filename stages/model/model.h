@@ -9,6 +9,7 @@ typedef struct tm_model {
     tm_model_config config;
     tm_param_map map;
     float *params;        // slab
+    uint16_t *half;       // owned, or NULL: the matrices as bf16, at the same offsets (tm_model_halve)
     tm_adapter *adapter;  // owned, or NULL. With one, passes add it, and the slab above is frozen
 } tm_model;
 
@@ -42,6 +43,12 @@ void tm_model_free(tm_model *model);
 // Whether a folder without an adapter would load, without its weights in memory; `config` is its shape then.
 // Errors as of loading.
 tm_status tm_model_check(const tm_hf_folder *folder, tm_model_config *config, tm_error *err);
+
+// For generation and scoring, which are as fast as weights are read. If every value of every matrix is a bf16, as in
+// most published checkpoints, keep the matrices in 16 bits: the same products from half the bytes. The
+// float32 matrices are gone then (they read as zeros), and the model cannot be trained or written. Otherwise,
+// and with an adapter, nothing happens. TM_ENOMEM.
+tm_status tm_model_halve(tm_model *model, tm_error *err);
 
 // The model as the files of a folder, `extras` (tokenizer, training state) among them. They borrow from model
 // and extras: nothing but the header of the weights is copied. Of a model with an adapter these are the

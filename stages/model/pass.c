@@ -185,6 +185,7 @@ tm_status tm_pass_new(tm_pass **out, const tm_model *model, tm_device *device, t
 {
     if (max_tokens == 0 || max_tokens > (1u << 24))
         return tm_fail(err, TM_EINVAL, "a batch has 1 to 16,777,216 tokens, not %u", max_tokens);
+    tm_assert(kind != TM_PASS_TRAIN || !model->half);
     tm_pass *p = tm_calloc(1, sizeof *p);
     if (!p) return tm_fail(err, TM_ENOMEM, "no memory for a pass");
     p->model = model;
@@ -237,7 +238,9 @@ static tm_mat rows(const tm_pass *p, float *data, int64_t cols)
 
 static tm_weight weight(const tm_pass *p, size_t offset, int64_t out, int64_t in)
 {
-    return tm_weight_f32(p->model->params + offset, out, in);
+    const tm_model *m = p->model;
+    if (m->half) return (tm_weight){m->half + offset, out, in, in, TM_BF16};
+    return tm_weight_f32(m->params + offset, out, in);
 }
 
 // A vector of the slab, or NULL where the model has none.

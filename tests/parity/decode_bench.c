@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Times prefill and decoding of one model beside the machine's read bandwidth, measured in turns.
 //
-//   decode_bench [threads [FOLDER|SHAPE]]     SHAPE: smol (135 M parameters, the default) or quick
+//   decode_bench [threads [FOLDER|SHAPE [bf16]]]     SHAPE: smol (135 M parameters, the default) or quick
+//
+// bf16 rounds the weights first, as published checkpoints are, and then keeps them so (tm_model_halve).
 //
 // A token of decoding reads every weight once, so tokens/s times bytes of weights is at most the bandwidth.
 #include <stdio.h>
@@ -11,7 +13,7 @@
 
 #include "stages/model/decode.h"
 
-enum { BLOCKS = 5, PREFILL = 512, DECODED = 24 };
+enum { BLOCKS = 4, PREFILL = 512, DECODED = 24 };
 
 static const tm_model_config smol = {.layers = 30,
                                      .width = 576,
@@ -90,12 +92,13 @@ static tm_status bench(tm_device *dev, const tm_model *m, tm_error *err)
     int32_t ids[PREFILL];
     const float *logits;
     tm_decoder *d;
-    size_t bytes = m->map.n_matrix * sizeof(float);
+    size_t bytes = m->map.n_matrix * (m->half ? sizeof *m->half : sizeof *m->params);
+    const void *weights = m->half ? (const void *)m->half : m->params;
     double prefill = 0, decode = 0, bandwidth = 0;
     for (int i = 0; i < PREFILL; i++) ids[i] = (i * 7919 + 13) % (int)m->config.vocab;
     TM_TRY(tm_decoder_new(&d, m, dev, PREFILL + DECODED, err));
     for (int block = 0; block < BLOCKS; block++) {
-        bandwidth = best(bandwidth, read_rate(dev, m->params, bytes));
+        bandwidth = best(bandwidth, read_rate(dev, weights, bytes));
         tm_decoder_cut(d, 0);
         double start = now();
         TM_TRY(tm_decoder_feed(d, ids, PREFILL, &logits, err));
@@ -105,10 +108,11 @@ static tm_status bench(tm_device *dev, const tm_model *m, tm_error *err)
         decode = best(decode, DECODED / (now() - start));
     }
     tm_decoder_free(d);
-    printf("%s: prefill %.0f tokens/s, decode %.1f tokens/s = %.1f GB/s of weights; memory reads %.1f GB/s: "
-           "%.0f %%\n",
-           tm_device_name(dev), prefill, decode, decode * (double)bytes * 1e-9, bandwidth * 1e-9,
-           100 * decode * (double)bytes / bandwidth);
+    printf(
+        "%s, %s: prefill %.0f tokens/s, decode %.1f tokens/s = %.1f GB/s of weights; memory reads %.1f GB/s: "
+        "%.0f %%\n",
+        tm_device_name(dev), m->half ? "bf16" : "f32", prefill, decode, decode * (double)bytes * 1e-9,
+        bandwidth * 1e-9, 100 * decode * (double)bytes / bandwidth);
     return TM_OK;
 }
 
@@ -119,6 +123,9 @@ int main(int argc, char **argv)
     tm_model *m = NULL;
     tm_status status = tm_device_open_cpu(argc > 1 ? atoi(argv[1]) : 2, &dev, &err);
     if (status >= 0) status = open_model(argc > 2 ? argv[2] : "smol", dev, &m, &err);
+    if (status >= 0 && argc > 3)
+        for (size_t i = 0; i < m->map.n_matrix; i++) m->params[i] = tm_bf16_float(tm_bf16_of(m->params[i]));
+    if (status >= 0) status = tm_model_halve(m, &err);
     if (status >= 0) status = bench(dev, m, &err);
     if (status < 0) fprintf(stderr, "%s\n", err.text);
     tm_model_free(m);

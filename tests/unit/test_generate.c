@@ -239,6 +239,37 @@ static void a_score_is_the_log_probability_of_each_token_also_over_chunks(void *
     close_fixture(&f);
 }
 
+static void weights_in_16_bits_give_the_same_logits_and_only_where_nothing_is_lost(void **state)
+{
+    fixture f = open_fixture();
+    const float *logits;
+    float whole[VOCAB];
+    int32_t ids[20];
+    for (int32_t i = 0; i < 20; i++) ids[i] = i * 5 % VOCAB;
+    assert_int_equal(tm_model_halve(f.model, NULL), TM_OK);
+    assert_null(f.model->half); // the fixture's weights are no bf16
+    for (size_t i = 0; i < f.model->map.n_matrix; i++)
+        f.model->params[i] = tm_bf16_float(tm_bf16_of(f.model->params[i]));
+    for (int32_t n = 1; n <= 20; n += 19) { // both kinds of product
+        tm_decoder_cut(f.decoder, 0);
+        assert_int_equal(tm_decoder_feed(f.decoder, ids, n, &logits, NULL), TM_OK);
+        memcpy(whole, logits, sizeof whole);
+        tm_model *again;
+        tm_decoder *d;
+        assert_int_equal(tm_model_new(&again, &f.model->config, NULL), TM_OK);
+        memcpy(again->params, f.model->params, f.model->map.n_floats * sizeof(float));
+        assert_int_equal(tm_model_halve(again, NULL), TM_OK);
+        assert_non_null(again->half);
+        assert_int_equal(tm_decoder_new(&d, again, f.dev, CAPACITY, NULL), TM_OK);
+        assert_int_equal(tm_decoder_feed(d, ids, n, &logits, NULL), TM_OK);
+        for (int k = 0; k < VOCAB; k++)
+            assert_true(logits[k] - whole[k] < 1e-5f && whole[k] - logits[k] < 1e-5f);
+        tm_decoder_free(d);
+        tm_model_free(again);
+    }
+    close_fixture(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -248,6 +279,7 @@ int main(void)
         cmocka_unit_test(a_listener_that_has_enough_ends_the_text),
         cmocka_unit_test(a_full_cache_ends_the_text_and_a_prompt_without_room_is_refused),
         cmocka_unit_test(a_prompt_that_goes_on_is_read_from_where_it_differs),
+        cmocka_unit_test(weights_in_16_bits_give_the_same_logits_and_only_where_nothing_is_lost),
         cmocka_unit_test(a_score_is_the_log_probability_of_each_token_also_over_chunks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
