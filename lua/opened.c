@@ -3,8 +3,11 @@
 #include "lua/opened.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 
 #include "lua/address.h"
+#include "stages/model/source.h"
 
 // A file of the folder as JSON, or NULL.
 static json_t *read_json(const char *folder, const char *name)
@@ -49,21 +52,58 @@ static tm_status load_model(tm_opened *o, tm_error *err)
     return status < 0 ? status : tm_model_halve(o->model, err);
 }
 
-tm_status tm_opened_tokenizer(tm_opened *o, const tm_cli *cli, const char *name, tm_error *err)
+static bool is_file(const char *path)
 {
-    *o = (tm_opened){.tokenizer = {.bos = -1, .eos = -1, .start = -1}};
-    TM_TRY(tm_address_folder(cli, name, o->folder, err));
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISREG(info.st_mode);
+}
+
+// A GGUF file or an archive as a folder for a moment.
+static tm_status unpack(tm_opened *o, const char *path, tm_error *err)
+{
+    tm_model_source source;
+    char rest[TM_PATH_MAX];
+    const char *place = getenv("TMPDIR");
+    TM_TRY(tm_model_source_find(&source, NULL, path, "", err));
+    TM_TRY(tm_path(o->scratch, err, "%s/tidemill-XXXXXX", place && *place ? place : "/tmp"));
+    if (!mkdtemp(o->scratch)) {
+        tm_status status = tm_fail_errno(err, "cannot make the folder %s", o->scratch);
+        o->scratch[0] = 0;
+        return status;
+    }
+    TM_TRY(tm_path(o->folder, err, "%s/model", o->scratch));
+    TM_TRY(tm_path(rest, err, "%s/rest", o->scratch));
+    TM_TRY(tm_dir_make(o->folder, err));
+    TM_TRY(tm_dir_make(rest, err));
+    return tm_model_source_fetch(&source, o->folder, rest, err);
+}
+
+static tm_status load_tokenizer(tm_opened *o, const char *name, tm_error *err)
+{
     tm_status status = tm_tokenizer_load(&o->tokenizer, o->folder, err);
     if (status == TM_ENOENT) tm_hint(err, "%s has no tokenizer.json beside its weights", name);
-    TM_TRY(status);
-    find_ends(o);
-    return TM_OK;
+    if (status >= 0) find_ends(o);
+    return status;
+}
+
+static tm_status open_all(tm_opened *o, const tm_cli *cli, const char *name, bool model, tm_error *err)
+{
+    *o = (tm_opened){.tokenizer = {.bos = -1, .eos = -1, .start = -1}};
+    tm_status status = is_file(name) ? unpack(o, name, err) : tm_address_folder(cli, name, o->folder, err);
+    if (status >= 0) status = load_tokenizer(o, name, err);
+    if (status >= 0 && model) status = load_model(o, err);
+    if (o->scratch[0]) tm_dir_remove(o->scratch, NULL);
+    return status;
+}
+
+tm_status tm_opened_tokenizer(tm_opened *o, const tm_cli *cli, const char *name, tm_error *err)
+{
+    return open_all(o, cli, name, false, err);
 }
 
 tm_status tm_opened_model(tm_opened *o, const tm_cli *cli, const char *name, tm_error *err)
 {
-    TM_TRY(tm_opened_tokenizer(o, cli, name, err));
-    return load_model(o, err);
+    return open_all(o, cli, name, true, err);
 }
 
 void tm_opened_close(tm_opened *o)

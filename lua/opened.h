@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A model or tokenizer by the name that people give on the command line: a folder, or an address of a result.
+// A model or tokenizer by the name that people give on the command line: a folder, a GGUF file, an archive
+// with one of these, or the address of a result.
 #pragma once
 
 #include "engine/base/io.h"
@@ -11,7 +12,8 @@ enum { TM_OPENED_ENDS = 16 };
 
 typedef struct tm_opened {
     char folder[TM_PATH_MAX];
-    tm_model *model; // NULL where a tokenizer alone was asked for
+    char scratch[TM_PATH_MAX]; // what a file was unpacked into, or ""; gone when the opening is done
+    tm_model *model;           // NULL where a tokenizer alone was asked for
     tm_tokenizer tokenizer;
     uint32_t
         ends[TM_OPENED_ENDS]; // tokens that end a text: generation_config.json, else config.json, else the

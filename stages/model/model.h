@@ -44,10 +44,10 @@ void tm_model_free(tm_model *model);
 // Errors as of loading.
 tm_status tm_model_check(const tm_hf_folder *folder, tm_model_config *config, tm_error *err);
 
-// For generation and scoring, which are as fast as weights are read. If every value of every matrix is a bf16, as in
-// most published checkpoints, keep the matrices in 16 bits: the same products from half the bytes. The
-// float32 matrices are gone then (they read as zeros), and the model cannot be trained or written. Otherwise,
-// and with an adapter, nothing happens. TM_ENOMEM.
+// For generation and scoring, which are as fast as weights are read. If every value of every matrix is a bf16
+// (most published checkpoints are so), keep the matrices in 16 bits: the same products from half the bytes.
+// The float32 matrices are gone then (they read as zeros), and the model cannot be trained or written.
+// Otherwise, and with an adapter, nothing happens. TM_ENOMEM.
 tm_status tm_model_halve(tm_model *model, tm_error *err);
 
 // The model as the files of a folder, `extras` (tokenizer, training state) among them. They borrow from model
