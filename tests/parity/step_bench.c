@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Times whole training steps on random tokens: one line a shape, the best of several blocks.
 //
-//   step_bench [threads [SHAPE...]]     shapes: quick, gpt2 (default: both)
+//   step_bench [threads [SHAPE...]]     shapes: quick, gpt2, smollm2, lora (default: all)
+//
+// lora is smollm2, the shape of SmolLM2-135M, with adapters of rank 16 on all linears over frozen weights.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "engine/base/random.h"
@@ -16,7 +19,14 @@ typedef struct shape {
     tm_model_config config;
     int32_t tokens, length;
     int steps, blocks;
+    uint32_t rank; // of an adapter; 0: all weights are trained
 } shape;
+
+#define SMOLLM2                                                                                              \
+    {                                                                                                        \
+        .layers = 30, .width = 576, .heads = 9, .kv_heads = 3, .ffn = 1536, .vocab = 49152, .tie = true,     \
+        .length = 1024                                                                                       \
+    }
 
 static const shape shapes[] = {
     {"quick",
@@ -31,6 +41,8 @@ static const shape shapes[] = {
      256,
      1,
      3},
+    {"smollm2", SMOLLM2, 1024, 256, 1, 2},
+    {"lora", SMOLLM2, 1024, 256, 1, 3, .rank = 16},
 };
 
 static double now(clockid_t clock)
@@ -61,6 +73,10 @@ static tm_status bench(const shape *s, tm_device *dev, tm_error *err)
     tm_tokens batch = random_batch(s);
     tm_trainer_options o = tm_trainer_defaults(1e-3, 1000000, (uint32_t)s->tokens);
     TM_TRY(tm_model_init(&m, &s->config, dev, 1, err));
+    if (s->rank) {
+        tm_lora lora = {.rank = s->rank, .alpha = 2 * s->rank, .targets = TM_LORA_ALL};
+        TM_TRY(tm_model_adapt(m, &lora, dev, 1, err));
+    }
     TM_TRY(tm_trainer_new(&t, m, dev, &o, err));
     TM_TRY(tm_trainer_update(t, &batch, 1, &step, err));
     double best = 1e9, busy = 1e9;
@@ -70,10 +86,14 @@ static tm_status bench(const shape *s, tm_device *dev, tm_error *err)
         best = fmin(best, (now(CLOCK_MONOTONIC) - start) / s->steps);
         busy = fmin(busy, (now(CLOCK_PROCESS_CPUTIME_ID) - used) / s->steps);
     }
-    double flops = tm_model_config_flops(&m->config, s->length / 2.0) * s->tokens;
-    printf("%-6s %s %d threads: %.1f ms a step, %.1f ms of processor time, %.0f tokens/s, %.0f GFLOP/s\n",
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    printf("%-7s %s %d threads: %.1f ms a step, %.1f ms of processor time, %.0f tokens/s, %.1f GiB at most",
            s->name, tm_device_name(dev), tm_pool_threads(tm_device_pool(dev)), best * 1e3, busy * 1e3,
-           s->tokens / best, flops / best * 1e-9);
+           s->tokens / best, (double)usage.ru_maxrss / (1 << 20));
+    double flops = tm_model_config_flops(&m->config, s->length / 2.0) * s->tokens;
+    if (!s->rank) printf(", %.0f GFLOP/s", flops / best * 1e-9);
+    printf("\n");
     fflush(stdout);
     tm_trainer_free(t);
     tm_model_free(m);
