@@ -43,9 +43,21 @@ static void find_ends(tm_opened *o)
     if (!o->n_ends && o->tokenizer.eos >= 0) o->ends[o->n_ends++] = (uint32_t)o->tokenizer.eos;
 }
 
+static tm_status load_plan(tm_opened *o, const char *path, tm_error *err)
+{
+    tm_device *device;
+    TM_TRY(tm_device_open_cpu(1, &device, err));
+    tm_status status = tm_plan_file_open(&o->plan, path, tm_device_name(device), err);
+    tm_device_close(device);
+    return status < 0 ? status : tm_plan_file_model(&o->plan, &o->model, err);
+}
+
 static tm_status load_model(tm_opened *o, tm_error *err)
 {
     tm_hf_folder files;
+    char path[TM_PATH_MAX];
+    TM_TRY(tm_path(path, err, "%s/model.plan", o->folder));
+    if (tm_plan_file_is(path)) return load_plan(o, path, err);
     TM_TRY(tm_hf_folder_open(&files, o->folder, err));
     tm_status status = tm_model_load(&o->model, &files, err);
     tm_hf_folder_close(&files);
@@ -109,6 +121,7 @@ tm_status tm_opened_model(tm_opened *o, const tm_cli *cli, const char *name, tm_
 void tm_opened_close(tm_opened *o)
 {
     if (o->model) tm_model_free(o->model);
+    tm_plan_file_close(&o->plan);
     if (o->folder[0]) tm_tokenizer_clear(&o->tokenizer);
     *o = (tm_opened){0};
 }

@@ -5,13 +5,14 @@
 
 #include "engine/base/io.h"
 #include "lua/cli.h"
-#include "stages/model/model.h"
+#include "stages/model/plan_file.h"
 #include "stages/text/tokenizer_folder.h"
 
 enum { TM_OPENED_ENDS = 16 };
 
 typedef struct tm_opened {
     char folder[TM_PATH_MAX];
+    tm_plan_file plan;         // where the model is one
     char scratch[TM_PATH_MAX]; // what a file was unpacked into, or ""; gone when the opening is done
     tm_model *model;           // NULL where a tokenizer alone was asked for
     tm_tokenizer tokenizer;

@@ -13,11 +13,19 @@ static const tm_option options[] = {
     {"to", TM_OPT_PATH, offsetof(tm_export_options, to), "null", 0, 0, NULL,
      "where to put it, relative to the graph file (`tidemill get` does it later)", TM_OPT_NOKEY},
     {"dtype", TM_OPT_STRING, offsetof(tm_export_options, dtype), "null", 0, 0, NULL,
-     "type of the numbers; gguf: f16, f32 or q8_0", 0},
+     "type of the numbers; gguf: f16, f32 or q8_0; trtllm: f16, bf16 or f32", 0},
+    {"device", TM_OPT_STRING, offsetof(tm_export_options, device), "null", 0, 0, NULL,
+     "plan: cpu (kernels are chosen where it is opened), or the class it is built for: cpu/avx512, cpu/avx2, "
+     "cpu/base",
+     0},
+    {"tp", TM_OPT_INT, offsetof(tm_export_options, tp), "null", 1, 1024, NULL,
+     "trtllm: tensor-parallel ranks (1)", 0},
+    {"pp", TM_OPT_INT, offsetof(tm_export_options, pp), "null", 1, 1024, NULL,
+     "trtllm: pipeline-parallel ranks (1)", 0},
     {0},
 };
 #define N_OPTIONS (sizeof options / sizeof options[0])
-#define N_COMMON 2  // format and to
+#define N_COMMON 2 // format and to
 
 static tm_status check(tm_check *c, tm_error *err)
 {
@@ -57,11 +65,19 @@ static tm_status run(tm_work *work, tm_error *err)
 const tm_stage tm_stage_export = {
     .name = "export",
     .brief = "A model as files that other programs open.",
+<<<<<<< HEAD
     .help =
         "Format hf: config.json, model.safetensors and the tokenizer's files, as transformers reads them. Format gguf:\n"
         "model.gguf with tokenizer and chat template, as llama.cpp reads it; dtype f16 (the default), f32 or q8_0 is\n"
         "that of the matrices, vectors are f32. With `to` the folder is also put there at the end of the run; a folder\n"
         "that was not put there by the same store, or holds anything else, is never replaced.",
+=======
+    .help = "Format hf: config.json, model.safetensors and the tokenizer's files, as transformers reads "
+            "them. With `to` the\n"
+            "folder is also put there at the end of the run; a folder that was not put there by the same "
+            "store, or\n"
+            "holds anything else, is never replaced.",
+>>>>>>> 7ee1ee3 (quantize, export: codes of 8 and 4 bits, TensorRT-LLM checkpoints, plan files)
     .example = "tm.export { base, format = \"hf\", to = \"dist/base\" }",
     .family = "export",
     .version = 1,

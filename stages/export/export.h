@@ -11,7 +11,8 @@
 // has, and the stage refuses the others. They are NULL or 0 when not given.
 typedef struct tm_export_options {
     const char *format, *to;
-    const char *dtype;
+    const char *dtype, *device;
+    int64_t tp, pp;
 } tm_export_options;
 
 typedef struct tm_export_job {

@@ -3,6 +3,7 @@
 #include "stages/model/model.h"
 
 #include "stages/model/adapter_files.h"
+#include "stages/model/quantize.h"
 
 struct tm_model_files_owner {
     tm_buf config, generation;
@@ -38,7 +39,7 @@ void tm_model_free(tm_model *m)
 {
     if (!m) return;
     tm_param_map_clear(&m->map);
-    tm_param_slab_free(m->params);
+    if (!m->mapped) tm_param_slab_free(m->params);
     tm_free(m->half);
     tm_adapter_free(m->adapter);
     tm_free(m);
@@ -85,11 +86,28 @@ static tm_status check_tied_head(const tm_model *m, const tm_hf_folder *folder, 
     return tm_fail(err, TM_EFORMAT, "tie_word_embeddings is set, but lm_head.weight is not the embedding");
 }
 
+// The scales beside a quantized weight, or NULL.
+static const tm_st_tensor *scales_of(const tm_hf_folder *folder, const tm_param *p)
+{
+    char name[TM_PARAM_NAME + 8];
+    snprintf(name, sizeof name, "%s_scale", p->name);
+    return tm_hf_folder_find(folder, name);
+}
+
+static bool is_scale(const tm_model *m, const char *name)
+{
+    char base[TM_PARAM_NAME + 8];
+    size_t n = strlen(name), tail = strlen("_scale");
+    if (n <= tail || n >= sizeof base || strcmp(name + n - tail, "_scale") != 0) return false;
+    snprintf(base, sizeof base, "%.*s", (int)(n - tail), name);
+    return tm_param_find(&m->map, base) != NULL;
+}
+
 static tm_status check_unknown(const tm_model *m, const tm_hf_folder *folder, tm_error *err)
 {
     for (size_t i = 0; i < folder->n_tensors; i++) {
         const tm_st_tensor *t = tm_hf_folder_tensor(folder, i);
-        if (tm_param_find(&m->map, t->name) || ignored(t->name)) continue;
+        if (tm_param_find(&m->map, t->name) || is_scale(m, t->name) || ignored(t->name)) continue;
         if (strcmp(t->name, "lm_head.weight") == 0)
             TM_TRY(check_tied_head(m, folder, t, err));
         else
@@ -105,7 +123,9 @@ static tm_status put_all(tm_model *m, const tm_hf_folder *folder, tm_error *err)
         const tm_param *p = &m->map.params[i];
         const tm_st_tensor *t = tm_hf_folder_find(folder, p->name);
         if (!t) return tm_fail(err, TM_EFORMAT, "tensor %s is missing", p->name);
-        TM_TRY(tm_param_put(&m->map, m->params, p, t, err));
+        const tm_st_tensor *scales = scales_of(folder, p);
+        if (scales) TM_TRY(tm_quantized_put(m->params, p, t, scales, err));
+        else TM_TRY(tm_param_put(&m->map, m->params, p, t, err));
     }
     return check_unknown(m, folder, err);
 }

@@ -10,6 +10,7 @@ typedef struct tm_model {
     tm_param_map map;
     float *params;        // slab
     uint16_t *half;       // owned, or NULL: the matrices as bf16, at the same offsets (tm_model_halve)
+    bool mapped;          // the slab lies in a plan file, which outlives the model
     tm_adapter *adapter;  // owned, or NULL. With one, passes add it, and the slab above is frozen
 } tm_model;
 
