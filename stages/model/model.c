@@ -2,6 +2,8 @@
 // Models: made fresh, read from folders, laid out as files.
 #include "stages/model/model.h"
 
+#include <stdio.h>
+
 #include "stages/model/adapter_files.h"
 #include "stages/model/quantize.h"
 
