@@ -10,6 +10,8 @@
 #include "engine/store_tree.h"
 #include "lua/runs.h"
 
+#define MAX_SEARCHED 100 // runs looked through for a node
+
 // Split "[RUN:]REST[@AT]"; gives where REST begins and its length.
 static tm_status split(const char *text, tm_address *a, const char **rest, size_t *size, tm_error *err)
 {
@@ -26,29 +28,14 @@ static tm_status split(const char *text, tm_address *a, const char **rest, size_
     return TM_OK;
 }
 
-static tm_status find_run(tm_store *store, tm_address *a, tm_error *err)
-{
-    uint64_t *numbers = NULL;
-    size_t n = 0;
-    if (!a->run[0]) {
-        TM_TRY(tm_run_list(store, &numbers, &n, err));
-        if (n) snprintf(a->run, sizeof a->run, "r%llu", (unsigned long long)numbers[n - 1]);
-        tm_free(numbers);
-        if (!n) return tm_fail(err, TM_ENOENT, "this store has no runs yet");
-    }
-    a->record = tm_run_record(store, a->run);
-    if (a->record) return TM_OK;
-    tm_fail(err, TM_ENOENT, "there is no run %s", a->run);
-    tm_hint(err, "`tidemill runs` lists them");
-    return TM_ENOENT;
-}
-
 static tm_status unknown_node(const tm_address *a, const json_t *nodes, const char *word, tm_error *err)
 {
     const char *near = tm_nearest_key(nodes, word);
     tm_fail(err, TM_ENOENT, "run %s has no node \"%s\"", a->run, word);
-    if (near) tm_hint(err, "did you mean \"%s\"?", near);
-    else tm_hint(err, "`tidemill status %s` lists its nodes", a->run);
+    if (near)
+        tm_hint(err, "did you mean \"%s\"?", near);
+    else
+        tm_hint(err, "`tidemill status %s` lists its nodes", a->run);
     return TM_ENOENT;
 }
 
@@ -70,6 +57,53 @@ static const json_t *find_node(tm_address *a, const json_t *nodes, const char *r
     return best;
 }
 
+static tm_status no_run(const char *run, tm_error *err)
+{
+    tm_fail(err, TM_ENOENT, "there is no run %s", run);
+    tm_hint(err, "`tidemill runs` lists them");
+    return TM_ENOENT;
+}
+
+// Without a run in the address: the latest one that has the node. Runs of single nodes know only these.
+static tm_status search_runs(tm_store *store, tm_address *a, const json_t **node, const char *rest,
+                             size_t size, tm_error *err)
+{
+    uint64_t *numbers = NULL;
+    size_t n = 0;
+    TM_TRY(tm_run_list(store, &numbers, &n, err));
+    if (!n) return tm_fail(err, TM_ENOENT, "this store has no runs yet");
+    for (size_t i = n; i-- > 0 && !*node && n - i <= MAX_SEARCHED;) {
+        json_decref(a->record);
+        snprintf(a->run, sizeof a->run, "r%llu", (unsigned long long)numbers[i]);
+        a->record = tm_run_record(store, a->run);
+        *node = find_node(a, json_object_get(a->record, "nodes"), rest, size);
+    }
+    if (!*node) {
+        json_decref(a->record);
+        snprintf(a->run, sizeof a->run, "r%llu", (unsigned long long)numbers[n - 1]);
+        a->record = tm_run_record(store, a->run);
+    }
+    tm_free(numbers);
+    return a->record ? TM_OK : no_run(a->run, err);
+}
+
+static tm_status find_in_run(tm_store *store, tm_address *a, const json_t **node, const char *rest,
+                             size_t size, tm_error *err)
+{
+    *node = NULL;
+    if (!a->run[0]) {
+        TM_TRY(search_runs(store, a, node, rest, size, err));
+    } else {
+        a->record = tm_run_record(store, a->run);
+        if (!a->record) return no_run(a->run, err);
+        *node = find_node(a, json_object_get(a->record, "nodes"), rest, size);
+    }
+    if (*node) return TM_OK;
+    char word[256];
+    snprintf(word, sizeof word, "%.*s", (int)size, rest);
+    return unknown_node(a, json_object_get(a->record, "nodes"), word, err);
+}
+
 static tm_status find_port(tm_address *a, tm_error *err)
 {
     if (!a->port[0] && !a->stage->outputs[0].name[0]) {
@@ -89,10 +123,14 @@ static tm_status find_port(tm_address *a, tm_error *err)
     names[n] = NULL;
     if (a->type) return TM_OK;
     const char *near = a->port[0] ? tm_nearest(a->port, names) : NULL;
-    if (a->port[0]) tm_fail(err, TM_ENOENT, "%s (%s) has no port \"%s\"", a->node, a->stage->name, a->port);
-    else tm_fail(err, TM_ENOENT, "%s (%s) has several ports: name one", a->node, a->stage->name);
-    if (near) tm_hint(err, "did you mean %s.%s?", a->node, near);
-    else tm_hint(err, "its ports are %s", all);
+    if (a->port[0])
+        tm_fail(err, TM_ENOENT, "%s (%s) has no port \"%s\"", a->node, a->stage->name, a->port);
+    else
+        tm_fail(err, TM_ENOENT, "%s (%s) has several ports: name one", a->node, a->stage->name);
+    if (near)
+        tm_hint(err, "did you mean %s.%s?", a->node, near);
+    else
+        tm_hint(err, "its ports are %s", all);
     return TM_ENOENT;
 }
 
@@ -124,14 +162,8 @@ static tm_status resolve(tm_store *store, const char *text, tm_address *a, tm_er
     const char *rest;
     size_t size;
     TM_TRY(split(text, a, &rest, &size, err));
-    TM_TRY(find_run(store, a, err));
-    const json_t *nodes = json_object_get(a->record, "nodes");
-    const json_t *node = find_node(a, nodes, rest, size);
-    if (!node) {
-        char word[256];
-        snprintf(word, sizeof word, "%.*s", (int)size, rest);
-        return unknown_node(a, nodes, word, err);
-    }
+    const json_t *node;
+    TM_TRY(find_in_run(store, a, &node, rest, size, err));
     const char *stage = json_string_value(json_object_get(node, "stage"));
     a->stage = stage ? tm_stage_find(stage) : NULL;
     if (!a->stage)
@@ -162,7 +194,8 @@ json_t *tm_address_parts(tm_store *store, const tm_address *a)
     json_t *value, *parts = json_array();
     size_t n = strlen(a->node);
     bool removed = strcmp(a->port, "removed") == 0;
-    json_object_foreach (json_object_get(a->record, "nodes"), name, value) {
+    json_object_foreach(json_object_get(a->record, "nodes"), name, value)
+    {
         tm_address step;
         bool own = strcmp(name, a->node) == 0, of_chain = strncmp(name, a->node, n) == 0 && name[n] == '/';
         if (!own && !(removed && of_chain)) continue;
@@ -202,8 +235,10 @@ tm_status tm_address_entry(tm_store *store, const tm_address *a, tm_entry *entry
     TM_TRY(tm_artifact_get(store, a->artifact, &log, err));
     size_t index;
     tm_status status = tm_select_entry(store, &select, &log, a->metrics, &index, err);
-    if (status >= 0) *entry = log.entries[index];
-    else if (select.kind == TM_SELECT_AT) hint_steps(store, &log, err);
+    if (status >= 0)
+        *entry = log.entries[index];
+    else if (select.kind == TM_SELECT_AT)
+        hint_steps(store, &log, err);
     tm_artifact_clear(&log);
     return status < 0 ? tm_error_prefix(err, "%s", a->node) : TM_OK;
 }
@@ -239,8 +274,10 @@ tm_status tm_address_folder(const tm_cli *cli, const char *text, char path[TM_PA
     }
     tm_store *store = NULL;
     char found[TM_PATH_MAX], here[TM_PATH_MAX];
-    if (cli->store) snprintf(found, sizeof found, "%s", cli->store);
-    else if (getcwd(here, sizeof here)) tm_session_find_store(here, found);
+    if (cli->store)
+        snprintf(found, sizeof found, "%s", cli->store);
+    else if (getcwd(here, sizeof here))
+        tm_session_find_store(here, found);
     TM_TRY(tm_store_open(found, 0, &store, err));
     tm_status status = tree_folder(store, text, path, err);
     tm_store_close(store);

@@ -65,19 +65,14 @@ static tm_status run(tm_work *work, tm_error *err)
 const tm_stage tm_stage_export = {
     .name = "export",
     .brief = "A model as files that other programs open.",
-<<<<<<< HEAD
     .help =
-        "Format hf: config.json, model.safetensors and the tokenizer's files, as transformers reads them. Format gguf:\n"
-        "model.gguf with tokenizer and chat template, as llama.cpp reads it; dtype f16 (the default), f32 or q8_0 is\n"
-        "that of the matrices, vectors are f32. With `to` the folder is also put there at the end of the run; a folder\n"
-        "that was not put there by the same store, or holds anything else, is never replaced.",
-=======
-    .help = "Format hf: config.json, model.safetensors and the tokenizer's files, as transformers reads "
-            "them. With `to` the\n"
-            "folder is also put there at the end of the run; a folder that was not put there by the same "
-            "store, or\n"
-            "holds anything else, is never replaced.",
->>>>>>> 7ee1ee3 (quantize, export: codes of 8 and 4 bits, TensorRT-LLM checkpoints, plan files)
+        "hf: config.json, model.safetensors and the tokenizer's files, as transformers reads them; quantized models in the\n"
+        "form of Model-Optimizer. gguf: model.gguf with tokenizer and chat template, as llama.cpp reads it; dtype f16 (the\n"
+        "default), f32 or q8_0 is that of the matrices, vectors are f32. trtllm: config.json and a rankN.safetensors for\n"
+        "each of tp x pp ranks, as TensorRT-LLM's checkpoint loader reads them; codes stay codes. plan: model.plan, which\n"
+        "`tidemill generate` and `chat` map instead of reading it, with what it needs of ops and memory. With `to` the\n"
+        "folder is also put there at the end of the run; a folder that was not put there by the same store, or holds\n"
+        "anything else, is never replaced.",
     .example = "tm.export { base, format = \"hf\", to = \"dist/base\" }",
     .family = "export",
     .version = 1,

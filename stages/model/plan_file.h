@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// Plan files: a model built ahead of time for the device that will run it, in one file that is mapped, not read.
+// Plan files: a model built ahead of time for the device that will run it, in one file that is mapped, not
+// read.
 //
-//   header, 64 bytes   "TMPLAN1\n", offset and size of manifest and weights, length of the file, XXH3 of the rest
-//   manifest, JSON     config (config.json), stamp, kernels, memory, hash of the weights
-//   weights            the parameter slab as passes use it: fused q|k|v and gate|up, fp32, on a page of its own
+//   header, 64 bytes   "TMPLAN1\n", offset and size of manifest and weights, length of the file, XXH3 of the
+//   rest manifest, JSON     config (config.json), stamp, kernels, memory, hash of the weights weights the
+//   parameter slab as passes use it: fused q|k|v and gate|up, fp32, on a page of its own
 //
-// All integers are little-endian; all offsets are checked before use. Opening costs no reading of weights. The
-// stamp names what must be the same where the plan is opened (format, layout of the slab, ops): on a difference
-// the error names both sides and the command that builds it anew. Our own format; no other program reads it.
+// All integers are little-endian; all offsets are checked before use. Opening costs no reading of weights.
+// The stamp names what must be the same where the plan is opened (format, layout of the slab, ops): on a
+// difference the error names both sides and the command that builds it anew. Our own format; no other program
+// reads it.
 #pragma once
 
 #include "stages/model/model.h"
 
 typedef struct tm_plan_build {
-    const char *device;      // tm_device_name of what it is built for, or "cpu" for any
-    uint32_t prompt_tokens;  // tokens of a prompt taken at once, and
-    uint64_t activations;    // the bytes of a pass over them: the memory plan
+    const char *device;     // tm_device_name of what it is built for, or "cpu" for any
+    uint32_t prompt_tokens; // tokens of a prompt taken at once, and
+    uint64_t activations;   // the bytes of a pass over them: the memory plan
 } tm_plan_build;
 
 // Write `model` (without an adapter) to `path`.
@@ -23,7 +25,7 @@ tm_status tm_plan_file_write(const tm_model *model, const tm_plan_build *build, 
                              tm_error *err);
 
 typedef struct tm_plan_file {
-    tm_view bytes;      // the mapping
+    tm_view bytes; // the mapping
     struct json_t *manifest;
 } tm_plan_file;
 

@@ -12,8 +12,8 @@
 #include "stages/model/params.h"
 
 typedef struct tm_quantization {
-    uint32_t bits;   // 8 or 4; 0: none
-    uint32_t group;  // columns that share a scale, for 4 bits; a divisor of every linear's columns
+    uint32_t bits;  // 8 or 4; 0: none
+    uint32_t group; // columns that share a scale, for 4 bits; a divisor of every linear's columns
 } tm_quantization;
 
 // "W8A16", "W4A16_AWQ", or NULL for none.
@@ -22,8 +22,8 @@ const char *tm_quantization_algorithm(const tm_quantization *q);
 // Whether a parameter is one of the linears that are quantized.
 bool tm_quantization_covers(const tm_param *param);
 
-// Check `q` against the shapes of a model, and choose the group if it is 0: the largest power of two up to 128
-// that divides all. TM_EINVAL says which linear does not fit.
+// Check `q` against the shapes of a model, and choose the group if it is 0: the largest power of two up to
+// 128 that divides all. TM_EINVAL says which linear does not fit.
 tm_status tm_quantization_fit(tm_quantization *q, const tm_param_map *map, tm_error *err);
 
 // Bytes of the codes and number of scales of a matrix [rows, cols].
@@ -36,7 +36,7 @@ void tm_quantize(const tm_quantization *q, const float *weights, uint64_t rows, 
 void tm_dequantize(const tm_quantization *q, const uint8_t *codes, const float *scales, uint64_t rows,
                    uint64_t cols, float *weights);
 
-// Put a quantized tensor of a file (`codes` I8 or U8, `scales` F32) into its place in a slab. TM_EFORMAT names
-// tensor and shapes.
+// Put a quantized tensor of a file (`codes` I8 or U8, `scales` F32) into its place in a slab. TM_EFORMAT
+// names tensor and shapes.
 tm_status tm_quantized_put(float *slab, const tm_param *param, const tm_st_tensor *codes,
                            const tm_st_tensor *scales, tm_error *err);
