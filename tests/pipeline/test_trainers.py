@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 PROGRAM = os.path.abspath(sys.argv.pop(1))
@@ -107,13 +108,13 @@ class Trainers(unittest.TestCase):
             return file.read()
 
     def stop_while_training(self, node, how, store, *args):
-        """Start a run, send a signal once a snapshot of the node is there, and wait for its end."""
+        """Start a run, send a signal once the node has made three snapshots, and wait for its end."""
         process = subprocess.Popen([PROGRAM, "run", "graph.lua", node, *args, "--store", self.path(store)], cwd=self.folder,
                                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         seen = 0
         for line in process.stderr:
-            seen += node in line.split("#")[0] and ("running" in line or "valid.loss" in line)
-            if seen >= 2:
+            seen += node in line and "valid.loss" in line
+            if seen >= 3:
                 process.send_signal(how)
                 break
         process.stderr.read()
@@ -125,6 +126,7 @@ class Trainers(unittest.TestCase):
         for how, expected in ((signal.SIGINT, 130), (signal.SIGKILL, -9)):
             store = how.name
             self.assertEqual(self.stop_while_training(node, how, store, *args), expected)
+            self.assertRegex(self.state(node, *args, store=store)[0], "resume from [1-9]")
             again = self.run_graph(node, *args, store=store)
             self.assertLess(again["done"], 4, "what was done before is done again")
             for address in (node, f"{node}.metrics"):
@@ -142,6 +144,27 @@ class Trainers(unittest.TestCase):
     def test_preference_training_that_was_interrupted_goes_on_bit_for_bit(self):
         self.graph(DPO)
         self.interrupted_goes_on_bit_for_bit("dpo", "--set", "epochs=12", "--set", "every=9")
+
+    def test_a_point_kept_where_the_data_ends_gets_its_snapshot(self):
+        self.write("graph.lua", BASE + """
+local long = tm.pretrain { tm.llama { layers = 6, width = 240, heads = 6, length = 96 }, tokenizer = vocab, data = docs.train,
+                           valid = docs.valid, epochs = 1, steps = 50, batch = 3600, length = 64 }
+return tm.graph { long = long }""")
+        process = subprocess.Popen([PROGRAM, "run", "graph.lua", "--store", self.path("store")], cwd=self.folder,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        for line in process.stderr:
+            if "step 1 of" in line:
+                time.sleep(0.2)  # within the second step, the last that there is data for
+                process.send_signal(signal.SIGINT)
+                break
+        rest = process.stderr.read()
+        process.stderr.close()
+        self.assertEqual(process.wait(timeout=60), 130, rest)
+        self.assertRegex(self.state("long")[0], "resume from [12]")  # 1 on a machine that was busy elsewhere
+        self.run_graph()
+        self.run_graph(store="whole")
+        self.assertEqual(self.artifact("long"), self.artifact("long", "whole"))
+        self.assertEqual(self.metrics("long"), self.metrics("long", "whole"))
 
     def test_the_number_of_cores_changes_no_bit(self):
         self.graph(DPO)
