@@ -494,7 +494,7 @@ local function stage_option(constructor, key, spec, given)
   end
   if given == nil then given = declaration.args[1] end
   if given == nil then
-    fault("TM0128", nil, "add: " .. key .. " = ...",
+    fault("TM0128", constructor, "add: " .. key .. " = ...",
           constructor .. ": the option '" .. key .. "' has no default: it must be given")
   end
   return check_value(declaration, key, given, type(given) == "table" and "{ ... }" or tostring(given))
@@ -540,8 +540,8 @@ if tm.stage then
   for _, row in ipairs(host.catalogue.stages) do runs = row.name == "stage" and row or runs end
   tm.stage = public("tm.stage", function(args)
     local options = check_stage(args)
-    local takes = args.takes or "documents"
-    local fixed = '"name":' .. quote(args.name) .. ',"takes":"' .. takes .. '","gives":"' .. (args.gives or takes) .. '"'
+    local fixed = '"name":' .. quote(args.name) .. ',"takes":"' .. (args.takes or "documents") .. '"'
+    if args.gives then fixed = fixed .. ',"gives":"' .. args.gives .. '"' end
     if args.seconds ~= nil then fixed = fixed .. ',"seconds":' .. host.json(args.seconds) end
     fixed = fixed .. ',"each":' .. host.code(args.each)
     return script_constructor({ name = args.name, stage = "stage", ports = runs.ports, step = true }, options, fixed)

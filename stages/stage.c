@@ -32,24 +32,21 @@ static const tm_option options[] = {
     {0},
 };
 
-static const char *shape_of(const json_t *attributes)
-{
-    const char *shape = json_string_value(json_object_get(attributes, "shape"));
-    return shape ? shape : "documents";
-}
-
 static tm_status check(tm_check *c, tm_error *err)
 {
     const stage_options *o = c->options;
-    const char *shape = shape_of(c->inputs[0]);
+    const char *shape = json_string_value(json_object_get(c->inputs[0], "shape"));
+    if (!shape) shape = "documents";
     if (strcmp(shape, o->takes) != 0) {
         snprintf(c->fault->fix, sizeof c->fault->fix, "write takes = \"%.40s\" in its tm.stage { ... }",
                  shape);
         return tm_fail(err, TM_EINVAL, "its input is %s, and it takes %s", shape, o->takes);
     }
+    if (!o->gives) return TM_OK;
+    json_object_del(c->outputs[0], "shape");
+    json_object_del(c->outputs[0], "markup");
     if (strcmp(o->gives, "documents") != 0)
         json_object_set_new(c->outputs[0], "shape", json_string(o->gives));
-    if (strcmp(shape, "documents") != 0) json_object_set_new(c->outputs[1], "shape", json_string(shape));
     return TM_OK;
 }
 
@@ -96,7 +93,7 @@ static tm_status map(tm_work *work, const tm_batch *in, tm_batch *const *out, tm
         .seed = (uint64_t)o->seed,
         .seconds = o->seconds,
         .takes = (tm_body_shape)tm_body_shape_find(o->takes),
-        .gives = (tm_body_shape)tm_body_shape_find(o->gives),
+        .gives = (tm_body_shape)tm_body_shape_find(o->gives ? o->gives : o->takes),
         .memory = TM_BODY_MEMORY,
         .log = log_line,
         .user = work,

@@ -13,9 +13,8 @@
 
 #define TM_BODY_MEMORY (320u << 20)  // bytes; told about from 256 MiB on
 
-// What a record is for the body: fields `text`, or `messages`, or `prompt`, `chosen` and `rejected`. The text
-// column of the last two is canonical JSON: {"messages":[...]},
-// {"prompt":[...],"chosen":[...],"rejected":[...]}.
+// What a record is for the body: fields `text`, or `messages` (and maybe `tools`), or `prompt`, `chosen` and
+// `rejected`. The text column of the last two is canonical JSON: see stages/text/shape.h.
 typedef enum { TM_BODY_TEXT, TM_BODY_CHAT, TM_BODY_PREFERENCE } tm_body_shape;
 
 // "documents", "chat", "preference"; -1 for anything else.

@@ -10,10 +10,10 @@
 
 #define MAX_ID 200  // bytes of an id that a body gives
 
-enum { ID, TEXT, SOURCE, META, MESSAGES, PROMPT, CHOSEN, REJECTED, N_FIELDS };
+enum { ID, TEXT, SOURCE, META, MESSAGES, TOOLS, PROMPT, CHOSEN, REJECTED, N_FIELDS };
 
-static const char *const names[] = {"id",     "text",   "source",   "meta", "messages",
-                                    "prompt", "chosen", "rejected", NULL};
+static const char *const names[] = {"id",    "text",   "source", "meta",     "messages",
+                                    "tools", "prompt", "chosen", "rejected", NULL};
 static const char doc_key = 0;  // its address keys `doc` in the registry
 
 // What a record of a shape holds besides id, source and meta.
@@ -21,7 +21,7 @@ static bool in_shape(tm_body_shape shape, int field)
 {
     switch (shape) {
     case TM_BODY_TEXT: return field == TEXT;
-    case TM_BODY_CHAT: return field == MESSAGES;
+    case TM_BODY_CHAT: return field == MESSAGES || field == TOOLS;
     case TM_BODY_PREFERENCE: return field >= PROMPT;
     }
     return false;
@@ -85,7 +85,8 @@ static void push_part(lua_State *L, const tm_doc *doc, const char *name)
     json_decref(body->parsed);
     body->parsed = json_loadb(doc->text.data ? doc->text.data : "", doc->text.size, 0, NULL);
     const json_t *part = json_object_get(body->parsed, name);
-    if (!json_is_array(part)) luaL_error(L, "the record holds no %s", name);
+    if (!json_is_array(part) && strcmp(name, names[TOOLS]) != 0)
+        luaL_error(L, "the record holds no %s", name);
     tm_value_push(L, part);
 }
 
@@ -287,6 +288,10 @@ static void add_shaped(lua_State *L, int emission, tm_body *body, body_emission 
         tm_buf_fmt(&body->bytes, "%s\"%s\":", field == MESSAGES || field == PROMPT ? "{" : ",", names[field]);
         add_messages(L, emission, field);
     }
+    if (chat && lua_getfield(L, emission, names[TOOLS]) != LUA_TNIL) {
+        tm_buf_fmt(&body->bytes, ",\"%s\":", names[TOOLS]);
+        tm_value_json(L, -1, "emit: tools", &body->bytes);
+    }
     tm_buf_char(&body->bytes, '}');
     e->text_size = body->bytes.size - e->text;
 }
@@ -360,7 +365,7 @@ static void emit_table(lua_State *L, tm_body *body, body_emission *e)
         if (field < MESSAGES) add_field(L, body, field, e);
     }
     for (int i = 0; i < N_FIELDS; i++)
-        if (in_shape(body->spec.gives, i) && !(given & 1u << i))
+        if (i != TOOLS && in_shape(body->spec.gives, i) && !(given & 1u << i))
             tm_sandbox_raise(L, "TM0127", "emit", NULL, "emit: what is emitted has no %s", names[i]);
     if (body->spec.gives != TM_BODY_TEXT) add_shaped(L, 1, body, e);
     if (!(given & 1u << SOURCE)) add_record(body, body->doc->source, &e->source, &e->source_size);

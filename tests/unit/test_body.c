@@ -171,6 +171,11 @@ static void conversations_and_preferences_are_tables(void **state)
         &chat, TM_BODY_CHAT, TM_BODY_CHAT,
         "c|{\"messages\":[{\"role\":\"user\",\"content\":\"a\\\"b\"},"
         "{\"role\":\"assistant\",\"content\":\"é\",\"name\":\"n\"}]}|s|\n");
+    gives_shaped(
+        "(doc, o, emit) emit { messages = doc.messages, tools = doc.tools or { { name = 'f' } } } end", &chat,
+        TM_BODY_CHAT, TM_BODY_CHAT,
+        "c|{\"messages\":[{\"role\":\"user\",\"content\":\"a\\\"b\"}],\"tools\":[{\"name\":\"f\"}]}|s|"
+        "\n");
     gives_shaped("(doc, o, emit) emit { text = doc.messages[1].content } end", &chat, TM_BODY_CHAT,
                  TM_BODY_TEXT, "c|a\"b|s|\n");
     gives_shaped(

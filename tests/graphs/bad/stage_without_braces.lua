@@ -1,0 +1,4 @@
+local tm = require "tidemill"
+local docs = tm.read { "pages.txt" }
+local shout = tm.stage { name = "shout", each = function(doc, o, emit) emit(doc) end }
+return tm.graph { loud = tm.curate { docs, shout } }
