@@ -120,7 +120,7 @@ static tm_node *node_new(builder *b, const tm_stage *stage)
     if (!node) return NULL;
     node->index = (int)g->n_nodes;
     node->stage = stage;
-    TM_DIAG(node->called, "tm.%s", stage->name);
+    TM_DIAG(node->called, "tm.%s", stage->as ? stage->as : stage->name);
     node->values = json_object();
     g->nodes[g->n_nodes++] = node;
     return node;
@@ -216,6 +216,18 @@ static void no_port(builder *b, const tm_node *node, const char *port, const tm_
         if (strcmp(o->type, row->type) == 0) TM_DIAG(d->fix, "write .%s behind it", o->name);
 }
 
+// A model where metrics are due stands for its metrics; which of its snapshots does not matter then.
+static void follow_namesake(tm_link *link)
+{
+    const tm_port *row = link->row;
+    int out = tm_stage_output(link->from->stage, row->type);
+    bool wanted = (row->flags & TM_PORT_NAMESAKE) && out >= 0 &&
+                  strcmp(link->from->stage->outputs[0].type, row->type) != 0;
+    if (!wanted) return;
+    link->out = out;
+    link->select = (tm_select){0};
+}
+
 static tm_status connect(builder *b, tm_node *node, const char *port, const tm_port *row, const json_t *ref,
                          tm_error *err)
 {
@@ -228,6 +240,7 @@ static tm_status connect(builder *b, tm_node *node, const char *port, const tm_p
     link->from = from;
     link->out = tm_stage_output(from->stage, out ? out : "");
     read_select(json_object_get(ref, "select"), &link->select);
+    if (link->out == 0) follow_namesake(link);
     if (link->out < 0) {
         no_port(b, node, port, row, from, out ? out : "");
         node->n_links--;
@@ -519,6 +532,21 @@ static void check_at(builder *b, tm_node *node)
     json_decref(unused);
 }
 
+// The row of a stage that takes what the main input is given, where it has several.
+static const tm_stage *row_for(const builder *b, const tm_stage *stage, const json_t *args)
+{
+    const json_t *ref = json_object_get(json_object_get(args, "1"), "$ref");
+    const char *out = json_string_value(json_object_get(ref, "out"));
+    size_t id = (size_t)json_integer_value(json_object_get(ref, "node"));
+    const tm_node *from = ref && id < b->n_by_id ? b->by_id[id] : NULL;
+    int port = from ? tm_stage_output(from->stage, out ? out : "") : -1;
+    for (const tm_stage *const *s = tm_stages; port >= 0 && *s; s++)
+        if ((*s)->as && strcmp((*s)->as, stage->name) == 0 &&
+            strcmp((*s)->inputs[0].type, from->stage->outputs[port].type) == 0)
+            return *s;
+    return stage;
+}
+
 static tm_status read_node(builder *b, const json_t *json, tm_error *err)
 {
     size_t id = (size_t)json_integer_value(json_object_get(json, "id"));
@@ -526,6 +554,7 @@ static tm_status read_node(builder *b, const json_t *json, tm_error *err)
     const tm_stage *stage = name ? tm_stage_find(name) : NULL;
     if (!stage || id >= b->n_by_id)
         return tm_fail(err, TM_EFORMAT, "graph data: node %zu has no known stage", id);
+    stage = row_for(b, stage, json_object_get(json, "args"));
     tm_node *node = node_new(b, stage);
     if (!node) return tm_fail(err, TM_ENOMEM, "no memory for node %zu", id);
     const char *own_name = json_string_value(json_object_get(json_object_get(json, "args"), "name"));
@@ -829,6 +858,7 @@ static void check_agreement(builder *b, const tm_node *node)
     for (size_t i = 0; i < node->n_links; i++)
         for (size_t j = i + 1; j < node->n_links; j++) {
             const tm_link *x = &node->links[i], *y = &node->links[j];
+            if ((x->row->flags | y->row->flags) & TM_PORT_APART) continue;
             if (x->row == y->row) {
                 check_siblings(b, node, x, y);
                 continue;
@@ -861,24 +891,38 @@ static json_t *inherited(const tm_check *check, const tm_stage *stage, const tm_
     return same ? json_copy((json_t *)check->inputs[0]) : json_object();
 }
 
-static void stage_check(builder *b, tm_node *node)
+static tm_status call_check(const builder *b, tm_node *node, tm_option_fault *fault, tm_error *err)
 {
-    tm_option_fault fault = {0};
-    tm_error err = {0};
+    tm_check_link *links = tm_calloc(node->n_links + 1, sizeof *links);
+    if (!links) return tm_fail(err, TM_ENOMEM, "no memory for a check");
     tm_check check = {.name = node->name,
                       .options = node->parsed,
                       .values = node->options,
                       .folder = b->graph->folder,
-                      .fault = &fault};
+                      .fault = fault,
+                      .links = links,
+                      .n_links = node->n_links,
+                      .given = node->values};
     for (size_t i = 0; i < node->n_links; i++) {
-        size_t port = (size_t)(node->links[i].row - node->stage->inputs);
-        if (port < TM_MAX_PORTS) check.inputs[port] = node->links[i].from->attrs[node->links[i].out];
+        const tm_link *link = &node->links[i];
+        size_t port = (size_t)(link->row - node->stage->inputs);
+        links[i] = (tm_check_link){link->port, link->row, link->from->attrs[link->out]};
+        if (port < TM_MAX_PORTS) check.inputs[port] = links[i].attrs;
     }
     for (int i = 0; i < TM_MAX_PORTS && node->stage->outputs[i].name; i++)
         check.outputs[i] = node->attrs[i] = inherited(&check, node->stage, &node->stage->outputs[i]);
     if (node->stage->identity && !node->identity) node->identity = json_object();
-    tm_status status = node->stage->check ? node->stage->check(&check, &err) : TM_OK;
-    if (status >= 0 && node->stage->identity) status = node->stage->identity(&check, node->identity, &err);
+    tm_status status = node->stage->check ? node->stage->check(&check, err) : TM_OK;
+    if (status >= 0 && node->stage->identity) status = node->stage->identity(&check, node->identity, err);
+    tm_free(links);
+    return status;
+}
+
+static void stage_check(builder *b, tm_node *node)
+{
+    tm_option_fault fault = {0};
+    tm_error err = {0};
+    tm_status status = call_check(b, node, &fault, &err);
     if (status >= 0) return;
     tm_diag *d = fault_at(b, node, status == TM_ENOENT ? "TM0301" : "TM0220", fault.option);
     const char *what = fault.what[0] ? fault.what : err.text;
@@ -1009,6 +1053,14 @@ static json_t *port_names(const tm_port *ports, size_t n)
     return list;
 }
 
+static json_t *port_types(const tm_port *ports)
+{
+    json_t *types = json_object();
+    for (size_t i = 0; i < TM_MAX_PORTS && ports[i].name; i++)
+        json_object_set_new(types, ports[i].name, json_string(ports[i].type));
+    return types;
+}
+
 static json_t *option_names(const tm_option *o)
 {
     json_t *list = json_array();
@@ -1021,9 +1073,10 @@ json_t *tm_catalogue(void)
     json_t *stages = json_array(), *values = json_array();
     for (const tm_stage *const *p = tm_stages; *p; p++) {
         if ((*p)->traits & TM_INTERNAL) continue;
-        json_array_append_new(stages, json_pack("{s:s, s:o, s:o, s:b, s:b, s:o}", "name", (*p)->name,
+        json_array_append_new(stages, json_pack("{s:s, s:o, s:o, s:o, s:b, s:b, s:o}", "name", (*p)->name,
                                                 "inputs", port_names((*p)->inputs, TM_MAX_PORTS), "outputs",
-                                                port_names((*p)->outputs, TM_MAX_PORTS), "step",
+                                                port_names((*p)->outputs, TM_MAX_PORTS), "types",
+                                                port_types((*p)->outputs), "step",
                                                 ((*p)->traits & TM_STEP) != 0, "metrics",
                                                 strcmp((*p)->outputs[0].type, "metrics") == 0, "options",
                                                 option_names((*p)->options)));

@@ -16,11 +16,23 @@ static void aim(tm_link *link, tm_node *from, int out, tm_select select)
     link->select = select;
 }
 
+// What flows into an input; the first of several.
+static const tm_link *input_of(const tm_node *node, const char *name)
+{
+    const tm_link *input = tm_node_link(node, name);
+    for (size_t i = 0; !input && i < node->n_links; i++) {
+        const tm_port *row = node->links[i].row;
+        bool own = row >= node->stage->inputs && row < node->stage->inputs + TM_MAX_PORTS;
+        if (own && strcmp(row->name, name) == 0) input = &node->links[i];
+    }
+    return input;
+}
+
 bool tm_link_follow(tm_link *link)
 {
     while (output_of(link)->flags & TM_PORT_ALIAS) {
         const tm_port *alias = output_of(link);
-        const tm_link *input = tm_node_link(link->from, alias->via);
+        const tm_link *input = input_of(link->from, alias->via);
         if (!input) return false;
         if (strcmp(output_of(input)->type, alias->type) == 0) {
             aim(link, input->from, input->out, input->select);

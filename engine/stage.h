@@ -37,6 +37,10 @@ enum {
     // flows into that one, for the output of this name of the stage that made the model. The graph follows it
     // when it is checked, so that it costs no bytes and nobody waits. Aliases come behind all other outputs.
     TM_PORT_ALIAS = 8,
+    TM_PORT_APART = 16,  // what it is given need not agree on attributes with anything else
+    // A node that gives something else stands for its output that is named as this type (the metrics of a
+    // trainer's model).
+    TM_PORT_NAMESAKE = 32,
 };
 
 typedef struct tm_port {
@@ -50,13 +54,25 @@ typedef struct tm_port {
 
 #define TM_MAX_PORTS 8
 
+// One link of a node at plan time: the full name of its port, the row of the port, and what is known of what
+// it is given.
+typedef struct tm_check_link {
+    const char *port;
+    const tm_port *row;
+    const json_t *attrs;
+} tm_check_link;
+
 // Attributes of a type at plan time: a JSON object of strings and numbers; both ends of a link must agree on
-// those that both name.
+// those that both name. One is a list: `metrics` of metrics, the names that will be in it, where they are
+// known.
 typedef struct tm_check {
     const char *name;                 // of the node
     const void *options;              // filled from the table
     const json_t *values;             // the canonical options
-    const json_t *inputs[TM_MAX_PORTS];  // attributes per input port (NULL: not connected)
+    const json_t *inputs[TM_MAX_PORTS];  // attributes per input port, of the last of many (NULL: no link)
+    const tm_check_link *links;          // every link
+    size_t n_links;
+    const json_t *given;                 // port name -> the value given there ({"$value": name, ...options})
     json_t *outputs[TM_MAX_PORTS];    // to fill; those of the main input's type have its attributes already
     const char *folder;               // of the graph file: relative paths start here
     const json_t *side;               // prefix: what the trainer left beside that snapshot (tm_put_tree)
@@ -75,6 +91,9 @@ typedef struct tm_stage {
     int version;          // raise when the output for the same input changes
     unsigned traits;
     const char *libraries;  // those that decide bytes ("gumbo"), or NULL
+    // The stage that graphs name: this row takes its place where the main input is given what this row takes.
+    // NULL: itself. Such a row is TM_INTERNAL and has the same options and further ports.
+    const char *as;
     tm_port inputs[TM_MAX_PORTS];
     tm_port outputs[TM_MAX_PORTS];
     const tm_option *options;  // ends with a row without a name; NULL: none
@@ -141,6 +160,10 @@ tm_status tm_take_tree(tm_work *work, const char *port, tm_snapshot *snapshot, t
 // which it was given ("" for a single one).
 const tm_snapshot *tm_work_snapshot(const tm_work *work);
 const char *tm_work_label(const tm_work *work);
+// Append the next entry of a port to an output port of the same type as it is: the same bytes under the same
+// name, neither read nor copied. `attrs` is NULL, or for a tree port gets its attributes (borrowed till the
+// next take). TM_DONE at the end.
+tm_status tm_forward(tm_work *work, const char *from, const char *to, const json_t **attrs, tm_error *err);
 // Start an input port again from its first entry.
 tm_status tm_rewind(tm_work *work, const char *port, tm_error *err);
 // Ports of a MANY input or of tasks: their full names, NULL behind the last.

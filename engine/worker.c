@@ -291,6 +291,40 @@ tm_status tm_take_tree(tm_work *work, const char *port, tm_snapshot *snapshot, t
     return status;
 }
 
+static tm_status send_put(tm_work *work, const char *port, const tm_entry *entry, const json_t *attrs,
+                          json_t *cursor, tm_error *err)
+{
+    worker *w = work->w;
+    int i = tm_stage_output(work->stage, port);
+    tm_assert(i >= 0);
+    json_t *message = json_pack("{s:s, s:s, s:I}", "op", "put", "port", port, "i",
+                                (json_int_t)work->n_entries[i]++);
+    tm_wire_entry(message, entry);
+    json_t *step = json_object_get(attrs, "step");
+    if (step) json_object_set(message, "step", step);
+    if (cursor) json_object_set_new(message, "cursor", cursor);
+    TM_TRY(send_message(w, message, err));
+    w->n_puts++;
+    return TM_OK;
+}
+
+tm_status tm_forward(tm_work *work, const char *from, const char *to, const json_t **attrs, tm_error *err)
+{
+    input *in = find_input(work, from);
+    json_t *answer = NULL;
+    tm_status status = next_entry(work, in, &answer, err);
+    if (status != TM_OK) return status;
+    tm_entry entry;
+    tm_snapshot snapshot;
+    bool good = tm_wire_read_entry(answer, &entry);
+    json_decref(answer);
+    if (!good) return tm_fail(err, TM_EFORMAT, "port %s: no entry", from);
+    if (in->type->tree) TM_TRY(open_snapshot(work->w, entry.hash, &snapshot, &in->attrs, err));
+    if (attrs) *attrs = in->attrs;
+    TM_TRY(send_put(work, to, &entry, in->attrs, NULL, err));
+    return sync_if_due(work->w, err);
+}
+
 tm_status tm_rewind(tm_work *work, const char *port, tm_error *err)
 {
     input *in = find_input(work, port);
@@ -332,19 +366,12 @@ static tm_status store_batch(worker *w, const tm_batch *batch, tm_entry *entry, 
 
 tm_status tm_put(tm_work *work, const char *port, tm_batch *batch, tm_error *err)
 {
-    worker *w = work->w;
     tm_entry entry;
-    int i = tm_stage_output(work->stage, port);
-    tm_assert(i >= 0);
-    tm_status status = store_batch(w, batch, &entry, err);
+    tm_status status = store_batch(work->w, batch, &entry, err);
     tm_batch_unref(batch);
     TM_TRY(status);
-    json_t *message = json_pack("{s:s, s:s, s:I}", "op", "put", "port", port, "i",
-                                (json_int_t)work->n_entries[i]++);
-    tm_wire_entry(message, &entry);
-    TM_TRY(send_message(w, message, err));
-    w->n_puts++;
-    return sync_if_due(w, err);
+    TM_TRY(send_put(work, port, &entry, NULL, NULL, err));
+    return sync_if_due(work->w, err);
 }
 
 // Entries of the output ports so far, the one that port `with` (-1: none) is about to get included.
@@ -387,22 +414,14 @@ tm_status tm_put_tree(tm_work *work, const char *port, const char *folder, json_
     unpin_resumed(work);
     int i = tm_stage_output(work->stage, port);
     int64_t step = json_integer_value(json_object_get(attrs, "step"));
-    bool stepped = json_object_get(attrs, "step") != NULL;
     tm_assert(i >= 0);
     tm_status status = tm_tree_put_folder(w->store, folder, attrs, &entry, err);
-    json_decref(attrs);
     if (status >= 0 && state) status = make_cursor(work, state, side, step, i, &cursor, err);
-    TM_TRY(status);
     if (cursor && work->stays) json_object_set_new(cursor, "stays", json_true());
     work->stays = false;
-    json_t *message = json_pack("{s:s, s:s, s:I}", "op", "put", "port", port, "i",
-                                (json_int_t)work->n_entries[i]++);
-    tm_wire_entry(message, &entry);
-    if (stepped) json_object_set_new(message, "step", json_integer(step));
-    if (cursor) json_object_set_new(message, "cursor", cursor);
-    TM_TRY(send_message(w, message, err));
-    w->n_puts++;
-    return sync_now(w, err);
+    if (status >= 0) status = send_put(work, port, &entry, attrs, cursor, err);
+    json_decref(attrs);
+    return status < 0 ? status : sync_now(w, err);
 }
 
 tm_status tm_work_scratch(tm_work *work, char *path, size_t size, tm_error *err)

@@ -544,7 +544,8 @@ if tm.stage then
     if args.gives then fixed = fixed .. ',"gives":"' .. args.gives .. '"' end
     if args.seconds ~= nil then fixed = fixed .. ',"seconds":' .. host.json(args.seconds) end
     fixed = fixed .. ',"each":' .. host.code(args.each)
-    return script_constructor({ name = args.name, stage = "stage", ports = runs.ports, step = true }, options, fixed)
+    local row = { name = args.name, stage = "stage", ports = runs.ports, types = runs.types, step = true }
+    return script_constructor(row, options, fixed)
   end)
 end
 
@@ -569,7 +570,7 @@ end
 local function point_name(point)
   local parts = {}
   for key, value in pairs(point) do
-    if type(key) ~= "string" then fault("TM0113", "sweep", nil, "tm.sweep: the values of a point have names") end
+    if type(key) ~= "string" then fault("TM0113", "sweep", "write: { lr = 1e-4 }", "tm.sweep: values of a point have names") end
     parts[#parts + 1] = key .. "=" .. point_text(value)
   end
   return concat(parts, ",")
@@ -619,7 +620,9 @@ tm.sweep = public("tm.sweep", function(values, f)
   for _, point in ipairs(#values > 0 and values or combinations(values)) do
     check_table(point, "tm.sweep")
     local name = point_name(point)
-    if results[name] ~= nil then fault("TM0113", "sweep", nil, "tm.sweep: the point " .. name .. " comes twice") end
+    if results[name] ~= nil then
+      fault("TM0113", "sweep", "leave one of them out", "tm.sweep: the point " .. name .. " comes twice")
+    end
     local copy = {}
     for k, v in pairs(point) do copy[k] = v end
     local result = f(strict_point(copy))
@@ -630,6 +633,65 @@ tm.sweep = public("tm.sweep", function(values, f)
     results[name] = result
   end
   return set(results, kinds.sweep)
+end)
+
+-- tm.best { sweep, by = ... }: a point that is a table has one model in it, and what judges gave for it stands in `on`.
+
+local function type_of(r)
+  return (made[get(r, 1)].types or {})[get(r, 2)]
+end
+
+local function split_point(name, point)
+  local model, judged, n = nil, {}, 0
+  for key, inner in pairs(point) do
+    local gives = kind(inner) == "ref" and type_of(inner)
+    if gives == "model" then
+      if model then
+        fault("TM0113", "best", "give tm.best a table of the models that compete",
+              "tm.best: the point " .. name .. " has several models")
+      end
+      model = inner
+    elseif gives == "metrics" then
+      judged[key], n = inner, n + 1
+    end
+  end
+  if not model then
+    fault("TM0113", "best", "return the model, or a table with it", "tm.best: the point " .. name .. " has no model")
+  end
+  local _, only = env.next(judged)
+  return model, n == 0 and model or n == 1 and only or judged
+end
+
+-- Models by label, and metrics by label.
+local function split_trials(trials)
+  local models, on = {}, {}
+  for key, point in pairs(trials) do
+    local name = tostring(key)
+    if kind(point) == "ref" then
+      models[name], on[name] = point, point
+    elseif kind(point) == "plain" then
+      models[name], on[name] = split_point(name, point)
+    else
+      return trials, trials
+    end
+  end
+  return models, on
+end
+
+local best = tm.best
+tm.best = best and public("tm.best", function(args)
+  check_table(args, "tm.best")
+  local trials = rawget(args, 1)
+  local several = kind(trials) == "plain" or kind(trials) == "sweep"
+  if not several then
+    fault("TM0113", "best", "write: tm.best { sweep, by = \"valid.loss\" }", "tm.best takes a sweep or a table of models")
+  end
+  local copy = {}
+  for key, value in pairs(args) do copy[key] = value end
+  local models, on = split_trials(trials)
+  copy[1] = models
+  if copy.on == nil then copy.on = on end
+  return best(copy)
 end)
 
 kinds.sweep.__index = entry(function(trials, key)

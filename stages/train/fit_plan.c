@@ -89,6 +89,19 @@ static tm_status check_adapter(const tm_check *c, tm_error *err)
     return TM_OK;
 }
 
+// What the metrics will be called, so that those who ask for one can be told at once that there is none.
+static void name_metrics(const tm_check *c, const tm_fit_kind *kind)
+{
+    json_t *names = json_array();
+    for (int valid = 0; valid <= (c->inputs[kind->valid] != NULL); valid++)
+        for (const char *const *m = kind->objective->measures; *m; m++) {
+            char name[64];
+            snprintf(name, sizeof name, "%s.%s", valid ? "valid" : "train", *m);
+            json_array_append_new(names, json_string(name));
+        }
+    json_object_set_new(c->outputs[1], "metrics", names);
+}
+
 tm_status tm_fit_check(tm_check *c, const tm_fit_kind *kind, tm_error *err)
 {
     const tm_fit_options *o = c->options;
@@ -98,6 +111,7 @@ tm_status tm_fit_check(tm_check *c, const tm_fit_kind *kind, tm_error *err)
         if (tokenizer) json_object_set(c->outputs[0], "tokenizer", tokenizer);
     }
     json_object_set_new(c->outputs[0], "dtype", json_string("f32"));
+    name_metrics(c, kind);
     TM_TRY(check_length(c, kind, err));
     TM_TRY(check_overlong(c, kind, err));
     TM_TRY(check_stop(c, kind, err));

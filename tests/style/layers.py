@@ -2,7 +2,7 @@
 """Reads every include line and fails on an arrow that points up, or at a file that is not there.
 
     engine/base  <-  engine   <-+
-         ^                      +--  stages/{text,format,model,train,export,script}  <-  stages/*.c  <-  lua
+         ^                      +--  stages/{text,format,model,train,export,judge,script}  <-  stages/*.c  <-  lua
          +-------   kernels   <-+
 """
 
@@ -17,6 +17,7 @@ TEXT = ENGINE | {"stages/text", "stages/format"}  # these two know each other an
 MODEL = TEXT | {"kernels", "stages/model"}
 TRAIN = MODEL | {"stages/train"}
 EXPORT = MODEL | {"stages/export"}
+JUDGE = TRAIN | {"stages/judge"}
 SCRIPT = ENGINE | {"stages/script"}
 MAY = {  # folder of the file: folders of the headers it may include
     "engine/base": BASE,
@@ -27,9 +28,10 @@ MAY = {  # folder of the file: folders of the headers it may include
     "stages/model": MODEL,
     "stages/train": TRAIN,
     "stages/export": EXPORT,
+    "stages/judge": JUDGE,
     "stages/script": SCRIPT,
-    "stages": TRAIN | EXPORT | SCRIPT,  # and not one another
-    "lua": TRAIN | EXPORT | SCRIPT | {"lua"},
+    "stages": JUDGE | EXPORT | SCRIPT,  # and not one another
+    "lua": JUDGE | EXPORT | SCRIPT | {"lua"},
 }
 GENERATED = {"kernels/names.h", "kernels/entries.h", "tidemill_lua.h"}  # the build makes them
 INCLUDE = re.compile(r'\s*#\s*include\s*"([^"]+)"')

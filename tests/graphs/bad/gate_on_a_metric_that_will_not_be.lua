@@ -1,0 +1,10 @@
+local tm = require "tidemill"
+local docs = tm.split { tm.read { "pages.txt" }, valid = 0.5 }
+local vocab = tm.train_tokenizer { docs.train, size = 300 }
+local function train(v)
+  return tm.pretrain { tm.llama { layers = 1, width = 8, heads = 1 }, tokenizer = vocab, data = docs.train, lr = v.lr, steps = 2 }
+end
+local trials = tm.sweep({ lr = { 1e-3, 1e-4 } }, train)
+local exam = tm.evaluate { trials, tasks = { text = tm.perplexity { docs.valid } } }
+local good = tm.gate { trials["lr=1e-3"], on = exam, require = "'lr=1e-3'.text.los < 3" }
+return tm.graph { good = good }
