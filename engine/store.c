@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <unistd.h>
 
 #include "engine/store_impl.h"
 
@@ -70,7 +71,7 @@ static tm_status make(const tm_store *store, const char *format_path, tm_error *
     return tm_dir_sync(path, err);
 }
 
-static tm_status check_format(const tm_store *store, tm_error *err)
+static tm_status check_format(tm_store *store, tm_error *err)
 {
     char path[TM_PATH_MAX];
     tm_buf text = {0};
@@ -79,6 +80,11 @@ static tm_status check_format(const tm_store *store, tm_error *err)
     if (status == TM_ENOENT && store->flags & TM_STORE_CREATE) {
         tm_buf_clear(&text);
         return make(store, path, err);
+    }
+    if (status == TM_ENOENT && store->flags & TM_STORE_MAYBE) {
+        tm_buf_clear(&text);
+        store->flags |= TM_STORE_READ_ONLY;
+        return TM_OK;
     }
     if (status == TM_ENOENT) tm_fail(err, TM_ENOENT, "there is no store at %s", store->folder);
     if (status == TM_OK && !tm_view_eq(tm_buf_view(&text), tm_view_str(format_text)))
@@ -95,6 +101,8 @@ static tm_status open_in(tm_store *store, const char *folder, tm_error *err)
         return tm_fail(err, TM_EINVAL, "the path of the store is too long: %.80s...", folder);
     TM_TRY(tm_path(store->folder, err, "%s", folder));
     TM_TRY(check_format(store, err));
+    bool forbidden = faccessat(AT_FDCWD, store->folder, W_OK, AT_EACCESS) != 0;
+    if (forbidden && !(store->flags & TM_STORE_CREATE)) store->flags |= TM_STORE_READ_ONLY;
     return store->flags & TM_STORE_NO_KEYS ? TM_OK : tm_keys_open(store, err);
 }
 
@@ -127,6 +135,7 @@ static void end_session(tm_store *store)
 void tm_store_close(tm_store *store)
 {
     if (!store) return;
+    if (store->scratch[0]) tm_dir_remove(store->scratch, NULL);
     end_session(store);
     tm_keys_close(store);
     tm_hash_map_clear(&store->pinned);

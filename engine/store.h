@@ -37,9 +37,11 @@ typedef struct tm_entry {
 enum {
     TM_STORE_CREATE = 1,     // make it when the folder is not there (or empty)
     TM_STORE_READ_ONLY = 2,  // never write; pins are not possible
-    TM_STORE_NO_KEYS = 4     // for workers: do not read the key records
+    TM_STORE_NO_KEYS = 4,    // for workers: do not read the key records
+    TM_STORE_MAYBE = 8       // where there is none, an empty one that is only read; nothing is made
 };
 
+// A store in a folder that this process may not write to is opened TM_STORE_READ_ONLY, unless with CREATE.
 // TM_ENOENT: no store there. TM_EFORMAT: made by another version, or no store at all.
 tm_status tm_store_open(const char *folder, unsigned flags, tm_store **store, tm_error *err);
 void tm_store_close(tm_store *store);  // NULL is fine. Syncs nothing; drops the pins

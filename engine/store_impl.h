@@ -43,6 +43,7 @@ struct tm_store {
     int pin_fd;               // locked for as long as the handle lives; hashes, 16 bytes each, none: unpinned
     uint64_t n_pins;          // places in that file
     uint64_t n_tmp;
+    char scratch[240];       // where a handle that only reads makes folders of trees, "" before the first
     tm_hash_map pinned;  // hash -> place in the file << 32 | how often
     tm_pending *pending;
     size_t n_pending, pending_capacity;

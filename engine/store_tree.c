@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "engine/base/json.h"
 #include "engine/base/utf8.h"
@@ -325,6 +326,37 @@ static tm_status folder_of(tm_store *store, const tm_tree *tree, const char *pat
     return tm_fail(err, TM_ERETRY, "the folder %s keeps changing", path);
 }
 
+// Where nothing may be written the folder is one of symbolic links elsewhere, until the handle is closed.
+static tm_status folder_elsewhere(tm_store *store, const tm_tree *tree, const char *hex,
+                                  char path[TM_PATH_MAX], tm_error *err)
+{
+    char from[TM_PATH_MAX], to[TM_PATH_MAX];
+    const char *tmp = getenv("TMPDIR");
+    if (!store->scratch[0]) {
+        snprintf(store->scratch, sizeof store->scratch, "%.200s/tidemill-XXXXXX",
+                 tmp && *tmp && strlen(tmp) <= 200 ? tmp : "/tmp");
+        if (!mkdtemp(store->scratch)) {
+            tm_status status = tm_fail_errno(err, "cannot make folder %s", store->scratch);
+            store->scratch[0] = 0;
+            return status;
+        }
+    }
+    TM_TRY(tm_path(path, err, "%s/%s", store->scratch, hex));
+    if (tm_file_exists(path)) return TM_OK;
+    TM_TRY(tm_dir_make(path, err));
+    for (size_t i = 0; i < tree->count; i++) {
+        TM_TRY(tm_store_check(store, tree->files[i].hash, err));
+        TM_TRY(tm_store_path(store, tree->files[i].hash, from, err));
+        TM_TRY(tm_path(to, err, "%s/%s", path, tree->files[i].name));
+        TM_TRY(make_parents(path, tree->files[i].name, err));
+        char *absolute = realpath(from, NULL);
+        int failed = absolute ? symlink(absolute, to) : -1;
+        free(absolute);
+        if (failed) return tm_fail_errno(err, "cannot link %s to %s", to, from);
+    }
+    return TM_OK;
+}
+
 tm_status tm_tree_folder(tm_store *store, tm_hash hash, char path[TM_PATH_MAX], tm_error *err)
 {
     char hex[TM_HASH_HEX];
@@ -332,7 +364,9 @@ tm_status tm_tree_folder(tm_store *store, tm_hash hash, char path[TM_PATH_MAX], 
     tm_hash_hex(hash, hex);
     TM_TRY(tm_store_at(store, path, err, "trees/%s", hex));
     TM_TRY(tm_tree_get(store, hash, &tree, err));
-    tm_status status = folder_of(store, &tree, path, err);
+    bool reads = store->flags & TM_STORE_READ_ONLY;
+    tm_status status = reads ? folder_elsewhere(store, &tree, hex, path, err)
+                             : folder_of(store, &tree, path, err);
     tm_tree_clear(&tree);
     return status;
 }

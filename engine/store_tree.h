@@ -32,7 +32,8 @@ bool tm_tree_complete(tm_store *store, tm_hash hash);  // the manifest and all i
 tm_status tm_tree_put_folder(tm_store *store, const char *folder, json_t *attributes, tm_entry *entry,
                              tm_error *err);
 
-// The folder trees/TREE of read-only hard links, made on first use. Pin the tree before.
+// The folder trees/TREE of read-only hard links, made on first use; in a store that is only read, a folder of
+// symbolic links in $TMPDIR that goes when the handle is closed. Pin the tree before.
 tm_status tm_tree_folder(tm_store *store, tm_hash hash, char path[TM_PATH_MAX], tm_error *err);
 
 enum {

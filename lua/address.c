@@ -263,8 +263,10 @@ static bool holds(const char *folder, const char *name)
     return tm_path(path, NULL, "%s/%s", folder, name) >= 0 && tm_file_exists(path);
 }
 
-tm_status tm_address_folder(const tm_cli *cli, const char *text, char path[TM_PATH_MAX], tm_error *err)
+tm_status tm_address_folder(const tm_cli *cli, const char *text, tm_store **store, char path[TM_PATH_MAX],
+                            tm_error *err)
 {
+    *store = NULL;
     if (holds(text, "config.json") || holds(text, "tokenizer.json") || holds(text, "adapter_config.json"))
         return tm_path(path, err, "%s", text);
     if (holds(text, ".")) {
@@ -272,14 +274,11 @@ tm_status tm_address_folder(const tm_cli *cli, const char *text, char path[TM_PA
         tm_hint(err, "a model has a config.json, a tokenizer a tokenizer.json");
         return TM_ENOENT;
     }
-    tm_store *store = NULL;
     char found[TM_PATH_MAX], here[TM_PATH_MAX];
     if (cli->store)
         snprintf(found, sizeof found, "%s", cli->store);
     else if (getcwd(here, sizeof here))
         tm_session_find_store(here, found);
-    TM_TRY(tm_store_open(found, 0, &store, err));
-    tm_status status = tree_folder(store, text, path, err);
-    tm_store_close(store);
-    return status;
+    TM_TRY(tm_store_open(found, 0, store, err));
+    return tree_folder(*store, text, path, err);
 }

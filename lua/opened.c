@@ -101,10 +101,13 @@ static tm_status load_tokenizer(tm_opened *o, const char *name, tm_error *err)
 static tm_status open_all(tm_opened *o, const tm_cli *cli, const char *name, bool model, tm_error *err)
 {
     *o = (tm_opened){.tokenizer = {.bos = -1, .eos = -1, .start = -1}};
-    tm_status status = is_file(name) ? unpack(o, name, err) : tm_address_folder(cli, name, o->folder, err);
+    tm_store *store = NULL;
+    tm_status status = is_file(name) ? unpack(o, name, err)
+                                     : tm_address_folder(cli, name, &store, o->folder, err);
     if (status >= 0) status = load_tokenizer(o, name, err);
     if (status >= 0 && model) status = load_model(o, err);
     if (o->scratch[0]) tm_dir_remove(o->scratch, NULL);
+    tm_store_close(store);
     return status;
 }
 

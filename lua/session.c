@@ -128,15 +128,16 @@ void tm_session_find_store(const char *start, char path[TM_PATH_MAX])
     snprintf(path, TM_PATH_MAX, "%.*s/.tidemill", TM_PATH_MAX - 16, git ? root : start);
 }
 
-int tm_session_store(tm_session *session, const tm_cli *cli, bool create)
+int tm_session_store(tm_session *session, const tm_cli *cli, unsigned flags)
 {
     char path[TM_PATH_MAX], here[TM_PATH_MAX];
     tm_error err = {0};
     if (cli->store) snprintf(path, sizeof path, "%s", cli->store);
     else if (session->graph) tm_session_find_store(session->graph->folder, path);
     else if (getcwd(here, sizeof here)) tm_session_find_store(here, path);
-    tm_status status = tm_store_open(path, create ? TM_STORE_CREATE : 0, &session->store, &err);
-    if (status == TM_ENOENT && !create) tm_hint(&err, "run a graph first, or name the store with --store");
+    tm_status status = tm_store_open(path, flags, &session->store, &err);
+    if (status == TM_ENOENT && !(flags & TM_STORE_CREATE))
+        tm_hint(&err, "run a graph first, or name the store with --store");
     return status < 0 ? tm_cli_fail(cli, &err) : TM_EXIT_OK;
 }
 

@@ -25,7 +25,8 @@ typedef struct tm_session {
 // Each prints what is wrong and gives an exit status other than 0 then; tm_session_close frees whatever is
 // there.
 int tm_session_graph(tm_session *session, const tm_cli *cli, const char *path);
-int tm_session_store(tm_session *session, const tm_cli *cli, bool create);  // after the graph, or without one
+// After the graph, or without one. `flags`: TM_STORE_CREATE, TM_STORE_MAYBE, or 0.
+int tm_session_store(tm_session *session, const tm_cli *cli, unsigned flags);
 int tm_session_plan(tm_session *session, const tm_cli *cli, const char *const *targets);
 // The nearest .tidemill upward from a folder; else at the root of the git work tree around it; else right
 // there.

@@ -61,7 +61,7 @@ static int exec(tm_cli *cli)
     tm_session session = {0};
     tm_gc_report report = {0};
     tm_error err = {0};
-    int code = tm_session_store(&session, cli, false);
+    int code = tm_session_store(&session, cli, 0);
     if (code == TM_EXIT_OK && tm_store_gc(session.store, &policy, dry, tell, cli, &report, &err) < 0)
         code = tm_cli_fail(cli, &err);
     else if (code == TM_EXIT_OK) code = print_report(cli, &report, dry);

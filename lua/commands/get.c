@@ -49,7 +49,7 @@ static int exec(tm_cli *cli)
 {
     tm_session session = {0};
     tm_error err = {0};
-    int code = tm_session_store(&session, cli, false);
+    int code = tm_session_store(&session, cli, 0);
     if (code == TM_EXIT_OK &&
         get(session.store, cli->args[0], cli->args[1], tm_cli_flag(cli, "--force") != NULL, &err) < 0)
         code = tm_cli_fail(cli, &err);

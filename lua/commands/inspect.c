@@ -310,7 +310,7 @@ static int exec(tm_cli *cli)
     double skip = 0, count = -1;
     int code = tm_cli_number(cli, "--skip", 0, &skip);
     if (code == TM_EXIT_OK) code = tm_cli_number(cli, "--count", 0, &count);
-    if (code == TM_EXIT_OK) code = tm_session_store(&session, cli, false);
+    if (code == TM_EXIT_OK) code = tm_session_store(&session, cli, 0);
     if (code == TM_EXIT_OK && inspect(cli, session.store, skip, count, &err) < 0)
         code = tm_cli_fail(cli, &err);
     tm_session_close(&session);

@@ -139,7 +139,7 @@ static int exec(tm_cli *cli)
     tm_run_view view = {0};
     tm_error err = {0};
     split(cli->args[0], run, node);
-    int code = tm_session_store(&session, cli, false);
+    int code = tm_session_store(&session, cli, 0);
     if (code == TM_EXIT_OK) {
         tm_status status = tm_run_view_read(session.store, run[0] ? run : NULL, &view, &err);
         if (status >= 0) status = follow(cli, session.store, &view, node, &err);

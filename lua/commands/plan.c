@@ -28,7 +28,7 @@ static int exec(tm_cli *cli)
 {
     tm_session session = {0};
     int code = tm_session_graph(&session, cli, cli->args[0]);
-    if (code == TM_EXIT_OK) code = tm_session_store(&session, cli, true);
+    if (code == TM_EXIT_OK) code = tm_session_store(&session, cli, TM_STORE_MAYBE);
     if (code == TM_EXIT_OK) code = tm_session_plan(&session, cli, cli->args + 1);
     if (code == TM_EXIT_OK) {
         if (cli->json) tm_cli_print(cli, tm_plan_json(session.plan));

@@ -79,7 +79,7 @@ static int exec(tm_cli *cli)
     double cores = 0;
     if (tm_cli_number(cli, "--cores", 1, &cores) != TM_EXIT_OK) return TM_EXIT_USAGE;
     int code = tm_session_graph(&session, cli, cli->args[0]);
-    if (code == TM_EXIT_OK) code = tm_session_store(&session, cli, true);
+    if (code == TM_EXIT_OK) code = tm_session_store(&session, cli, TM_STORE_CREATE);
     if (code == TM_EXIT_OK) code = tm_session_plan(&session, cli, cli->args + 1);
     if (code == TM_EXIT_OK) {
         bool quiet = cli->json || tm_cli_flag(cli, "--quiet");

@@ -55,7 +55,7 @@ static int exec(tm_cli *cli)
     double last = 20;
     if (tm_cli_number(cli, "--last", 0, &last) != TM_EXIT_OK) return TM_EXIT_USAGE;
     tm_session session = {0};
-    int code = tm_session_store(&session, cli, false);
+    int code = tm_session_store(&session, cli, 0);
     if (code == TM_EXIT_OK) {
         json_t *all = list(session.store, (size_t)last), *run;
         size_t i;

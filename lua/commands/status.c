@@ -48,7 +48,7 @@ static int exec(tm_cli *cli)
     tm_session session = {0};
     tm_run_view view;
     tm_error err = {0};
-    int code = tm_session_store(&session, cli, false);
+    int code = tm_session_store(&session, cli, 0);
     if (code == TM_EXIT_OK && tm_run_view_read(session.store, cli->args[0], &view, &err) < 0)
         code = tm_cli_fail(cli, &err);
     else if (code == TM_EXIT_OK) {

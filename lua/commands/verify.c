@@ -16,7 +16,7 @@ static int exec(tm_cli *cli)
     tm_session session = {0};
     tm_error err = {0};
     tm_verify_report r = {0};
-    int code = tm_session_store(&session, cli, false);
+    int code = tm_session_store(&session, cli, 0);
     if (code == TM_EXIT_OK && tm_store_verify(session.store, tell, cli, &r, &err) < 0)
         code = tm_cli_fail(cli, &err);
     else if (code == TM_EXIT_OK) {

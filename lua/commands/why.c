@@ -135,7 +135,7 @@ static int exec(tm_cli *cli)
 {
     tm_session session = {0};
     tm_error err = {0};
-    int code = tm_session_store(&session, cli, false);
+    int code = tm_session_store(&session, cli, 0);
     if (code == TM_EXIT_OK && why(cli, session.store, cli->args[0], &err) < 0) code = tm_cli_fail(cli, &err);
     tm_session_close(&session);
     return code;

@@ -65,6 +65,11 @@ class Workplace:
         with open(self.path(name), encoding="utf-8") as file:
             return file.read()
 
+    def files(self, name):
+        """Names and times of everything in a folder."""
+        return {os.path.join(at, one): os.lstat(os.path.join(at, one)).st_mtime_ns
+                for at, _, names in os.walk(self.path(name)) for one in names}
+
     def start(self, *args, store="store"):
         return subprocess.Popen([PROGRAM, *args, "--store", self.path(store)], cwd=self.folder, text=True,
                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
