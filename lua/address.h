@@ -32,6 +32,6 @@ json_t *tm_address_parts(tm_store *store, const tm_address *address);
 tm_status tm_address_entry(tm_store *store, const tm_address *address, tm_entry *entry, tm_error *err);
 
 // The folder of a model or tokenizer: a folder of the file system that is used as it is, or an address. The
-// store of an address (else NULL) is to be closed when the folder is not needed any more, also after a failure.
+// store of an address (else NULL) is to be closed when the folder is not needed any more, or has failed.
 tm_status tm_address_folder(const tm_cli *cli, const char *text, tm_store **store, char path[TM_PATH_MAX],
                             tm_error *err);
