@@ -24,6 +24,7 @@ LORA_MERGED = "merged_logits_are_those_of_peft"
 TUNED = "fine_tuning_learns_the_masked_tokens_as_torch_does_however_rows_are_packed"
 PREFER, PREFERRED = "stages/train/preference.c", "preferences_are_learned_as_torch_does_with_the_sigmoid_loss"
 ITSELF = "a_model_that_is_its_own_reference_has_the_loss_ln_2_and_no_rewards"
+FORMS = "the_same_model_comes_out_of_every_form"
 APART = "a_document_leaves_the_logits_of_the_others_bit_for_bit"
 
 # name: (file, text, replacement, test program, test that must fail)
@@ -190,6 +191,21 @@ MUTATIONS = {
     "dropout the same in every step": (
         ADAPTER_PASS, "tm_mix64(c->noise.draw)", "tm_mix64(0)", "test_adapter",
         "dropout_is_a_function_of_seed_and_draw_and_only_in_training"),
+    "GGUF rows of queries and keys not reordered": (
+        "stages/model/model_gguf_names.h", "row - in + (in < half ? 2 * in : 2 * (in - half) + 1)", "row + 0 * (in + half)",
+        "test_model_source", FORMS),
+    "GGUF keys reordered by the heads of queries": (
+        "stages/model/model_gguf_names.c", 'k_proj.")) return config->kv_heads;', 'k_proj.")) return config->heads;',
+        "test_model_source", FORMS),
+    "GGUF rows reordered for every architecture": (
+        "stages/model/model_gguf_names.c", "if (!arch->interleaved) return 0;", "", "test_model_source",
+        "architectures_without_the_reordering_come_back_too"),
+    "GGUF scaling of the rotation ignored": (
+        "stages/model/model_gguf.c", "if (r->status == TM_OK && factors) read_factors(r, c, factors);",
+        "(void)read_factors;", "test_model_source", FORMS),
+    "GGUF high nibbles backwards": (
+        "stages/format/gguf_types.c", "to[i + 16] = d * (float)(two >> 4) + m;",
+        "to[31 - i] = d * (float)(two >> 4) + m;", "test_gguf", "every_number_format_reads_as_the_gguf_package_reads_it"),
 }
 
 

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "stages/export/export.h"
+#include "stages/format/gguf.h"
 #include "stages/model/model.h"
 #include "stages/text/tokenizer_folder.h"
 
@@ -190,6 +191,18 @@ static void what_is_exported_to_gguf_comes_back_bit_for_bit(void **state)
     expect_fetch(in("gguf/model.gguf"), "");
 }
 
+// A tensor of the file just exported has the bytes of one in the folder it came from.
+static void expect_rows(const char *name, const char *param)
+{
+    tm_gguf gguf;
+    tm_hf_folder folder;
+    assert_int_equal(tm_gguf_open(&gguf, in("gguf/model.gguf"), NULL), TM_OK);
+    assert_int_equal(tm_hf_folder_open(&folder, in("model"), NULL), TM_OK);
+    assert_true(tm_view_eq(tm_gguf_tensor_find(&gguf, name)->data, tm_hf_folder_find(&folder, param)->data));
+    tm_gguf_close(&gguf);
+    tm_hf_folder_close(&folder);
+}
+
 static void architectures_without_the_reordering_come_back_too(void **state)
 {
     static const char small[] =
@@ -199,6 +212,7 @@ static void architectures_without_the_reordering_come_back_too(void **state)
     shell("cp -r %s %s", "tests/fixtures/llama_qwen3", in("model"));
     assert_int_equal(tm_file_write(in("model/tokenizer.json"), small, sizeof small - 1, false, NULL), TM_OK);
     export_to_gguf(in("model"), in("gguf"), "f32");
+    expect_rows("blk.0.attn_q.weight", "model.layers.0.self_attn.q_proj.weight");
     tm_error err = {0};
     if (fetch(in("gguf/model.gguf"), "", in("out"), &err) < 0) fail_msg("%s", err.text);
     tm_model *a = load("tests/fixtures/llama_qwen3"), *b = load(in("out"));
