@@ -16,7 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (tm_model_config_parse(&again, tm_buf_view(&json), NULL) < 0) abort();
     if (config.layers != again.layers || config.head_dim != again.head_dim || config.rope != again.rope ||
         config.vocab != again.vocab || config.window != again.window || config.tie != again.tie ||
-        config.eos != again.eos || config.qkv_bias != again.qkv_bias || config.rope_original != again.rope_original)
+        config.eos != again.eos || config.qkv_bias != again.qkv_bias ||
+        config.rope_original != again.rope_original)
         abort();
     tm_buf_clear(&json);
     return 0;

@@ -9,7 +9,8 @@
 static void expand(const tm_gguf_tensor *t)
 {
     float values[256];
-    for (size_t at = 0; at < t->data.size; at += t->type->bytes) t->type->expand(t->data.data + at, values, 1);
+    for (size_t at = 0; at < t->data.size; at += t->type->bytes)
+        t->type->expand(t->data.data + at, values, 1);
 }
 
 static void read_tokenizer(const tm_gguf *file)

@@ -13,7 +13,8 @@ static void check_again(tm_safetensors *file)
     tm_st_tensor *tensors = calloc(file->n_tensors + 1, sizeof *tensors);
     memcpy(tensors, file->tensors, file->n_tensors * sizeof *tensors);
     if (tm_safetensors_header(tensors, file->n_tensors, file->meta, file->n_meta, &bytes, NULL) < 0) abort();
-    for (size_t i = 0; i < file->n_tensors; i++) tm_buf_add(&bytes, tensors[i].data.data, tensors[i].data.size);
+    for (size_t i = 0; i < file->n_tensors; i++)
+        tm_buf_add(&bytes, tensors[i].data.data, tensors[i].data.size);
     if (tm_safetensors_parse(&again, tm_buf_view(&bytes), NULL) < 0) abort();
     for (size_t i = 0; i < file->n_tensors; i++) {
         const tm_st_tensor *t = tm_safetensors_find(&again, file->tensors[i].name);

@@ -67,7 +67,7 @@ static tm_status load(tm_model **m, const char *path, tm_error *err)
 static tm_status logits_of(tm_model *m, tm_device *dev, const tm_buf *frame, tm_error *err)
 {
     int32_t n = (int32_t)(frame->size / 4), bounds[2] = {0, n};
-    int32_t *numbers = calloc(2 * (size_t)n, sizeof *numbers);  // positions, then labels
+    int32_t *numbers = calloc(2 * (size_t)n, sizeof *numbers); // positions, then labels
     float *logits = calloc((size_t)n * m->config.vocab, sizeof *logits);
     tm_tokens batch = {n, 1, (const int32_t *)(void *)frame->data, numbers + n, numbers, bounds};
     tm_pass *pass = NULL;
@@ -93,7 +93,8 @@ static int32_t highest(const float *logits, uint32_t n)
     return (int32_t)best;
 }
 
-static tm_status greedy(tm_model *m, tm_device *dev, const tm_buf *frame, int count, int32_t end, tm_error *err)
+static tm_status greedy(tm_model *m, tm_device *dev, const tm_buf *frame, int count, int32_t end,
+                        tm_error *err)
 {
     int32_t n = (int32_t)(frame->size / 4);
     int32_t *chosen = calloc((size_t)count + 1, sizeof *chosen);

@@ -403,7 +403,8 @@ def smollm2_answers(folder, model):
     for text, prompt, ours in zip(QUESTIONS, prompts, answers):
         theirs, gaps = greedy_of(model, prompt, 32, tokenizer.eos_token_id)
         close = next((i for i, gap in enumerate(gaps) if gap < 1e-3), len(theirs))
-        assert ours[:close] == theirs[:close], f"{text}\n  ours   {tokenizer.decode(ours)}\n  theirs {tokenizer.decode(theirs)}"
+        said = "\n".join(map(tokenizer.decode, (ours, theirs)))
+        assert ours[:close] == theirs[:close], f"{text}\nours, theirs:\n{said}"
         equal += ours == theirs
         whole.append(prompt + ours)
     for ids, ours in zip(whole[::5], our_logits(folder, whole[::5])):
@@ -443,8 +444,8 @@ def test_smollm2(folder):
     assert found < 1e-6
 
 
-TESTS = {"smollm2": test_smollm2, "export": test_export, "reordering": test_reordering, "import": test_import, "tokenizer": test_tokenizer,
-         "packages": test_packages}
+TESTS = {"smollm2": test_smollm2, "export": test_export, "reordering": test_reordering, "import": test_import,
+         "tokenizer": test_tokenizer, "packages": test_packages}
 
 
 def main():
