@@ -98,8 +98,8 @@ static tm_status run(tm_work *work, tm_error *err)
 const tm_stage tm_stage_adapter = {
     .name = "adapter",
     .brief = "Put an adapter from elsewhere on a model.",
-    .help = "A folder that PEFT wrote: a LoRA of q, k, v, o, gate, up and down projections. The model is the\n"
-            "one it was trained on. Training goes on from it, tm.merge folds it in.",
+    .help = "A folder that PEFT wrote: a LoRA of q, k, v, o, gate, up and down projections. The model is\n"
+            "the one it was trained on. Training goes on from it, tm.merge folds it in.",
     .example = "local tuned = tm.adapter { base, path = \"my-adapter\" }",
     .family = "read",
     .version = 1,
