@@ -5,10 +5,12 @@
 // id, so that a document added anywhere changes the chunks up to the next cut and no others.
 #include <stdlib.h>
 
+#include "engine/base/json.h"
 #include "engine/base/random.h"
 #include "engine/stage.h"
 #include "stages/format/corpus.h"
 #include "stages/format/jsonl.h"
+#include "stages/format/tuning.h"
 
 #define CHUNK_BYTES (256 << 10)      // on average
 #define CHUNK_MAX_BYTES (2 << 20)
@@ -16,28 +18,73 @@
 typedef struct read_options {
     tm_string_list path;
     const char *format, *match;
-    const char *id, *text;
+    const char *id, *text, *system;
+    const json_t *fields;
 } read_options;
 
 static const tm_option options[] = {
     {"path", TM_OPT_LIST, offsetof(read_options, path), NULL, 0, 0, NULL,
      "files, folders, globs or archives, relative to the graph file (the positional value)", 0},
-    {"format", TM_OPT_CHOICE, offsetof(read_options, format), "\"text\"", 0, 0, "text html jsonl",
-     "what a member is: one text, one page of HTML, or JSON lines", 0},
+    {"format", TM_OPT_CHOICE, offsetof(read_options, format), "\"text\"", 0, 0,
+     "text html jsonl chat instruction preference",
+     "what a member is: one text, one page of HTML, or JSON lines: of texts, conversations, instructions with "
+     "their answers, or preferences",
+     0},
     {"match", TM_OPT_STRING, offsetof(read_options, match), "\"\"", 0, 0, NULL,
      "only members whose path matches this glob", 0},
     {"id", TM_OPT_STRING, offsetof(read_options, id), "\"id\"", 0, 0, NULL, "jsonl: the field with the id",
      0},
     {"text", TM_OPT_STRING, offsetof(read_options, text), "\"text\"", 0, 0, NULL,
      "jsonl: the field with the text", 0},
+    {"fields", TM_OPT_TABLE, offsetof(read_options, fields), "null", 0, 0, NULL,
+     "chat, instruction, preference: names of fields where they are not found out, as { prompt = \"q\", answer "
+     "= \"a.text\" }",
+     0},
+    {"system", TM_OPT_STRING, offsetof(read_options, system), "\"\"", 0, 0, NULL,
+     "chat, instruction, preference: the system message of records without one", 0},
     {0},
 };
+
+// "chat" or "preference", or NULL for texts.
+static const char *shape_of(const read_options *o)
+{
+    if (strcmp(o->format, "preference") == 0) return o->format;
+    return strcmp(o->format, "chat") == 0 || strcmp(o->format, "instruction") == 0 ? "chat" : NULL;
+}
+
+static tm_status check_fields(tm_check *c, tm_error *err)
+{
+    const read_options *o = c->options;
+    const char *name, *const *known = shape_of(o) ? tm_tuning_fields(o->format) : NULL;
+    json_t *value;
+    c->fault->option = o->fields ? "fields" : "system";
+    if (!known && (o->fields || o->system[0])) {
+        snprintf(c->fault->fix, sizeof c->fault->fix, "leave %s out, or say format = \"chat\"",
+                 c->fault->option);
+        return tm_fail(err, TM_EINVAL, "%s is for conversations and preferences, and format is \"%s\"",
+                       c->fault->option, o->format);
+    }
+    json_object_foreach((json_t *)o->fields, name, value)
+    {
+        const char *const *at = known;
+        while (*at && strcmp(*at, name) != 0) at++;
+        const char *near = *at ? NULL : tm_nearest(name, known);
+        if (near) snprintf(c->fault->fix, sizeof c->fault->fix, "did you mean \"%s\"?", near);
+        if (!*at)
+            return tm_fail(err, TM_EINVAL, "format \"%s\" has no field \"%s\"", o->format, name);
+        if (!json_is_string(value))
+            return tm_fail(err, TM_EINVAL, "fields.%s is no name of a field", name);
+    }
+    c->fault->option = NULL;
+    return TM_OK;
+}
 
 static tm_status check(tm_check *c, tm_error *err)
 {
     const read_options *o = c->options;
-    (void)err;
+    TM_TRY(check_fields(c, err));
     if (strcmp(o->format, "html") == 0) json_object_set_new(c->outputs[0], "markup", json_string("html"));
+    if (shape_of(o)) json_object_set_new(c->outputs[0], "shape", json_string(shape_of(o)));
     if (o->path.n) return TM_OK;
     c->fault->option = "path";
     return tm_fail(err, TM_EINVAL, "it is given nothing to read");
@@ -68,6 +115,8 @@ typedef struct reader {
     size_t chunk_bytes;
     int64_t n_documents, n_bad;
     double n_bytes;
+    tm_buf record;     // text of a record
+    char first_bad[256];
 } reader;
 
 static tm_status flush(reader *r, tm_error *err)
@@ -131,12 +180,55 @@ static tm_status read_member(void *archive, void *data, size_t size, size_t *got
     return tm_archive_read(archive, data, size, got, err);
 }
 
-static void bad_line(reader *r, const char *source, const tm_jsonl_row *row)
+// Where in the line it is bad is told by `row`, if its own reason is `why`.
+static void bad_line(reader *r, const char *source, const tm_jsonl_row *row, const char *why)
 {
-    if (r->n_bad++ < 20)
-        tm_work_log(r->work, "%s:%llu: %s (at byte %zu)", source, (unsigned long long)row->line, row->bad,
-                    row->bad_at);
+    char place[48] = "", text[256];
+    if (why == row->bad) snprintf(place, sizeof place, " (at byte %zu)", row->bad_at);
+    snprintf(text, sizeof text, "%.140s:%llu: %.60s%s", source, (unsigned long long)row->line, why, place);
+    if (!r->n_bad) memcpy(r->first_bad, text, sizeof text);
+    if (r->n_bad++ < 20) tm_work_log(r->work, "%s", text);
     tm_work_count(r->work, "bad_lines", 1);
+}
+
+// What a record is not made of: members of the line, and those of its meta.
+static char *meta_of(json_t *line, const read_options *o)
+{
+    json_t *inner = json_incref(json_object_get(line, "meta"));
+    json_object_del(line, o->id);
+    json_object_del(line, "source");
+    if (json_is_object(inner)) {
+        json_object_del(line, "meta");
+        json_object_update(line, inner);
+    }
+    json_decref(inner);
+    return json_object_size(line) ? json_dumps(line, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+}
+
+// A conversation or preference. `*bad` says why it is none.
+static tm_status add_record(reader *r, const char *source, const tm_jsonl_row *row, const read_options *o,
+                            const char **bad, tm_error *err)
+{
+    char id[TM_HASH_HEX], origin[600];
+    json_t *line = NULL;
+    tm_error why = {0};
+    tm_tuning_options how = {.shape = o->format, .fields = o->fields, .system = o->system};
+    tm_status status = tm_json_parse(row->bytes, &line, &why);
+    *bad = status == TM_EFORMAT ? "a name twice, a zero character or a number out of range" : NULL;
+    if (*bad) return TM_OK;
+    if (status < 0) return tm_fail(err, status, "%s", why.text);
+    status = tm_tuning_record(line, &how, &r->record, bad, err);
+    char *meta = status >= 0 && !*bad ? meta_of(line, o) : NULL;
+    json_decref(line);
+    snprintf(origin, sizeof origin, "%.500s", source);
+    if (status >= 0) status = make_id(origin, row->bytes, id, err);
+    tm_doc doc = {.id = row->id.size ? row->id : tm_view_str(id),
+                  .text = tm_buf_view(&r->record),
+                  .source = row->source.data ? row->source : tm_view_str(source),
+                  .meta = tm_view_str(meta ? meta : "")};
+    if (status >= 0 && !*bad) status = add(r, &doc, err);
+    tm_json_free(meta);
+    return status;
 }
 
 static tm_status add_line(reader *r, const char *source, const tm_jsonl_row *row, tm_error *err)
@@ -154,15 +246,17 @@ static tm_status read_lines(reader *r, tm_archive *archive, const tm_member *mem
 {
     char source[512];
     tm_jsonl *lines = NULL;
-    tm_jsonl_options how = {.id = o->id, .text = o->text};
+    tm_jsonl_options how = {.id = o->id, .text = o->text, .any_shape = shape_of(o) != NULL};
     snprintf(source, sizeof source, "%s", member->path);
     TM_TRY(tm_jsonl_open(&lines, read_member, archive, &how, err));
     tm_jsonl_row row;
     tm_status status;
     while ((status = tm_jsonl_next(lines, &row, err)) == TM_OK) {
-        if (row.bad) bad_line(r, source, &row);
-        else status = add_line(r, source, &row, err);
+        const char *bad = row.bad;
+        if (!bad && shape_of(o)) status = add_record(r, source, &row, o, &bad, err);
+        else if (!bad) status = add_line(r, source, &row, err);
         if (status < 0) break;
+        if (bad) bad_line(r, source, &row, bad);
     }
     tm_jsonl_close(lines);
     return status < 0 ? status : TM_OK;
@@ -172,7 +266,7 @@ static tm_status read_lines(reader *r, tm_archive *archive, const tm_member *mem
 
 static bool is_jsonl(const read_options *o)
 {
-    return strcmp(o->format, "jsonl") == 0;
+    return strcmp(o->format, "jsonl") == 0 || shape_of(o);
 }
 
 static tm_status read_root(reader *r, const tm_corpus *corpus, const read_options *o, tm_error *err)
@@ -201,7 +295,7 @@ static tm_status none_found(const reader *r, const read_options *o, tm_error *er
     tm_fail(err, TM_ENOENT, "no documents in \"%s\"%s%s%s", o->path.items[0],
             o->path.n > 1 ? " and the other paths" : "", o->match[0] ? ", matching " : "", o->match);
     if (r->n_bad)
-        tm_hint(err, "%lld lines were bad: `tidemill logs` shows the first of them", (long long)r->n_bad);
+        tm_hint(err, "%lld lines were bad, the first at %s", (long long)r->n_bad, r->first_bad);
     else tm_hint(err, "check the path, `match` and `format`");
     return TM_ENOENT;
 }
@@ -218,6 +312,7 @@ static tm_status run(tm_work *work, tm_error *err)
     }
     if (status >= 0) status = flush(&r, err);
     tm_batch_unref(r.chunk);
+    tm_buf_clear(&r.record);
     if (status >= 0 && !r.n_documents) return none_found(&r, o, err);
     return status;
 }
@@ -229,7 +324,11 @@ const tm_stage tm_stage_read = {
         "Folders are walked in byte order, without names that begin with a dot; tar (plain or compressed), zip, gz and\n"
         "Debian packages are read in place. A document's id is a hash of its path and its bytes. The content of every\n"
         "file is part of the node's key: a changed file is noticed, a touched one is not. Lines of JSON that cannot be\n"
-        "used are counted and logged, and the rest goes on.",
+        "used are counted and logged, and the rest goes on.\n"
+        "Conversations (chat) are found in \"messages\", \"conversations\" (ShareGPT) and in prompts with answers\n"
+        "(instruction and input with output, prompt with completion, question with answer, input with output);\n"
+        "preferences in prompt, chosen and rejected, as texts or as lists of messages. `fields` names others. Roles are\n"
+        "brought to system, user, assistant and tool.",
     .example = "local pages = tm.read { \"corpus/**/*.html\", format = \"html\" }",
     .family = "read",
     .version = 1,

@@ -4,6 +4,7 @@
 #include "engine/stage.h"
 #include "stages/format/tokenizer_json.h"
 #include "stages/text/bpe_train.h"
+#include "stages/text/chat_tokens.h"
 #include "stages/text/shape.h"
 
 #define MAX_SPECIAL 32
@@ -12,6 +13,7 @@ typedef struct vocab_options {
     int64_t size, min_frequency;
     const char *pretokenizer, *end;
     tm_string_list special;
+    bool chat;
 } vocab_options;
 
 static const tm_option options[] = {
@@ -23,8 +25,10 @@ static const tm_option options[] = {
      "gpt2 llama3 qwen2 smollm", "how a text is cut into pieces before merging", 0},
     {"end", TM_OPT_STRING, offsetof(vocab_options, end), "\"<|endoftext|>\"", 0, 0, NULL,
      "the token that ends a document", 0},
-    {"special", TM_OPT_LIST, offsetof(vocab_options, special), "[\"<|im_start|>\", \"<|im_end|>\"]", 0, 0,
-     NULL, "further special tokens", 0},
+    {"special", TM_OPT_LIST, offsetof(vocab_options, special), "[]", 0, 0, NULL, "further special tokens",
+     0},
+    {"chat", TM_OPT_BOOL, offsetof(vocab_options, chat), "true", 0, 0, NULL,
+     "with ChatML: the special tokens <|im_start|> and <|im_end|>, and a chat template of them", 0},
     {0},
 };
 
@@ -67,12 +71,20 @@ static tm_status count_all(tm_work *work, tm_bpe_counter *counter, tm_error *err
     return TM_EINVAL;
 }
 
+static bool is_chat_token(const char *text)
+{
+    return strcmp(text, "<|im_start|>") == 0 || strcmp(text, "<|im_end|>") == 0;
+}
+
 static tm_status train(const vocab_options *o, const tm_bpe_counter *counter, tm_bpe **bpe, tm_error *err)
 {
-    tm_view special[MAX_SPECIAL + 1];
+    tm_view special[MAX_SPECIAL + 3];
     size_t n = 0;
     if (o->end[0]) special[n++] = tm_view_str(o->end);
-    for (size_t i = 0; i < o->special.n; i++) special[n++] = tm_view_str(o->special.items[i]);
+    if (o->chat) special[n++] = tm_view_str("<|im_start|>");
+    if (o->chat) special[n++] = tm_view_str("<|im_end|>");
+    for (size_t i = 0; i < o->special.n; i++)
+        if (!o->chat || !is_chat_token(o->special.items[i])) special[n++] = tm_view_str(o->special.items[i]);
     tm_bpe_training how = {.size = (size_t)o->size,
                            .min_frequency = (uint64_t)o->min_frequency,
                            .special = special,
@@ -86,6 +98,7 @@ static tm_status write_files(const vocab_options *o, const tm_bpe *bpe, const ch
     tm_buf json = {0};
     tm_tokenizer_config config = {.eos = tm_view_str(o->end), .pad = tm_view_str(o->end)};
     if (!o->end[0]) config = (tm_tokenizer_config){0};
+    if (o->chat) config.chat_template = tm_view_str(TM_CHATML);
     tm_status status = tm_tokenizer_json_write(bpe, &json, err);
     snprintf(path, sizeof path, "%s/tokenizer.json", folder);
     if (status >= 0) status = tm_file_write(path, json.data, json.size, false, err);
@@ -94,7 +107,9 @@ static tm_status write_files(const vocab_options *o, const tm_bpe *bpe, const ch
     snprintf(path, sizeof path, "%s/tokenizer_config.json", folder);
     if (status >= 0) status = tm_file_write(path, json.data, json.size, false, err);
     tm_buf_clear(&json);
-    return status;
+    if (status < 0 || !o->chat) return status;
+    snprintf(path, sizeof path, "%s/chat_template.jinja", folder);
+    return tm_file_write(path, TM_CHATML, strlen(TM_CHATML), false, err);
 }
 
 static tm_status run(tm_work *work, tm_error *err)
@@ -119,11 +134,11 @@ const tm_stage tm_stage_train_tokenizer = {
     .brief = "Learn a byte-level BPE tokenizer from documents.",
     .help =
         "Gives a folder with tokenizer.json and tokenizer_config.json, the same vocabulary and merges as Hugging Face's\n"
-        "BpeTrainer with the same settings. The order of the documents does not matter.",
+        "BpeTrainer with the same settings, and chat_template.jinja. The order of the documents does not matter.",
     .paper = "Sennrich, Haddow & Birch 2016",
     .example = "local vocab = tm.train_tokenizer { docs.train, size = 8192 }",
     .family = "tokenize",
-    .version = 1,
+    .version = 2,
     .inputs = {{"", "documents", 0, NULL, "documents to learn from", NULL}},
     .outputs = {{"", "tokenizer", 0, NULL, "the tokenizer's folder", NULL}},
     .options = options,

@@ -33,12 +33,18 @@ local clean = tm.fuzzy_dedup { once, threshold = 0.7 }
 local docs  = tm.split { clean, valid = 0.2 }
 local vocab = tm.train_tokenizer { docs.train:take(20), size = 350 }
 local ids   = tm.tokenize { clean, tokenizer = vocab }
-return tm.graph { text = text, lines = lines, html = pages, all = all, fixed = fixed, english = english, prose = prose,
+local chat  = tm.read { "chat.jsonl", format = "chat", system = "Be brief." }
+local prefs = tm.read { "prefs.jsonl", format = "preference" }
+local turns = tm.tokenize_chat { chat, tokenizer = vocab }
+local pairs = tm.tokenize_pairs { prefs, tokenizer = vocab }
+return tm.graph { chat = chat, prefs = prefs, turns = turns, pairs = pairs,
+                  text = text, lines = lines, html = pages, all = all, fixed = fixed, english = english, prose = prose,
                   plain = plain, once = once, clean = clean, docs = docs, vocab = vocab, ids = ids }
 """
 ADDRESSES = ["text", "lines", "html", "all", "fixed", "english", "english.removed", "prose", "prose.removed", "plain",
              "plain.removed", "once",
-             "once.removed", "clean", "clean.removed", "docs.train", "docs.valid", "vocab", "ids"]
+             "once.removed", "clean", "clean.removed", "docs.train", "docs.valid", "vocab", "ids",
+             "chat", "prefs", "turns", "turns.removed", "pairs", "pairs.removed"]
 
 
 def document(seed, n_words):
@@ -70,6 +76,16 @@ def make_input(folder):
     for i in range(4):
         write(folder, f"pages/{i}.html", f"<html><head><title>Page {i}</title></head><body><nav><a href=x>Home</a></nav>"
               f"<h1>Heading {i}</h1><p>{document(200 + i, 60)}</p><ul><li>one<li>two</ul><pre>a  b\nc</pre></body></html>")
+    chat = [{"messages": [{"role": "user", "content": document(300, 9)}, {"role": "assistant", "content": document(301, 5)},
+                          {"role": "user", "content": "\u00e9?"}, {"role": "assistant", "content": "no"}], "topic": 1},
+            {"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": document(302, 4)}]},
+            {"instruction": "Say", "input": "it", "output": "it"}, {"question": "q", "answer": "a"}, {"text": "none"}]
+    write(folder, "chat.jsonl", "".join(json.dumps(row) + "\n" for row in chat))
+    prefs = [{"prompt": document(310, 6), "chosen": document(311, 6), "rejected": document(312, 7)},
+             {"chosen": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "good"}],
+              "rejected": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "poor"}]},
+             {"prompt": "p", "chosen": "x ", "rejected": "x "}]
+    write(folder, "prefs.jsonl", "".join(json.dumps(row) + "\n" for row in prefs))
     write(folder, "graph.lua", GRAPH)
 
 

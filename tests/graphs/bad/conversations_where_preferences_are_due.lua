@@ -1,0 +1,10 @@
+-- SPDX-License-Identifier: Apache-2.0
+local tm = require "tidemill"
+local docs = tm.read { "pages.txt" }
+local vocab = tm.train_tokenizer { docs, size = 300 }
+local base = tm.pretrain {
+  tm.llama { layers = 2, width = 32, heads = 4 }, tokenizer = vocab, data = docs, steps = 10,
+}
+local chat = tm.read { "chat.jsonl", format = "chat" }
+local aligned = tm.dpo { base, data = chat, steps = 5 }
+return tm.graph { aligned = aligned }

@@ -1,0 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
+local tm = require "tidemill"
+local chat = tm.read { "chat.jsonl", format = "jsonl", fields = { answer = "a" } }
+return tm.graph { chat = chat }
