@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Names to folders, and what lies in them.
-#include "lua/opened.h"
+#include "lua/opened_parts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,8 +9,7 @@
 #include "lua/address.h"
 #include "stages/model/source.h"
 
-// A file of the folder as JSON, or NULL.
-static json_t *read_json(const char *folder, const char *name)
+json_t *tm_opened_json(const char *folder, const char *name)
 {
     char path[TM_PATH_MAX];
     tm_buf bytes = {0};
@@ -35,7 +34,7 @@ static void find_ends(tm_opened *o)
                                         "base/generation_config.json", "base/config.json",
                                         NULL}; // the last two: of a folder with an adapter
     for (size_t i = 0; names[i] && !o->n_ends; i++) {
-        json_t *json = read_json(o->folder, names[i]), *given = json_object_get(json, "eos_token_id");
+        json_t *json = tm_opened_json(o->folder, names[i]), *given = json_object_get(json, "eos_token_id");
         for (size_t k = 0; k < json_array_size(given); k++) add_end(o, json_array_get(given, k));
         add_end(o, given);
         json_decref(json);
@@ -95,6 +94,7 @@ static tm_status load_tokenizer(tm_opened *o, const char *name, tm_error *err)
     tm_status status = tm_tokenizer_load(&o->tokenizer, o->folder, err);
     if (status == TM_ENOENT) tm_hint(err, "%s has no tokenizer.json beside its weights", name);
     if (status >= 0) find_ends(o);
+    if (status >= 0) status = tm_opened_find_chat(o, err);
     return status;
 }
 
@@ -126,5 +126,7 @@ void tm_opened_close(tm_opened *o)
     if (o->model) tm_model_free(o->model);
     tm_plan_file_close(&o->plan);
     if (o->folder[0]) tm_tokenizer_clear(&o->tokenizer);
+    if (o->chat) tm_template_free(o->chat);
+    tm_buf_clear(&o->chat_source);
     *o = (tm_opened){0};
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Lines of JSON on stdin, one record each, and the ids of a record.
 //
-// A record is {"text": ...}, or {"prompt": ..., "completion": ...}. What it is to count for is marked token
-// by token.
+// A record is {"text": ...}, {"prompt": ..., "completion": ...} or {"messages": [{"role", "content"}, ...]}.
+// What of it counts is marked token by token.
 #pragma once
 
 #include "lua/opened.h"
@@ -27,15 +27,18 @@ void tm_encoded_clear(tm_encoded *encoded);
 enum {
     TM_ENCODE_BARE = 1,  // without what the tokenizer puts around a text
     TM_ENCODE_PLAIN = 2, // special tokens in a text are text
+    TM_ENCODE_CHAT = 4,  // a text is what a user says, and the beginning of the answer stands behind messages
+    TM_ENCODE_APART =
+        8, // messages: each answer is tokenized apart, as generation sees it, and is what counts
 };
 
 // Ids of a record; `encoded` is emptied first. All of a text counts, of a prompt and its completion (which
-// are tokenized apart, as generation sees them) the completion. TM_EFORMAT: a record of another shape.
-tm_status tm_record_encode(const tm_opened *opened, const json_t *record, unsigned flags, tm_encoded *encoded,
+// are tokenized apart) the completion, of messages all or the answers. TM_EFORMAT: a record of another shape,
+// or one that the chat template refuses.
+tm_status tm_record_encode(tm_opened *opened, const json_t *record, unsigned flags, tm_encoded *encoded,
                            tm_error *err);
 // The same for a text.
-tm_status tm_text_encode(const tm_opened *opened, tm_view text, unsigned flags, tm_encoded *encoded,
-                         tm_error *err);
+tm_status tm_text_encode(tm_opened *opened, tm_view text, unsigned flags, tm_encoded *encoded, tm_error *err);
 
 // Lists for JSON: the ids, and how the tokenizer spells each.
 json_t *tm_ids_json(const tm_bpe_ids *ids);

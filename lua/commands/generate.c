@@ -8,7 +8,10 @@
 
 static const tm_flag flags[] = {
     {"--prompt", 'p', "TEXT", "what to go on from (default: stdin, without its last newline)"},
-    {"--prompts", 0, "FILE", "lines of JSON, {\"prompt\": TEXT} each (-: stdin); a line of JSON for each"},
+    {"--prompts", 0, "FILE",
+     "lines of JSON with \"prompt\" or \"messages\" (-: stdin); a line of JSON for each"},
+    {"--template", 0, NULL,
+     "the prompt is what a user says: by the chat template; only the answer is printed"},
     TM_GENERATION_FLAGS("64", "0"),
     {"--bare", 0, NULL, "without the tokens that the tokenizer puts before a text"},
     {"--speed", 0, NULL, "say on stderr how fast it was"},
@@ -79,13 +82,15 @@ static tm_status begin_empty(generator *g, tm_error *err)
     return TM_OK;
 }
 
-static tm_status go_on(generator *g, tm_view prompt, tm_error *err)
+// Behind the ids of g->prompt.
+static tm_status go_on(generator *g, tm_error *err)
 {
     double start = now();
-    TM_TRY(tm_text_encode(&g->opened, prompt, g->encode, &g->prompt, err));
     TM_TRY(begin_empty(g, err));
     TM_TRY(make_room(g, err));
     tm_decoder_cut(g->decoder, 0);
+    g->given.how.ends = g->opened.ends;
+    g->given.how.n_ends = g->opened.n_ends;
     TM_TRY(tm_generate(g->decoder, g->opened.tokenizer.bpe, &g->prompt.ids, &g->given.how, &g->answer, err));
     if (tm_cli_flag(g->cli, "--speed"))
         fprintf(stderr, "%zu tokens behind %zu in %.2f s\n", g->answer.ids.size, g->prompt.ids.size,
@@ -102,16 +107,18 @@ static json_t *log_probs_json(const tm_answer *a)
     return list;
 }
 
+// `prompt` is absent (NULL) for messages.
 static json_t *answer_json(const generator *g, tm_view prompt)
 {
     const tm_answer *a = &g->answer;
     tm_buf shown = {0}; // a prompt may have bytes that are no text
-    tm_bpe_repair(prompt, true, &shown);
-    json_t *json =
-        json_pack("{s:s%, s:s%, s:I, s:o, s:o, s:o, s:s}", "prompt", shown.data ? shown.data : "", shown.size,
-                  "text", a->text.data ? a->text.data : "", a->text.size, "prompt_tokens",
-                  (json_int_t)g->prompt.ids.size, "prompt_ids", tm_ids_json(&g->prompt.ids), "ids",
-                  tm_ids_json(&a->ids), "log_probs", log_probs_json(a), "ended", tm_ended_name(a->ended));
+    json_t *json = json_pack("{s:s%, s:I, s:o, s:o, s:o, s:s}", "text", a->text.data ? a->text.data : "",
+                             a->text.size, "prompt_tokens", (json_int_t)g->prompt.ids.size, "prompt_ids",
+                             tm_ids_json(&g->prompt.ids), "ids", tm_ids_json(&a->ids), "log_probs",
+                             log_probs_json(a), "ended", tm_ended_name(a->ended));
+    if (prompt.data) tm_bpe_repair(prompt, true, &shown);
+    if (prompt.data)
+        json_object_set_new(json, "prompt", json_stringn(shown.data ? shown.data : "", shown.size));
     if (a->stop) json_object_set_new(json, "stop", json_string(a->stop));
     tm_buf_clear(&shown);
     return json;
@@ -124,11 +131,10 @@ static tm_status one(generator *g, tm_error *err)
     tm_buf prompt = {0};
     tm_status status = read_prompt(g->cli, &prompt, err);
     tm_view view = {prompt.data ? prompt.data : "", prompt.size};
-    if (!g->cli->json) {
-        print_piece(NULL, view);
-        g->given.how.hear = print_piece;
-    }
-    if (status >= 0) status = go_on(g, view, err);
+    if (status >= 0) status = tm_text_encode(&g->opened, view, g->encode, &g->prompt, err);
+    if (!g->cli->json) g->given.how.hear = print_piece;
+    if (status >= 0 && !g->cli->json && !(g->encode & TM_ENCODE_CHAT)) print_piece(NULL, view);
+    if (status >= 0) status = go_on(g, err);
     if (status >= 0 && g->cli->json)
         tm_cli_print(g->cli, answer_json(g, view));
     else if (status >= 0)
@@ -140,10 +146,15 @@ static tm_status one(generator *g, tm_error *err)
 static tm_status record(void *self, const json_t *value, json_t **said, tm_error *err)
 {
     generator *g = self;
-    const json_t *prompt = json_object_get(value, "prompt");
-    if (!json_is_string(prompt)) return tm_fail(err, TM_EFORMAT, "there is no \"prompt\"");
+    const json_t *prompt = json_object_get(value, "prompt"), *messages = json_object_get(value, "messages");
     tm_view view = {json_string_value(prompt), json_string_length(prompt)};
-    TM_TRY(go_on(g, view, err));
+    if (!json_is_string(prompt) && !messages)
+        return tm_fail(err, TM_EFORMAT, "there is no \"prompt\" and there are no \"messages\"");
+    if (view.data)
+        TM_TRY(tm_text_encode(&g->opened, view, g->encode, &g->prompt, err));
+    else
+        TM_TRY(tm_record_encode(&g->opened, value, g->encode | TM_ENCODE_CHAT, &g->prompt, err));
+    TM_TRY(go_on(g, err));
     *said = answer_json(g, view);
     return TM_OK;
 }
@@ -153,8 +164,6 @@ static tm_status generate(generator *g, tm_error *err)
     const char *prompts = tm_cli_flag(g->cli, "--prompts");
     TM_TRY(tm_device_open_cpu(g->given.cores, &g->device, err));
     TM_TRY(tm_opened_model(&g->opened, g->cli, g->cli->args[0], err));
-    g->given.how.ends = g->opened.ends;
-    g->given.how.n_ends = g->opened.n_ends;
     g->given.how.log_probs = g->cli->json || prompts;
     return prompts ? tm_records_each(g->cli, prompts, record, g, &g->bad, err) : one(g, err);
 }
@@ -163,7 +172,8 @@ static int exec(tm_cli *cli)
 {
     tm_error err = {0};
     generator g = {.cli = cli, .given.how = {.sampler = {.top_p = 1, .seed = 1}, .n_tokens = 64}};
-    g.encode = tm_cli_flag(cli, "--bare") ? TM_ENCODE_BARE : 0;
+    if (tm_cli_flag(cli, "--bare")) g.encode |= TM_ENCODE_BARE;
+    if (tm_cli_flag(cli, "--template")) g.encode |= TM_ENCODE_CHAT;
     if (tm_cli_flag(cli, "--prompts") && tm_cli_flag(cli, "--prompt"))
         return tm_cli_usage(cli, "--prompt and --prompts exclude each other");
     if (tm_generation_flags(cli, &g.given) != TM_EXIT_OK) return TM_EXIT_USAGE;

@@ -65,7 +65,7 @@ static json_t *score_json(const scorer *s)
 static tm_status record(void *self, const json_t *value, json_t **said, tm_error *err)
 {
     scorer *s = self;
-    TM_TRY(tm_record_encode(&s->opened, value, s->encode, &s->encoded, err));
+    TM_TRY(tm_record_encode(&s->opened, value, s->encode | TM_ENCODE_APART, &s->encoded, err));
     size_t n = s->encoded.ids.size;
     if (n > s->context)
         return tm_fail(err, TM_EFORMAT, "the record has %zu tokens, more than %u", n, s->context);

@@ -9,6 +9,8 @@ static const tm_flag flags[] = {
     {"--decode", 'd', NULL, "the other way: {\"ids\": [...]} lines, or numbers in TEXT, to text"},
     {"--bare", 0, NULL, "without the tokens that the tokenizer puts around a text"},
     {"--plain", 0, NULL, "special tokens in a text are text"},
+    {"--template", 0, NULL,
+     "a text is what a user says: by the chat template, with the beginning of an answer"},
     {"--skip-special", 0, NULL, "with --decode: leave special tokens out"},
     {0},
 };
@@ -135,6 +137,7 @@ static int exec(tm_cli *cli)
     uint64_t bad = 0;
     if (tm_cli_flag(cli, "--bare")) t.encode |= TM_ENCODE_BARE;
     if (tm_cli_flag(cli, "--plain")) t.encode |= TM_ENCODE_PLAIN;
+    if (tm_cli_flag(cli, "--template")) t.encode |= TM_ENCODE_CHAT;
     tm_status status = tm_opened_tokenizer(&t.opened, cli, cli->args[0], &err);
     if (status >= 0 && cli->n_args < 2)
         status = tm_records_each(cli, NULL, record, &t, &bad, &err);
@@ -149,7 +152,8 @@ static int exec(tm_cli *cli)
 
 const tm_command tm_command_tokenize = {
     .name = "tokenize",
-    .brief = "Texts to ids and pieces, and back: TEXT, or lines of JSON on stdin ({\"text\": ...}).",
+    .brief =
+        "Texts to ids and pieces, and back: TEXT, or lines of JSON on stdin ({\"text\"} or {\"messages\"}).",
     .usage = "MODEL|TOKENIZER [TEXT]",
     .example = "tidemill tokenize vocab \"a table of tides\"",
     .min = 1,

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""generate, score and tokenize as people type them.
+"""generate, chat, score and tokenize as people type them.
 
 usage: test_talk.py PROGRAM [unittest arguments]
 """
 import json
-import subprocess
+import signal
 import unittest
 
 from workplace import WithWorkplace
@@ -139,6 +139,120 @@ class Talk(WithWorkplace):
             pass
         self.assertNotEqual(process.wait(timeout=60), 0)
         process.stderr.close()
+
+
+def chatml(messages, answer=True):
+    text = "".join(f"<|im_start|>{m['role']}\n{m['content']}<|im_end|>\n" for m in messages)
+    return text + ("<|im_start|>assistant\n" if answer else "")
+
+
+class Chat(WithWorkplace):
+    """A model with 400 positions that was never trained on chats: its tokenizer has no template, so it is ChatML's."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.place.write("graph.lua", cls.place.read("graph.lua").replace("length = 64 }, tokenizer",
+                                                                         "length = 400 }, tokenizer"))
+        code, out, err = cls.place.tidemill("run", "graph.lua", "--quiet", "base")
+        assert code == 0, out + err
+
+    def talk(self, turns, *args, code=0):
+        """(stdout, stderr) of a chat; without --json the answers as text."""
+        process = self.place.start("chat", "base", *args)
+        out, err = process.communicate("".join(turn + "\n" for turn in turns), timeout=60)
+        self.assertEqual(process.returncode, code, out + err)
+        return out, err
+
+    def said(self, turns, *args, code=0):
+        return [json.loads(line) for line in self.talk(turns, "--json", *args, code=code)[0].splitlines()]
+
+    def test_every_turn_sees_all_before_it_and_only_what_is_new_is_read(self):
+        turns, greedy = ["The river", "and the mill?", "So it is."], ("-t", "0", "-n", "12")
+        messages = [{"role": "system", "content": "Be brief."}]
+        for turn, answer in zip(turns, self.said(turns, "--system", "Be brief.", *greedy)):
+            messages.append({"role": "user", "content": turn})
+            alone = self.json("generate", "base", "--bare", "--prompt", chatml(messages), *greedy)
+            self.assertEqual(answer["ids"], alone["ids"])
+            self.assertEqual(answer["kept"] > 0, len(messages) > 2)
+            messages.append({"role": "assistant", "content": answer["content"]})
+
+    def test_a_chat_repeats_itself_with_the_same_seed_and_a_retry_does_not(self):
+        turns = ["The river", "/retry", "/retry", "/reset", "The river"]
+        first, second = self.said(turns, "-n", "12", "-t", "2"), self.said(turns, "-n", "12", "-t", "2")
+        self.assertEqual(first, second)
+        self.assertEqual(len({row["content"] for row in first}), 4)
+        greedy = self.said(["The river", "/retry", "/reset", "The river"], "-t", "0", "-n", "9")
+        self.assertEqual(len({row["content"] for row in greedy}), 1)
+
+    def test_a_conversation_is_saved_as_a_record_that_can_be_scored(self):
+        turns = ["One", "/save talk.jsonl", "//two", "/save talk.jsonl", "/save", "/nope", "/quit", "never"]
+        out, err = self.talk(turns, "-n", "5")
+        records = [json.loads(line) for line in self.place.read("talk.jsonl").splitlines()]
+        self.assertEqual([len(record["messages"]) for record in records], [2, 4])
+        self.assertEqual([m["content"] for m in records[1]["messages"] if m["role"] == "user"], ["One", "/two"])
+        self.assertIn("/save takes a file", err)
+        self.assertIn("there is no command /nope", err)
+        self.assertNotIn("never", out + err)
+        process = self.place.start("score", "base")
+        out, err = process.communicate(self.place.read("talk.jsonl"), timeout=60)
+        self.assertEqual(process.returncode, 0, err)
+        for record, row in zip(records, map(json.loads, out.splitlines())):
+            end, = self.json("tokenize", "vocab", "<|im_end|>")["ids"]
+            counted = [i for i, c in zip(row["ids"], row["counted"]) if c]
+            self.assertEqual(counted.count(end), len(record["messages"]) // 2)
+            self.assertEqual(counted[-1], end)
+            self.assertEqual(self.json("tokenize", "vocab", "--decode", json.dumps(row["ids"]))["text"],
+                             chatml(record["messages"], False))
+
+    def test_the_oldest_turns_are_forgotten_when_the_context_is_full(self):
+        turns = ["word " * 20] * 8 + ["long " * 300, "short"]
+        out, err = self.talk(turns, "--json", "-n", "10", "--context", "160", "--system", "Be brief.", code=2)
+        rows = [json.loads(line) for line in out.splitlines()]
+        self.assertEqual(rows[0]["dropped"], 0)
+        self.assertTrue(any(row.get("dropped") for row in rows))
+        self.assertIn("the context of 160 tokens is full", err)
+        self.assertRegex(rows[8]["error"], r"this turn has \d+ tokens; of the 160 of the context, 150 are for it")
+        self.assertIn("content", rows[9])
+
+    def test_two_models_answer_side_by_side(self):
+        out, _ = self.talk(["The river", "The mill"], "--vs", "base@10", "-t", "0", "-n", "6")
+        rows = self.said(["The river", "The mill"], "--vs", "base@10", "-t", "0", "-n", "6")
+        self.assertEqual([row["model"] for row in rows], ["base", "base@10"] * 2)
+        shown = "".join(f"{row['model']}: {row['content']}\n" for row in rows)
+        self.assertEqual(out, shown.replace("\r\n", "\n").replace("\r", "\n"))  # as Python reads a pipe
+        self.assertEqual([row["content"] for row in rows[::2]],
+                         [row["content"] for row in self.said(["The river", "The mill"], "-t", "0", "-n", "6")])
+
+    def test_messages_and_turns_go_through_the_template_elsewhere_too(self):
+        messages = [{"role": "user", "content": "The river"}]
+        by_flag = self.json("generate", "base", "--template", "--prompt", "The river", "-n", "9")
+        self.assertEqual(by_flag["prompt_ids"], self.json("tokenize", "vocab", "--bare", chatml(messages))["ids"])
+        self.assertEqual(by_flag["ids"], self.said(["The river"], "-t", "0", "-n", "9")[0]["ids"])
+        self.assertEqual(self.ok("generate", "base", "--template", "--prompt", "The river", "-n", "9"), by_flag["text"] + "\n")
+        self.assertEqual(self.json("tokenize", "base", "--template", "The river")["ids"], by_flag["prompt_ids"])
+        self.place.write("m.jsonl", json.dumps({"messages": messages}) + "\n" + json.dumps({"messages": [{"role": "user"}]}))
+        process = self.place.start("generate", "base", "--prompts", "m.jsonl", "-n", "9")
+        out, err = process.communicate(timeout=60)
+        self.assertEqual((process.returncode, json.loads(out.splitlines()[0])["ids"]), (2, by_flag["ids"]))
+        self.assertIn("line 2: message 1 has no", err)
+
+    def test_ctrl_c_at_the_prompt_ends_the_chat_the_second_time(self):
+        process = self.place.start("chat", "base", "-n", "3")
+        process.stdin.write("One\n")
+        process.stdin.flush()
+        self.assertTrue(process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.stderr.readline(), "\n")
+        self.assertIn("Ctrl-C again", process.stderr.readline())
+        process.stdin.write("Two\n")
+        process.stdin.flush()
+        self.assertTrue(process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        process.stderr.readline(), process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 130)
 
 
 if __name__ == "__main__":

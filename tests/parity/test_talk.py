@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands generate, score and tokenize, and the sampler, beside transformers and tokenizers.
+"""The commands generate, chat, score and tokenize, and the sampler, beside transformers and tokenizers.
 
 usage: test_talk.py PROGRAM SAMPLE_PROBE
 """
@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -151,6 +152,108 @@ class Models(unittest.TestCase):
             for text, row in zip(TEXTS, said):
                 alone, = tidemill("generate", folder, "-n", 8, "--prompt", text, "--json")
                 self.assertEqual(row["ids"], alone["ids"])
+
+
+TEMPLATE = ("{% for m in messages %}{% if loop.first and m.role != 'system' %}<|im_start|>system\nYou help.<|im_end|>\n"
+            "{% endif %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+            "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}")
+
+
+class Chats(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.holder = tempfile.TemporaryDirectory()
+        cls.folder = pathlib.Path(cls.holder.name)
+        vocab = len(json.loads((TOKENIZERS / "smollm2.json").read_text())["model"]["vocab"]) + 8
+        shape = {**SHAPE, "vocab_size": vocab, "max_position_embeddings": 4000}
+        cls.model = reference.make_model(LlamaConfig(**shape), 60).eval()
+        cls.model.save_pretrained(cls.folder)
+        shutil.copy(TOKENIZERS / "smollm2.json", cls.folder / "tokenizer.json")
+        (cls.folder / "chat_template.jinja").write_text(TEMPLATE)
+        (cls.folder / "tokenizer_config.json").write_text(
+            json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|im_end|>"}))
+        cls.tokenizer = AutoTokenizer.from_pretrained(cls.folder)
+        cls.end = cls.tokenizer.convert_tokens_to_ids("<|im_end|>")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.holder.cleanup()
+
+    def rendered(self, messages, answer):
+        text = self.tokenizer.apply_chat_template(messages, add_generation_prompt=answer, tokenize=False)
+        return self.tokenizer(text, add_special_tokens=False).input_ids
+
+    def test_turns_are_answered_as_by_transformers_over_the_whole_conversation(self):
+        turns, messages, compared = ["The river runs.", "And then?", "Why — 世界?"], [], 0
+        process = subprocess.run([PROGRAM, "chat", self.folder, "--json", "-t", "0", "-n", "20"],
+                                 input="".join(turn + "\n" for turn in turns), capture_output=True, text=True)
+        self.assertEqual(process.returncode, 0, process.stderr)
+        for turn, row in zip(turns, map(json.loads, process.stdout.splitlines())):
+            messages.append({"role": "user", "content": turn})
+            ids = self.rendered(messages, True)
+            for i, token in enumerate(row["ids"]):
+                with torch.no_grad():
+                    top = self.model(torch.tensor([ids])).logits[0, -1].topk(2)
+                if top.values[0] - top.values[1] < CLOSE:
+                    break
+                self.assertEqual(token, top.indices[0].item(), f"token {i} of the answer to {turn!r}")
+                ids.append(token)
+                compared += 1
+            self.assertEqual(row["ended"] == "end", row["ids"][-1] in (self.end, 0))
+            messages.append({"role": "assistant", "content": row["content"]})
+            if "\ufffd" in row["content"]:
+                break  # bytes that are no text: what stands in the history is not what was chosen
+        self.assertGreater(compared, 10)
+
+    def test_messages_are_scored_over_the_answers_alone(self):
+        messages = [{"role": "user", "content": "One?"}, {"role": "assistant", "content": "Two and three."},
+                    {"role": "user", "content": "Four?"}, {"role": "assistant", "content": "Five"}]
+        ours, = tidemill("score", self.folder, stdin=lines([{"messages": messages}]))
+        ids = self.rendered(messages, False)
+        self.assertEqual(ours["ids"], ids)
+        self.assertEqual(tidemill("tokenize", self.folder, stdin=lines([{"messages": messages}]))[0]["ids"], ids)
+        with torch.no_grad():
+            theirs = self.model(torch.tensor([ids])).logits[0].double().log_softmax(-1)
+        want, counted = 0, []
+        for i in (1, 3):
+            start = len(self.rendered(messages[:i], True))
+            stop = len(self.rendered(messages[:i + 1], False)) - 1  # without the line end behind the end token
+            counted += range(start, stop)
+            want += sum(theirs[k - 1, ids[k]].item() for k in range(start, stop))
+        self.assertEqual([i for i, c in enumerate(ours["counted"]) if c], counted)
+        self.assertAlmostEqual(ours["sum"] / want, 1, delta=1e-4)
+
+    def endless(self):
+        """A copy of the model that never ends an answer: a feature that all tokens have speaks against it."""
+        folder = self.folder / "endless"
+        model = AutoModelForCausalLM.from_pretrained(self.folder, dtype=torch.float32)
+        with torch.no_grad():
+            model.model.embed_tokens.weight[:, 0] = 10
+            model.model.norm.weight[0] = 1
+            for end in (0, self.end):
+                model.lm_head.weight[end] = 0
+                model.lm_head.weight[end, 0] = -20
+        model.save_pretrained(folder)
+        for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+            shutil.copy(self.folder / name, folder)
+        return folder
+
+    def test_ctrl_c_stops_the_answer_and_not_the_program(self):
+        process = subprocess.Popen([PROGRAM, "chat", self.endless(), "--context", "4000", "-n", "3900", "-t", "1", "-j", "1"],
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process.stdin.write(b"The river\n")
+        process.stdin.flush()
+        self.assertTrue(process.stdout.read(1))  # of 3,900 tokens
+        process.send_signal(signal.SIGINT)
+        process.stdin.write(b"/save talk.jsonl\n".replace(b"talk", str(self.folder / "talk").encode()))
+        process.stdin.flush()
+        self.assertIn(b"saved", process.stderr.readline())
+        saved = json.loads((self.folder / "talk.jsonl").read_text())["messages"]
+        self.assertEqual([m["role"] for m in saved], ["user", "assistant"])
+        process.stdin.write(b"/quit\n")
+        process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 0)
+        self.assertLess(len(self.tokenizer(saved[1]["content"]).input_ids), 3800)
 
 
 class Sampler(unittest.TestCase):
