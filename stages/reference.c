@@ -88,12 +88,14 @@ static void add_batch(const tm_tokens *batch, scores *s)
     }
 }
 
-static tm_status score_batches(tm_pack *pack, tm_pass *pass, scores *s, tm_error *err)
+static tm_status score_batches(tm_work *work, tm_pack *pack, tm_pass *pass, scores *s, tm_error *err)
 {
+    const reference *r = tm_work_state(work);
     tm_tokens batch;
     tm_status status;
     while ((status = tm_pack_next(pack, &batch, err)) == TM_OK) {
         tm_loss loss;
+        TM_TRY(tm_pool_resize(tm_device_pool(r->device), tm_work_cores(work), err));
         TM_TRY(tm_pass_forward(pass, &batch, err));
         tm_pass_score(pass, &loss, s->log_probs);
         add_batch(&batch, s);
@@ -101,8 +103,9 @@ static tm_status score_batches(tm_pack *pack, tm_pass *pass, scores *s, tm_error
     return status < 0 ? status : TM_OK;
 }
 
-static tm_status score_all(const reference *r, source *from, size_t longest, scores *s, tm_error *err)
+static tm_status score_all(tm_work *work, source *from, size_t longest, scores *s, tm_error *err)
 {
+    const reference *r = tm_work_state(work);
     tm_pack_options how = {
         .tokens = (uint32_t)(2 * longest > BATCH_TOKENS ? 2 * longest : BATCH_TOKENS),
         .length = (uint32_t)longest - 1,
@@ -118,7 +121,7 @@ static tm_status score_all(const reference *r, source *from, size_t longest, sco
     tm_status status = s->log_probs ? TM_OK : tm_fail(err, TM_ENOMEM, "no memory for %u tokens", how.tokens);
     if (status >= 0) status = tm_pack_new(&pack, &how, &documents, err);
     if (status >= 0) status = tm_pass_new(&pass, r->model, r->device, TM_PASS_FORWARD, how.tokens, err);
-    if (status >= 0) status = score_batches(pack, pass, s, err);
+    if (status >= 0) status = score_batches(work, pack, pass, s, err);
     if (pass) tm_pass_free(pass);
     if (pack) tm_pack_free(pack);
     return status;
@@ -163,7 +166,7 @@ static tm_status map(tm_work *work, const tm_batch *in, tm_batch *const *out, tm
                 .there = tm_calloc(rows + 1, sizeof *s.there)};
     tm_status status = s.sums && s.there ? TM_OK : tm_fail(err, TM_ENOMEM, "no memory for %zu pairs", rows);
     for (size_t row = 0; row < rows; row++) (void)fits(in, row, r->model->config.length, &longest);
-    if (status >= 0 && longest) status = score_all(r, &from, longest, &s, err);
+    if (status >= 0 && longest) status = score_all(work, &from, longest, &s, err);
     if (status >= 0) status = put_rows(work, in, &s, out[0], err);
     tm_pair_room_clear(&from.room);
     tm_free(s.sums);
@@ -183,7 +186,7 @@ const tm_stage tm_stage_reference = {
     .example = "local scored = tm.reference { prefs.train, model = tuned }",
     .family = "align",
     .version = 1,
-    .traits = TM_NUMERIC,
+    .traits = TM_NUMERIC | TM_ELASTIC,
     .inputs = {{"", "pairs", 0, NULL, "pairs of answers", "tokenize_pairs"},
                {"model", "model", TM_PORT_WHOLE, NULL, "the reference", NULL}},
     .outputs = {{"", "scored_pairs", 0, NULL, "the pairs with two sums each", NULL}},

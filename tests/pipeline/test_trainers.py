@@ -223,6 +223,10 @@ return tm.graph { long = long }""")
         compared = [(step, value) for step, value in losses if step % 3 == 0]
         self.assertEqual(compared[-1][0], best[0] + 6, losses)
 
+    def test_patience_is_remembered_over_an_interruption(self):
+        self.graph(SFT, ", valid_every = 4, stop = { patience = 4 }")
+        self.interrupted_goes_on_bit_for_bit("tuned", "--set", "epochs=60", "--set", "adapter=false", "--set", "every=9")
+
     def test_the_first_loss_is_ln_2_with_the_adapter_in_the_reference(self):
         self.graph(DPO)
         self.run_graph("first")
@@ -230,6 +234,11 @@ return tm.graph { long = long }""")
         self.assertAlmostEqual(self.metrics("first")["train.rewards.margins", 1], 0, delta=1e-5)
         reference = json.loads(self.tidemill("inspect", "first.data", "--json", "-n", "3"))["records"]
         self.assertLess(reference[0]["ref_chosen"], 0)
+
+    def test_the_first_loss_of_ipo_is_that_of_no_margin(self):
+        self.graph(DPO)
+        self.run_graph("first", "--set", "loss=ipo")
+        self.assertAlmostEqual(self.metrics("first")["train.loss", 1], (1 / (2 * 0.1)) ** 2, delta=1e-4)
 
     def test_preferences_are_learned(self):
         self.graph(DPO)
