@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "engine/base/hash_map.h"
+#include "engine/base/machine.h"
 #include "engine/key.h"
 #include "engine/select.h"
 
@@ -243,7 +244,18 @@ tm_status tm_plan_content(tm_plan *plan, tm_plan_node *p, const tm_record **reco
     p->content = tm_key_with_inputs(p->own, inputs);
     json_decref(inputs);
     *record = tm_key_by_content(plan->store, p->content);
+    char cpu[16];
+    if (*record && plan->reuse_same && tm_record_elsewhere(p->node->stage, *record, cpu)) *record = NULL;
     return TM_OK;
+}
+
+bool tm_record_elsewhere(const tm_stage *stage, const tm_record *record, char cpu[16])
+{
+    json_t *doc = stage->traits & TM_NUMERIC ? json_loads(record->json, 0, NULL) : NULL;
+    const char *made = json_string_value(json_object_get(doc, "cpu"));
+    snprintf(cpu, 16, "%s", made ? made : "unknown");
+    json_decref(doc);
+    return stage->traits & TM_NUMERIC && strcmp(cpu, tm_machine_cpu()) != 0;
 }
 
 void tm_plan_adopt(tm_plan_node *p, const tm_record *record)
@@ -265,6 +277,8 @@ static bool inputs_known(const tm_plan *plan, const tm_plan_node *p)
 // Whether a record of the same own key could still come true: its known inputs are as they are now.
 static bool record_possible(const tm_plan *plan, const tm_plan_node *p, const tm_record *record)
 {
+    char cpu[16];
+    if (plan->reuse_same && tm_record_elsewhere(p->node->stage, record, cpu)) return false;
     json_t *doc = json_loads(record->json, 0, NULL);
     const json_t *inputs = json_object_get(doc, "inputs");
     bool possible = inputs != NULL;
@@ -365,6 +379,28 @@ static void decide_to_run(tm_plan *plan, const tm_plan_options *o, tm_plan_node 
     else if (twin) add_reason(p, "unless the same work on equal bytes is done elsewhere in this run");
 }
 
+// What is to be known of a result that is reused.
+static void reason_of_reuse(tm_plan_node *p, const tm_record *record)
+{
+    char cpu[16];
+    json_t *doc = strstr(record->json, "\"accepted\"") ? json_loads(record->json, 0, NULL) : NULL;
+    const char *what = json_string_value(json_object_get(json_object_get(doc, "accepted"), "what"));
+    if (what) SAY(p->reason, "accepted: %.200s", what);
+    json_decref(doc);
+    if (!tm_record_elsewhere(p->node->stage, record, cpu) || strcmp(cpu, "unknown") == 0) return;
+    if (what) add_reason(p, "made on another kind of processor");
+    else SAY(p->reason, "made on another kind of processor: %s, this one is %s", cpu, tm_machine_cpu());
+}
+
+// With --reuse=same: there is a result, but of another kind of processor.
+static void reason_not_same(const tm_plan *plan, tm_plan_node *p)
+{
+    char cpu[16];
+    const tm_record *record = plan->reuse_same ? tm_key_by_content(plan->store, p->content) : NULL;
+    if (record && tm_record_elsewhere(p->node->stage, record, cpu))
+        SAY(p->reason, "--reuse=same: its result was made on %s, this is %s", cpu, tm_machine_cpu());
+}
+
 static tm_status decide_node(tm_plan *plan, const tm_plan_options *o, tm_plan_node *p, tm_error *err)
 {
     const tm_record *record = NULL;
@@ -380,8 +416,10 @@ static tm_status decide_node(tm_plan *plan, const tm_plan_options *o, tm_plan_no
         tm_plan_adopt(p, record);
         plan->nodes[p->twin].n_unknown--;
         set_state(plan, p, TM_CACHED, "cached");
+        reason_of_reuse(p, record);
     } else {
         decide_to_run(plan, o, p, false);
+        reason_not_same(plan, p);
     }
     return TM_OK;
 }
@@ -548,6 +586,7 @@ tm_status tm_plan_make(const tm_graph *graph, tm_store *store, const tm_plan_opt
     if (!plan) return tm_fail(err, TM_ENOMEM, "no memory for a plan");
     plan->graph = graph;
     plan->store = store;
+    plan->reuse_same = options->reuse_same;
     plan->nodes = tm_calloc(graph->n_nodes + 1, sizeof *plan->nodes);
     tm_status status = plan->nodes ? make(plan, options, err)
                                    : tm_fail(err, TM_ENOMEM, "no memory for a plan");

@@ -55,6 +55,7 @@ typedef struct tm_plan_options {
     const char *from;
     const char *until;
     const char *force;
+    bool reuse_same;             // numeric results of another kind of processor are made again
     const json_t *before;        // plan of the last run of this graph (tm_plan_json), or NULL
 } tm_plan_options;
 
@@ -64,6 +65,7 @@ typedef struct tm_plan {
     tm_plan_node *nodes;  // parallel to graph->nodes
     tm_group *groups;     // in topological order
     size_t n_groups;
+    bool reuse_same;
 } tm_plan;
 
 tm_status tm_plan_make(const tm_graph *graph, tm_store *store, const tm_plan_options *options, tm_plan **plan,
@@ -80,6 +82,9 @@ tm_status tm_plan_link_hash(const tm_plan *plan, const tm_link *link, tm_hash *h
 // Content key of a node whose inputs are all known, and its record (NULL: none). Used by plan and scheduler
 // alike.
 tm_status tm_plan_content(tm_plan *plan, tm_plan_node *node, const tm_record **record, tm_error *err);
+// Whether a numeric result was made on another kind of processor than this one, and on which. Such results
+// are within the tolerance of each other, not equal to the last bit.
+bool tm_record_elsewhere(const tm_stage *stage, const tm_record *record, char cpu[16]);
 // The inputs of a node by hash, as they stand in its content document and record.
 tm_status tm_plan_inputs(const tm_plan *plan, const tm_plan_node *node, json_t **inputs, tm_error *err);
 // Take the outputs of a record as this node's.

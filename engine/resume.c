@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "engine/base/machine.h"
 #include "engine/key.h"
 #include "engine/store_artifact.h"
 #include "engine/store_log.h"
@@ -31,7 +32,8 @@ static bool parse_hex(const json_t *json, const char *field, tm_hash *hash)
     return hex && strlen(hex) == 32 && tm_hash_parse(hex, hash);
 }
 
-static tm_status read_cursor(const tm_plan *plan, tm_resume_point *point, const char *text, tm_hash model)
+static tm_status read_cursor(const tm_plan *plan, const tm_plan_node *p, tm_resume_point *point,
+                             const char *text, tm_hash model)
 {
     json_t *cursor = json_loads(text, 0, NULL);
     json_decref(point->cursor);
@@ -39,6 +41,13 @@ static tm_status read_cursor(const tm_plan *plan, tm_resume_point *point, const 
     point->model = model;
     point->step = json_integer_value(json_object_get(cursor, "step"));
     if (!cursor || !parse_hex(cursor, "state", &point->state)) return TM_DONE;
+    const char *cpu = json_string_value(json_object_get(cursor, "cpu"));
+    bool numeric = p->node->stage->traits & TM_NUMERIC;
+    if (plan->reuse_same && numeric && (!cpu || strcmp(cpu, tm_machine_cpu()) != 0)) {
+        snprintf(point->why_not, sizeof point->why_not, "it was made on %.16s, this is %s (--reuse=same)",
+                 cpu ? cpu : "another processor", tm_machine_cpu());
+        return TM_DONE;
+    }
     if (!tm_tree_complete(plan->store, point->state) || !tm_tree_complete(plan->store, model)) return TM_DONE;
     return TM_OK;
 }
@@ -87,7 +96,7 @@ static tm_status kept_point(const tm_plan *plan, const tm_plan_node *p, tm_resum
     if (tm_log_open(plan->store, p->recipe, "kept", &log, NULL) < 0) return TM_DONE;
     size_t n = tm_log_count(log);
     tm_status status = TM_DONE;
-    if (n) status = read_cursor(plan, point, tm_log_cursor(log, n - 1), tm_log_entry(log, n - 1).hash);
+    if (n) status = read_cursor(plan, p, point, tm_log_cursor(log, n - 1), tm_log_entry(log, n - 1).hash);
     tm_log_close(log);
     return status;
 }
@@ -101,7 +110,7 @@ static tm_status interrupted(const tm_plan *plan, const tm_plan_node *p, tm_resu
         log = NULL;
     size_t n = log ? tm_log_count(log) : 0, use = 0;
     for (size_t i = n; i-- > 0 && !use;)  // the newest that still has its training state
-        if (read_cursor(plan, &logged, tm_log_cursor(log, i), tm_log_entry(log, i).hash) == TM_OK)
+        if (read_cursor(plan, p, &logged, tm_log_cursor(log, i), tm_log_entry(log, i).hash) == TM_OK)
             use = i + 1;
     tm_log_close(log);
     if (have_kept && (!use || kept.step > logged.step)) {
@@ -195,7 +204,7 @@ static tm_status try_snapshot(const finder *f, const json_t *cursor, const json_
     tm_hash then, now;
     tm_error why = {0};
     char *text = cursor ? json_dumps(cursor, JSON_COMPACT) : NULL;
-    tm_status status = text ? read_cursor(f->plan, point, text, model) : TM_DONE;
+    tm_status status = text ? read_cursor(f->plan, f->p, point, text, model) : TM_DONE;
     free(text);
     if (status != TM_OK) return TM_DONE;
     status = tm_resume_prefix(f->plan->graph, f->p->node, point->step, cursor, &now, &why);

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "engine/base/machine.h"
 #include "engine/key.h"
 
 #define LEASE_RETRY_NS 200000000
@@ -106,6 +107,7 @@ static void finish_cached(run *r, run_group *g)
     g->state = GROUP_DONE;
     g->cached = true;
     r->result->cached += g->plan->n;
+    seal_aliases(r, g);
     run_event(r, "cached", group_facts(r, g));
 }
 
@@ -121,6 +123,8 @@ static tm_status chain_key(const run *r, const run_group *g, tm_hash *key, tm_er
         char hex[TM_HASH_HEX];
         tm_hash_hex(p->own, hex);
         json_array_append_new(doc, json_string(hex));
+        if (r->plan->reuse_same && p->node->stage->traits & TM_NUMERIC)
+            json_array_append_new(doc, json_string(tm_machine_cpu()));
         for (size_t l = 0; l < p->node->n_links && status >= 0; l++) {
             tm_hash hash;
             const tm_link *link = &p->node->links[l];

@@ -168,6 +168,9 @@ bool cursor_stays(const run_log *log, size_t i);          // whether its state d
 // run_seal.c
 // The group must have ended, and its inputs must be known. It becomes GROUP_DONE or GROUP_FAILED by itself.
 tm_status group_seal(run *r, run_group *g, tm_error *err);
+// Nodes that are cached under other recipes (inputs made in another way, of the same bytes) are found under
+// these, too.
+void seal_aliases(run *r, const run_group *g);
 
 // run_group.c
 json_t *group_facts(const run *r, const run_group *g);

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "engine/base/machine.h"
 #include "engine/key.h"
 #include "engine/store_artifact.h"
 
@@ -94,10 +95,11 @@ static json_t *record_json(run *r, run_group *g, tm_plan_node *p, json_t *inputs
         json_array_append_new(cursors, cursor);
     }
     json_t *counts = json_object_get(g->counts, p->node->name);
-    return json_pack("{s:O, s:O, s:o, s:o, s:o, s:O*, s:s, s:s, s:f}", "doc", p->own_doc, "inputs", inputs,
-                     "cursors", cursors, "refs", refs, "hollow", hollow_ports(r, p), "counts", counts,
-                     "node", p->node->name,
-                     "run", r->result->run, "seconds", (double)(tm_time_ns() - g->start_ns) * 1e-9);
+    const char *cpu = p->node->stage->traits & TM_NUMERIC ? tm_machine_cpu() : NULL;
+    return json_pack("{s:O, s:O, s:o, s:o, s:o, s:O*, s:s*, s:s, s:s, s:f}", "doc", p->own_doc, "inputs",
+                     inputs, "cursors", cursors, "refs", refs, "hollow", hollow_ports(r, p), "counts", counts,
+                     "cpu", cpu, "node", p->node->name, "run",
+                     r->result->run, "seconds", (double)(tm_time_ns() - g->start_ns) * 1e-9);
 }
 
 static tm_status make_record(seal *s, int i, tm_error *err)
@@ -133,7 +135,8 @@ static tm_status bind_as(seal *s, const seal_node *n, const tm_record *record, t
 {
     tm_store *store = s->r->binder;
     const tm_record *old = tm_key_by_content(store, record->content);
-    bool gone = false;
+    char cpu[16];
+    bool gone = old && s->r->plan->reuse_same && tm_record_elsewhere(n->stage, old, cpu);
     for (size_t i = 0; old && i < old->n_ports; i++) {
         int port = tm_stage_output(n->stage, old->ports[i].name);
         if (port >= 0 && n->stored[port]) gone |= !tm_artifact_complete(store, old->ports[i].artifact);
@@ -278,4 +281,50 @@ tm_status group_seal(run *r, run_group *g, tm_error *err)
     g->state = GROUP_SEALING;
     tm_helper_put(r->helper, &s->task);
     return TM_OK;
+}
+
+// ---- other ways to the same result ----
+
+typedef struct alias_task {
+    tm_task task;
+    run *r;
+    tm_hash recipe, content;
+} alias_task;
+
+static tm_status bind_alias(tm_task *task, tm_error *err)
+{
+    alias_task *t = (alias_task *)task;
+    tm_bind_outcome outcome;
+    TM_TRY(tm_key_refresh(t->r->binder, err));
+    const tm_record *old = tm_key_by_content(t->r->binder, t->content);
+    if (!old || old->n_ports > TM_MAX_PORTS) return TM_OK;
+    tm_key_port ports[TM_MAX_PORTS];  // binding may forget `old`
+    char *json = tm_strdup(old->json);
+    if (!json) return tm_fail(err, TM_ENOMEM, "no memory for a record");
+    memcpy(ports, old->ports, old->n_ports * sizeof *ports);
+    tm_record alias = {.own = old->own, .recipe = t->recipe, .content = t->content, .epoch = old->epoch,
+                       .ports = ports, .n_ports = old->n_ports, .json = json};
+    tm_status status = tm_key_bind(t->r->binder, &alias, false, &outcome, err);
+    tm_free(json);
+    return status;
+}
+
+static void alias_done(tm_task *task, tm_status status, const tm_error *err)
+{
+    (void)status;  // the result is there under its own recipe in any case
+    (void)err;
+    tm_free(task);
+}
+
+void seal_aliases(run *r, const run_group *g)
+{
+    for (int i = 0; i < g->plan->n; i++) {
+        const tm_plan_node *p = group_plan(r, g, i);
+        if (tm_hash_none(p->content) || tm_key_by_recipe(r->plan->store, p->recipe)) continue;
+        alias_task *t = tm_calloc(1, sizeof *t);
+        if (!t) return;
+        *t = (alias_task){.task = {.work = bind_alias, .done = alias_done}, .r = r, .recipe = p->recipe,
+                          .content = p->content};
+        tm_helper_put(r->helper, &t->task);
+    }
 }

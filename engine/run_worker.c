@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "engine/base/machine.h"
 #include "engine/worker.h"
 
 extern char **environ;
@@ -383,6 +384,7 @@ static tm_status on_put(run *r, run_worker *w, run_group *g, const json_t *messa
     json_t *cursor = json_object_get(message, "cursor"), *step = json_object_get(message, "step");
     int64_t at = step ? json_integer_value(step) : -1;
     if (cursor && node->stage->prefix) add_prefix(r, g, cursor, at);
+    if (cursor) json_object_set_new(cursor, "cpu", json_string(tm_machine_cpu()));
     bool again = i < log->n && tm_hash_eq(log->entries[i].hash, entry.hash);
     TM_TRY(log_put(r, g, node, port, i, &entry, at, cursor, err));
     if (again) return TM_OK;
@@ -438,6 +440,7 @@ static tm_status on_keep(run *r, run_group *g, const json_t *message, tm_error *
     const char *hex = json_string_value(json_object_get(cursor, "state"));
     tm_entry entry = {.rows = 1};
     if (!g->kept || !hex || !tm_hash_parse(hex, &entry.hash)) return TM_OK;
+    json_object_set_new(cursor, "cpu", json_string(tm_machine_cpu()));
     char *text = json_dumps(cursor, JSON_COMPACT);
     tm_status status = text ? tm_log_append(g->kept, entry, text, err) : TM_ENOMEM;
     free(text);

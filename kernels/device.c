@@ -6,54 +6,40 @@
 #include <sys/mman.h>
 
 #include "engine/base/bytes.h"
+#include "engine/base/machine.h"
 
 extern const tm_entries tm_entries_base;
 #ifdef __x86_64__
 extern const tm_entries tm_entries_avx2, tm_entries_avx512;
-
-static bool has_avx2(void)
-{
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-}
-
-static bool has_avx512(void)
-{
-    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-}
 #endif
-
-static bool has_base(void)
-{
-    return true;
-}
 
 // Best first.
 static const struct {
     const char *isa, *name;
-    bool (*has)(void);
     const tm_entries *entries;
 } levels[] = {
 #ifdef __x86_64__
-    {"avx512", "cpu/avx512", has_avx512, &tm_entries_avx512},
-    {"avx2", "cpu/avx2", has_avx2, &tm_entries_avx2},
+    {"avx512", "cpu/avx512", &tm_entries_avx512},
+    {"avx2", "cpu/avx2", &tm_entries_avx2},
 #endif
-    {"base", "cpu/base", has_base, &tm_entries_base},
+    {"base", "cpu/base", &tm_entries_base},
 };
 enum { n_levels = sizeof levels / sizeof *levels };
 
-// The best level at or after the one that TM_CPU names.
+static bool level_find(const char *isa, size_t *level)
+{
+    for (*level = 0; *level < n_levels; ++*level)
+        if (strcmp(levels[*level].isa, isa) == 0) return true;
+    return false;
+}
+
+// The level of this processor, of which TM_CPU must name one.
 static tm_status level_pick(size_t *level, tm_error *err)
 {
     const char *limit = getenv("TM_CPU");
-    size_t first = 0;
-    if (limit != NULL && *limit != '\0') {
-        while (first < n_levels && strcmp(levels[first].isa, limit) != 0) first++;
-        if (first == n_levels)
-            return tm_fail(err, TM_EINVAL, "TM_CPU is \"%s\"; it can be avx512, avx2 or base", limit);
-    }
-    while (!levels[first].has()) first++;
-    *level = first;
+    bool known = !limit || !*limit || strcmp(limit, "avx512") == 0 || level_find(limit, level);
+    if (!known) return tm_fail(err, TM_EINVAL, "TM_CPU is \"%s\"; it can be avx512, avx2 or base", limit);
+    tm_assert(level_find(tm_machine_cpu(), level));
     return TM_OK;
 }
 

@@ -179,8 +179,12 @@ static json_t *last_run(const tm_session *session)
 int tm_session_plan(tm_session *session, const tm_cli *cli, const char *const *targets)
 {
     tm_error err = {0};
+    const char *reuse = tm_cli_flag(cli, "--reuse");
+    if (reuse && strcmp(reuse, "any") != 0 && strcmp(reuse, "same") != 0)
+        return tm_cli_usage(cli, "--reuse takes any or same, not \"%s\"", reuse);
     session->before = last_run(session);
     tm_plan_options options = {
+        .reuse_same = reuse && strcmp(reuse, "same") == 0,
         .targets = targets,
         .only = tm_cli_flag(cli, "--only"),
         .from = tm_cli_flag(cli, "--from"),

@@ -13,7 +13,8 @@
     {"--only", 0, "NODE", "this node alone; its inputs must be there"},                    \
     {"--until", 0, "NODE", "this node and what it needs"},                                 \
     {"--from", 0, "NODE", "run this node and everything behind it again"},                 \
-    {"--force", 'f', "NODE", "run this node again whatever is recorded"}
+    {"--force", 'f', "NODE", "run this node again whatever is recorded"},                  \
+    {"--reuse", 0, "any|same", "same: numeric results of another kind of processor are made again"}
 
 typedef struct tm_session {
     tm_graph *graph;

@@ -3,7 +3,10 @@
 #include "engine/base/machine.h"
 
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 // The first one or two numbers of a file; how many there were.
@@ -47,4 +50,28 @@ int64_t tm_machine_memory(void)
         limit[0] > 0 && limit[0] < bytes)
         bytes = limit[0];
     return bytes;
+}
+
+#ifdef __x86_64__
+static bool has_avx2(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+
+static bool has_avx512(void)
+{
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+#endif
+
+const char *tm_machine_cpu(void)
+{
+#ifdef __x86_64__
+    const char *limit = getenv("TM_CPU");
+    bool base = limit && strcmp(limit, "base") == 0, avx2 = limit && strcmp(limit, "avx2") == 0;
+    if (!base && !avx2 && has_avx512()) return "avx512";
+    if (!base && has_avx2()) return "avx2";
+#endif
+    return "base";
 }

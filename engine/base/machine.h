@@ -7,3 +7,6 @@
 
 int tm_machine_cores(void);        // 1 or more
 int64_t tm_machine_memory(void);   // bytes
+// The kind of processor, as far as it decides the last bits of numeric results: the best instruction set that
+// ops are compiled for, "avx512", "avx2" or "base", and at most what the environment variable TM_CPU names.
+const char *tm_machine_cpu(void);

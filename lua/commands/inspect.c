@@ -236,6 +236,17 @@ static void print_head(const tm_address *a, const tm_artifact *log)
     printf(", %s\n", tm_cli_size(log->bytes, size));
 }
 
+// What was accepted for this result, and the kind of processor that a numeric one was made on.
+static void show_origin(const tm_cli *cli, const json_t *facts, json_t *into)
+{
+    json_t *accepted = json_object_get(facts, "accepted"), *cpu = json_object_get(facts, "cpu");
+    const char *what = json_string_value(json_object_get(accepted, "what"));
+    if (accepted) json_object_set(into, "accepted", accepted);
+    if (cpu) json_object_set(into, "cpu", cpu);
+    if (what && !cli->json) printf("  accepted: %s\n", what);
+    if (cpu && !cli->json) printf("  made on: %s\n", json_string_value(cpu));
+}
+
 // What there is at an address: printed, or as JSON with --json.
 static tm_status show(const tm_cli *cli, tm_store *store, const tm_address *a, window w, json_t **shown,
                       tm_error *err)
@@ -251,6 +262,7 @@ static tm_status show(const tm_cli *cli, tm_store *store, const tm_address *a, w
                                       (json_int_t)log.bytes);
     const json_t *counts = json_object_get(a->facts, "counts");
     if (!cli->json) print_head(a, &log);
+    show_origin(cli, a->facts, into);
     if (!cli->json) print_counts(counts);
     if (counts) json_object_set(into, "counts", (json_t *)counts);
     tm_status status = a->type->tree ? show_tree(cli, store, a, &log, into, err)

@@ -13,8 +13,8 @@ import unittest
 
 from workplace import PROGRAM, WithWorkplace, Workplace
 
-COMMANDS = ("chat check describe gc generate get graph inspect logs plan run runs score stages status tokenize verify "
-            "why").split()
+COMMANDS = ("accept chat check describe gc generate get graph inspect logs plan run runs score stages status "
+            "tokenize verify why").split()
 
 
 class AfterThreeRuns(WithWorkplace):
@@ -167,6 +167,56 @@ class AfterThreeRuns(WithWorkplace):
         before = self.json("verify")["objects"]
         self.assertIn("would free", self.ok("gc", "--dry-run", "--keep-days", "0"))
         self.assertEqual(self.json("verify")["objects"], before)
+
+
+class Elsewhere(WithWorkplace):
+    """Results of numeric stages that another kind of processor made: TM_CPU plays it."""
+
+    def states(self, *flags, cpu):
+        code, out, err = self.place.tidemill("plan", "graph.lua", "--json", *flags, env={"TM_CPU": cpu})
+        self.assertEqual(code, 0, err)
+        return {name: (node["state"], node["reason"]) for name, node in json.loads(out)["nodes"].items()}
+
+    def run_on(self, cpu, *flags):
+        code, out, err = self.place.tidemill("run", "graph.lua", "--json", *flags, env={"TM_CPU": cpu})
+        self.assertEqual(code, 0, out + err)
+        return json.loads(out)
+
+    def test_reuse_same_makes_numeric_results_again_and_says_why(self):
+        self.run_on("base")
+        here = self.json("inspect", "base")["cpu"]
+        self.assertEqual(here, "base")
+        self.assertNotIn("cpu", self.json("inspect", "clean"))
+        self.assertEqual(self.states("--reuse=same", cpu="base")["base"], ("cached", ""))
+        other = self.states(cpu="avx2")  # where there is no AVX2 this is the same processor
+        if other["base"] == ("cached", ""):
+            self.skipTest("this processor has one instruction set alone")
+        self.assertEqual(other["base"], ("cached", "made on another kind of processor: base, this one is avx2"))
+        self.assertEqual(other["clean"], ("cached", ""))
+        strict = self.states("--reuse=same", cpu="avx2")
+        self.assertEqual(strict["base"][0], "run")
+        self.assertTrue(strict["base"][1].startswith("--reuse=same: its result was made on base, this is avx2"))
+        self.assertEqual(strict["vocab"], ("cached", ""))
+        self.assertEqual(self.run_on("avx2")["done"], 0)
+        self.assertIn("made on another kind of processor", self.ok("why", "base"))
+        again = self.run_on("avx2", "--reuse=same")
+        self.assertGreaterEqual(again["done"], 2)
+        self.assertIn("--reuse=same: its result was made on base", self.ok("why", "base"))
+        self.assertEqual(self.run_on("avx2", "--reuse=same")["done"], 0)
+        self.assertEqual(self.json("inspect", "base")["cpu"], "avx2")
+        self.assertEqual(self.run_on("base")["done"], 0)
+
+    def test_reuse_takes_two_words(self):
+        self.assertIn("any or same", self.fails(3, "plan", "graph.lua", "--reuse", "all"))
+
+
+class Alias(WithWorkplace):
+    def test_a_result_is_found_also_when_its_inputs_were_made_in_another_way(self):
+        self.ok("run", "graph.lua", "--quiet")
+        graph = self.place.read("graph.lua").replace('tm.read { "corpus/*.txt" }', 'tm.read { "corpus/[0-9a-z]*.txt" }')
+        self.place.write("graph.lua", graph)
+        self.assertLess(self.json("run", "graph.lua")["done"], 4)
+        self.assertEqual(self.json("inspect", "base")["run"], "r2")
 
 
 class OnlyRead(WithWorkplace):

@@ -70,13 +70,14 @@ class Workplace:
         return {os.path.join(at, one): os.lstat(os.path.join(at, one)).st_mtime_ns
                 for at, _, names in os.walk(self.path(name)) for one in names}
 
-    def start(self, *args, store="store"):
+    def start(self, *args, store="store", env=()):
         return subprocess.Popen([PROGRAM, *args, "--store", self.path(store)], cwd=self.folder, text=True,
+                                env={**os.environ, **dict(env)},
                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
-    def tidemill(self, *args, store="store"):
+    def tidemill(self, *args, store="store", env=()):
         """(exit status, stdout, stderr)"""
-        process = self.start(*args, store=store)
+        process = self.start(*args, store=store, env=env)
         out, err = process.communicate(timeout=120)
         return process.returncode, out, err
 

@@ -70,6 +70,7 @@ static bool read_options(int argc, char **argv, tm_plan_options *po, tm_run_opti
         if (field && i + 1 < argc) *field = argv[++i];
         else if (strcmp(argv[i], "--cores") == 0 && i + 1 < argc) ro->cores = atoi(argv[++i]);
         else if (strcmp(argv[i], "--grace") == 0 && i + 1 < argc) ro->grace_ms = atoi(argv[++i]);
+        else if (strcmp(argv[i], "--reuse-same") == 0) po->reuse_same = true;
         else if (strcmp(argv[i], "-k") == 0) ro->keep_going = true;
         else if (strcmp(argv[i], "-v") == 0) *verbose = true;
         else return false;
