@@ -15,7 +15,9 @@ tm_status fit_add_metric(fit *f, int64_t step, const char *split, const char *me
     char name[64];
     snprintf(name, sizeof name, "%s.%s", split, measure);
     tm_metric m = {.step = step, .name = tm_view_str(name), .value = value, .error = NAN, .count = 1};
-    tm_work_note(f->work, step, name, value);
+    const char *shown = f->kind->objective->shown;
+    if (strcmp(measure, "loss") == 0 || (shown && strcmp(measure, shown) == 0))
+        tm_work_note(f->work, step, name, value);
     return tm_metrics_add(f->metrics, &m, err);
 }
 

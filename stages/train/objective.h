@@ -16,6 +16,7 @@ typedef struct tm_objective {
     const char *const
         *measures; // names of the sums, "loss" first; NULL behind the last (TM_MEASURES at most)
 
+    const char *shown;  // the measure that is shown while training goes on, beside the loss; or NULL
     bool quiet;  // without dropout: what is learned is the distance from a model without it
 
     // Units of a batch: its share of the denominator.

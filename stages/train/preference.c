@@ -127,6 +127,7 @@ const tm_objective tm_objective_preference = {
     .name = "preference",
     .brief = "the preference of one answer over another, measured from a reference",
     .measures = measures,
+    .shown = "rewards.accuracies",
     .quiet = true,
     .units = units,
     .score = score,

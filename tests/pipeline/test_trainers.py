@@ -54,6 +54,16 @@ local dpo   = tm.dpo { tuned, data = twins(docs.train), valid = twins(docs.valid
 return tm.graph { docs = docs, base = base, tuned = tuned, first = first, dpo = dpo }
 """
 
+CHAIN = BASE + """
+local chat  = tm.split { tm.read { "chat.jsonl", format = "chat" }, valid = 0.1 }
+local prefs = tm.split { tm.read { "pairs.jsonl", format = "preference" }, valid = 0.1 }
+local tuned = tm.sft { base, data = chat.train, valid = chat.valid, epochs = 1, length = 96, batch = 512, lr = 3e-3,
+                       adapter = tm.lora { rank = 4 } }
+local dpo   = tm.dpo { tuned, data = prefs.train, valid = prefs.valid, epochs = 1, length = 96, batch = 1024, lr = 1e-3,
+                       beta = BETA }
+return tm.graph { tuned = tuned, dpo = dpo, final = tm.merge { dpo } }
+"""
+
 
 def document(seed):
     draw = random.Random(seed)
@@ -248,6 +258,21 @@ return tm.graph { long = long }""")
         self.assertGreater(metrics["valid.rewards.accuracies", last], 0.8)
         self.assertGreater(metrics["valid.rewards.margins", last], 0.05)
         self.assertLess(metrics["valid.loss", last], math.log(2))
+
+    def test_conversations_and_preferences_go_through_the_whole_chain(self):
+        draw = random.Random(8)
+        said = [" ".join(draw.choice(WORDS) for _ in range(5)) for _ in range(80)]
+        self.write("chat.jsonl", "".join(json.dumps({"messages": [
+            {"role": "user", "content": "say " + s}, {"role": "assistant", "content": s}]}) + "\n" for s in said))
+        self.write("pairs.jsonl", "".join(json.dumps({"prompt": "say " + s, "chosen": s, "rejected": s[::-1]}) + "\n"
+                                          for s in said))
+        self.graph(CHAIN.replace("BETA", "0.1"))
+        self.run_graph()
+        self.assertIn(("valid.rewards.margins", 1), {(name, min(step, 1)) for name, step in self.metrics("dpo")})
+        self.assertTrue(self.last_model("final"))
+        self.graph(CHAIN.replace("BETA", "0.2"))
+        plan = json.loads(self.tidemill("plan", "graph.lua", "--json"))["nodes"]
+        self.assertEqual({name for name, node in plan.items() if node["state"] != "cached"}, {"dpo", "final"})
 
     def test_a_length_that_leaves_nothing_is_an_error_that_says_so(self):
         self.graph(SFT.replace("length = 96, lr = 3e-3, adapter", "length = 2, lr = 3e-3, adapter"))
