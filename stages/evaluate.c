@@ -186,7 +186,7 @@ const tm_stage tm_stage_evaluate = {
         "tokenizer. What a task measures is in its own page: `tidemill describe perplexity`.",
     .example = "local curve = tm.evaluate { base:each {}, tasks = { text = tm.perplexity { docs.valid } } }",
     .family = "judge",
-    .version = 2, // 2: standard errors over documents
+    .version = 3, // 2: standard errors over documents; 3: texts begin as in training
     .traits = TM_NUMERIC,
     .inputs = {{"", "model", TM_PORT_MANY | TM_PORT_APART, NULL,
                 "models: one, a selection of snapshots, or a table of them", NULL},

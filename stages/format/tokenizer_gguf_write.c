@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // From a tokenizer to the values of a GGUF file.
 #include <stdio.h>
+#include <string.h>
 
 #include "stages/format/tokenizer_gguf.h"
 #include "stages/format/tokenizer_gguf_parts.h"
@@ -45,12 +46,21 @@ static tm_status check_added(const tm_bpe_spec *spec, tm_error *err)
     return TM_OK;
 }
 
-static tm_status check_template(const tm_bpe_spec *spec, int64_t bos, int64_t eos, tm_error *err)
+// GGUF has one begin token, which goes before texts if the file says so. Where a tokenizer puts another one
+// there, that is the one; only a chat template that names the begin token could tell the difference.
+static tm_status check_template(const tm_bpe_spec *spec, int64_t *bos, int64_t eos, tm_view chat_template,
+                                tm_error *err)
 {
-    bool begins = spec->n_prefix == 0 || (spec->n_prefix == 1 && spec->prefix[0] == bos);
+    static const char word[] = "bos_token";
     bool ends = spec->n_suffix == 0 || (spec->n_suffix == 1 && spec->suffix[0] == eos);
-    if (begins && ends) return TM_OK;
-    return cannot(err, "it puts other tokens around a text than the begin and end token");
+    if (spec->n_prefix > 1 || !ends)
+        return cannot(err, "it puts other tokens around a text than the begin and end token");
+    if (!spec->n_prefix || spec->prefix[0] == *bos) return TM_OK;
+    if (*bos >= 0 && chat_template.size &&
+        memmem(chat_template.data, chat_template.size, word, sizeof word - 1))
+        return cannot(err, "a text begins with another token than a conversation");
+    *bos = spec->prefix[0];
+    return TM_OK;
 }
 
 // Whether merging alone makes every entry that is one piece out of its own bytes: then `ignore_merges` makes
@@ -90,14 +100,13 @@ static tm_status check_merges(const tm_bpe *bpe, const tm_gguf_pre *pre, tm_erro
                    pre->ignore_merges ? "follows them" : "ignores them");
 }
 
-static tm_status check(const tm_bpe *bpe, const tm_gguf_pre *pre, int64_t bos, int64_t eos, tm_error *err)
+static tm_status check(const tm_bpe *bpe, const tm_gguf_pre *pre, tm_error *err)
 {
     const tm_bpe_spec *spec = tm_bpe_parts(bpe);
     if (!pre) return cannot(err, "it does not cut text into pieces");
     if (spec->add_prefix_space) return cannot(err, "a space goes before every text");
     if (spec->unk != TM_BPE_NONE) return cannot(err, "a token stands for unknown bytes");
     TM_TRY(check_added(spec, err));
-    TM_TRY(check_template(spec, bos, eos, err));
     return check_merges(bpe, pre, err);
 }
 
@@ -160,7 +169,8 @@ tm_status tm_tokenizer_gguf_put(const tm_bpe *bpe, uint32_t vocab, int64_t bos, 
     const tm_gguf_pre *pre = pre_of(spec->pretokenizer);
     if (tm_bpe_size(bpe) > vocab)
         return tm_fail(err, TM_EINVAL, "the tokenizer has %zu ids, the model %u", tm_bpe_size(bpe), vocab);
-    TM_TRY(check(bpe, pre, bos, eos, err));
+    TM_TRY(check(bpe, pre, err));
+    TM_TRY(check_template(spec, &bos, eos, chat_template, err));
     tm_gguf_put_text(w, "tokenizer.ggml.model", tm_view_str("gpt2"));
     tm_gguf_put_text(w, "tokenizer.ggml.pre", tm_view_str(pre->name));
     put_tokens(bpe, vocab, w);

@@ -34,14 +34,19 @@ static tm_status reach(void *ctx, uint64_t want, uint64_t *have, tm_error *err)
     return TM_OK;
 }
 
+// What goes before a document, as in training: what the tokenizer puts there, else the token that ends one.
+static int64_t start_of(const tm_tokenizer *t)
+{
+    return t->start >= 0 ? t->start : t->eos >= 0 ? t->eos : t->bos;
+}
+
 static tm_status get(void *ctx, uint64_t i, tm_document *document, tm_error *err)
 {
     source *s = ctx;
     tm_view text = tm_texts_get(s->texts, i).text;
     s->ids.size = 0;
     TM_TRY(tm_bpe_encode(s->tokenizer->encoder, text, TM_BPE_PLAIN, &s->ids, err));
-    bool start = s->tokenizer->bos >= 0 || s->tokenizer->eos >= 0;
-    s->shares[i].n = s->ids.size - (s->ids.size && !start);
+    s->shares[i].n = s->ids.size - (s->ids.size && start_of(s->tokenizer) < 0);
     *document = (tm_document){.ids = s->ids.data, .n = s->ids.size};
     return TM_OK;
 }
@@ -119,7 +124,7 @@ tm_status tm_perplexity_measure(const tm_subject *subject, const tm_texts *texts
     uint32_t length = (uint32_t)o->length < model->config.length ? (uint32_t)o->length : model->config.length;
     tm_pack_options how = {.tokens = length > BATCH_TOKENS ? length : BATCH_TOKENS,
                            .length = length,
-                           .bos = tokenizer->bos >= 0 ? tokenizer->bos : tokenizer->eos,
+                           .bos = start_of(tokenizer),
                            .eos = -1,
                            .whole = true,
                            .epochs = 1};

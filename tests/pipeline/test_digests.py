@@ -9,11 +9,13 @@ A stage whose bytes a library decides may have several digests, one for each ver
 """
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 
 PROGRAM = os.path.abspath(sys.argv[1])
+MODELS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "fixtures", "models")
 TABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "digests.json")
 WORDS = ("the of and a to in is was for on that with as by it at from this are not have been river mill tide water stone "
          "wheel grain flour moon sea harbour boat night morning light wind town people work house caf\u00e9 na\u00efve").split()
@@ -37,14 +39,17 @@ local chat  = tm.read { "chat.jsonl", format = "chat", system = "Be brief." }
 local prefs = tm.read { "prefs.jsonl", format = "preference" }
 local turns = tm.tokenize_chat { chat, tokenizer = vocab }
 local pairs = tm.tokenize_pairs { prefs, tokenizer = vocab }
-return tm.graph { chat = chat, prefs = prefs, turns = turns, pairs = pairs,
+local model = tm.model { "models/tiny.gguf" }
+local shards = tm.model { "models/shards" }
+local gguf  = tm.export { shards, format = "gguf", dtype = "f16" }
+return tm.graph { model = model, shards = shards, gguf = gguf, chat = chat, prefs = prefs, turns = turns, pairs = pairs,
                   text = text, lines = lines, html = pages, all = all, fixed = fixed, english = english, prose = prose,
                   plain = plain, once = once, clean = clean, docs = docs, vocab = vocab, ids = ids }
 """
 ADDRESSES = ["text", "lines", "html", "all", "fixed", "english", "english.removed", "prose", "prose.removed", "plain",
              "plain.removed", "once",
              "once.removed", "clean", "clean.removed", "docs.train", "docs.valid", "vocab", "ids",
-             "chat", "prefs", "turns", "turns.removed", "pairs", "pairs.removed"]
+             "model", "model.tokenizer", "shards", "gguf", "chat", "prefs", "turns", "turns.removed", "pairs", "pairs.removed"]
 
 
 def document(seed, n_words):
@@ -86,6 +91,7 @@ def make_input(folder):
               "rejected": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "poor"}]},
              {"prompt": "p", "chosen": "x ", "rejected": "x "}]
     write(folder, "prefs.jsonl", "".join(json.dumps(row) + "\n" for row in prefs))
+    shutil.copytree(MODELS, os.path.join(folder, "models"))
     write(folder, "graph.lua", GRAPH)
 
 
