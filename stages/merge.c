@@ -10,6 +10,7 @@ static tm_status check(tm_check *c, tm_error *err)
 {
     const json_t *adapter = json_object_get(c->inputs[0], "adapter");
     json_object_del(c->outputs[0], "adapter");
+    json_object_set_new(c->outputs[0], "dtype", json_string("f32"));
     if (adapter && !json_is_null(adapter)) return TM_OK;
     tm_fail(err, TM_EINVAL, "the model has no adapter to merge");
     tm_hint(err, "train one with adapter = tm.lora {}, or leave the merge out");

@@ -28,7 +28,7 @@ static tm_status no_model(const tm_model_source *source, tm_error *err)
     tm_fail(err, TM_EINVAL, "%s holds %s", source->path,
             is_adapter ? "an adapter, and not the model it belongs to" : "no config.json");
     if (is_adapter)
-        tm_hint(err, "merge the adapter into its model with peft and give that folder");
+        tm_hint(err, "put it on its model: tm.adapter { tm.model { \"BASE\" }, path = \"ADAPTER\" }");
     else
         tm_hint(err, "name a folder as transformers saves it, a GGUF file, or an archive with one of them");
     return TM_EINVAL;

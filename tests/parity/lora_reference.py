@@ -23,7 +23,7 @@ def adapt(model, seed, **changes):
     with torch.no_grad():
         for name, p in adapted.named_parameters():
             if "lora_" in name:
-                p.normal_(0, 0.25)
+                p.normal_(0, 0.25 * min(p.shape) ** -0.25)
     return adapted.float().eval()
 
 

@@ -35,7 +35,7 @@ CASES = {
     "down_up": (LlamaConfig, dict(num_key_value_heads=6), dict(target_modules=["up_proj", "down_proj"], r=1)),
     "pattern": (LlamaConfig, {}, dict(rank_pattern={"o_proj": 7, "layers.1.mlp.gate_proj": 2},
                                       alpha_pattern={"k_proj": 3, "layers.0.self_attn.v_proj": 11})),
-    "layers": (LlamaConfig, dict(num_hidden_layers=4), dict(layers_to_transform=[1, 3])),
+    "layers": (LlamaConfig, dict(num_hidden_layers=3), dict(layers_to_transform=[1])),
     "wide": (LlamaConfig, {}, dict(r=60, lora_alpha=60)),
     "qwen2": (Qwen2Config, {}, {}),
     "qwen3": (Qwen3Config, dict(head_dim=16), dict(target_modules="all-linear", r=5)),

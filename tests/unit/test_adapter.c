@@ -299,7 +299,7 @@ static void a_snapshot_gives_the_adapter_bit_for_bit_or_the_merged_weights(void 
 {
     tm_lora lora = {.rank = 3, .alpha = 4.5, .targets = TM_LORA_ALL & ~2u, .dropout = 0.25, .rslora = true};
     setup *s = begin(&lora, 2);
-    tm_model *apart, *merged;
+    tm_model *apart, *merged = NULL;
     tm_error err = {0};
     size_t n = (size_t)T * VOCAB;
     shake(s);
