@@ -10,34 +10,13 @@
 
 #define FILE_NAME "model.gguf"
 
-// The template of tokenizer_config.json: a text, or the one named "default" of a list.
-static const char *template_of(const json_t *config)
-{
-    json_t *value = json_object_get(config, "chat_template"), *item;
-    size_t i;
-    json_array_foreach(value, i, item)
-    {
-        const char *name = json_string_value(json_object_get(item, "name"));
-        if (name && strcmp(name, "default") == 0) value = json_object_get(item, "template");
-    }
-    return json_string_value(value);
-}
-
 static tm_status read_template(const char *folder, tm_buf *text, tm_error *err)
 {
-    char path[TM_PATH_MAX];
-    tm_buf config = {0};
-    TM_TRY(tm_path(path, err, "%s/chat_template.jinja", folder));
-    if (tm_file_exists(path)) return tm_file_read(path, text, err);
-    TM_TRY(tm_path(path, err, "%s/tokenizer_config.json", folder));
-    if (!tm_file_exists(path)) return TM_OK;
-    tm_status status = tm_file_read(path, &config, err);
-    json_t *json = status < 0 ? NULL : json_loadb(config.data, config.size, 0, NULL);
-    const char *found = template_of(json);
-    if (found) tm_buf_str(text, found);
-    json_decref(json);
-    tm_buf_clear(&config);
-    return status < 0 ? status : tm_buf_status(text, err);
+    json_t *config;
+    TM_TRY(tm_tokenizer_config_read(folder, &config, err));
+    tm_status status = tm_tokenizer_template(folder, config, text, err);
+    json_decref(config);
+    return status;
 }
 
 static tm_status put_tokenizer(tm_gguf_writer *w, const tm_model *m, const char *folder, tm_error *err)

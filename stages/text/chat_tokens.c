@@ -2,8 +2,6 @@
 // Rendering conversations and telling the answers in them.
 #include "stages/text/chat_tokens.h"
 
-#include "engine/base/io.h"
-#include "engine/base/json.h"
 #include "stages/text/template_strings.h"
 
 struct tm_chat {
@@ -16,31 +14,11 @@ struct tm_chat {
 
 // ---- opening ----
 
-static tm_status read_text(const char *folder, const char *name, tm_buf *text, tm_error *err)
-{
-    char path[TM_PATH_MAX];
-    TM_TRY(tm_path(path, err, "%s/%s", folder, name));
-    return tm_file_read(path, text, err);
-}
-
 // "<s>", or {"content": "<s>", ...}.
 static json_t *token_text(json_t *token)
 {
     if (json_is_object(token)) token = json_object_get(token, "content");
     return json_is_string(token) ? token : NULL;
-}
-
-static const char *configured(const json_t *config)
-{
-    size_t i;
-    json_t *value = json_object_get(config, "chat_template"), *item;
-    if (!json_is_array(value)) return json_string_value(value);
-    json_array_foreach(value, i, item)
-    {
-        const char *name = json_string_value(json_object_get(item, "name"));
-        if (name && strcmp(name, "default") == 0) return json_string_value(json_object_get(item, "template"));
-    }
-    return NULL;
 }
 
 static void take_tokens(tm_chat *chat, const json_t *config)
@@ -58,14 +36,9 @@ static tm_status open_template(tm_chat *chat, const char *folder, const json_t *
 {
     tm_buf text = {0};
     bool chatml = tm_bpe_find(chat->tokenizer->bpe, tm_view_str("<|im_end|>")) != TM_BPE_NONE;
-    const char *source = chatml || !chat->eos.size ? TM_CHATML : TM_CHATML_WITH("eos_token");
-    const char *given = configured(config);
-    tm_status status = read_text(folder, "chat_template.jinja", &text, err);
-    if (status == TM_ENOENT) {
-        tm_buf_reset(&text);
-        tm_buf_str(&text, given ? given : source);
-        status = tm_buf_status(&text, err);
-    }
+    tm_status status = tm_tokenizer_template(folder, config, &text, err);
+    if (!text.size) tm_buf_str(&text, chatml || !chat->eos.size ? TM_CHATML : TM_CHATML_WITH("eos_token"));
+    if (status >= 0) status = tm_buf_status(&text, err);
     if (status >= 0) status = tm_template_parse(tm_buf_view(&text), &chat->template, err);
     if (status == TM_EFORMAT || status == TM_EUNSUPPORTED) tm_error_prefix(err, "the chat template");
     tm_buf_clear(&text);
@@ -74,23 +47,14 @@ static tm_status open_template(tm_chat *chat, const char *folder, const json_t *
 
 tm_status tm_chat_open(tm_chat **out, const tm_tokenizer *tokenizer, const char *folder, tm_error *err)
 {
-    tm_buf text = {0};
     json_t *config = NULL;
     tm_chat *chat = *out = tm_calloc(1, sizeof *chat);
     if (!chat || !(chat->variables = json_object())) return tm_fail(err, TM_ENOMEM, "no memory for a chat");
     chat->tokenizer = tokenizer;
-    tm_status status = read_text(folder, "tokenizer_config.json", &text, err);
-    if (status >= 0)
-        status = tm_json_parse(tm_buf_view(&text), &config, err);
-    else if (status == TM_ENOENT)
-        status = TM_OK;
-    if (status == TM_EFORMAT) tm_error_prefix(err, "tokenizer_config.json");
-    if (status >= 0) {
-        take_tokens(chat, config);
-        status = open_template(chat, folder, config, err);
-    }
+    TM_TRY(tm_tokenizer_config_read(folder, &config, err));
+    take_tokens(chat, config);
+    tm_status status = open_template(chat, folder, config, err);
     json_decref(config);
-    tm_buf_clear(&text);
     return status;
 }
 
