@@ -10,6 +10,7 @@
 typedef struct builder {
     tm_graph *graph;
     tm_diags *diags;
+    tm_file_memory *memory;
     tm_node **by_id;  // nodes as the child numbered them
     size_t n_by_id;
     size_t capacity;     // of graph->nodes
@@ -899,6 +900,7 @@ static tm_status call_check(const builder *b, tm_node *node, tm_option_fault *fa
                       .options = node->parsed,
                       .values = node->options,
                       .folder = b->graph->folder,
+                      .memory = b->memory,
                       .fault = fault,
                       .links = links,
                       .n_links = node->n_links,
@@ -1013,10 +1015,10 @@ static tm_status set_paths(tm_graph *g, const char *path, tm_error *err)
     return g->folder && g->file ? TM_OK : tm_fail(err, TM_ENOMEM, "no memory for paths");
 }
 
-tm_status tm_graph_build(const json_t *evaluated, const char *path, tm_graph **out, tm_diags *diags,
-                         tm_error *err)
+tm_status tm_graph_build(const json_t *evaluated, const char *path, tm_file_memory *memory, tm_graph **out,
+                         tm_diags *diags, tm_error *err)
 {
-    builder b = {.diags = diags, .graph = tm_calloc(1, sizeof(tm_graph))};
+    builder b = {.diags = diags, .memory = memory, .graph = tm_calloc(1, sizeof(tm_graph))};
     if (!b.graph) return tm_fail(err, TM_ENOMEM, "no memory for a graph");
     tm_status status = set_paths(b.graph, path, err);
     b.graph->params = json_incref(json_object_get(evaluated, "params"));

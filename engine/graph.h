@@ -72,9 +72,10 @@ typedef struct tm_graph {
     size_t n_targets;
 } tm_graph;
 
-// Build and check. On TM_EGRAPH `diags` says what is wrong. `path` is the graph file.
-tm_status tm_graph_build(const json_t *evaluated, const char *path, tm_graph **graph, tm_diags *diags,
-                         tm_error *err);
+// Build and check. On TM_EGRAPH `diags` says what is wrong. `path` is the graph file; `memory` (may be NULL)
+// knows hashes of files that sources name.
+tm_status tm_graph_build(const json_t *evaluated, const char *path, tm_file_memory *memory,
+                         tm_graph **graph, tm_diags *diags, tm_error *err);
 void tm_graph_free(tm_graph *graph);
 
 tm_node *tm_graph_find(const tm_graph *graph, const char *name);  // exact name, or NULL

@@ -14,6 +14,7 @@
 // Batches given to a stage are borrowed; batches that a stage puts are given away.
 #pragma once
 
+#include "engine/base/file_memory.h"
 #include "engine/option.h"
 #include "engine/store.h"
 #include "engine/type.h"
@@ -75,6 +76,7 @@ typedef struct tm_check {
     const json_t *given;                 // port name -> the value given there ({"$value": name, ...options})
     json_t *outputs[TM_MAX_PORTS];    // to fill; those of the main input's type have its attributes already
     const char *folder;               // of the graph file: relative paths start here
+    tm_file_memory *memory;           // for identity: remembered hashes of files (tm_file_hash), or NULL
     const json_t *side;               // prefix: what the trainer left beside that snapshot (tm_put_tree)
     tm_option_fault *fault;           // fill on failure to point at an option
 } tm_check;

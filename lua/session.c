@@ -4,7 +4,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "lua/load.h"
 
@@ -87,23 +86,6 @@ static int evaluate(const tm_cli *cli, const char *path, json_t **out)
     return code;
 }
 
-int tm_session_graph(tm_session *session, const tm_cli *cli, const char *path)
-{
-    json_t *data = NULL;
-    tm_error err = {0};
-    int code = evaluate(cli, path, &data);
-    if (code != TM_EXIT_OK) return code;
-    tm_diags *diags = calloc(1, sizeof *diags);
-    char folder[TM_PATH_MAX];
-    folder_of(path, folder, sizeof folder);
-    tm_status status = diags ? tm_graph_build(data, path, &session->graph, diags, &err) : TM_ENOMEM;
-    if (status == TM_EGRAPH) code = show_diags(cli, diags, folder);
-    else if (status < 0) code = tm_cli_fail(cli, &err);
-    free(diags);
-    json_decref(data);
-    return code;
-}
-
 // The nearest folder from `start` upward that holds `name`; false if there is none.
 static bool find_upward(const char *start, const char *name, char path[TM_PATH_MAX], char found[TM_PATH_MAX])
 {
@@ -128,14 +110,55 @@ void tm_session_find_store(const char *start, char path[TM_PATH_MAX])
     snprintf(path, TM_PATH_MAX, "%.*s/.tidemill", TM_PATH_MAX - 16, git ? root : start);
 }
 
+// Where the store is that belongs to a folder.
+static void find_home(tm_session *session, const tm_cli *cli, const char *folder)
+{
+    char *absolute = realpath(folder, NULL);
+    if (cli->store) snprintf(session->home, sizeof session->home, "%s", cli->store);
+    else if (absolute) tm_session_find_store(absolute, session->home);
+    free(absolute);
+}
+
+// Without it files are read: nothing depends on it.
+static void open_memory(tm_session *session, const tm_cli *cli, const char *folder)
+{
+    char path[TM_PATH_MAX];
+    find_home(session, cli, folder);
+    if (tm_path(path, NULL, "%s/files", session->home) >= 0)
+        tm_file_memory_open(path, &session->memory, NULL);
+}
+
+static void save_memory(const tm_session *session)
+{
+    char path[TM_PATH_MAX];
+    if (!session->memory || tm_path(path, NULL, "%s/format", session->home) < 0) return;
+    if (tm_file_exists(path)) tm_file_memory_save(session->memory, NULL);
+}
+
+int tm_session_graph(tm_session *session, const tm_cli *cli, const char *path)
+{
+    json_t *data = NULL;
+    tm_error err = {0};
+    int code = evaluate(cli, path, &data);
+    if (code != TM_EXIT_OK) return code;
+    tm_diags *diags = calloc(1, sizeof *diags);
+    char folder[TM_PATH_MAX];
+    folder_of(path, folder, sizeof folder);
+    open_memory(session, cli, folder);
+    tm_status status = diags ? tm_graph_build(data, path, session->memory, &session->graph, diags, &err)
+                             : TM_ENOMEM;
+    if (status == TM_EGRAPH) code = show_diags(cli, diags, folder);
+    else if (status < 0) code = tm_cli_fail(cli, &err);
+    free(diags);
+    json_decref(data);
+    return code;
+}
+
 int tm_session_store(tm_session *session, const tm_cli *cli, unsigned flags)
 {
-    char path[TM_PATH_MAX], here[TM_PATH_MAX];
     tm_error err = {0};
-    if (cli->store) snprintf(path, sizeof path, "%s", cli->store);
-    else if (session->graph) tm_session_find_store(session->graph->folder, path);
-    else if (getcwd(here, sizeof here)) tm_session_find_store(here, path);
-    tm_status status = tm_store_open(path, flags, &session->store, &err);
+    if (!session->graph) find_home(session, cli, ".");
+    tm_status status = tm_store_open(session->home, flags, &session->store, &err);
     if (status == TM_ENOENT && !(flags & TM_STORE_CREATE))
         tm_hint(&err, "run a graph first, or name the store with --store");
     return status < 0 ? tm_cli_fail(cli, &err) : TM_EXIT_OK;
@@ -198,6 +221,8 @@ int tm_session_plan(tm_session *session, const tm_cli *cli, const char *const *t
 
 void tm_session_close(tm_session *session)
 {
+    save_memory(session);
+    tm_file_memory_close(session->memory);
     tm_plan_free(session->plan);
     tm_graph_free(session->graph);
     tm_store_close(session->store);

@@ -2,6 +2,7 @@
 // What most commands begin with: evaluating and checking a graph file, finding the store, making the plan.
 #pragma once
 
+#include "engine/base/file_memory.h"
 #include "engine/journal.h"
 #include "engine/plan.h"
 #include "lua/cli.h"
@@ -21,6 +22,8 @@ typedef struct tm_session {
     tm_store *store;
     tm_plan *plan;
     json_t *before;  // the "run" record of this graph's last run, or NULL
+    char home[TM_PATH_MAX];  // folder of the store, which need not be there yet
+    tm_file_memory *memory;  // of the files that the graph names: written down when the session is closed
 } tm_session;
 
 // Each prints what is wrong and gives an exit status other than 0 then; tm_session_close frees whatever is

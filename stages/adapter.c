@@ -54,7 +54,7 @@ static tm_status identity(const tm_check *c, json_t *into, tm_error *err)
     for (int i = 0; i < 2; i++) {
         tm_corpus file = {0};
         TM_TRY(file_path(file.root, c->folder, o->path, names[i], err));
-        TM_TRY(tm_corpus_identity(&file, into, err));
+        TM_TRY(tm_corpus_identity(&file, c->memory, into, err));
     }
     return TM_OK;
 }

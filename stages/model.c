@@ -34,7 +34,7 @@ static tm_status identity(const tm_check *c, json_t *into, tm_error *err)
 {
     tm_model_source source;
     TM_TRY(find(c, &source, err));
-    return tm_model_source_identity(&source, into, err);
+    return tm_model_source_identity(&source, c->memory, into, err);
 }
 
 static tm_status run(tm_work *work, tm_error *err)

@@ -97,7 +97,7 @@ static tm_status identity(const tm_check *c, json_t *into, tm_error *err)
         tm_corpus corpus;
         json_t *files = json_object();
         tm_status status = tm_corpus_parse(&corpus, c->folder, o->path.items[i], o->match, err);
-        if (status >= 0) status = tm_corpus_identity(&corpus, files, err);
+        if (status >= 0) status = tm_corpus_identity(&corpus, c->memory, files, err);
         if (status < 0) {
             json_decref(files);
             return status;

@@ -2,7 +2,6 @@
 // Roots, globs and identities of sources.
 #include "stages/format/corpus.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 
 #include "engine/base/hash.h"
@@ -42,28 +41,6 @@ tm_status tm_corpus_parse(tm_corpus *corpus, const char *folder, const char *pat
                    path);
 }
 
-static tm_status hash_file(const char *path, tm_hash *hash, tm_error *err)
-{
-    int fd;
-    TM_TRY(tm_fd_open(path, O_RDONLY, 0, &fd, err));
-    tm_hasher *hasher = tm_hasher_new();
-    char *block = tm_alloc(1 << 20);
-    tm_status status = hasher && block ? TM_OK : tm_fail(err, TM_ENOMEM, "no memory to hash %s", path);
-    off_t at = 0;
-    while (status >= 0) {
-        size_t got;
-        status = tm_fd_pread(fd, block, 1 << 20, at, &got, path, err);
-        if (status < 0 || !got) break;
-        tm_hasher_add(hasher, block, got);
-        at += (off_t)got;
-    }
-    if (status >= 0) *hash = tm_hasher_end(hasher);
-    tm_hasher_free(hasher);
-    tm_free(block);
-    tm_sys.close(fd);
-    return status;
-}
-
 // JSON takes no name that is not UTF-8; the hash keeps two such names apart.
 static void add_key(const char *name, tm_buf *key)
 {
@@ -71,12 +48,13 @@ static void add_key(const char *name, tm_buf *key)
         tm_buf_fmt(key, "#%016llx", (unsigned long long)tm_hash64(name, strlen(name), 0));
 }
 
-static tm_status add_file(const char *path, const char *name, json_t *files, tm_error *err)
+static tm_status add_file(const char *path, const char *name, tm_file_memory *memory, json_t *files,
+                          tm_error *err)
 {
     tm_hash hash;
     tm_buf key = {0};
     char hex[TM_HASH_HEX];
-    TM_TRY(hash_file(path, &hash, err));
+    TM_TRY(tm_file_hash(path, memory, &hash, err));
     tm_hash_hex(hash, hex);
     add_key(name, &key);
     tm_status status = tm_buf_status(&key, err);
@@ -86,8 +64,8 @@ static tm_status add_file(const char *path, const char *name, json_t *files, tm_
     return status;
 }
 
-static tm_status walk(const tm_corpus *corpus, const char *folder, const char *prefix, json_t *files,
-                      tm_error *err)
+static tm_status walk(const tm_corpus *corpus, const char *folder, const char *prefix, tm_file_memory *memory,
+                      json_t *files, tm_error *err)
 {
     tm_names names = {0};
     TM_TRY(tm_dir_list(folder, &names, err));
@@ -98,8 +76,8 @@ static tm_status walk(const tm_corpus *corpus, const char *folder, const char *p
         status = tm_path(path, err, "%s/%s", folder, names.names[i]);
         if (status >= 0) status = tm_path(name, err, "%s%s%s", prefix, prefix[0] ? "/" : "", names.names[i]);
         if (status < 0 || tm_sys.lstat(path, &info) || names.names[i][0] == '.') continue;
-        if (S_ISDIR(info.st_mode)) status = walk(corpus, path, name, files, err);
-        else if (S_ISREG(info.st_mode)) status = add_file(path, name, files, err);
+        if (S_ISDIR(info.st_mode)) status = walk(corpus, path, name, memory, files, err);
+        else if (S_ISREG(info.st_mode)) status = add_file(path, name, memory, files, err);
     }
     tm_names_clear(&names);
     return status;
@@ -107,7 +85,7 @@ static tm_status walk(const tm_corpus *corpus, const char *folder, const char *p
 
 // An archive among the files may hold matches, so a glob leaves out only plain files that it does not match;
 // telling them apart would mean opening all, and a file too many in the identity costs no more than a rerun.
-tm_status tm_corpus_identity(const tm_corpus *corpus, json_t *files, tm_error *err)
+tm_status tm_corpus_identity(const tm_corpus *corpus, tm_file_memory *memory, json_t *files, tm_error *err)
 {
     struct stat info;
     if (tm_sys.stat(corpus->root, &info)) {
@@ -116,8 +94,9 @@ tm_status tm_corpus_identity(const tm_corpus *corpus, json_t *files, tm_error *e
         return TM_ENOENT;
     }
     const char *slash = strrchr(corpus->root, '/');
-    if (!S_ISDIR(info.st_mode)) return add_file(corpus->root, slash ? slash + 1 : corpus->root, files, err);
-    TM_TRY(walk(corpus, corpus->root, "", files, err));
+    if (!S_ISDIR(info.st_mode))
+        return add_file(corpus->root, slash ? slash + 1 : corpus->root, memory, files, err);
+    TM_TRY(walk(corpus, corpus->root, "", memory, files, err));
     if (json_object_size(files)) return TM_OK;
     tm_fail(err, TM_ENOENT, "\"%s\" holds no files", corpus->shown);
     tm_hint(err, "name a folder with documents in it, a file, or an archive");

@@ -5,7 +5,7 @@
 
 #include <jansson.h>
 
-#include "engine/base/io.h"
+#include "engine/base/file_memory.h"
 #include "stages/format/archive.h"
 
 typedef struct tm_corpus {
@@ -18,6 +18,6 @@ typedef struct tm_corpus {
 tm_status tm_corpus_parse(tm_corpus *corpus, const char *folder, const char *path, const char *match,
                           tm_error *err);
 
-// What will be read: adds {"PATH": hash} for every file, PATH relative to the root, to `files`. TM_ENOENT if
-// there is nothing.
-tm_status tm_corpus_identity(const tm_corpus *corpus, json_t *files, tm_error *err);
+// What will be read: adds {"PATH": hash} for every file, PATH relative to the root, to `files`. `memory` may
+// be NULL. TM_ENOENT if there is nothing.
+tm_status tm_corpus_identity(const tm_corpus *corpus, tm_file_memory *memory, json_t *files, tm_error *err);

@@ -95,24 +95,25 @@ bool tm_model_wants(const char *name)
     return weights || listed(model_files, name) || listed(tokenizer_files, name);
 }
 
-static tm_status add_hash(const char *path, json_t *files, tm_error *err)
+static tm_status add_hash(const char *path, tm_file_memory *memory, json_t *files, tm_error *err)
 {
     tm_corpus one = {0};
     TM_TRY(tm_path(one.root, err, "%s", path));
-    return tm_corpus_identity(&one, files, err);
+    return tm_corpus_identity(&one, memory, files, err);
 }
 
-tm_status tm_model_source_identity(const tm_model_source *source, json_t *files, tm_error *err)
+tm_status tm_model_source_identity(const tm_model_source *source, tm_file_memory *memory, json_t *files,
+                                   tm_error *err)
 {
     tm_names names = {0};
-    if (source->kind != TM_MODEL_FOLDER) return add_hash(source->path, files, err);
+    if (source->kind != TM_MODEL_FOLDER) return add_hash(source->path, memory, files, err);
     TM_TRY(tm_dir_list(source->path, &names, err));
     tm_status status = TM_OK;
     for (size_t i = 0; status >= 0 && i < names.count; i++) {
         char path[TM_PATH_MAX];
         if (!tm_model_wants(names.names[i])) continue;
         status = tm_path(path, err, "%s/%s", source->path, names.names[i]);
-        if (status >= 0) status = add_hash(path, files, err);
+        if (status >= 0) status = add_hash(path, memory, files, err);
     }
     tm_names_clear(&names);
     return status;

@@ -9,7 +9,7 @@
 
 #include <jansson.h>
 
-#include "engine/base/io.h"
+#include "engine/base/file_memory.h"
 
 typedef enum { TM_MODEL_FOLDER, TM_MODEL_GGUF, TM_MODEL_ARCHIVE } tm_model_kind;
 
@@ -25,7 +25,8 @@ tm_status tm_model_source_find(tm_model_source *source, const char *folder, cons
                                const char *match, tm_error *err);
 
 // The files that count and the hashes of their bytes: {"config.json": hash, ...}.
-tm_status tm_model_source_identity(const tm_model_source *source, json_t *files, tm_error *err);
+tm_status tm_model_source_identity(const tm_model_source *source, tm_file_memory *memory, json_t *files,
+                                   tm_error *err);
 
 // Make `folder` (empty) the model as a Hugging Face folder, checked: config.json, weights of its shape,
 // tokenizer.json that fits. `scratch` (empty) is for what is unpacked and can be removed afterwards. The

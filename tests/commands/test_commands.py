@@ -210,6 +210,20 @@ class Elsewhere(WithWorkplace):
         self.assertIn("any or same", self.fails(3, "plan", "graph.lua", "--reuse", "all"))
 
 
+class Files(WithWorkplace):
+    def test_a_changed_document_is_noticed_although_its_neighbours_are_remembered(self):
+        for name in os.listdir(self.place.path("corpus")):
+            os.utime(self.place.path("corpus/" + name), (1, 1))
+        time.sleep(2.6)  # what changed a moment ago is not remembered
+        self.ok("run", "graph.lua", "clean", "--quiet")
+        self.assertGreater(os.path.getsize(self.place.path("store/files")), 60 * 40)
+        self.assertIn(" 0 to run", self.ok("plan", "graph.lua", "clean"))
+        text = self.place.read("corpus/07.txt")
+        self.place.write("corpus/07.txt", text.replace("a", "e", 1))
+        os.utime(self.place.path("corpus/07.txt"), (1, 1))
+        self.assertRegex(self.ok("plan", "graph.lua", "clean"), r"run +files .*07\.txt")
+
+
 class Alias(WithWorkplace):
     def test_a_result_is_found_also_when_its_inputs_were_made_in_another_way(self):
         self.ok("run", "graph.lua", "--quiet")

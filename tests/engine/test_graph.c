@@ -61,7 +61,7 @@ static void steps_are_named_after_their_curate(void **state)
     for (size_t i = 1; i < 3; i++)
         json_object_set_new(json_array_get(json_object_get(data, "nodes"), i), "curate", json_integer(3));
     tm_graph *g = NULL;
-    assert_int_equal(tm_graph_build(data, ".", &g, &diags, &err), TM_OK);
+    assert_int_equal(tm_graph_build(data, ".", NULL, &g, &diags, &err), TM_OK);
     assert_non_null(tm_graph_find(g, "clean/mark"));
     assert_non_null(tm_graph_find(g, "clean/mark.2"));
     tm_graph_free(g);
@@ -116,7 +116,7 @@ static void a_selector_on_documents_is_refused(void **state)
     json_object_set_new(ref, "select", json_pack("{s:s}", "kind", "each"));
     tm_graph *g = NULL;
     diags = (tm_diags){0};
-    assert_int_equal(tm_graph_build(data, ".", &g, &diags, &err), TM_EGRAPH);
+    assert_int_equal(tm_graph_build(data, ".", NULL, &g, &diags, &err), TM_EGRAPH);
     assert_string_equal(diags.items[0].code, "TM0214");
     json_decref(data);
 }
@@ -202,7 +202,7 @@ static void a_chain_of_many_nodes_needs_no_deep_stack(void **state)
                              "out", "");
     tm_graph *g = NULL;
     diags = (tm_diags){0};
-    assert_int_equal(tm_graph_build(data, ".", &g, &diags, &err), TM_OK);
+    assert_int_equal(tm_graph_build(data, ".", NULL, &g, &diags, &err), TM_OK);
     assert_int_equal(g->n_nodes, N);
     assert_non_null(tm_graph_find(g, "mark.59998"));
     tm_graph_free(g);

@@ -90,7 +90,7 @@ static inline tm_graph *toy_graph(const char *text)
     json_t *data = toy_data(text);
     tm_graph *graph = NULL;
     diags = (tm_diags){0};
-    tm_graph_build(data, ".", &graph, &diags, &err);
+    tm_graph_build(data, ".", NULL, &graph, &diags, &err);
     json_decref(data);
     return graph;
 }

@@ -130,7 +130,7 @@ static tm_status plan_or_run(tm_store *store, bool runs, const char *path, tm_pl
     tm_graph *graph = NULL;
     tm_plan *plan = NULL;
     json_t *data = json_load_file(path, 0, NULL), *before = last_plan(store);
-    tm_status status = data ? tm_graph_build(data, path, &graph, &diags, err)
+    tm_status status = data ? tm_graph_build(data, path, NULL, &graph, &diags, err)
                             : tm_fail(err, TM_EINVAL, "no JSON: %s", path);
     tm_diags_print(&diags, NULL, stderr, false);
     po->before = before;
