@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// Numbers as people read them.
+#pragma once
+
+#include <stdint.h>
+
+#define TM_COUNT_TEXT 32
+
+// "1,169"; returns `text`.
+const char *tm_count_text(int64_t n, char text[TM_COUNT_TEXT]);
+// "8.8 MB", in powers of ten; returns `text`.
+const char *tm_size_text(uint64_t bytes, char text[TM_COUNT_TEXT]);
