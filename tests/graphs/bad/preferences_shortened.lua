@@ -1,0 +1,7 @@
+-- SPDX-License-Identifier: Apache-2.0
+local tm = require "tidemill"
+local docs = tm.read { "pages.txt" }
+local vocab = tm.train_tokenizer { docs, size = 400 }
+local base = tm.pretrain { tm.llama { layers = 2, width = 32, heads = 4 }, tokenizer = vocab, data = docs, steps = 10 }
+local dpo = tm.dpo { base, data = tm.read { "chat.jsonl", format = "preference" }, overlong = "truncate" }
+return tm.graph { dpo = dpo }
