@@ -52,10 +52,26 @@ static bool watch(fit *f, double value)
     return better;
 }
 
+// Whether the end of the data cuts the next step short: then this one is the last that a training with more
+// epochs can go on from. Looked at once the batches depend on the data's end (a question that a resumed run
+// answers in the same way), so that it never waits for a producer.
+static tm_status look_ahead(fit *f, uint64_t step, bool *cut, tm_error *err)
+{
+    uint64_t epochs = fit_pack_options(f).epochs;
+    uint32_t n = 0;
+    *cut = false;
+    bool end_seen = tm_trainer_cursor(f->trainer).horizon == UINT64_MAX;
+    if (!epochs || !end_seen || step >= tm_schedule_extends(&f->schedule)) return TM_OK;
+    TM_TRY(tm_trainer_draw(f->trainer, f->pack, &n, err));
+    *cut = n > 0 && (n < f->accumulate || tm_pack_tell(f->pack).epoch >= epochs);
+    return TM_OK;
+}
+
 static tm_status after_step(fit *f, const tm_step *s, tm_error *err)
 {
     int64_t every = fit_valid_every(f->o);
     bool put = snapshot_due(f, s->step), measured = every && (int64_t)s->step % every == 0;
+    bool cut;
     double watched = NAN;
     f->has_entry = false;
     f->ended =
@@ -63,8 +79,11 @@ static tm_status after_step(fit *f, const tm_step *s, tm_error *err)
         (fit_pack_options(f).epochs > 0 && tm_trainer_cursor(f->trainer).epoch >= fit_pack_options(f).epochs);
     TM_TRY(add_train_metrics(f, s, err));
     tm_work_progress(f->work, (double)s->step, (double)f->schedule.total, "step");
+    TM_TRY(look_ahead(f, s->step, &cut, err));
+    put |= cut;
     if (put || measured) TM_TRY(fit_validate(f, (int64_t)s->step, &watched, err));
     if (f->o->stop && measured && isfinite(watched)) put = watch(f, watched) || f->stopped || put;
+    if (cut) tm_work_stays(f->work);
     if (put) return fit_put(f, (int64_t)s->step, err);
     return tm_work_stopping(f->work) ? fit_keep(f, (int64_t)s->step, err) : TM_OK;
 }
@@ -90,6 +109,12 @@ static void report(const fit *f)
     tm_work_count(f->work, "overlong", (int64_t)c.dropped);
 }
 
+// Stopped while waiting for data, after steps that no snapshot has.
+static bool waited(const fit *f)
+{
+    return tm_trainer_steps(f->trainer) > 0 && !f->has_entry;
+}
+
 static tm_status loop(fit *f, tm_error *err)
 {
     tm_step s = {0};
@@ -98,6 +123,8 @@ static tm_status loop(fit *f, tm_error *err)
         tm_error why = {0};
         tm_status status = tm_trainer_step(f->trainer, f->pack, &s, &why);
         if (status == TM_EFAILED) return diverged(&s, err);
+        if (status == TM_ESTOPPED && waited(f))
+            return fit_keep(f, (int64_t)tm_trainer_steps(f->trainer), err);
         if (status < 0 && err) *err = why;
         TM_TRY(status);
         if (status == TM_DONE) break;

@@ -236,6 +236,13 @@ static tm_status draw(tm_trainer *t, tm_pack *pack, tm_error *err)
     return TM_OK;
 }
 
+tm_status tm_trainer_draw(tm_trainer *t, tm_pack *pack, uint32_t *n, tm_error *err)
+{
+    tm_status status = draw(t, pack, err);
+    *n = t->n_batches;
+    return status == TM_DONE ? TM_OK : status;
+}
+
 tm_status tm_trainer_step(tm_trainer *t, tm_pack *pack, tm_step *step, tm_error *err)
 {
     *step = (tm_step){.step = t->steps};

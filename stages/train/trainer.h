@@ -50,7 +50,11 @@ void tm_trainer_free(tm_trainer *trainer);
 // number; the model is as it was before the step, and `step` tells loss and norm.
 tm_status tm_trainer_step(tm_trainer *trainer, tm_pack *pack, tm_step *step, tm_error *err);
 
-// The same on batches the caller holds (`accumulate` of them).
+// Draw the batches of the next step now; `n` is how many there are, fewer than `accumulate` where the data
+// ends. TM_AGAIN: as above.
+tm_status tm_trainer_draw(tm_trainer *trainer, tm_pack *pack, uint32_t *n, tm_error *err);
+
+// A step on batches the caller holds (`accumulate` of them).
 tm_status tm_trainer_update(tm_trainer *trainer, const tm_tokens *batches, uint32_t n, tm_step *step,
                             tm_error *err);
 

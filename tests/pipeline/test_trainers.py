@@ -200,6 +200,29 @@ return tm.graph { long = long }""")
         self.assertEqual(self.metrics("tuned")["valid.loss", max(s for n, s in self.metrics("tuned") if n == "valid.loss")],
                          self.metrics("tuned", "fresh")["valid.loss", max(s for n, s in self.metrics("tuned", "fresh"))])
 
+    def test_epochs_that_end_a_training_early_can_be_raised(self):
+        self.write("graph.lua", BASE + """
+local long = tm.pretrain { tm.llama { layers = 1, width = 32, heads = 4, length = 96 }, tokenizer = vocab, data = docs.train,
+                           epochs = p.epochs, steps = 60, batch = 700, length = 64, checkpoint_every = 2,
+                           schedule = tm.wsd { warmup = 3, decay = 0.2 } }
+return tm.graph { long = long }""")
+        self.run_graph("--set", "epochs=1")
+        state, reason = self.state("long", "--set", "epochs=3")
+        self.assertRegex(state, "resume from [1-9]", reason)
+        self.run_graph("--set", "epochs=3")
+        self.run_graph("--set", "epochs=3", store="fresh")
+        self.assertEqual(self.last_model("long"), self.last_model("long", "fresh"))
+        self.assertEqual(self.metrics("long"), self.metrics("long", "fresh"))
+
+    def test_steps_can_take_the_place_of_epochs(self):
+        self.graph(SFT)
+        self.run_graph("--set", "epochs=2")
+        self.graph(SFT.replace("epochs = p.epochs", "steps = 60"))
+        self.assertRegex(self.state("tuned")[0], "resume from [1-9]")
+        self.run_graph()
+        self.run_graph(store="fresh")
+        self.assertEqual(self.last_model("tuned"), self.last_model("tuned", "fresh"))
+
     def test_fewer_epochs_start_over_and_the_plan_says_why(self):
         self.graph(SFT)
         self.run_graph("--set", "epochs=3")
