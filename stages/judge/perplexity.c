@@ -86,32 +86,28 @@ static tm_status run_batches(tm_pass *pass, tm_pack *pack, float *log_probs, sha
     return status < 0 ? status : TM_OK;
 }
 
-// Standard error of sum(nats) / sum(size) over documents (a ratio of two means: Cochran 1977, 6.3). NaN for
-// fewer than two.
-static double error_of(const source *from, const sums *s, bool by_bytes)
+// Standard errors are over documents.
+static tm_status conclude(const source *from, const sums *s, tm_perplexity *result, tm_error *err)
 {
-    uint64_t n = from->texts->n_documents;
-    double size = by_bytes ? (double)from->texts->n_bytes : (double)s->n, squares = 0;
-    for (uint64_t i = 0; i < n; i++) {
-        const share *mine = &from->shares[i];
-        double of = by_bytes ? (double)tm_texts_get(from->texts, i).text.size : (double)mine->n;
-        double off = mine->nats - s->nats / size * of;
-        squares += off * off;
+    size_t n = (size_t)from->texts->n_documents;
+    double *nats = tm_calloc(3 * n + 1, sizeof *nats);
+    if (!nats) return tm_fail(err, TM_ENOMEM, "no memory for %zu documents", n);
+    double *tokens = nats + n, *bytes = tokens + n;
+    for (size_t i = 0; i < n; i++) {
+        nats[i] = from->shares[i].nats;
+        tokens[i] = (double)from->shares[i].n;
+        bytes[i] = (double)tm_texts_get(from->texts, i).text.size;
     }
-    return n > 1 ? sqrt(squares * (double)n / (double)(n - 1)) / size : NAN;
-}
-
-static void conclude(const source *from, const sums *s, tm_perplexity *result)
-{
-    double bytes = (double)from->texts->n_bytes;
     *result = (tm_perplexity){
         .loss = s->nats / (double)s->n,
-        .loss_error = error_of(from, s, false),
-        .bits_per_byte = s->nats / M_LN2 / bytes,
-        .error = error_of(from, s, true) / M_LN2,
+        .loss_error = tm_measure_ratio(nats, tokens, n).error,
+        .bits_per_byte = s->nats / M_LN2 / (double)from->texts->n_bytes,
+        .error = tm_measure_ratio(nats, bytes, n).error / M_LN2,
         .n_tokens = s->n,
         .n_bytes = from->texts->n_bytes,
     };
+    tm_free(nats);
+    return TM_OK;
 }
 
 tm_status tm_perplexity_measure(const tm_subject *subject, const tm_texts *texts,
@@ -139,7 +135,7 @@ tm_status tm_perplexity_measure(const tm_subject *subject, const tm_texts *texts
     sums s = {0};
     if (status >= 0) status = run_batches(pass, pack, log_probs, from.shares, &s, err);
     if (status >= 0 && !s.n) status = tm_fail(err, TM_EINVAL, "the held-out text has no tokens");
-    if (status >= 0) conclude(&from, &s, result);
+    if (status >= 0) status = conclude(&from, &s, result, err);
     if (pass) tm_pass_free(pass);
     if (pack) tm_pack_free(pack);
     tm_free(log_probs);

@@ -47,3 +47,15 @@ const tm_task *tm_task_find(const char *name);
 // The mean of numbers and its standard error (sample standard deviation over the root of their number, as in
 // lm-evaluation-harness; NaN for fewer than two). Sums run in the order of the values.
 tm_measure tm_measure_mean(const double *values, size_t n);
+
+// The ratio of two sums over records (nats to tokens), with its standard error over records (Cochran
+// 1977, 6.3; NaN for fewer than two). `count` is the sum of the sizes.
+tm_measure tm_measure_ratio(const double *sums, const double *sizes, size_t n);
+
+// Records that a task cannot use: told of in the log (the first 20) and left out. TM_EINVAL, TM_EFORMAT and
+// TM_EFAILED are the record's own fault and give TM_OK; other failures are passed on.
+typedef struct tm_left_out {
+    tm_work *work;
+    uint64_t n;
+} tm_left_out;
+tm_status tm_leave_out(tm_left_out *left_out, tm_view id, tm_status status, tm_error *err);

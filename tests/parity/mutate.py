@@ -25,6 +25,8 @@ TUNED = "fine_tuning_learns_the_masked_tokens_as_torch_does_however_rows_are_pac
 PREFER, PREFERRED = "stages/train/preference.c", "preferences_are_learned_as_torch_does_with_the_sigmoid_loss"
 ITSELF = "a_model_that_is_its_own_reference_has_the_loss_ln_2_and_no_rewards"
 FORMS = "the_same_model_comes_out_of_every_form"
+LIKELIHOOD, MEASURED = "stages/judge/likelihood.c", "test_measures_errors_and_counts_are_those_of_transformers"
+CHOSEN = "test_points_of_a_sweep_are_compared_and_the_best_comes_out"
 APART = "a_document_leaves_the_logits_of_the_others_bit_for_bit"
 
 # name: (file, text, replacement, test program, test that must fail)
@@ -206,21 +208,48 @@ MUTATIONS = {
     "GGUF high nibbles backwards": (
         "stages/format/gguf_types.c", "to[i + 16] = d * (float)(two >> 4) + m;",
         "to[31 - i] = d * (float)(two >> 4) + m;", "test_gguf", "every_number_format_reads_as_the_gguf_package_reads_it"),
+    "an answer begins a token late": (
+        LIKELIHOOD, "mask[i - start] != 0 : i - start >= first)", "mask[i - start] != 0 : i - start > first)", "judge", MEASURED),
+    "an answer begins a token early": (
+        LIKELIHOOD, "mask[i - start] != 0 : i - start >= first)", "mask[i - start] != 0 : i - start + 1 >= first)", "judge",
+        MEASURED),
+    "questions count as answers": (LIKELIHOOD, "mask[i - start] != 0 :", "true :", "judge", MEASURED),
+    "white space stays with the context": (
+        LIKELIHOOD, "while (context.size && isspace", "while (false && isspace", "judge", MEASURED),
+    "preferences by means where sums are due": (
+        "stages/preference.c", "return per_token ?", "return true ?", "judge", MEASURED),
+    "preferences by sums where means are due": (
+        "stages/preference.c", "return per_token ?", "return false ?", "judge", MEASURED),
+    "choices by their sums alone": (
+        "stages/multiple_choice.c", "by_length ? sums[k].sum", "false ? sums[k].sum", "judge", MEASURED),
+    "errors of means divided by n": (
+        "stages/judge/task.c", "sqrt(squares / (double)(n - 1) / (double)n)", "sqrt(squares / (double)n / (double)n)", "judge",
+        MEASURED),
+    "errors of ratios without the ratio": (
+        "stages/judge/task.c", "sums[i] - ratio * sizes[i]", "sums[i] - sum / (double)n", "judge", MEASURED),
+    "articles count": ("stages/judge/answer_text.c", "!n || article(", "!n || false && article(", "judge", MEASURED),
+    "a seed decides alone": (
+        "stages/judge/trials.c", "row->value = g->first + away;", "row->value = g->first;", "choosing", CHOSEN),
+    "the worst mean is the best": (
+        "stages/best.c", "return tm_select_better(j->o->by, value, than)", "return !tm_select_better(j->o->by, value, than)",
+        "choosing", CHOSEN),
 }
 
 
 # Scripts that run the whole program: what they need built, the script, its class.
-PIPELINES = {"trainers": ("pipeline/tidemill_with_tuning_data", "pipeline/test_trainers.py", "Trainers")}
+PIPELINES = {"trainers": ("tests/pipeline/tidemill_with_tuning_data", "pipeline/test_trainers.py", "Trainers"),
+             "judge": ("tidemill", "pipeline/test_judge.py", "Judge"),
+             "choosing": ("tidemill", "pipeline/test_choosing.py", "Choosing")}
 
 
 def build(tree, programs):
-    targets = ["tests/" + PIPELINES.get(p, (p,))[0] for p in programs]
+    targets = sorted({PIPELINES[p][0] if p in PIPELINES else "tests/" + p for p in programs})
     return subprocess.run(["ninja", "-C", tree / "build", "-j2", *targets], capture_output=True, text=True)
 
 
 def failed_pipeline(tree, program, test):
     binary, script, case = PIPELINES[program]
-    done = subprocess.run([sys.executable, tree / "tests" / script, tree / "build/tests" / binary, f"{case}.{test}"],
+    done = subprocess.run([sys.executable, tree / "tests" / script, tree / "build" / binary, f"{case}.{test}"],
                           capture_output=True, text=True, timeout=120)
     return {test} if done.returncode == 1 and "AssertionError" in done.stderr else set(), done.returncode
 
