@@ -104,6 +104,15 @@ static tm_status find_in_run(tm_store *store, tm_address *a, const json_t **node
     return unknown_node(a, json_object_get(a->record, "nodes"), word, err);
 }
 
+// A port that stands for something else has no bytes of its own.
+static tm_status alias_port(const tm_address *a, const tm_port *port, tm_error *err)
+{
+    tm_fail(err, TM_ENOENT, "%s.%s is that of the %s%s of %s, and is kept there", a->node, a->port,
+            port->via[0] ? "input " : "main input", port->via, a->node);
+    tm_hint(err, "name it in the graph: return tm.graph { %s = %s.%s }", a->port, a->node, a->port);
+    return TM_ENOENT;
+}
+
 static tm_status find_port(tm_address *a, tm_error *err)
 {
     if (!a->port[0] && !a->stage->outputs[0].name[0]) {
@@ -122,6 +131,8 @@ static tm_status find_port(tm_address *a, tm_error *err)
     }
     names[n] = NULL;
     if (a->type) return TM_OK;
+    int alias = tm_stage_output(a->stage, a->port);
+    if (alias >= (int)n) return alias_port(a, &a->stage->outputs[alias], err);
     const char *near = a->port[0] ? tm_nearest(a->port, names) : NULL;
     if (a->port[0])
         tm_fail(err, TM_ENOENT, "%s (%s) has no port \"%s\"", a->node, a->stage->name, a->port);

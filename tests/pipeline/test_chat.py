@@ -67,6 +67,14 @@ class Chat(unittest.TestCase):
         plan = json.loads(self.tidemill("plan", "graph.lua", "--json", "--store", self.path("store")))["nodes"]
         self.assertEqual({node["state"] for node in plan.values()}, {"cached"})
 
+    def test_a_port_that_stands_for_another_is_told_so(self):
+        self.run_graph()
+        done = subprocess.run([PROGRAM, "inspect", "tuned.tokenizer", "--store", self.path("store")], cwd=self.folder,
+                              capture_output=True, text=True, timeout=60)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("tuned.tokenizer is that of the main input of tuned", done.stderr)
+        self.assertIn("tokenizer: 1 snapshot", self.tidemill("inspect", "vocab", "--store", self.path("store")))
+
     def test_a_line_added_leaves_the_base_model_as_it_is(self):
         self.run_graph()
         with open(self.path("chat.jsonl"), "a", encoding="utf-8") as file:
