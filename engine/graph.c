@@ -18,7 +18,7 @@ typedef struct builder {
 } builder;
 
 // What the constructor is called, without "tm.".
-static const char *bare_name(const tm_node *node)
+const char *tm_node_called(const tm_node *node)
 {
     return node->called + (strncmp(node->called, "tm.", 3) == 0 ? 3 : 0);
 }
@@ -29,7 +29,7 @@ static tm_diag *fault_at(builder *b, const tm_node *node, const char *code, cons
 {
     tm_diag *diag = tm_diag_add(b->diags, code, node->file, node->line);
     if (node->serves) word = node->serves_port;
-    TM_DIAG(diag->owner, "%s", bare_name(node->serves ? node->serves : node));
+    TM_DIAG(diag->owner, "%s", tm_node_called(node->serves ? node->serves : node));
     TM_DIAG(diag->word, "%s", word ? word : "");
     return diag;
 }
@@ -48,8 +48,9 @@ static tm_diag *fault_at_value(builder *b, const json_t *given, const char *code
 
 const char *tm_node_label(const tm_node *node, char *text, size_t size)
 {
-    size_t n = strlen(bare_name(node));
-    bool numbered = strncmp(node->name, bare_name(node), n) == 0 && (!node->name[n] || node->name[n] == '.');
+    size_t n = strlen(tm_node_called(node));
+    bool numbered = strncmp(node->name, tm_node_called(node), n) == 0 &&
+                    (!node->name[n] || node->name[n] == '.');
     if (numbered || !node->name[0]) snprintf(text, size, "%s", node->called);
     else snprintf(text, size, "%s \"%s\"", node->called, node->name);
     return text;
@@ -74,7 +75,8 @@ static void how_to_give(const tm_port *row, char *fix, size_t size)
     char stages[256] = "", values[128] = "";
     for (const tm_stage *const *s = tm_stages; row->type && *s; s++)
         for (const tm_port *o = (*s)->outputs; tm_stage_makes(*s, (int)(o - (*s)->outputs)); o++)
-            if (!((*s)->traits & (TM_INTERNAL | TM_STEP)) && strcmp(o->type, row->type) == 0)
+            if (!((*s)->traits & (TM_INTERNAL | TM_STEP)) && strcmp(o->type, row->type) == 0 &&
+                strcmp(o->name, "removed") != 0)
                 add_name(stages, sizeof stages, (*s)->name, o->name);
     for (const tm_value *const *v = tm_values; row->value && *v; v++)
         if (strcmp((*v)->family, row->value) == 0) add_name(values, sizeof values, (*v)->name, "");
@@ -543,7 +545,8 @@ static const tm_stage *row_for(const builder *b, const tm_stage *stage, const js
     int port = from ? tm_stage_output(from->stage, out ? out : "") : -1;
     for (const tm_stage *const *s = tm_stages; port >= 0 && *s; s++)
         if ((*s)->as && strcmp((*s)->as, stage->name) == 0 &&
-            strcmp((*s)->inputs[0].type, from->stage->outputs[port].type) == 0)
+            strcmp((*s)->inputs[0].type, from->stage->outputs[port].type) == 0 &&
+            (!(*s)->fits || (*s)->fits(*s, args)))
             return *s;
     return stage;
 }
@@ -555,10 +558,11 @@ static tm_status read_node(builder *b, const json_t *json, tm_error *err)
     const tm_stage *stage = name ? tm_stage_find(name) : NULL;
     if (!stage || id >= b->n_by_id)
         return tm_fail(err, TM_EFORMAT, "graph data: node %zu has no known stage", id);
-    stage = row_for(b, stage, json_object_get(json, "args"));
+    const json_t *args = json_object_get(json, "args");
+    stage = row_for(b, stage, args);
     tm_node *node = node_new(b, stage);
     if (!node) return tm_fail(err, TM_ENOMEM, "no memory for node %zu", id);
-    const char *own_name = json_string_value(json_object_get(json_object_get(json, "args"), "name"));
+    const char *own_name = json_string_value(json_object_get(args, "name"));
     if ((stage->traits & TM_SCRIPT) && own_name) TM_DIAG(node->called, "%s", own_name);
     const char *file = json_string_value(json_object_get(json, "file"));
     const char *given = json_string_value(json_object_get(json, "name"));
@@ -648,7 +652,7 @@ static tm_status name_steps(builder *b, const json_t *nodes, tm_error *err)
             continue;
         char name[192];
         const char *owner = b->by_id[last]->named ? b->by_id[last]->name : "curate";
-        snprintf(name, sizeof name, "%.120s/%.60s", owner, bare_name(node));
+        snprintf(name, sizeof name, "%.120s/%.60s", owner, tm_node_called(node));
         TM_TRY(give_name(b, node, name, err));
     }
     return TM_OK;
@@ -662,7 +666,7 @@ static tm_status name_rest(builder *b, const json_t *nodes, tm_error *err)
             return tm_fail(err, TM_ENOMEM, "no memory for names");
     TM_TRY(name_steps(b, nodes, err));
     for (size_t i = 0; i < g->n_nodes; i++)
-        if (!g->nodes[i]->name[0]) TM_TRY(give_name(b, g->nodes[i], bare_name(g->nodes[i]), err));
+        if (!g->nodes[i]->name[0]) TM_TRY(give_name(b, g->nodes[i], tm_node_called(g->nodes[i]), err));
     return TM_OK;
 }
 

@@ -81,6 +81,8 @@ void tm_graph_free(tm_graph *graph);
 tm_node *tm_graph_find(const tm_graph *graph, const char *name);  // exact name, or NULL
 int tm_stage_output(const tm_stage *stage, const char *name);     // index, or -1
 const tm_link *tm_node_link(const tm_node *node, const char *port);
+// The name of its constructor without "tm.": "split", or that of a stage that the graph file makes.
+const char *tm_node_called(const tm_node *node);
 // How a node is told apart in messages: `stage "name"`.
 const char *tm_node_label(const tm_node *node, char *text, size_t size);
 // Bytes that `at.memory` asks for: a number, or a text such as "6 GiB" or "500MB"; 0 for anything else.

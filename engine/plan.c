@@ -117,7 +117,8 @@ static tm_status choose(tm_plan *plan, const tm_plan_options *o, tm_error *err)
 
 static bool fusible(const tm_plan_node *p)
 {
-    return p->node->stage->map && !(p->node->stage->traits & (TM_HOSTILE | TM_SOURCE)) && !p->node->store;
+    return p->node->stage->map && !(p->node->stage->traits & (TM_HOSTILE | TM_SOURCE | TM_PROGRAM)) &&
+           !p->node->store;
 }
 
 static int count_ports(const tm_stage *stage)

@@ -40,6 +40,7 @@ typedef struct map_item {
     char label[64];
     tm_entry *out;    // one per output port of every node, NULL until mapped
     int by;           // number of the worker that has it
+    int tries;        // that asked for another
     bool dispatched, durable;
     bool remembered;  // from the memo
 } map_item;

@@ -480,6 +480,19 @@ static void release_worker(run *r, run_worker *w)
     if (w->hostile) shutdown(w->wire.fd, SHUT_WR);
 }
 
+static void give_back(run_group *g, const run_worker *w);
+static void try_again(run *r, run_group *g, bool map);
+
+// Whether work that asks for it (TM_ERETRY) may be tried again: an entry of a map group, or all of another.
+static bool may_try_again(const run *r, run_group *g, const run_worker *w)
+{
+    int *tries = &g->deaths, most = group_retries(r, g);
+    for (size_t i = 0; i < g->n_items; i++)
+        if (!g->items[i].out && g->items[i].dispatched && g->items[i].by == w->number)
+            tries = &g->items[i].tries;
+    return ++*tries <= most;
+}
+
 static void on_failed(run *r, run_worker *w, run_group *g, const json_t *message)
 {
     tm_error error = {.status = (tm_status)json_integer_value(json_object_get(message, "status"))};
@@ -493,7 +506,14 @@ static void on_failed(run *r, run_worker *w, run_group *g, const json_t *message
     if (w->hostile) shutdown(w->wire.fd, SHUT_WR);
     if (g->state != GROUP_ACTIVE) return;
     if (error.status == TM_ESTOPPED && r->stopping) return;
-    group_fail(r, g, &error);
+    const tm_node *node = group_node(r, g, g->plan->n - 1);
+    if (error.status != TM_ERETRY || r->stopping || !may_try_again(r, g, w)) {
+        group_fail(r, g, &error);
+        return;
+    }
+    run_event(r, "again", json_pack("{s:s, s:s}", "node", node->name, "text", error.text));
+    if (node->stage->map) give_back(g, w);
+    try_again(r, g, node->stage->map != NULL);
 }
 
 // Told to the watcher, and those worth keeping to the journal too.

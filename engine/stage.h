@@ -26,6 +26,7 @@ enum {
     TM_ELASTIC = 8,   // uses as many cores as it is lent; asks tm_work_cores() between steps
     TM_STEP = 16,     // legal inside tm.curate
     TM_INTERNAL = 32, // inserted by the plan only
+    TM_PROGRAM = 128,  // starts programs: never in a confined worker, never fused
     TM_SCRIPT = 64, // runs code that the graph file brings, under the option "name": a confined worker, used
                     // once, which it shares with the record-wise stages around it
 };
@@ -94,8 +95,10 @@ typedef struct tm_stage {
     unsigned traits;
     const char *libraries;  // those that decide bytes ("gumbo"), or NULL
     // The stage that graphs name: this row takes its place where the main input is given what this row takes.
-    // NULL: itself. Such a row is TM_INTERNAL and has the same options and further ports.
+    // NULL: itself. Such a row is TM_INTERNAL and has the same options and further ports. `fits` says whether
+    // the arguments, as written, are for this row too; NULL: they are.
     const char *as;
+    bool (*fits)(const struct tm_stage *stage, const json_t *args);
     tm_port inputs[TM_MAX_PORTS];
     tm_port outputs[TM_MAX_PORTS];
     const tm_option *options;  // ends with a row without a name; NULL: none

@@ -560,6 +560,24 @@ static tm_status work_init(worker *w, tm_work *work, const json_t *node, tm_erro
 
 // ---- groups of map stages ----
 
+// What a stage read must still be what the plan saw, or its bytes would be bound to the wrong key.
+static tm_status check_unchanged(const tm_work *work, const json_t *planned, tm_error *err)
+{
+    if (!work->stage->identity || !planned) return TM_OK;
+    char text[256];
+    tm_option_fault fault = {0};
+    tm_check check = {.name = work->name, .options = work->parsed, .values = work->options,
+                      .folder = work->w->folder, .fault = &fault};
+    json_t *now = json_object();
+    tm_status status = work->stage->identity(&check, now, err);
+    if (status >= 0 && tm_key_difference(planned, now, text, sizeof text)) {
+        status = tm_fail(err, TM_EFAILED, "files changed while they were read: %.200s", text);
+        tm_hint(err, "run again when nothing writes to them");
+    }
+    json_decref(now);
+    return status;
+}
+
 static tm_status map_one(tm_work *work, const tm_batch *in, tm_batch **out, tm_error *err)
 {
     int n = 0;
@@ -580,6 +598,7 @@ static tm_status map_chain(worker *w, tm_work *works, size_t n, tm_batch *in, co
     for (size_t k = 0; status >= 0 && k < n; k++) {
         tm_batch *out[TM_MAX_PORTS] = {0};
         status = map_one(&works[k], at, out, err);
+        if (status >= 0) status = check_unchanged(&works[k], works[k].identity, err);
         for (int i = 0; i < TM_MAX_PORTS && out[i]; i++) {
             tm_entry entry = {0};
             json_t *one = json_object();
@@ -655,24 +674,6 @@ static tm_status begin_all(tm_work *works, size_t n, size_t *begun, tm_error *er
         if (work->stage->begin) TM_TRY(work->stage->begin(work, err));
     }
     return TM_OK;
-}
-
-// What a source read must still be what the plan saw, or its bytes would be bound to the wrong key.
-static tm_status check_unchanged(const tm_work *work, const json_t *planned, tm_error *err)
-{
-    if (!work->stage->identity || !planned) return TM_OK;
-    char text[256];
-    tm_option_fault fault = {0};
-    tm_check check = {.name = work->name, .options = work->parsed, .values = work->options,
-                      .folder = work->w->folder, .fault = &fault};
-    json_t *now = json_object();
-    tm_status status = work->stage->identity(&check, now, err);
-    if (status >= 0 && tm_key_difference(planned, now, text, sizeof text)) {
-        status = tm_fail(err, TM_EFAILED, "files changed while they were read: %.200s", text);
-        tm_hint(err, "run again when nothing writes to them");
-    }
-    json_decref(now);
-    return status;
 }
 
 static tm_status run_works(worker *w, tm_work *works, size_t n, const json_t *stored, tm_error *err)

@@ -140,6 +140,7 @@ void tm_console_event(void *arg, const char *event, const json_t *f)
     else if (strcmp(event, "note") == 0) on_note(c, f);
     else if (strcmp(event, "log") == 0) on_text(c, "says", str(f, "text"), f);
     else if (strcmp(event, "died") == 0) on_text(c, "died", str(f, "text"), f);
+    else if (strcmp(event, "again") == 0) on_text(c, "again", str(f, "text"), f);
     else if (strcmp(event, "following") == 0) on_text(c, "waits", "another run is making it", f);
     else if (strcmp(event, "nondeterministic") == 0)
         on_text(c, "warning", "gave other bytes than recorded for the same inputs", f);

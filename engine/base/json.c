@@ -2,6 +2,8 @@
 // Parsing JSON.
 #include "engine/base/json.h"
 
+#include "engine/base/utf8.h"
+
 static json_t *parse(tm_view text, json_error_t *at)
 {
     return json_loadb(text.size ? text.data : "", text.size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, at);
@@ -24,6 +26,29 @@ tm_status tm_json_parse(tm_view text, json_t **value, tm_error *err)
     tm_free(probe);
     if (!wrong || !probe) return tm_fail(err, TM_ENOMEM, "out of memory for %zu bytes of JSON", text.size);
     return tm_fail(err, TM_EFORMAT, "wrong JSON, line %d, column %d: %s", at.line, at.column, at.text);
+}
+
+bool tm_json_quote(tm_view text, tm_buf *out)
+{
+    if (tm_utf8_valid(text) != text.size) return false;
+    tm_buf_char(out, '"');
+    size_t from = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        unsigned char c = (unsigned char)text.data[i];
+        if (c >= 0x20 && c != '"' && c != '\\') continue;
+        tm_buf_add(out, text.data + from, i - from);
+        from = i + 1;
+        if (c == '"' || c == '\\') tm_buf_fmt(out, "\\%c", c);
+        else if (c == '\n') tm_buf_str(out, "\\n");
+        else if (c == '\t') tm_buf_str(out, "\\t");
+        else if (c == '\r') tm_buf_str(out, "\\r");
+        else if (c == '\b') tm_buf_str(out, "\\b");
+        else if (c == '\f') tm_buf_str(out, "\\f");
+        else tm_buf_fmt(out, "\\u%04X", c);
+    }
+    tm_buf_add(out, text.data + from, text.size - from);
+    tm_buf_char(out, '"');
+    return true;
 }
 
 void tm_json_free(char *text)

@@ -20,7 +20,7 @@ static void print_text(const tm_graph *g)
 {
     for (size_t i = 0; i < g->n_nodes; i++) {
         const tm_node *node = g->nodes[i];
-        printf("%s  %s%s%s:%d\n", node->name, node->stage->name, node->inserted ? ", inserted for " : ", ",
+        printf("%s  %s%s%s:%d\n", node->name, tm_node_called(node), node->inserted ? ", inserted for " : ", ",
                node->file, node->line);
         for (size_t l = 0; l < node->n_links; l++) {
             const tm_link *link = &node->links[l];
@@ -35,7 +35,7 @@ static void print_dot(const tm_graph *g)
     printf("digraph tidemill {\n  rankdir=LR;\n  node [shape=box];\n");
     for (size_t i = 0; i < g->n_nodes; i++) {
         printf("  \"%s\" [label=\"%s\\n%s\"];\n", g->nodes[i]->name, g->nodes[i]->name,
-               g->nodes[i]->stage->name);
+               tm_node_called(g->nodes[i]));
         for (size_t l = 0; l < g->nodes[i]->n_links; l++) {
             const tm_link *link = &g->nodes[i]->links[l];
             printf("  \"%s\" -> \"%s\" [label=\"%s\"];\n", link->from->name, g->nodes[i]->name,
@@ -49,7 +49,7 @@ static void print_mermaid(const tm_graph *g)
 {
     printf("flowchart LR\n");
     for (size_t i = 0; i < g->n_nodes; i++)
-        printf("  n%zu[\"%s<br>%s\"]\n", i, g->nodes[i]->name, g->nodes[i]->stage->name);
+        printf("  n%zu[\"%s<br>%s\"]\n", i, g->nodes[i]->name, tm_node_called(g->nodes[i]));
     for (size_t i = 0; i < g->n_nodes; i++)
         for (size_t l = 0; l < g->nodes[i]->n_links; l++)
             printf("  n%d -->|%s| n%zu\n", g->nodes[i]->links[l].from->index,

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "engine/base/json.h"
 #include "engine/base/nearest.h"
 #include "engine/base/utf8.h"
 #include "stages/script/value.h"
@@ -206,7 +207,7 @@ static void add_meta(lua_State *L, int index, size_t *at, size_t *size)
 
 static void add_string(lua_State *L, tm_view text, const char *name)
 {
-    if (!tm_value_string(text, &tm_body_of(L)->bytes))
+    if (!tm_json_quote(text, &tm_body_of(L)->bytes))
         luaL_error(L, "emit: %s holds text that is not UTF-8", name);
 }
 

@@ -8,7 +8,7 @@
 
 #include <lauxlib.h>
 
-#include "engine/base/utf8.h"
+#include "engine/base/json.h"
 #include "stages/script/sandbox.h"
 
 #define DEPTH 64
@@ -42,29 +42,6 @@ void tm_value_push(lua_State *L, const json_t *json)
     case JSON_NULL: lua_pushnil(L); return;
     default: lua_pushboolean(L, json_is_true(json));
     }
-}
-
-bool tm_value_string(tm_view text, tm_buf *out)
-{
-    if (tm_utf8_valid(text) != text.size) return false;
-    tm_buf_char(out, '"');
-    size_t from = 0;
-    for (size_t i = 0; i < text.size; i++) {
-        unsigned char c = (unsigned char)text.data[i];
-        if (c >= 0x20 && c != '"' && c != '\\') continue;
-        tm_buf_add(out, text.data + from, i - from);
-        from = i + 1;
-        if (c == '"' || c == '\\') tm_buf_fmt(out, "\\%c", c);
-        else if (c == '\n') tm_buf_str(out, "\\n");
-        else if (c == '\t') tm_buf_str(out, "\\t");
-        else if (c == '\r') tm_buf_str(out, "\\r");
-        else if (c == '\b') tm_buf_str(out, "\\b");
-        else if (c == '\f') tm_buf_str(out, "\\f");
-        else tm_buf_fmt(out, "\\u%04X", c);
-    }
-    tm_buf_add(out, text.data + from, text.size - from);
-    tm_buf_char(out, '"');
-    return true;
 }
 
 static void encode_number(lua_State *L, int index, const char *what, tm_buf *out)
@@ -140,7 +117,7 @@ static void encode(lua_State *L, int index, const char *what, int depth, tm_buf 
     switch (lua_type(L, index)) {
     case LUA_TSTRING: {
         const char *text = lua_tolstring(L, index, &size);
-        if (!tm_value_string(tm_view_of(text, size), out))
+        if (!tm_json_quote(tm_view_of(text, size), out))
             luaL_error(L, "%s holds text that is not UTF-8", what);
         return;
     }

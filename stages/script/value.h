@@ -15,6 +15,3 @@ void tm_value_push(lua_State *L, const json_t *json);
 // at what JSON cannot hold: functions, text that is not UTF-8, infinity, keys that are neither all names nor
 // all positions, tables in tables more than 64 deep.
 void tm_value_json(lua_State *L, int index, const char *what, tm_buf *out);
-
-// Append a text as a JSON string; false if it is not UTF-8 (what was appended is then of no use).
-bool tm_value_string(tm_view text, tm_buf *out);
