@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any program as a stage.
 //
-// tm.exec is one constructor and several rows, as its input and what it gives are of several types. With io = "jsonl" each chunk goes through a process of its own, so that results are
-// remembered per chunk as with any record-wise stage; with io = "files" the program sees the whole at once.
+// tm.exec is one constructor and several rows, as its input and what it gives are of several types. With io =
+// "jsonl" each chunk goes through a process of its own, so that results are remembered per chunk as with any
+// record-wise stage; with io = "files" the program sees the whole at once.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -366,17 +367,18 @@ static bool fits(const tm_stage *row, const json_t *args)
 
 #define BRIEF "Run any program: a line of JSON per record, or files, in and out."
 #define EXAMPLE "tm.exec { docs, program = { \"python3\", \"tag.py\" } }"
-#define HELP                                                                                                                  \
-    "io = \"jsonl\": a line of JSON per record on standard input, {\"id\", \"text\", \"source\", \"meta\"}, and lines with\n" \
-    "an \"id\" and a \"text\" back, in any order; several of one id get \"#n\" behind it, records without an answer are\n"    \
-    "removed. Each chunk goes through a process of its own. io = \"files\": {in} and {out} in the arguments are paths: of\n"  \
-    "JSON lines, or the folder of a model; the program sees the whole at once. There is no shell. What it says on\n"          \
-    "standard error is the node's log. Exit status 75 asks for another try, as often as at.retries says; any other than 0\n"  \
-    "fails. Its arguments, declared environment and the content of its files beside the graph decide when it reruns."
+static const char help[] =
+    "io = \"jsonl\": a line of JSON per record on standard input, {\"id\", \"text\", \"source\", \"meta\"}, and lines\n"
+    "with an \"id\" and a \"text\" back, in any order; several of one id get \"#n\" behind it, records without an\n"
+    "answer are removed. Each chunk goes through a process of its own. io = \"files\": {in} and {out} in the\n"
+    "arguments are paths: of JSON lines, or the folder of a model; the program sees the whole at once. There is no\n"
+    "shell. What it says on standard error is the node's log. Exit status 75 asks for another try, as often as\n"
+    "at.retries says; any other than 0 fails. Its arguments, declared environment and the content of its files\n"
+    "beside the graph decide when it reruns.";
 #define FILES(takes_type, gives_type, run_it)                                                                \
     {                                                                                                        \
-        .name = "exec_" takes_type "_" gives_type, .brief = BRIEF, .help = HELP, .example = EXAMPLE,         \
-        .family = "curate", .version = 1, .traits = TM_INTERNAL | TM_PROGRAM, .as = "exec", .fits = fits, \
+        .name = "exec_" takes_type "_" gives_type, .brief = BRIEF, .help = help, .example = EXAMPLE,         \
+        .family = "curate", .version = 1, .traits = TM_INTERNAL | TM_PROGRAM, .as = "exec", .fits = fits,    \
         .inputs = {{"", takes_type, 0, NULL, "what it works on", NULL}},                                     \
         .outputs = {{"", gives_type, 0, NULL, "what it made", NULL}}, .options = options,                    \
         .options_size = sizeof(exec_options), .check = check, .identity = identity, .run = run_it            \
@@ -393,7 +395,7 @@ const tm_stage tm_stage_exec_model_model = FILES("model", "model", run_folder);
 const tm_stage tm_stage_exec = {
     .name = "exec",
     .brief = BRIEF,
-    .help = HELP,
+    .help = help,
     .example = EXAMPLE,
     .family = "curate",
     .version = 1,

@@ -134,7 +134,8 @@ class Programs(WithWorkplace):
 
     def test_conversations_are_lines_with_messages(self):
         self.program("turn.py", "import json, sys\nfor line in sys.stdin:\n    row = json.loads(line)\n"
-                     "    row['messages'].append({'content': 'yes', 'role': 'assistant'})\n    print(json.dumps(row))\n", "python")
+                     "    row['messages'].append({'content': 'yes', 'role': 'assistant'})\n"
+                     "    print(json.dumps(row))\n", "python")
         head = HEAD + """local ask = tm.stage { name = "ask", gives = "chat", each = function(doc, o, emit)
   emit { messages = { { role = "user", content = doc.source } } } end }
 """
