@@ -362,7 +362,8 @@ static bool fits(const tm_stage *row, const json_t *args)
     const char *io = json_string_value(json_object_get(args, "io"));
     const char *gives = json_string_value(json_object_get(args, "gives"));
     if (!io || strcmp(io, "files") != 0) return false;
-    return strcmp(row->outputs[0].type, !gives || tm_record_shape_find(gives) >= 0 ? "documents" : gives) == 0;
+    return strcmp(row->outputs[0].type, !gives || tm_record_shape_find(gives) >= 0 ? "documents" : gives) ==
+           0;
 }
 
 #define BRIEF "Run any program: a line of JSON per record, or files, in and out."
