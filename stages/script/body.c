@@ -243,7 +243,7 @@ static tm_status fail_record(const tm_body *body, tm_error *err)
 {
     const tm_fault *fault = &body->box->fault;
     tm_view id = body->doc->id, source = body->doc->source;
-    tm_fail(err, TM_EFAILED, "%s:%d: %s (record %.*s%s%.*s)", fault->file, fault->line, fault->text,
+    tm_fail(err, TM_EFAILED, "%s:%d: %.280s (record %.*s%s%.*s)", fault->file, fault->line, fault->text,
             (int)(id.size < 80 ? id.size : 80), id.data ? id.data : "", source.size ? ", from " : "",
             (int)(source.size < 120 ? source.size : 120), source.data ? source.data : "");
     if (fault->hint[0]) tm_hint(err, "%s", fault->hint);

@@ -1,0 +1,9 @@
+-- field '__index'
+local tm = require "tidemill"
+local attack = tm.stage {
+  name = "attack", seconds = 0.5,
+  each = function(doc, o, emit)
+    getmetatable(doc).__index.x.y = 1
+  end,
+}
+return tm.graph { out = attack { tm.read { "record.txt" } } }

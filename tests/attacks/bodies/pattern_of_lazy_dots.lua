@@ -1,0 +1,9 @@
+-- a chunk needs more time
+local tm = require "tidemill"
+local attack = tm.stage {
+  name = "attack", seconds = 0.5,
+  each = function(doc, o, emit)
+    ("a"):rep(5000):find("(.-)(.-)(.-)(.-)(.-)b")
+  end,
+}
+return tm.graph { out = attack { tm.read { "record.txt" } } }

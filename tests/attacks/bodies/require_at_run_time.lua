@@ -1,0 +1,9 @@
+-- has no 'require'
+local tm = require "tidemill"
+local attack = tm.stage {
+  name = "attack", seconds = 0.5,
+  each = function(doc, o, emit)
+    require "lib"
+  end,
+}
+return tm.graph { out = attack { tm.read { "record.txt" } } }
