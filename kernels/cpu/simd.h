@@ -69,11 +69,17 @@ static inline void vf_store_next(float *p, vf v, int64_t n)
         vf_store_part(p, v, n);
 }
 
-// LANES elements of bf16, widened.
+// LANES elements of bf16, widened. (gcc 12 makes two halves of the conversion by itself.)
 static inline vf vf_load_bf16(const uint16_t *p)
 {
+#if defined(__AVX512F__)
+    return (vf)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i_u *)p)), 16);
+#elif defined(__AVX2__)
+    return (vf)_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i_u *)p)), 16);
+#else
     typedef uint16_t halves __attribute__((vector_size(VF_BYTES / 2), aligned(2), may_alias));
     return (vf)(__builtin_convertvector(*(const halves *)p, vi) << 16);
+#endif
 }
 
 // mask elements are all ones or zero.
