@@ -27,10 +27,31 @@ ITSELF = "a_model_that_is_its_own_reference_has_the_loss_ln_2_and_no_rewards"
 FORMS = "the_same_model_comes_out_of_every_form"
 LIKELIHOOD, MEASURED = "stages/judge/likelihood.c", "test_measures_errors_and_counts_are_those_of_transformers"
 CHOSEN = "test_points_of_a_sweep_are_compared_and_the_best_comes_out"
+SAMPLE, DECODE, STOP = "stages/model/sample.c", "stages/model/decode.c", "stages/text/stop.c"
+FILTERS = "filters_leave_what_they_leave_in_another_form"
 APART = "a_document_leaves_the_logits_of_the_others_bit_for_bit"
 
 # name: (file, text, replacement, test program, test that must fail)
 MUTATIONS = {
+    "penalty that makes negative logits likelier": (
+        SAMPLE, "raw < 0 ? raw * penalty : raw / penalty", "raw / penalty", "test_sample", FILTERS),
+    "temperature ignored": (
+        SAMPLE, "*sum = weigh(c, n, best.weight, s->temperature);", "*sum = weigh(c, n, best.weight, 1);", "test_sample",
+        FILTERS),
+    "top-p without the token that reaches it": (
+        SAMPLE, "*kept >= s->top_p * sum", "*kept + c[i].weight > s->top_p * sum", "test_sample", FILTERS),
+    "min-p as a probability": (
+        SAMPLE, "c[i].weight < s->min_p * c[0].weight", "c[i].weight < s->min_p * sum", "test_sample", FILTERS),
+    "top-p over all and not what top-k left": (
+        SAMPLE, "        n = s->top_k;\n    }\n    *sum = weigh(c, n, best.weight, s->temperature);",
+        "    }\n    *sum = weigh(c, n, best.weight, s->temperature);\n    if (s->top_k > 0 && s->top_k < n) n = s->top_k;",
+        "test_sample", FILTERS),
+    "positions that start again behind a cache": (
+        DECODE, "d->positions[i] = d->cache.size + i", "d->positions[i] = i", "test_generate",
+        "a_score_is_the_log_probability_of_each_token_also_over_chunks"),
+    "stop strings looked for in one piece alone": (
+        STOP, "s->held.size - pending(s)", "s->held.size", "test_stop",
+        "a_text_ends_before_the_first_stop_string_however_it_is_cut"),
     "rotation interleaved": (
         "kernels/cpu/rope.c",
         "float a = x[i], b = y[i], s = direction * sines[i];\n"
