@@ -86,6 +86,14 @@ static void how_to_give(const tm_port *row, char *fix, size_t size)
     if (values[0]) snprintf(fix + at, size - at, "%svalues for %s: %s", at ? "; " : "", row->value, values);
 }
 
+const char *tm_node_place(const tm_node *node)
+{
+    for (const tm_option *o = node->stage->options; o && o->name; o++)
+        if (strcmp(o->name, "to") == 0 && o->kind == TM_OPT_PATH)
+            return json_string_value(json_object_get(node->options, "to"));
+    return NULL;
+}
+
 int tm_stage_output(const tm_stage *stage, const char *name)
 {
     for (int i = 0; i < TM_MAX_PORTS && stage->outputs[i].name; i++)
@@ -966,7 +974,7 @@ static tm_status check_places(builder *b, tm_error *err)
     tm_status status = TM_OK;
     for (size_t k = 0; status >= 0 && k < b->graph->n_nodes; k++) {
         const tm_node *node = b->graph->nodes[k];
-        const char *to = json_string_value(json_object_get(node->options, "to"));
+        const char *to = tm_node_place(node);
         uint64_t other;
         if (!to) continue;
         if (tm_hash_map_get(&places, name_hash(to), &other)) {

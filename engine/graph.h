@@ -80,6 +80,8 @@ void tm_graph_free(tm_graph *graph);
 
 tm_node *tm_graph_find(const tm_graph *graph, const char *name);  // exact name, or NULL
 int tm_stage_output(const tm_stage *stage, const char *name);     // index, or -1
+// Where people want its result (`to` of stages that have a path of that name), or NULL.
+const char *tm_node_place(const tm_node *node);
 const tm_link *tm_node_link(const tm_node *node, const char *port);
 // The name of its constructor without "tm.": "split", or that of a stage that the graph file makes.
 const char *tm_node_called(const tm_node *node);

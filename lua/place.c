@@ -227,7 +227,7 @@ tm_status tm_place_all(const tm_plan *plan, json_t *placed, tm_error *err)
 {
     for (size_t i = 0; i < plan->graph->n_nodes; i++) {
         const tm_plan_node *p = tm_plan_canonical(plan, plan->graph->nodes[i]);
-        const char *to = json_string_value(json_object_get(plan->graph->nodes[i]->options, "to"));
+        const char *to = tm_node_place(plan->graph->nodes[i]);
         if (p->wanted && p->known && to && to[0]) TM_TRY(place_node(plan, p, to, placed, err));
     }
     return TM_OK;

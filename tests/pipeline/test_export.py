@@ -231,6 +231,9 @@ class Export(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("built for cpu/avx512, and this is cpu/base", done.stderr)
 
+    def test_the_kind_of_codes_is_no_place_to_put_them(self):
+        self.assertFalse(os.path.exists(os.path.join(self.folder, "int8")))
+
     def test_ranks_that_cut_through_heads_are_refused(self):
         with open(os.path.join(self.folder, "odd.lua"), "w", encoding="utf-8") as file:
             file.write(GRAPH.replace("tp = 4 }", "tp = 3 }"))
