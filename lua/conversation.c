@@ -19,7 +19,7 @@ static bool begins_with(tm_view text, tm_view beginning)
 static tm_status read_messages(tm_conversation *talk, tm_error *err)
 {
     tm_buf now = {0};
-    tm_status status = tm_opened_render(talk->opened, talk->messages, true, &now, err);
+    tm_status status = tm_chat_text(talk->opened->chat, talk->messages, NULL, true, &now, err);
     if (status >= 0 && !now.size) status = tm_fail(err, TM_EINVAL, "the chat template gives nothing");
     if (status >= 0 && !(talk->text.size && begins_with(tm_buf_view(&now), tm_buf_view(&talk->text)))) {
         talk->ids.size = 0;

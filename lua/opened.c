@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Names to folders, and what lies in them.
-#include "lua/opened_parts.h"
+#include "lua/opened.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +9,8 @@
 #include "lua/address.h"
 #include "stages/model/source.h"
 
-json_t *tm_opened_json(const char *folder, const char *name)
+// A file of the folder as JSON, or NULL.
+static json_t *read_json(const char *folder, const char *name)
 {
     char path[TM_PATH_MAX];
     tm_buf bytes = {0};
@@ -34,7 +35,7 @@ static void find_ends(tm_opened *o)
                                         "base/generation_config.json", "base/config.json",
                                         NULL}; // the last two: of a folder with an adapter
     for (size_t i = 0; names[i] && !o->n_ends; i++) {
-        json_t *json = tm_opened_json(o->folder, names[i]), *given = json_object_get(json, "eos_token_id");
+        json_t *json = read_json(o->folder, names[i]), *given = json_object_get(json, "eos_token_id");
         for (size_t k = 0; k < json_array_size(given); k++) add_end(o, json_array_get(given, k));
         add_end(o, given);
         json_decref(json);
@@ -94,7 +95,7 @@ static tm_status load_tokenizer(tm_opened *o, const char *name, tm_error *err)
     tm_status status = tm_tokenizer_load(&o->tokenizer, o->folder, err);
     if (status == TM_ENOENT) tm_hint(err, "%s has no tokenizer.json beside its weights", name);
     if (status >= 0) find_ends(o);
-    if (status >= 0) status = tm_opened_find_chat(o, err);
+    if (status >= 0) tm_chat_open(&o->chat, &o->tokenizer, o->folder, &o->chat_error);
     return status;
 }
 
@@ -102,8 +103,8 @@ static tm_status open_all(tm_opened *o, const tm_cli *cli, const char *name, boo
 {
     *o = (tm_opened){.tokenizer = {.bos = -1, .eos = -1, .start = -1}};
     tm_store *store = NULL;
-    tm_status status = is_file(name) ? unpack(o, name, err)
-                                     : tm_address_folder(cli, name, &store, o->folder, err);
+    tm_status status =
+        is_file(name) ? unpack(o, name, err) : tm_address_folder(cli, name, &store, o->folder, err);
     if (status >= 0) status = load_tokenizer(o, name, err);
     if (status >= 0 && model) status = load_model(o, err);
     if (o->scratch[0]) tm_dir_remove(o->scratch, NULL);
@@ -121,12 +122,23 @@ tm_status tm_opened_model(tm_opened *o, const tm_cli *cli, const char *name, tm_
     return open_all(o, cli, name, true, err);
 }
 
+tm_status tm_opened_chat(tm_opened *o, tm_error *err)
+{
+    int64_t end;
+    if (!o->chat && err) *err = o->chat_error;
+    if (!o->chat) return o->chat_error.status;
+    TM_TRY(tm_chat_end(o->chat, &end, err));
+    for (size_t i = 0; i < o->n_ends; i++)
+        if (o->ends[i] == end) return TM_OK;
+    if (end >= 0 && o->n_ends < TM_OPENED_ENDS) o->ends[o->n_ends++] = (uint32_t)end;
+    return TM_OK;
+}
+
 void tm_opened_close(tm_opened *o)
 {
     if (o->model) tm_model_free(o->model);
     tm_plan_file_close(&o->plan);
+    tm_chat_close(o->chat);
     if (o->folder[0]) tm_tokenizer_clear(&o->tokenizer);
-    if (o->chat) tm_template_free(o->chat);
-    tm_buf_clear(&o->chat_source);
     *o = (tm_opened){0};
 }

@@ -6,8 +6,7 @@
 #include "engine/base/io.h"
 #include "lua/cli.h"
 #include "stages/model/plan_file.h"
-#include "stages/text/template.h"
-#include "stages/text/tokenizer_folder.h"
+#include "stages/text/chat_tokens.h"
 
 enum { TM_OPENED_ENDS = 16 };
 
@@ -20,20 +19,16 @@ typedef struct tm_opened {
     // Tokens that end a text: of generation_config.json, else config.json, else the tokenizer's end token.
     uint32_t ends[TM_OPENED_ENDS];
     size_t n_ends;
-    tm_buf chat_source; // of the chat template; ChatML's for a tokenizer without one
-    tm_template *chat;  // the same parsed, when it was asked for
+    tm_chat *chat;       // its chat template, or NULL,
+    tm_error chat_error; // and why it cannot be used
 } tm_opened;
 
 // TM_ENOENT says what was looked for and where. tm_opened_close frees, also after a failure.
 tm_status tm_opened_model(tm_opened *opened, const tm_cli *cli, const char *name, tm_error *err);
 tm_status tm_opened_tokenizer(tm_opened *opened, const tm_cli *cli, const char *name, tm_error *err);
 
-// Parse the chat template: before the first tm_opened_render. The special token that it puts behind an answer
-// is then one of `ends`, whatever the model's files say.
+// Before the chat template is used: why it cannot be, or TM_OK. The special token that it puts behind an
+// answer is then one of `ends`, whatever the model's files say.
 tm_status tm_opened_chat(tm_opened *opened, tm_error *err);
-// Append messages (a list of {"role", "content"}) as the chat template renders them, with the beginning of an
-// answer behind them if `answer`. TM_EFAILED: the template refuses them.
-tm_status tm_opened_render(const tm_opened *opened, const json_t *messages, bool answer, tm_buf *text,
-                           tm_error *err);
 
 void tm_opened_close(tm_opened *opened);

@@ -122,84 +122,34 @@ static tm_status check_messages(const json_t *messages, tm_error *err)
     return json_array_size(messages) ? TM_OK : tm_fail(err, TM_EFORMAT, "there are no messages");
 }
 
-// The first n messages as the template has them. What it refuses is the record's fault.
-static tm_status render(const tm_opened *o, const json_t *messages, size_t n, bool answer, tm_buf *text,
-                        tm_error *err)
+static tm_status encode_whole(const tm_opened *o, const json_t *messages, tm_encoded *e, tm_error *err)
 {
-    json_t *first = json_array();
-    for (size_t i = 0; i < n; i++) json_array_append(first, json_array_get(messages, i));
-    tm_buf_reset(text);
-    tm_status status = tm_opened_render(o, first, answer, text, err);
-    json_decref(first);
-    if (status == TM_EFAILED && err) err->status = TM_EFORMAT;
-    return status == TM_EFAILED ? tm_error_prefix(err, "the chat template refuses it") : status;
-}
-
-static bool begins_with(const tm_buf *text, const tm_buf *beginning)
-{
-    return text->size >= beginning->size && memcmp(text->data, beginning->data, beginning->size) == 0;
-}
-
-// Ids of whole[from .. to).
-static tm_status add_part(const tm_opened *o, const tm_buf *whole, size_t from, size_t to, char mark,
-                          tm_encoded *e, tm_error *err)
-{
-    return to > from ? add_text(o, (tm_view){whole->data + from, to - from}, 0, mark, e, err) : TM_OK;
-}
-
-// What a template puts behind the end of an answer is no part of it.
-static void unmark_tail(const tm_opened *o, size_t from, tm_encoded *e)
-{
-    size_t last = e->ids.size;
-    for (size_t i = from; i < e->ids.size; i++)
-        for (size_t k = 0; k < o->n_ends; k++)
-            if (e->ids.data[i] == o->ends[k]) last = i + 1;
-    memset(e->mask.data + last, 0, e->mask.size - last);
-}
-
-// Answer i is what the rendering up to it has more than the rendering before it.
-static tm_status add_answer(const tm_opened *o, const json_t *messages, size_t i, const tm_buf *whole,
-                            size_t *done, tm_encoded *e, tm_error *err)
-{
-    tm_buf before = {0}, with = {0};
-    tm_status status = render(o, messages, i, true, &before, err);
-    if (status >= 0) status = render(o, messages, i + 1, false, &with, err);
-    if (status >= 0 && !(begins_with(whole, &with) && begins_with(&with, &before) && before.size >= *done))
-        status = tm_fail(err, TM_EFORMAT, "the chat template changes what came before message %zu", i + 1);
-    if (status >= 0) status = add_part(o, whole, *done, before.size, 0, e, err);
-    size_t first = e->ids.size;
-    if (status >= 0) status = add_part(o, whole, before.size, with.size, 1, e, err);
-    if (status >= 0 && e->ids.size > first) unmark_tail(o, first, e);
-    *done = with.size;
-    tm_buf_clear(&before);
-    tm_buf_clear(&with);
+    tm_buf text = {0};
+    tm_status status = tm_chat_text(o->chat, messages, NULL, false, &text, err);
+    if (status >= 0 && text.size) status = add_text(o, tm_buf_view(&text), 0, 1, e, err);
+    tm_buf_clear(&text);
     return status;
 }
 
-static tm_status add_parts(const tm_opened *o, const json_t *messages, const tm_buf *whole, tm_encoded *e,
-                           tm_error *err)
+static tm_status encode_prompt(const tm_opened *o, const json_t *messages, tm_encoded *e, tm_error *err)
 {
-    size_t done = 0;
-    for (size_t i = 0; i < json_array_size(messages); i++) {
-        const char *role = json_string_value(json_object_get(json_array_get(messages, i), "role"));
-        if (strcmp(role, "assistant") == 0) TM_TRY(add_answer(o, messages, i, whole, &done, e, err));
-    }
-    return add_part(o, whole, done, whole->size, 0, e, err);
+    TM_TRY(tm_chat_prompt(o->chat, messages, NULL, &e->ids, err));
+    for (size_t i = 0; i < e->ids.size; i++) tm_buf_char(&e->mask, 1);
+    return tm_buf_status(&e->mask, err);
 }
 
-static tm_status add_messages(tm_opened *o, const json_t *messages, unsigned flags, tm_encoded *e,
+static tm_status add_messages(tm_opened *o, const json_t *record, unsigned flags, tm_encoded *e,
                               tm_error *err)
 {
-    tm_buf whole = {0};
+    const json_t *messages = json_object_get(record, "messages");
     TM_TRY(tm_opened_chat(o, err));
     TM_TRY(check_messages(messages, err));
-    tm_status status = render(o, messages, json_array_size(messages), flags & TM_ENCODE_CHAT, &whole, err);
-    if (status >= 0 && flags & TM_ENCODE_APART)
-        status = add_parts(o, messages, &whole, e, err);
-    else if (status >= 0)
-        status = add_part(o, &whole, 0, whole.size, 1, e, err);
-    tm_buf_clear(&whole);
-    return status;
+    tm_status status = flags & TM_ENCODE_APART
+                           ? tm_chat_example(o->chat, record, TM_CHAT_ALL, &e->ids, &e->mask, err)
+                       : flags & TM_ENCODE_CHAT ? encode_prompt(o, messages, e, err)
+                                                : encode_whole(o, messages, e, err);
+    if (status == TM_EFAILED && err) err->status = TM_EFORMAT;
+    return status == TM_EFAILED ? TM_EFORMAT : status;
 }
 
 // ---- records ----
@@ -214,8 +164,8 @@ tm_status tm_text_encode(tm_opened *o, tm_view text, unsigned flags, tm_encoded 
 {
     empty(e);
     if (!(flags & TM_ENCODE_CHAT)) return add_text(o, text, bpe_flags(flags), 1, e, err);
-    json_t *turn =
-        json_pack("[{s:s, s:s%}]", "role", "user", "content", text.size ? text.data : "", text.size);
+    json_t *turn = json_pack("{s:[{s:s, s:s%}]}", "messages", "role", "user", "content",
+                             text.size ? text.data : "", text.size);
     if (!turn) return tm_fail(err, TM_EFORMAT, "the text is no UTF-8");
     tm_status status = add_messages(o, turn, flags, e, err);
     json_decref(turn);
@@ -229,7 +179,7 @@ tm_status tm_record_encode(tm_opened *o, const json_t *record, unsigned flags, t
                  *messages = json_object_get(record, "messages");
     empty(e);
     if (json_is_string(text)) return tm_text_encode(o, text_of(text), flags, e, err);
-    if (json_is_array(messages)) return add_messages(o, messages, flags, e, err);
+    if (json_is_array(messages)) return add_messages(o, record, flags, e, err);
     if (json_is_string(prompt) && json_is_string(completion)) {
         TM_TRY(add_text(o, text_of(prompt), bpe_flags(flags), 0, e, err));
         return add_text(o, text_of(completion), bpe_flags(flags | TM_ENCODE_BARE), 1, e, err);
