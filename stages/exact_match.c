@@ -29,7 +29,8 @@ static const tm_option options[] = {
 
 const tm_value tm_value_exact_match = {
     .name = "exact_match",
-    .brief = "Share of questions that a model answers right in its own words, compared as texts or numbers.",
+    .brief =
+        "Generated answers against right ones: exact_match, mean tokens, and how many ended by themselves.",
     .example = "tasks = { math = tm.exact_match { problems.valid, part = \"gsm8k\", tokens = 200 } }",
     .family = "task",
     .inputs = {{"", "documents", TM_PORT_WHOLE | TM_PORT_APART, NULL,

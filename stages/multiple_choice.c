@@ -19,7 +19,7 @@ static const tm_option options[] = {
 
 const tm_value tm_value_multiple_choice = {
     .name = "multiple_choice",
-    .brief = "Multiple choice: which of the choices a model finds the likeliest.",
+    .brief = "Multiple choice by likelihood: acc, acc_norm (by character), and logp of the right choice.",
     .example =
         "tasks = { arc = tm.multiple_choice { questions, prompt = \"Question: {question}\\nAnswer:\" } }",
     .family = "task",

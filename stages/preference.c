@@ -15,8 +15,8 @@ static const tm_option options[] = {
 
 const tm_value tm_value_preference = {
     .name = "preference",
-    .brief = "How often a model finds the chosen answer of a pair likelier than the rejected one, and by how "
-             "much.",
+    .brief =
+        "How often a model finds the chosen answer of a pair likelier (accuracy), and by how much (margin).",
     .example = "tasks = { pref = tm.preference { prefs.valid } }",
     .family = "task",
     .inputs = {{"", "documents", TM_PORT_WHOLE | TM_PORT_APART, NULL, "preferences", NULL}},

@@ -82,15 +82,6 @@ class Judge(unittest.TestCase):
             out = self.tidemill("check", "graph.lua", code=2)
             self.assertIn(f"tm.evaluate: tm.{task}: {why}", out)
 
-    def test_answers_in_conversations_are_asked_for_by_the_template(self):
-        graph = (self.folder / "graph.lua").read_text()
-        (self.folder / "graph.lua").write_text(
-            graph[:graph.index("local exam")] + "local exam = tm.evaluate { { a = model, b = model }, tasks = { t = "
-            'tm.exact_match { chats, tokens = 3 } } }\nreturn tm.graph { exam = exam }')
-        found, _ = self.measured()
-        self.assertEqual(found["a.t.tokens"], found["b.t.tokens"])
-        self.assertEqual(found["a.t.tokens"][2], 24)
-
 
 if __name__ == "__main__":
     unittest.main()
