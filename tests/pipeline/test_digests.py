@@ -42,13 +42,18 @@ local pairs = tm.tokenize_pairs { prefs, tokenizer = vocab }
 local model = tm.model { "models/tiny.gguf" }
 local shards = tm.model { "models/shards" }
 local gguf  = tm.export { shards, format = "gguf", dtype = "f16" }
+local turn  = tm.stage { name = "turn", options = { n = tm.int { 2 } }, each = function(doc, o, emit)
+  if #doc.text % 7 == 0 then return "a seventh" end
+  for i = 1, o.n do emit { text = doc.text:upper():sub(i, 40) .. math.random(1000), meta = { i = i, x = math.random() } } end
+end }
+local turned = turn { once }
 return tm.graph { model = model, shards = shards, gguf = gguf, chat = chat, prefs = prefs, turns = turns, pairs = pairs,
                   text = text, lines = lines, html = pages, all = all, fixed = fixed, english = english, prose = prose,
-                  plain = plain, once = once, clean = clean, docs = docs, vocab = vocab, ids = ids }
+                  plain = plain, once = once, clean = clean, docs = docs, vocab = vocab, ids = ids, turned = turned }
 """
 ADDRESSES = ["text", "lines", "html", "all", "fixed", "english", "english.removed", "prose", "prose.removed", "plain",
              "plain.removed", "once",
-             "once.removed", "clean", "clean.removed", "docs.train", "docs.valid", "vocab", "ids",
+             "once.removed", "clean", "clean.removed", "docs.train", "docs.valid", "vocab", "ids", "turned", "turned.removed",
              "model", "model.tokenizer", "shards", "gguf", "chat", "prefs", "turns", "turns.removed", "pairs", "pairs.removed"]
 
 
