@@ -448,7 +448,7 @@ end)
 -- tm.stage { name = ..., each = function(doc, o, emit) ... end } -------------------------------------------------------
 
 local shapes = { documents = true, chat = true, preference = true }
-local stage_arguments = { name = true, takes = true, gives = true, options = true, each = true, seconds = true }
+local stage_arguments = { name = true, takes = true, gives = true, options = true, each = true, doc = true, seconds = true }
 local of_every_call = { [1] = true, at = true, store = true, name = true, seed = true }
 
 local function check_shape(args, name)
@@ -483,6 +483,18 @@ local function check_stage(args)
     end
   end
   return options
+end
+
+-- What `tidemill describe` says of the options.
+local function declarations(options)
+  local all = {}
+  for name, spec in pairs(options) do
+    local args = get(spec, 2)
+    all[name] = { kind = get(spec, 1), default = args[1], doc = args.doc, min = args.min, max = args.max,
+                  choices = args.choices }
+  end
+  local text = host.json(all)
+  return text == "[]" and "{}" or text
 end
 
 -- The value of a declared option, given or by default.
@@ -543,7 +555,9 @@ if tm.stage then
     local fixed = '"name":' .. quote(args.name) .. ',"takes":"' .. (args.takes or "documents") .. '"'
     if args.gives then fixed = fixed .. ',"gives":"' .. args.gives .. '"' end
     if args.seconds ~= nil then fixed = fixed .. ',"seconds":' .. host.json(args.seconds) end
-    fixed = fixed .. ',"each":' .. host.code(args.each)
+    if args.doc ~= nil and type(args.doc) ~= "string" then fault("TM0113", "doc", nil, "tm.stage: doc is text") end
+    if args.doc then fixed = fixed .. ',"doc":' .. quote(args.doc) end
+    fixed = fixed .. ',"declared":' .. declarations(options) .. ',"each":' .. host.code(args.each)
     local row = { name = args.name, stage = "stage", ports = runs.ports, types = runs.types, step = true }
     return script_constructor(row, options, fixed)
   end)

@@ -8,8 +8,8 @@
 #include <stdio.h>
 
 typedef struct stage_options {
-    const char *name, *takes, *gives;
-    const json_t *options, *each;
+    const char *name, *doc, *takes, *gives;
+    const json_t *options, *declared, *each;
     int64_t seed;
     double seconds;
 } stage_options;
@@ -17,6 +17,8 @@ typedef struct stage_options {
 static const tm_option options[] = {
     {"name", TM_OPT_STRING, offsetof(stage_options, name), NULL, 0, 0, NULL,
      "what messages and nodes call it", TM_OPT_NOKEY},
+    {"doc", TM_OPT_STRING, offsetof(stage_options, doc), "\"\"", 0, 0, NULL,
+     "one sentence, for `tidemill describe GRAPH NAME`", TM_OPT_NOKEY},
     {"each", TM_OPT_CODE, offsetof(stage_options, each), NULL, 0, 0, NULL,
      "function(doc, o, emit), called once per record", 0},
     {"takes", TM_OPT_CHOICE, offsetof(stage_options, takes), "\"documents\"", 0, 0,
@@ -25,6 +27,8 @@ static const tm_option options[] = {
      "documents chat preference", "what it emits; what it takes, if nothing is said", 0},
     {"options", TM_OPT_TABLE, offsetof(stage_options, options), "null", 0, 0, NULL,
      "declarations as in tm.params, and tm.table; `o` holds the values", 0},
+    {"declared", TM_OPT_TABLE, offsetof(stage_options, declared), "null", 0, 0, NULL,
+     "the declarations themselves; filled in by tm.stage", TM_OPT_NOKEY},
     {"seconds", TM_OPT_NUMBER, offsetof(stage_options, seconds), "20", 0.01, 86400, NULL,
      "CPU time for one chunk (some 256 KiB of text)", TM_OPT_NOKEY},
     {"seed", TM_OPT_INT, offsetof(stage_options, seed), "0", -0x1p62, 0x1p62, NULL,

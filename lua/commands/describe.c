@@ -4,7 +4,10 @@
 #include <stdio.h>
 
 #include "engine/stage.h"
-#include "lua/cli.h"
+#include "lua/own_stage.h"
+#include "lua/session.h"
+
+static const tm_flag flags[] = {TM_GRAPH_FLAGS, {0}};
 
 static void print_range(const tm_option *o)
 {
@@ -159,6 +162,7 @@ static int exec(tm_cli *cli)
 {
     const char *name = cli->args[0], *names[256];
     size_t n = 0;
+    if (cli->n_args == 2) return tm_own_stage_describe(cli);
     if (strncmp(name, "tm.", 3) == 0) name += 3;
     if (tm_stage_find(name)) return describe_stage(cli, tm_stage_find(name));
     if (tm_value_find(name)) return describe_value(cli, tm_value_find(name));
@@ -176,6 +180,12 @@ static int exec(tm_cli *cli)
 }
 
 const tm_command tm_command_describe = {
-    .name = "describe", .brief = "Tell all about a stage, a value or a type of port.", .usage = "NAME",
-    .example = "tidemill describe fuzzy_dedup", .min = 1, .max = 1, .exec = exec,
+    .name = "describe",
+    .brief = "Tell all about a stage, a value or a type of port; with a graph, of a stage it makes.",
+    .usage = "[GRAPH] NAME",
+    .example = "tidemill describe fuzzy_dedup",
+    .min = 1,
+    .max = 2,
+    .flags = flags,
+    .exec = exec,
 };

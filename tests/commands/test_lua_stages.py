@@ -159,6 +159,16 @@ return tm.graph { pairs = tm.curate { ask { docs }, pair {} }, halves = split, s
         self.assertEqual(self.json("check", self.graph(SHOUT))["errors"], [])
         self.assertIn("shout", self.ok("graph", "shout.lua"))
 
+    def test_a_stage_of_a_graph_is_described(self):
+        text = SHOUT.replace('tm.string { "!" }', 'tm.string { "!", doc = "what comes behind" }, n = tm.int { 3, min = 1 }')
+        self.graph(text.replace("  name =", "  doc = \"Cries.\", name ="), "help.lua")
+        said = self.ok("describe", "help.lua", "shout")
+        for part in ("shout (a stage of help.lua, line 10)", "Cries.", "takes documents, gives documents",
+                     'tm.string, default "!"', "what comes behind", "tm.int, default 3, min 1"):
+            self.assertIn(part, said)
+        self.assertEqual(self.json("describe", "help.lua", "shout")["options"]["n"]["min"], 1)
+        self.assertIn('did you mean "shout"?', self.fails(2, "describe", "help.lua", "shuot"))
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)

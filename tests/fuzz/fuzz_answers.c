@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a program answers: any bytes are records in order or an error; what is taken is valid UTF-8, and written
-// as lines and read again it is the same.
+// What a program answers: any bytes are records in order or an error; what is taken is valid UTF-8, and
+// written as lines and read again it is the same.
 #include "stages/format/answers.h"
 
 #include <stdlib.h>
@@ -59,7 +59,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             if (tm_docs_add(in, &doc, NULL) < 0) abort();
         }
         if (tm_answers_ask(&answers, in, TM_RECORD_TEXT, &lines, NULL) < 0) abort();
-        if (tm_answers_read(&answers, tm_view_of((const char *)data, size), (tm_record_shape)shape, NULL) >= 0)
+        if (tm_answers_read(&answers, tm_view_of((const char *)data, size), (tm_record_shape)shape, NULL) >=
+            0)
             take(&answers, in, (tm_record_shape)shape);
         tm_buf_clear(&lines);
         tm_answers_clear(&answers);
