@@ -111,8 +111,10 @@ static void locate(lua_State *L, int index, const char *name, found *f)
     tm_sandbox_charge(L, file ? file->text.size / 8 : 0);
     int n = file && ar.nparams <= MAX_PARAMS ? find_text(file->text, &ar, params, f) : 0;
     if (n == 1) return;
-    child->site = ar.source;
-    child->site_line = ar.linedefined;
+    if (file) {
+        child->site = file->name;  // these outlive every error
+        child->site_line = ar.linedefined;
+    }
     if (n == 0) tm_child_fault(L, "TM0127", name, NULL, "the text of %s cannot be found", name);
     tm_child_fault(L, "TM0127", "function", "begin them on lines of their own",
                    "%s cannot be told from another function on the same lines", name);
@@ -134,8 +136,7 @@ _Noreturn static void refuse(lua_State *L, const found *f, const char *function,
                              const char *what, const char *hint)
 {
     tm_child *child = tm_child_of(L);
-    lua_pushfstring(L, "@%s", f->name);
-    child->site = lua_tostring(L, -1);
+    child->site = f->name;
     child->site_line = line_of(f, name);
     tm_child_fault(L, "TM0127", name, hint, "%s uses '%s', %s", function, name, what);
 }
@@ -194,7 +195,7 @@ _Noreturn static void refuse_other(lua_State *L, int index, const found *f, cons
     if (tm_child_kind(L, index) == TM_KIND_REF)
         refuse(L, f, function, name, "a node", "a body sees one record at a time, as its first parameter");
     if (lua_isfunction(L, index))
-        refuse(L, f, function, name, "a function that describes graphs",
+        refuse(L, f, function, name, "a function that is not there while a graph runs",
                "a body has string, table, math and utf8; give it the rest as options");
     refuse(L, f, function, name, "which is no plain value", "give it as an option");
 }
@@ -372,15 +373,14 @@ static void add_function(lua_State *L, int index, const char *name)
 
 // ---- the whole ----
 
-_Noreturn static void refuse_code(lua_State *L, const char *function, const json_t *json)
+_Noreturn static void refuse_code(lua_State *L, const char *function)
 {
     static const char assigns[] = "attempt to assign to const variable '";
     tm_child *child = tm_child_of(L);
     tm_fault fault = child->box->fault;
     const char *name = strstr(fault.text, assigns);
-    (void)json;
-    lua_pushfstring(L, "@%s", fault.file);
-    child->site = lua_tostring(L, -1);
+    for (size_t i = 0; i < child->n_files; i++)
+        if (strcmp(child->files[i].name, fault.file) == 0) child->site = child->files[i].name;
     child->site_line = fault.line;
     if (!name) tm_child_fault(L, "TM0127", fault.word, NULL, "%s: %.400s", function, fault.text);
     name += sizeof assigns - 1;
@@ -408,7 +408,7 @@ static void check_code(lua_State *L)
         else {
             lua_pushstring(L, name);  // outlives the JSON
             json_decref(code);
-            refuse_code(L, lua_tostring(L, -1), NULL);
+            refuse_code(L, lua_tostring(L, -1));
         }
     }
     json_decref(code);

@@ -43,7 +43,7 @@ typedef struct tm_child {
     json_t *catalogue, *overrides;
     size_t log_bytes;      // of print, sent so far
     tm_buf scratch;        // JSON in the making; kept here, so that a raised error leaks nothing
-    const char *site;      // where the file called into the module: chunk name with '@', or NULL
+    const char *site;      // where the file called into the module: a file, or chunk name with '@', or NULL
     int site_line;
 } tm_child;
 
