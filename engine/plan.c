@@ -8,6 +8,7 @@
 #include "engine/base/machine.h"
 #include "engine/key.h"
 #include "engine/select.h"
+#include "engine/store_tree.h"
 
 #define SAY(field, ...) snprintf(field, sizeof(field), __VA_ARGS__)
 
@@ -191,14 +192,94 @@ bool tm_plan_stores(const tm_plan *plan, const tm_plan_node *p, int port)
     return port != 0 || &plan->nodes[group->nodes[group->n - 1]] == p;
 }
 
+// Whether the bytes of one entry of a tree port are needed by a link.
+static bool link_needs(const tm_plan *plan, const tm_link *link, const tm_artifact *log, tm_hash metrics,
+                       size_t i, int64_t step)
+{
+    size_t index;
+    if (link->select.kind == TM_SELECT_EACH) return tm_select_each(&link->select, step);
+    tm_status status = tm_select_entry(plan->store, &link->select, log, metrics, &index, NULL);
+    return status < 0 || index == i;
+}
+
+static bool entry_needed(const tm_plan *plan, const tm_plan_node *p, int port, const tm_artifact *log,
+                         size_t i, int64_t step)
+{
+    int metrics = tm_stage_output(p->node->stage, "metrics");
+    tm_hash measured = metrics >= 0 ? p->outputs[metrics] : (tm_hash){{0}};
+    if (p->chosen && i + 1 == log->count) return true;
+    for (size_t k = 0; k < plan->graph->n_nodes; k++) {
+        const tm_plan_node *by = &plan->nodes[k];
+        if (!by->wanted || by->same != (int)k || by->group < 0) continue;
+        if (plan->groups[by->group].state == TM_CACHED) continue;
+        for (size_t l = 0; l < by->node->n_links; l++) {
+            const tm_link *link = &by->node->links[l];
+            if (tm_plan_canonical(plan, link->from) == p && link->out == port &&
+                link_needs(plan, link, log, measured, i, step))
+                return true;
+        }
+    }
+    return false;
+}
+
+// Of a log of snapshots; *gone is the step of the first that is needed and hollow.
+static bool trees_complete(const tm_plan *plan, const tm_plan_node *p, int port, int64_t *gone)
+{
+    tm_artifact log = {0};
+    bool complete = true;
+    if (tm_artifact_get(plan->store, p->outputs[port], &log, NULL) < 0) return false;
+    for (size_t i = 0; i < log.count && complete; i++) {
+        if (tm_tree_complete(plan->store, log.entries[i].hash)) continue;
+        int64_t step = tm_snapshot_step(plan->store, log.entries[i].hash);
+        complete = !entry_needed(plan, p, port, &log, i, step);
+        if (!complete) *gone = step;
+    }
+    tm_artifact_clear(&log);
+    return complete;
+}
+
+static bool node_complete(const tm_plan *plan, const tm_plan_node *p, int64_t *gone)
+{
+    for (int port = 0; tm_stage_makes(p->node->stage, port); port++) {
+        bool trees = tm_type_find(p->node->stage->outputs[port].type)->tree;
+        if (!tm_plan_stores(plan, p, port)) continue;
+        if (trees && !trees_complete(plan, p, port, gone)) return false;
+        if (!trees && !tm_artifact_complete(plan->store, p->outputs[port])) return false;
+    }
+    return true;
+}
+
+static bool reads_anew(const tm_plan *plan, const tm_plan_node *by, const tm_link *link, int64_t step)
+{
+    if (link->select.kind == TM_SELECT_AT) return link->select.at == step;
+    // Who was run with these options has read the snapshots of then, and what it made of them is remembered.
+    return link->select.kind == TM_SELECT_EACH && tm_select_each(&link->select, step) &&
+           !tm_key_by_own(plan->store, by->own);
+}
+
+bool tm_plan_reads_hollow(const tm_plan *plan, const tm_plan_node *p, const tm_entry *entries, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (tm_tree_complete(plan->store, entries[i].hash)) continue;
+        int64_t step = tm_snapshot_step(plan->store, entries[i].hash);
+        for (size_t k = 0; k < plan->graph->n_nodes; k++) {
+            const tm_plan_node *by = &plan->nodes[k];
+            for (size_t l = 0; by->wanted && l < by->node->n_links; l++) {
+                const tm_link *link = &by->node->links[l];
+                if (tm_plan_canonical(plan, link->from) == p && link->out == 0 &&
+                    reads_anew(plan, by, link, step))
+                    return true;
+            }
+        }
+    }
+    return false;
+}
+
 bool tm_plan_complete(const tm_plan *plan, const tm_group *group)
 {
-    for (int i = 0; i < group->n; i++) {
-        const tm_plan_node *p = &plan->nodes[group->nodes[i]];
-        for (int port = 0; tm_stage_makes(p->node->stage, port); port++)
-            if (tm_plan_stores(plan, p, port) && !tm_artifact_complete(plan->store, p->outputs[port]))
-                return false;
-    }
+    int64_t gone;
+    for (int i = 0; i < group->n; i++)
+        if (!node_complete(plan, &plan->nodes[group->nodes[i]], &gone)) return false;
     return true;
 }
 
@@ -490,6 +571,8 @@ static void make_again(tm_plan *plan, tm_group *group, const char *who)
     group->state = TM_RUN;
     for (int k = 0; k < group->n; k++) {
         tm_plan_node *p = &plan->nodes[group->nodes[k]];
+        int64_t gone = 0;
+        if (!node_complete(plan, p, &gone) && gone > 0) p->before = gone;
         p->state = TM_RUN;
         p->kind = "recompute (bytes gone)";
         SAY(p->reason, "%.100s bytes, and they are no longer stored", who);

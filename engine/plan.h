@@ -38,6 +38,7 @@ typedef struct tm_plan_node {
     bool chosen;          // named by the command line, or a target
     bool wanted;          // chosen, or needed by one that is
     bool forced;          // runs whatever is recorded
+    int64_t before;       // a trainer whose bytes are gone goes on from an earlier step than this; 0: any
 } tm_plan_node;
 
 #define TM_MAX_GROUP 7
@@ -89,8 +90,12 @@ bool tm_record_elsewhere(const tm_stage *stage, const tm_record *record, char cp
 tm_status tm_plan_inputs(const tm_plan *plan, const tm_plan_node *node, json_t **inputs, tm_error *err);
 // Take the outputs of a record as this node's.
 void tm_plan_adopt(tm_plan_node *node, const tm_record *record);
-// Whether the stored bytes of this group's outputs are all there.
+// Whether the stored bytes of this group's outputs are there: of data all, of snapshots those that somebody
+// in this plan who is not cached selects, and of what was asked for the last one.
 bool tm_plan_complete(const tm_plan *plan, const tm_group *group);
+// Whether somebody in this plan reads one of the first n snapshots of a trainer, whose bytes are gone, and
+// has not read it before: then nothing can go on behind it.
+bool tm_plan_reads_hollow(const tm_plan *plan, const tm_plan_node *node, const tm_entry *entries, size_t n);
 // Whether the main output of a node is stored (last of its group).
 bool tm_plan_stores(const tm_plan *plan, const tm_plan_node *node, int port);
 

@@ -42,6 +42,11 @@ static tm_status read_cursor(const tm_plan *plan, const tm_plan_node *p, tm_resu
     point->step = json_integer_value(json_object_get(cursor, "step"));
     if (!cursor || !parse_hex(cursor, "state", &point->state)) return TM_DONE;
     const char *cpu = json_string_value(json_object_get(cursor, "cpu"));
+    if (p->before && point->step >= p->before) {
+        snprintf(point->why_not, sizeof point->why_not, "the bytes of step %lld are gone",
+                 (long long)p->before);
+        return TM_DONE;
+    }
     bool numeric = p->node->stage->traits & TM_NUMERIC;
     if (plan->reuse_same && numeric && (!cpu || strcmp(cpu, tm_machine_cpu()) != 0)) {
         snprintf(point->why_not, sizeof point->why_not, "it was made on %.16s, this is %s (--reuse=same)",
@@ -255,6 +260,12 @@ static tm_status try_record(const finder *f, const tm_record *record)
         for (size_t i = log.count; i-- > 0 && found == TM_DONE;) {
             found = try_snapshot(f, json_array_get(cursors, i), inputs, log.entries[i].hash);
             if (found == TM_OK) found = keep_ports(f, record);
+            if (found == TM_OK &&
+                tm_plan_reads_hollow(f->plan, f->p, f->point->entries[0], f->point->n_entries[0])) {
+                snprintf(f->point->why_not, sizeof f->point->why_not,
+                         "snapshots that are read now were not kept then");
+                found = TM_DONE;
+            }
             if (found == TM_OK && keep_cursors(f->point, cursors, i + 1) < 0) found = TM_DONE;
         }
     tm_artifact_clear(&log);

@@ -211,6 +211,7 @@ static void keep_mapped(run *r)
 {
     for (size_t i = 0; i < r->plan->n_groups; i++)
         if (r->groups[i].state == GROUP_ACTIVE) durable_mapped(r, &r->groups[i]);
+    retain_at_end(r);
     tm_helper_stop(r->helper);
     r->helper = NULL;
 }

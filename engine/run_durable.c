@@ -42,7 +42,7 @@ static void file_done(tm_task *task, tm_status status, const tm_error *err)
     if (there && t->kind == FILE_MEMO) t->group->memo_syncing = false;
     if (there && t->kind == FILE_MEMO && status >= 0) durable_memo(t->r, t->group, NULL);
     if (there && status < 0 && t->group->state == GROUP_ACTIVE) group_fail(t->r, t->group, err);
-    if (there && t->kind == FILE_LOG && status >= 0) retain_states(t->r, t->group, t->n);
+    if (there && t->kind == FILE_LOG && status >= 0) retain(t->r, t->group, t->n);
     if (t->kept && status >= 0) run_event(t->r, "kept", json_incref(t->kept));
     json_decref(t->kept);
     tm_free(t);

@@ -161,8 +161,10 @@ void durable_claim(run *r, run_group *g, tm_hash *hashes, size_t n,
 void durable_mapped(run *r, run_group *g);
 
 // run_retain.c
-// The first n snapshots of a trainer are durable: states that nobody needs go.
-void retain_states(run *r, run_group *g, size_t n);
+// The first n snapshots of a trainer are durable: states and models that nobody needs go.
+void retain(run *r, run_group *g, size_t n);
+void retain_at_end(run *r);  // what was yet to be read before
+json_t *kept_models(const run *r, const tm_plan_node *p);  // for the key record, or NULL: all
 bool cursor_state(const json_t *cursor, tm_hash *state);  // the tree that a cursor names
 bool cursor_stays(const run_log *log, size_t i);          // whether its state does, beside later snapshots
 

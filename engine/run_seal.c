@@ -9,6 +9,7 @@
 #include "engine/base/machine.h"
 #include "engine/key.h"
 #include "engine/store_artifact.h"
+#include "engine/store_hollow.h"
 
 // An artifact to be put; `entries` are the log's.
 typedef struct seal_port {
@@ -96,8 +97,9 @@ static json_t *record_json(run *r, run_group *g, tm_plan_node *p, json_t *inputs
     }
     json_t *counts = json_object_get(g->counts, p->node->name);
     const char *cpu = p->node->stage->traits & TM_NUMERIC ? tm_machine_cpu() : NULL;
-    return json_pack("{s:O, s:O, s:o, s:o, s:o, s:O*, s:s*, s:s, s:s, s:f}", "doc", p->own_doc, "inputs",
-                     inputs, "cursors", cursors, "refs", refs, "hollow", hollow_ports(r, p), "counts", counts,
+    return json_pack("{s:O, s:O, s:o, s:o, s:o, s:o*, s:O*, s:s*, s:s, s:s, s:f}", "doc", p->own_doc,
+                     "inputs", inputs, "cursors", cursors, "refs", refs, "hollow", hollow_ports(r, p), "kept",
+                     kept_models(r, p), "counts", counts,
                      "cpu", cpu, "node", p->node->name, "run",
                      r->result->run, "seconds", (double)(tm_time_ns() - g->start_ns) * 1e-9);
 }
@@ -130,6 +132,19 @@ static tm_status make_record(seal *s, int i, tm_error *err)
 
 // ---- 3, the helper: bind ----
 
+// The same artifacts, but others of their bytes are kept now.
+static bool kept_changed(const tm_record *old, const tm_record *new)
+{
+    if (!strstr(old->json, "\"kept\"") && !strstr(new->json, "\"kept\"")) return false;
+    for (size_t i = 0; i < new->n_ports; i++)
+        if (i >= old->n_ports || !tm_hash_eq(old->ports[i].artifact, new->ports[i].artifact)) return false;
+    json_t *a = json_loads(old->json, 0, NULL), *b = json_loads(new->json, 0, NULL);
+    bool changed = !json_equal(json_object_get(a, "kept"), json_object_get(b, "kept"));
+    json_decref(a);
+    json_decref(b);
+    return changed;
+}
+
 static tm_status bind_as(seal *s, const seal_node *n, const tm_record *record, tm_bind_outcome *outcome,
                          tm_error *err)
 {
@@ -139,8 +154,9 @@ static tm_status bind_as(seal *s, const seal_node *n, const tm_record *record, t
     bool gone = old && s->r->plan->reuse_same && tm_record_elsewhere(n->stage, old, cpu);
     for (size_t i = 0; old && i < old->n_ports; i++) {
         int port = tm_stage_output(n->stage, old->ports[i].name);
-        if (port >= 0 && n->stored[port]) gone |= !tm_artifact_complete(store, old->ports[i].artifact);
+        if (port >= 0 && n->stored[port]) gone |= !tm_hollow_complete(store, old, i);
     }
+    if (old) gone |= kept_changed(old, record);
     return tm_key_bind(store, record, old && gone, outcome, err);
 }
 
@@ -200,7 +216,7 @@ static void announce(seal *s)
     seal_free(s);
     run_event(r, "sealed", sealed_facts(r, g));
     g->freeing = false;
-    retain_states(r, g, r->logs[group_node(r, g, 0)->index][0].n);
+    retain(r, g, r->logs[group_node(r, g, 0)->index][0].n);
     g->state = GROUP_DONE;
     r->result->done += g->plan->n;
     group_release(r, g);

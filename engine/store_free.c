@@ -38,13 +38,22 @@ static bool young(const freer *f, tm_hash hash)
     return ms >= f->gc.now - f->list->grace_ms;
 }
 
-static tm_status free_tree(freer *f, tm_hash hash, tm_error *err)
+// Readers may have made a folder of it, with hard links to the files.
+static tm_status free_folder(freer *f, tm_hash hash, tm_error *err)
+{
+    char hex[TM_HASH_HEX], path[TM_PATH_MAX];
+    if (tm_tree_complete(f->gc.store, hash)) return TM_OK;
+    tm_hash_hex(hash, hex);
+    TM_TRY(tm_store_at(f->gc.store, path, err, "trees/%s", hex));
+    return tm_gc_discard(&f->gc, path, hex, err);
+}
+
+static tm_status free_tree(freer *f, tm_hash hash, bool manifest, tm_error *err)
 {
     tm_gc_candidate list[BATCH];
-    char hex[TM_HASH_HEX];
     tm_tree tree = {0};
     size_t n = 0;
-    if (tm_marked(&f->gc.marks, hash) || young(f, hash)) return TM_OK;
+    if ((manifest && tm_marked(&f->gc.marks, hash)) || young(f, hash)) return TM_OK;
     tm_status status = tm_tree_get(f->gc.store, hash, &tree, err);
     if (status < 0) return status == TM_ENOENT || status == TM_ECORRUPT ? TM_OK : status;
     // Its manifest last, so that what is left after a kill is found again.
@@ -55,10 +64,9 @@ static tm_status free_tree(freer *f, tm_hash hash, tm_error *err)
     }
     tm_tree_clear(&tree);
     if (status >= 0) status = tm_gc_sweep(&f->gc, list, n, err);
+    if (status >= 0) status = free_folder(f, hash, err);
     list[0] = (tm_gc_candidate){.hash = hash};
-    if (status >= 0) status = tm_gc_sweep(&f->gc, list, 1, err);
-    tm_hash_hex(hash, hex);
-    return status < 0 ? status : tm_gc_visit_tree(&f->gc, hex, err);
+    return status < 0 || !manifest ? status : tm_gc_sweep(&f->gc, list, 1, err);
 }
 
 tm_status tm_store_free(tm_store *store, const tm_free_list *list, tm_error *err)
@@ -72,7 +80,10 @@ tm_status tm_store_free(tm_store *store, const tm_free_list *list, tm_error *err
     f.gc = (tm_gc){.store = store, .policy = &policy, .report = &report, .now = tm_time_ms()};
     f.gc.marks.store = store;
     tm_status status = mark_all(&f, err);
-    for (size_t i = 0; i < list->n_trees && status >= 0; i++) status = free_tree(&f, list->trees[i], err);
+    for (size_t i = 0; i < list->n_trees && status >= 0; i++)
+        status = free_tree(&f, list->trees[i], true, err);
+    for (size_t i = 0; i < list->n_hollow && status >= 0; i++)
+        status = free_tree(&f, list->hollow[i], false, err);
     tm_marks_clear(&f.gc.marks);
     tm_sys.close(fd);
     return status;

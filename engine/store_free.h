@@ -7,6 +7,8 @@
 typedef struct tm_free_list {
     const tm_hash *trees;  // to be freed
     size_t n_trees;
+    const tm_hash *hollow;  // of these the files alone: the manifests stay
+    size_t n_hollow;
     tm_hash recipe;        // whose open log names them: it does not count,
     const tm_hash *keep;   // but what of it is to stay
     size_t n_keep;

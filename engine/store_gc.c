@@ -188,7 +188,7 @@ static int64_t changed_ms(const char *path)
 }
 
 // Rename into trash, which is emptied at the end.
-static tm_status discard(tm_gc *g, const char *path, const char *name, tm_error *err)
+tm_status tm_gc_discard(tm_gc *g, const char *path, const char *name, tm_error *err)
 {
     char to[TM_PATH_MAX];
     TM_TRY(tm_store_at(g->store, to, err, "trash/%s-%lld", name, (long long)tm_time_ns()));
@@ -217,7 +217,7 @@ tm_status tm_gc_visit_log(tm_gc *g, const char *name, tm_error *err)
         return mark_ports(g, path, recipe, err);
     g->report->logs_removed++;
     tell_of(g, "log", name, 0);
-    return g->dry_run ? TM_OK : discard(g, path, name, err);
+    return g->dry_run ? TM_OK : tm_gc_discard(g, path, name, err);
 }
 
 // Call a function for every name in a part of the store.
@@ -256,7 +256,7 @@ static tm_status sweep_one(tm_gc *g, const tm_gc_candidate *c, tm_error *err)
     tell_of(g, "object", hex, (uint64_t)info.st_size);
     g->report->objects_removed++;
     g->report->bytes_removed += (uint64_t)info.st_size;
-    return g->dry_run ? TM_OK : discard(g, path, hex, err);
+    return g->dry_run ? TM_OK : tm_gc_discard(g, path, hex, err);
 }
 
 static tm_status empty_trash(tm_gc *g, tm_error *err);
@@ -318,7 +318,7 @@ static tm_status sweep_prefix(tm_gc *g, const char *prefix, tm_error *err)
 }
 
 // --- The rest of the folders -------------------------------------------------------------------------------
-tm_status tm_gc_visit_tree(tm_gc *g, const char *name, tm_error *err)
+static tm_status visit_tree(tm_gc *g, const char *name, tm_error *err)
 {
     char path[TM_PATH_MAX];
     tm_hash hash;
@@ -327,7 +327,7 @@ tm_status tm_gc_visit_tree(tm_gc *g, const char *name, tm_error *err)
     if (changed_ms(path) >= g->now - g->policy->grace_ms) return TM_OK;
     g->report->trees_removed++;
     tell_of(g, "tree", name, 0);
-    return g->dry_run ? TM_OK : discard(g, path, name, err);
+    return g->dry_run ? TM_OK : tm_gc_discard(g, path, name, err);
 }
 
 // tmp/SESSION-N, where SESSION has no file in pins/ any more.
@@ -339,7 +339,7 @@ static tm_status visit_tmp(tm_gc *g, const char *name, tm_error *err)
     TM_TRY(tm_store_at(g->store, path, err, "tmp/%s", name));
     g->report->tmp_removed++;
     tell_of(g, "tmp", name, 0);
-    return g->dry_run ? TM_OK : discard(g, path, name, err);
+    return g->dry_run ? TM_OK : tm_gc_discard(g, path, name, err);
 }
 
 static tm_status visit_lease(tm_gc *g, const char *name, tm_error *err)
@@ -389,7 +389,7 @@ static tm_status visit_memo(tm_gc *g, const char *name, tm_error *err)
     tm_ledger_close(ledger);
     if (look.used) return TM_OK;
     tell_of(g, "memo", name, 0);
-    return g->dry_run ? TM_OK : discard(g, path, name, err);
+    return g->dry_run ? TM_OK : tm_gc_discard(g, path, name, err);
 }
 
 static tm_status visit_trash(tm_gc *g, const char *name, tm_error *err)
@@ -430,7 +430,7 @@ static tm_status collect(tm_gc *g, tm_error *err)
     TM_TRY(tm_gc_for_names(g, "logs", tm_gc_visit_log, err));
     TM_TRY(mark_roots(g, err));
     TM_TRY(drop_records(g, err));
-    TM_TRY(tm_gc_for_names(g, "trees", tm_gc_visit_tree, err));
+    TM_TRY(tm_gc_for_names(g, "trees", visit_tree, err));
     TM_TRY(tm_gc_for_names(g, "objects", sweep_prefix, err));
     TM_TRY(tm_gc_for_names(g, "memo", visit_memo, err));
     TM_TRY(tm_gc_for_names(g, "leases", visit_lease, err));

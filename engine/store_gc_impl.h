@@ -31,8 +31,8 @@ tm_status tm_gc_for_names(tm_gc *g, const char *part, tm_status (*visit)(tm_gc *
                           tm_error *err);
 // Mark what an open log leads to, or let it go when it is too old.
 tm_status tm_gc_visit_log(tm_gc *g, const char *name, tm_error *err);
-// Let the folder of a tree go that is neither marked nor young.
-tm_status tm_gc_visit_tree(tm_gc *g, const char *name, tm_error *err);
+// Rename into trash, which is emptied later; `name` is what it is called there.
+tm_status tm_gc_discard(tm_gc *g, const char *path, const char *name, tm_error *err);
 // Remove objects, at most some hundred, after a last look at records and pins: those that are marked or young
 // stay.
 tm_status tm_gc_sweep(tm_gc *g, const tm_gc_candidate *list, size_t count, tm_error *err);

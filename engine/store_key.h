@@ -22,8 +22,8 @@ typedef struct tm_record {
     int64_t time_ms;  // filled by tm_key_bind when 0
     const tm_key_port *ports;
     size_t n_ports;
-    // An object of the caller. Hashes in its array "refs" are kept by gc as well; of ports in its array
-    // "hollow" the entries' bytes were never stored.
+    // An object of the caller. Hashes in its array "refs" are kept by gc as well; "hollow" and "kept" say
+    // which bytes are not (store_hollow.h).
     const char *json;
 } tm_record;
 

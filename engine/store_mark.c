@@ -4,6 +4,7 @@
 
 #include "engine/base/json.h"
 #include "engine/store_artifact.h"
+#include "engine/store_hollow.h"
 #include "engine/store_tree.h"
 
 static tm_status no_memory(tm_error *err)
@@ -115,9 +116,48 @@ tm_status tm_mark_refs(tm_marks *m, const char *text, tm_error *err)
     return status;
 }
 
+// Marked, but not what it leads to; whoever leads to all of it walks it yet.
+static tm_status mark_alone(tm_marks *m, tm_hash hash, tm_error *err)
+{
+    char path[TM_PATH_MAX];
+    bool packed;
+    struct stat info;
+    if (tm_marked(m, hash)) return TM_OK;
+    if (m->on_trial) TM_TRY(note_trial(m, hash, err));
+    if (!tm_hash_map_put(&m->table, hash, ABSENT)) return no_memory(err);
+    if (m->counting && tm_object_find(m->store, hash, path, &packed, &info, NULL) == TM_OK)
+        m->bytes += (uint64_t)info.st_size;
+    return TM_OK;
+}
+
+// Of hollow entries the manifest stays.
+static tm_status mark_kept(tm_marks *m, tm_hash artifact, const json_t *kept, tm_error *err)
+{
+    tm_artifact a;
+    TM_TRY(mark_alone(m, artifact, err));
+    tm_status status = tm_artifact_get(m->store, artifact, &a, err);
+    if (status < 0) return leads_nowhere(m, artifact, status) ? TM_OK : status;
+    for (size_t i = 0; i < a.count && status >= 0; i++)
+        status = tm_hollow_has(kept, a.entries[i].hash) ? mark_tree(m, a.entries[i].hash, err)
+                                                        : mark_alone(m, a.entries[i].hash, err);
+    tm_artifact_clear(&a);
+    return status < 0 ? status : TM_OK;
+}
+
 tm_status tm_mark_record(tm_marks *m, const tm_record *record, tm_error *err)
 {
-    for (size_t i = 0; i < record->n_ports; i++) TM_TRY(tm_mark_artifact(m, record->ports[i].artifact, err));
+    json_t *doc = NULL;
+    tm_status status = TM_OK;
+    if (strstr(record->json, "\"kept\"")) status = tm_json_parse(tm_view_str(record->json), &doc, err);
+    if (status < 0 && status != TM_EFORMAT) return status;
+    status = TM_OK;
+    for (size_t i = 0; i < record->n_ports && status >= 0; i++) {
+        const json_t *kept = tm_hollow_kept(doc, record->ports[i].name);
+        status = kept ? mark_kept(m, record->ports[i].artifact, kept, err)
+                      : tm_mark_artifact(m, record->ports[i].artifact, err);
+    }
+    json_decref(doc);
+    TM_TRY(status);
     return tm_mark_refs(m, record->json, err);
 }
 

@@ -357,12 +357,23 @@ static tm_status folder_elsewhere(tm_store *store, const tm_tree *tree, const ch
     return TM_OK;
 }
 
+static tm_status must_be_whole(tm_store *store, tm_hash hash, tm_error *err)
+{
+    char hex[TM_HASH_HEX];
+    tm_hash_hex(hash, hex);
+    if (!tm_store_has(store, hash) || tm_tree_complete(store, hash)) return TM_OK;
+    tm_fail(err, TM_ENOENT, "the bytes of the snapshot %s are not in the store any more", hex);
+    tm_hint(err, "`keep` freed them, or they were damaged: `tidemill run --force` makes them again");
+    return TM_ENOENT;
+}
+
 tm_status tm_tree_folder(tm_store *store, tm_hash hash, char path[TM_PATH_MAX], tm_error *err)
 {
     char hex[TM_HASH_HEX];
     tm_tree tree;
     tm_hash_hex(hash, hex);
     TM_TRY(tm_store_at(store, path, err, "trees/%s", hex));
+    TM_TRY(must_be_whole(store, hash, err));
     TM_TRY(tm_tree_get(store, hash, &tree, err));
     bool reads = store->flags & TM_STORE_READ_ONLY;
     tm_status status = reads ? folder_elsewhere(store, &tree, hex, path, err)
@@ -402,6 +413,7 @@ tm_status tm_tree_place(tm_store *store, tm_hash hash, const char *folder, unsig
 {
     tm_tree tree;
     char made[TM_PATH_MAX], parent[TM_PATH_MAX];
+    TM_TRY(must_be_whole(store, hash, err));
     TM_TRY(tm_path(parent, err, "%s", folder));
     size_t n = strlen(parent);
     while (n > 1 && parent[n - 1] == '/') parent[--n] = 0;

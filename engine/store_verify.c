@@ -2,9 +2,8 @@
 // Verification: read and hash everything there is.
 #include <stdio.h>
 
-#include "engine/base/json.h"
-#include "engine/store_artifact.h"
 #include "engine/store_gc.h"
+#include "engine/store_hollow.h"
 #include "engine/store_impl.h"
 
 typedef struct verify {
@@ -66,26 +65,11 @@ static tm_status verify_objects(verify *v, tm_error *err)
     return status;
 }
 
-// Ports in the array "hollow" of a record are known by their hashes alone (inside a group of fused nodes).
-static bool hollow(const json_t *doc, const char *port)
-{
-    size_t i;
-    json_t *name;
-    json_array_foreach (json_object_get(doc, "hollow"), i, name)
-        if (json_is_string(name) && strcmp(json_string_value(name), port) == 0) return true;
-    return false;
-}
-
 static bool complete_record(verify *v, const tm_record *record)
 {
-    json_t *doc = NULL;
     bool complete = true;
-    for (size_t k = 0; k < record->n_ports && complete; k++) {
-        if (tm_artifact_complete(v->store, record->ports[k].artifact)) continue;
-        if (!doc && tm_json_parse(tm_view_str(record->json), &doc, NULL) < 0) return false;
-        complete = hollow(doc, record->ports[k].name);
-    }
-    json_decref(doc);
+    for (size_t k = 0; k < record->n_ports && complete; k++)
+        complete = tm_hollow_complete(v->store, record, k);
     return complete;
 }
 

@@ -54,6 +54,7 @@ struct tm_work {
     size_t n_inputs;
     json_t *resume;
     tm_hash resumed[2];  // model and state, pinned until the next snapshot
+    json_t *measured;  // metric -> [step, value], of what was put last
     bool stays;  // the state of the next snapshot
     int64_t n_entries[TM_MAX_PORTS];  // put on each port, those before a resume included
     // map: the entry at hand
@@ -364,10 +365,35 @@ static tm_status store_batch(worker *w, const tm_batch *batch, tm_entry *entry, 
     return status;
 }
 
+static void note_measures(tm_work *work, const tm_batch *metrics)
+{
+    if (!work->measured) work->measured = json_object();
+    for (size_t i = 0; i < tm_batch_rows(metrics); i++) {
+        tm_metric m = tm_metrics_get(metrics, i);
+        char name[128];
+        snprintf(name, sizeof name, "%.*s", (int)m.name.size, m.name.data);
+        json_object_set_new(work->measured, name, json_pack("[I, f]", (json_int_t)m.step, m.value));
+    }
+}
+
+// What was measured at the step of a snapshot: which ones are kept may go by it.
+static json_t *measures_at(const tm_work *work, int64_t step)
+{
+    json_t *all = json_object(), *pair;
+    const char *name;
+    json_object_foreach(work->measured, name, pair)
+        if (json_integer_value(json_array_get(pair, 0)) == step)
+            json_object_set(all, name, json_array_get(pair, 1));
+    return all;
+}
+
 tm_status tm_put(tm_work *work, const char *port, tm_batch *batch, tm_error *err)
 {
     tm_entry entry;
+    int i = tm_stage_output(work->stage, port);
+    bool metrics = i >= 0 && strcmp(work->stage->outputs[i].type, "metrics") == 0;
     tm_status status = store_batch(work->w, batch, &entry, err);
+    if (metrics && work->stage->prefix) note_measures(work, batch);
     tm_batch_unref(batch);
     TM_TRY(status);
     TM_TRY(send_put(work, port, &entry, NULL, NULL, err));
@@ -417,6 +443,7 @@ tm_status tm_put_tree(tm_work *work, const char *port, const char *folder, json_
     tm_assert(i >= 0);
     tm_status status = tm_tree_put_folder(w->store, folder, attrs, &entry, err);
     if (status >= 0 && state) status = make_cursor(work, state, side, step, i, &cursor, err);
+    if (cursor) json_object_set_new(cursor, "metrics", measures_at(work, step));
     if (cursor && work->stays) json_object_set_new(cursor, "stays", json_true());
     work->stays = false;
     if (status >= 0) status = send_put(work, port, &entry, attrs, cursor, err);
@@ -519,6 +546,7 @@ static void work_clear(tm_work *work)
     tm_free(work->state);
     tm_free(work->inputs);
     json_decref(work->snapshot_attrs);
+    json_decref(work->measured);
     *work = (tm_work){0};
 }
 

@@ -19,7 +19,7 @@ typedef struct tm_fit_options {
     int64_t steps, epochs, batch, length, valid_every, valid_tokens, checkpoint_every, seed;
     double lr, weight_decay, clip, beta1, beta2, eps;
     const char *overlong;
-    const json_t *schedule, *adapter, *stop;
+    const json_t *schedule, *adapter, *stop, *keep;
 } tm_fit_options;
 
 // The rows of these options: one table and one set of defaults for all trainers.
@@ -56,6 +56,8 @@ typedef struct tm_fit_options {
      "end when a measure on `valid` no longer gets better: { patience = 3, metric = \"valid.loss\" }", 0}, \
     {"checkpoint_every", TM_OPT_INT, offsetof(tm_fit_options, checkpoint_every), "200", 1, 1e9, NULL, \
      "steps between snapshots", TM_OPT_NOKEY}, \
+    {"keep", TM_OPT_VALUE, offsetof(tm_fit_options, keep), "null", 0, 0, "keep", \
+     "whose bytes stay: { best = 1, last = 1 } (default: those of all snapshots)", TM_OPT_NOKEY}, \
     {"seed", TM_OPT_INT, offsetof(tm_fit_options, seed), "1", 0, 0x1p53, NULL, "of weights and order", 0}
 
 // Early stopping (`stop`): the measures at multiples of valid_every are compared; every one that is the best

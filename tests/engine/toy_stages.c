@@ -224,6 +224,7 @@ const tm_stage tm_stage_both = {
 
 typedef struct learn_options {
     int64_t steps, every, delay_ms, stable;
+    const json_t *keep;
     double rate;
     bool decays;
 } learn_options;
@@ -235,6 +236,8 @@ static const tm_option learn_table[] = {
     {"decays", TM_OPT_BOOL, offsetof(learn_options, decays), "false", 0, 0, NULL, "the rate depends on steps",
      TM_OPT_EXTENDS},
     {"every", TM_OPT_INT, offsetof(learn_options, every), "10", 1, 1e6, NULL, "snapshots", TM_OPT_NOKEY},
+    {"keep", TM_OPT_VALUE, offsetof(learn_options, keep), "null", 0, 0, "keep", "whose bytes stay",
+     TM_OPT_NOKEY},
     {"stable", TM_OPT_INT, offsetof(learn_options, stable), "0", 0, 1e6, NULL, "end of a phase",
      TM_OPT_NOKEY},
     {"delay_ms", TM_OPT_INT, offsetof(learn_options, delay_ms), "0", 0, 1e6, NULL, "time per step",
@@ -368,10 +371,11 @@ const tm_stage tm_stage_learn = {
 // ---- score: record-wise over snapshots ----
 
 typedef struct score_options {
-    int64_t delay_ms;
+    int64_t delay_ms, bonus;
 } score_options;
 
 static const tm_option score_table[] = {
+    {"bonus", TM_OPT_INT, offsetof(score_options, bonus), "0", 0, 1e6, NULL, "added to every score", 0},
     {"delay_ms", TM_OPT_INT, offsetof(score_options, delay_ms), "0", 0, 1e6, NULL, "time per snapshot",
      TM_OPT_NOKEY},
     {0},
@@ -382,11 +386,12 @@ static tm_status score_map(tm_work *work, const tm_batch *in, tm_batch *const *o
     const tm_snapshot *snapshot = tm_work_snapshot(work);
     uint64_t weights;
     (void)in;
-    nap(((const score_options *)tm_work_options(work))->delay_ms);
+    const score_options *o = tm_work_options(work);
+    nap(o->delay_ms);
     TM_TRY(read_number(snapshot->folder, "weights", &weights, err));
     tm_metric metric = {.step = json_integer_value(json_object_get(snapshot->attrs, "step")),
                         .name = tm_view_str("score"),
-                        .value = (double)(weights % 97),
+                        .value = (double)(weights % 97) + (double)o->bonus,
                         .count = 1};
     return tm_metrics_add(out[0], &metric, err);
 }
@@ -508,4 +513,5 @@ const tm_stage *const tm_stages[] = {
     &tm_stage_learn,    &tm_stage_mark,      &tm_stage_numbers, &tm_stage_score,   &tm_stage_teach,
     &tm_stage_to_pairs, &tm_stage_to_scored, &tm_stage_vocab, NULL,
 };
-const tm_value *const tm_values[] = {NULL};
+extern const tm_value tm_value_keep;  // the real one
+const tm_value *const tm_values[] = {&tm_value_keep, NULL};

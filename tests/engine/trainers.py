@@ -8,11 +8,11 @@ import drive
 from drive import Graph
 
 
-def graph(steps=40, decays=False, every=10, rate=0.5, to=60, delay=0, score=None, score_delay=0, stable=0):
+def graph(steps=40, decays=False, every=10, rate=0.5, to=60, delay=0, score=None, score_delay=0, stable=0, keep=None):
     g = Graph()
     numbers = g.add("numbers", to=to, name="numbers")
     model = g.add("learn", data=numbers, steps=steps, every=every, rate=rate, decays=decays, delay_ms=delay,
-                  stable=stable, name="model")
+                  stable=stable, **({"keep": keep} if keep else {}), name="model")
     if score == "each":
         g.add("score", model.each(), delay_ms=score_delay, name="scores")
     elif score:
@@ -101,6 +101,74 @@ class Retention(drive.Case):
         self.assertTrue(mill.finish(process).seen("kept"))
         self.ok(mill.run(g, "--grace", 1))
         self.assertEqual(len(states(mill)), 1)
+
+
+class Keep(drive.Case):
+    """The option `keep`: of the other snapshots the entry stays, and no bytes."""
+
+    def last(self, mill, g, *options):
+        return self.ok(mill.run(g, "--grace", 1, *options))
+
+    def test_the_bytes_of_the_best_and_the_last_stay(self):
+        mill, plain = self.mill(), self.mill()
+        g = graph(steps=60, delay=8, keep={"best": 1, "last": 2, "by": "train.loss"})
+        result = self.last(mill, g)
+        other = self.last(plain, graph(steps=60, delay=8))
+        self.assertEqual(result.outputs, other.outputs)
+        self.assertEqual(models(plain), [10, 20, 30, 40, 50, 60])
+        self.assertEqual(mill.plan(graph(steps=60)).state("model"), "cached")  # `keep` is in no key
+        self.assertIn(len(models(mill)), (2, 3))
+        self.assertTrue({50, 60} <= set(models(mill)))
+        found = mill.check()
+        self.assertEqual((found["corrupt"], found["incomplete"]), (0, 0))
+        self.assertTrue({50, 60} <= set(models(mill)))
+        self.assertEqual(mill.plan(g).state("model"), "cached")
+
+    def test_each_snapshot_is_read_before_it_goes(self):
+        mill, plain = self.mill(), self.mill()
+        g = graph(steps=60, delay=8, score="each", score_delay=30, keep={"last": 1, "best": 0})
+        result = self.last(mill, g, "--cores", 2)
+        self.assertEqual(result.outputs, self.ok(plain.run(graph(steps=60, score="each"))).outputs)
+        self.assertEqual(len(mill.entries(result.outputs["scores"][""])), 6)
+        self.assertEqual(models(mill), [60])
+        self.assertEqual(self.last(mill, g).executed, [])
+
+    def test_a_selector_of_the_graph_keeps_what_it_picks(self):
+        mill = self.mill()
+        g = graph(steps=60, delay=8, score=lambda m: m.at(20), keep={"last": 1, "best": 0})
+        self.last(mill, g)
+        self.assertEqual(models(mill), [20, 60])
+        mill.check()
+        self.assertEqual(models(mill), [20, 60])
+
+    def test_a_hollow_entry_that_is_needed_is_made_again(self):
+        mill = self.mill()
+        self.last(mill, graph(steps=60, delay=8, keep={"last": 1, "best": 0}))
+        self.assertEqual(models(mill), [60])
+        wanted = graph(steps=60, keep={"last": 1, "best": 0}, score=lambda m: m.at(20))
+        plan = mill.plan(wanted)
+        self.assertEqual(plan.state("model"), "recompute (bytes gone)")
+        self.assertIn("scores needs its", plan.reason("model"))
+        result = self.last(mill, wanted)
+        self.assertEqual(starts(result), [0])
+        self.assertEqual(result.outputs, self.fresh(graph(steps=60, score=lambda m: m.at(20))))
+        self.assertEqual(self.last(mill, wanted).executed, [])
+        self.assertEqual(mill.check()["incomplete"], 0)
+        self.assertEqual(models(mill), [20, 60])
+        last = graph(steps=60, keep={"last": 1, "best": 0}, score=lambda m: m)
+        self.assertEqual(mill.plan(last).state("model"), "cached")
+
+    def test_a_longer_run_goes_on_unless_somebody_new_reads_what_is_gone(self):
+        mill = self.mill()
+        keep = {"last": 1, "best": 0}
+        self.last(mill, graph(steps=40, delay=8, score="each", keep=keep))
+        self.assertEqual(models(mill), [40])
+        longer = self.last(mill, graph(steps=60, delay=8, score="each", keep=keep))
+        self.assertEqual(starts(longer), [40])
+        self.assertEqual(longer.outputs, self.fresh(graph(steps=60, score="each")))
+        other = graph(steps=80, delay=8, score="each", keep=keep)
+        other.nodes[-1]["args"]["bonus"] = 1
+        self.assertEqual(starts(self.last(mill, other)), [0])
 
 
 class Trainers(drive.Case):

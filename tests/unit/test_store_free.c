@@ -115,6 +115,76 @@ static void what_is_pinned_stays_until_it_is_unpinned(void **state)
     tm_store_close(reader);
 }
 
+static void bind(tm_store *s, const char *name, const tm_entry *entries, size_t n, const char *json)
+{
+    tm_key_port port = {.name = ""};
+    tm_bind_outcome outcome;
+    OK(tm_artifact_put(s, "model", true, entries, n, &port.artifact, &err));
+    tm_hash key = tm_hash_of(name, strlen(name));
+    OK(tm_key_bind(s, &(tm_record){.own = key, .recipe = key, .content = key, .ports = &port, .n_ports = 1,
+                                   .json = json}, false, &outcome, &err));
+}
+
+static void hollow_one(tm_store *s, tm_hash tree)
+{
+    tm_free_list list = {.hollow = &tree, .n_hollow = 1, .recipe = tm_hash_of("recipe", 6), .grace_ms = 1};
+    rest();
+    OK(tm_store_free(s, &list, &err));
+}
+
+static tm_verify_report verify(tm_store *s)
+{
+    tm_verify_report report;
+    OK(tm_store_verify(s, NULL, NULL, &report, &err));
+    return report;
+}
+
+static void a_hollow_entry_keeps_its_manifest_and_its_record_is_whole(void **state)
+{
+    tm_store *s = fresh(state);
+    tm_entry entries[2] = {{.hash = put_tree(s, "a", "x"), .rows = 1},
+                           {.hash = put_tree(s, "b", "x"), .rows = 1}};
+    char hex[TM_HASH_HEX], json[100], folder[TM_PATH_MAX];
+    tm_hash_hex(entries[1].hash, hex);
+    snprintf(json, sizeof json, "{\"kept\":{\"\":[\"%s\"]}}", hex);
+    bind(s, "one", entries, 2, json);
+    OK(tm_tree_folder(s, entries[0].hash, folder, &err));
+    hollow_one(s, entries[0].hash);
+    hollow_one(s, entries[1].hash);  // the record keeps it
+    assert_true(tm_store_has(s, entries[0].hash));
+    assert_false(tm_tree_complete(s, entries[0].hash));
+    assert_false(tm_file_exists(folder));
+    assert_true(tm_tree_complete(s, entries[1].hash));
+    assert_int_equal(verify(s).incomplete, 0);
+    tm_gc_policy policy = {.keep_ms = INT64_MAX / 2};
+    tm_gc_report report;
+    OK(tm_store_gc(s, &policy, false, NULL, NULL, &report, &err));
+    assert_true(tm_store_has(s, entries[0].hash));
+    assert_true(tm_tree_complete(s, entries[1].hash));
+    assert_int_equal(tm_tree_folder(s, entries[0].hash, folder, &err), TM_ENOENT);
+    assert_non_null(strstr(err.text, "not in the store any more"));
+}
+
+// Whichever record is looked at first.
+static void another_record_that_promises_all_bytes_keeps_them(void **state)
+{
+    for (int first = 0; first < 2; first++) {
+        tm_store *s = fresh(state);
+        tm_entry entry = {.hash = put_tree(s, first ? "a" : "b", "x"), .rows = 1};
+        const char *json[] = {"{\"kept\":{\"\":[]}}", "{}"};
+        bind(s, first ? "p" : "q", &entry, 1, json[first]);
+        bind(s, first ? "r" : "s", &entry, 1, json[1 - first]);
+        hollow_one(s, entry.hash);
+        assert_true(tm_tree_complete(s, entry.hash));
+        tm_gc_policy policy = {.keep_ms = INT64_MAX / 2};
+        tm_gc_report report;
+        OK(tm_store_gc(s, &policy, false, NULL, NULL, &report, &err));
+        assert_true(tm_tree_complete(s, entry.hash));
+        tm_store_close(s);
+    }
+    *state = NULL;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -122,6 +192,8 @@ int main(void)
         in_folder(what_is_young_stays),
         in_folder(what_a_record_names_stays),
         in_folder(what_another_log_names_stays),
+        in_folder(a_hollow_entry_keeps_its_manifest_and_its_record_is_whole),
+        in_folder(another_record_that_promises_all_bytes_keeps_them),
         in_folder(what_is_pinned_stays_until_it_is_unpinned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
