@@ -295,6 +295,9 @@ tm_status tm_body_call(tm_body *body, const tm_doc *doc, tm_batch *out, size_t *
     lua_rawgetp(L, LUA_REGISTRYINDEX, &emit_key);
     tm_status status = tm_sandbox_call(body->box, 3, 1) ? TM_OK : fail_record(body, err);
     if (status >= 0) status = read_reason(body, reason, err);
+    if (status >= 0 && tm_batch_bytes(out) > body->spec.memory)
+        status = tm_fail(err, TM_EFAILED, "%s:%d: it emits more than %zu MiB for one chunk", body->trail.file,
+                         body->trail.line, body->spec.memory >> 20);
     if (status >= 0) status = tm_body_flush(body, out, err);
     lua_settop(L, options);
     *n_emitted = body->n_emitted;

@@ -27,7 +27,7 @@ typedef struct tm_body_spec {
     tm_body_shape takes, gives;
     uint64_t seed;
     double seconds;           // of CPU, for all calls together
-    size_t memory;            // bytes
+    size_t memory;            // bytes: of the interpreter, and of what is emitted (of one record a quarter)
     void (*log)(void *user, const char *line);  // what it prints; the traceback of an error
     void *user;
 } tm_body_spec;

@@ -384,8 +384,9 @@ static int emit(lua_State *L)
         tm_sandbox_raise(L, "TM0127", "emit",
                          "write: emit { text = ... }, or emit(doc) for the record as it is",
                          "emit takes a table, not %s", lua_isnil(L, 1) ? "nothing" : luaL_typename(L, 1));
-    if (body->bytes.failed || body->bytes.size > body->spec.memory) tm_sandbox_doom(L, "TM0121");
     body->n_emitted++;
+    size_t held = body->bytes.size + body->n_emitted * sizeof *body->emitted;
+    if (body->bytes.failed || held > body->spec.memory / 4) tm_sandbox_doom(L, "TM0121");
     return 0;
 }
 
