@@ -14,7 +14,7 @@ static int64_t rows_of(const tm_plan *plan, const tm_plan_node *p, int port)
     return rows;
 }
 
-// A step of the chain that ends in `end`: its own node, or "END/STEP".
+// A step of the chain that ends in `end`: its own node, or "END/STEP", of which there are some.
 static bool in_chain(const tm_node *node, const tm_node *end)
 {
     size_t n = strlen(end->name);
@@ -26,16 +26,19 @@ static void print_chain(const tm_plan *plan, const tm_plan_node *end, FILE *file
     char kept[TM_COUNT_TEXT], all[TM_COUNT_TEXT], one[TM_COUNT_TEXT];
     tm_buf steps = {0};
     int64_t removed = 0, rows = rows_of(plan, end, 0);
+    int n_steps = 0;
     for (size_t i = 0; i < plan->graph->n_nodes; i++) {
         const tm_node *node = plan->graph->nodes[i];
         int port = tm_stage_output(node->stage, "removed");
-        if (!in_chain(node, end->node) || port < 0) continue;
+        if (!in_chain(node, end->node)) continue;
+        n_steps++;
+        if (port < 0) continue;
         int64_t n = rows_of(plan, tm_plan_canonical(plan, node), port);
         if (n <= 0) continue;
         removed += n;
         tm_buf_fmt(&steps, "%s%s %s", steps.size ? ", " : "", node->stage->name, tm_count_text(n, one));
     }
-    if (rows >= 0 && removed && tm_buf_status(&steps, NULL) >= 0)
+    if (n_steps > 1 && rows >= 0 && removed && tm_buf_status(&steps, NULL) >= 0)
         fprintf(file, "%s: %s of %s documents kept; removed: %s\n", end->node->name,
                 tm_count_text(rows, kept), tm_count_text(rows + removed, all), steps.data);
     tm_buf_clear(&steps);
