@@ -42,7 +42,9 @@ static bool young(const freer *f, tm_hash hash)
 static tm_status free_folder(freer *f, tm_hash hash, tm_error *err)
 {
     char hex[TM_HASH_HEX], path[TM_PATH_MAX];
-    if (tm_tree_complete(f->gc.store, hash)) return TM_OK;
+    bool whole;
+    TM_TRY(tm_tree_look(f->gc.store, hash, &whole, err));
+    if (whole) return TM_OK;
     tm_hash_hex(hash, hex);
     TM_TRY(tm_store_at(f->gc.store, path, err, "trees/%s", hex));
     return tm_gc_discard(&f->gc, path, hex, err);

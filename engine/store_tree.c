@@ -164,14 +164,36 @@ void tm_tree_clear(tm_tree *tree)
     *tree = (tm_tree){0};
 }
 
-bool tm_tree_complete(tm_store *store, tm_hash hash)
+static tm_status look_for_files(tm_store *store, const tm_tree *tree, bool *complete, tm_error *err)
+{
+    for (size_t i = 0; i < tree->count; i++) {
+        char path[TM_PATH_MAX];
+        bool packed;
+        struct stat info;
+        tm_status status = tm_object_find(store, tree->files[i].hash, path, &packed, &info, err);
+        if (status == TM_ENOENT) return TM_OK;
+        TM_TRY(status);
+    }
+    *complete = true;
+    return TM_OK;
+}
+
+tm_status tm_tree_look(tm_store *store, tm_hash hash, bool *complete, tm_error *err)
 {
     tm_tree tree;
-    if (tm_tree_get(store, hash, &tree, NULL) < 0) return false;
-    bool all = true;
-    for (size_t i = 0; i < tree.count && all; i++) all = tm_store_has(store, tree.files[i].hash);
+    *complete = false;
+    tm_status status = tm_tree_get(store, hash, &tree, err);
+    if (status == TM_ENOENT || status == TM_ECORRUPT) return TM_OK;
+    TM_TRY(status);
+    status = look_for_files(store, &tree, complete, err);
     tm_tree_clear(&tree);
-    return all;
+    return status;
+}
+
+bool tm_tree_complete(tm_store *store, tm_hash hash)
+{
+    bool complete;
+    return tm_tree_look(store, hash, &complete, NULL) == TM_OK && complete;
 }
 
 // --- Taking a folder ---------------------------------------------------------------------------------------
@@ -360,8 +382,10 @@ static tm_status folder_elsewhere(tm_store *store, const tm_tree *tree, const ch
 static tm_status must_be_whole(tm_store *store, tm_hash hash, tm_error *err)
 {
     char hex[TM_HASH_HEX];
+    bool whole;
     tm_hash_hex(hash, hex);
-    if (!tm_store_has(store, hash) || tm_tree_complete(store, hash)) return TM_OK;
+    TM_TRY(tm_tree_look(store, hash, &whole, err));
+    if (whole || !tm_store_has(store, hash)) return TM_OK;
     tm_fail(err, TM_ENOENT, "the bytes of the snapshot %s are not in the store any more", hex);
     tm_hint(err, "`keep` freed them, or they were damaged: `tidemill run --force` makes them again");
     return TM_ENOENT;

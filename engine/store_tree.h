@@ -27,6 +27,8 @@ tm_status tm_tree_put(tm_store *store, const tm_tree *tree, tm_hash *hash, tm_er
 tm_status tm_tree_get(tm_store *store, tm_hash hash, tm_tree *tree, tm_error *err);
 void tm_tree_clear(tm_tree *tree);
 bool tm_tree_complete(tm_store *store, tm_hash hash);  // the manifest and all its files are there (by stat)
+// The same where what could not be found out (no memory, an I/O error) must not count as missing.
+tm_status tm_tree_look(tm_store *store, tm_hash hash, bool *complete, tm_error *err);
 
 // Take a folder (best: in tmp/, see tm_store_tmp) into the store: its files are moved, the folder is removed.
 tm_status tm_tree_put_folder(tm_store *store, const char *folder, json_t *attributes, tm_entry *entry,
