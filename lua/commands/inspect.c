@@ -188,12 +188,13 @@ static tm_status show_tree(const tm_cli *cli, tm_store *store, const tm_address 
     tm_tree tree = {0};
     TM_TRY(tm_address_entry(store, a, &entry, err));
     TM_TRY(tm_tree_get(store, entry.hash, &tree, err));
-    json_t *files = json_array(), *steps = json_array(), *tensors = json_array();
+    json_t *files = json_array(), *steps = json_array(), *tensors = json_array(), *hollow = json_array();
     for (size_t i = 0; i < log->count; i++) {
         tm_tree one = {0};
         if (tm_tree_get(store, log->entries[i].hash, &one, NULL) < 0) continue;
         json_t *step = json_object_get(one.attributes, "step");
         if (step) json_array_append(steps, step);
+        if (step && !tm_tree_complete(store, log->entries[i].hash)) json_array_append(hollow, step);
         tm_tree_clear(&one);
     }
     for (size_t i = 0; i < tree.count; i++) {
@@ -205,6 +206,11 @@ static tm_status show_tree(const tm_cli *cli, tm_store *store, const tm_address 
     char *attributes = json_dumps(tree.attributes, JSON_COMPACT), *all = json_dumps(steps, JSON_COMPACT);
     if (!cli->json && json_object_size(tree.attributes)) printf("  attributes %s\n", attributes);
     if (!cli->json && json_array_size(steps) > 1) printf("  snapshots at steps %s\n", all);
+    char *without = json_dumps(hollow, JSON_COMPACT);
+    if (!cli->json && json_array_size(hollow)) printf("  their bytes were not kept: %s\n", without);
+    free(without);
+    if (json_array_size(hollow)) json_object_set(into, "hollow", hollow);
+    json_decref(hollow);
     tm_status status = tm_tensors_list(store, entry.hash, &tree, tensors, err);
     if (!cli->json && status >= 0) print_tensors(tensors, tm_cli_flag(cli, "--full") != NULL);
     if (json_array_size(tensors)) json_object_set(into, "tensors", tensors);

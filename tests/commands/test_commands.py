@@ -210,6 +210,26 @@ class Elsewhere(WithWorkplace):
         self.assertIn("any or same", self.fails(3, "plan", "graph.lua", "--reuse", "all"))
 
 
+class Hollow(WithWorkplace):
+    def test_snapshots_that_were_not_kept_are_told_and_made_again_when_they_are_needed(self):
+        graph = self.place.read("graph.lua")
+        self.place.write("graph.lua", graph.replace("checkpoint_every = 10", "checkpoint_every = 10, keep = { best = 0 }"))
+        self.ok("run", "graph.lua", "--quiet")
+        for at, _, names in os.walk(self.place.path("store")):  # gc removes nothing younger than an hour
+            for name in names:
+                os.utime(os.path.join(at, name), (1, 1), follow_symlinks=False)
+        self.assertGreater(self.json("gc")["objects_removed"], 0)
+        self.assertEqual(self.json("inspect", "base")["hollow"], [10])
+        self.assertIn("their bytes were not kept: [10]", self.ok("inspect", "base"))
+        self.assertIn("not in the store any more", self.fails(2, "get", "base@10", "ten"))
+        self.assertIn(" 0 without their bytes", self.ok("verify"))
+        self.assertIn(" 0 to run, 0 maybe", self.ok("plan", "graph.lua"))
+        self.place.write("graph.lua", self.place.read("graph.lua").replace("base:each {}", "base:at(10)"))
+        self.assertRegex(self.ok("plan", "graph.lua"), r"base +recompute \(bytes gone\) +curve needs its bytes")
+        self.ok("run", "graph.lua", "--quiet")
+        self.assertNotIn("hollow", self.json("inspect", "base"))
+
+
 class Files(WithWorkplace):
     def test_a_changed_document_is_noticed_although_its_neighbours_are_remembered(self):
         for name in os.listdir(self.place.path("corpus")):

@@ -9,6 +9,7 @@
 #include "engine/lease.h"
 #include "engine/memo.h"
 #include "engine/store_artifact.h"
+#include "engine/store_free.h"
 #include "engine/store_gc.h"
 #include "engine/store_log.h"
 #include "engine/store_tree.h"
@@ -144,6 +145,20 @@ static tm_status work(life *l, tm_error *err)
     return TM_OK;
 }
 
+// A training state goes while the snapshot with which it shares a file stays.
+static tm_status free_state(tm_store *store, tm_error *err)
+{
+    tm_tree_file files[2] = {{.name = (char *)"moments", .bytes = 7},
+                             {.name = (char *)"weights", .bytes = 7}};
+    tm_hash state;
+    TM_TRY(tm_store_put(store, "moments", 7, TM_PUT_FILE, &files[0].hash, err));
+    TM_TRY(tm_store_put(store, "weights", 7, TM_PUT_FILE, &files[1].hash, err));
+    TM_TRY(tm_tree_put(store, &(tm_tree){.files = files, .count = 2}, &state, err));
+    tm_free_list list = {.trees = &state, .n_trees = 1, .recipe = name_of("training"), .grace_ms = -1000};
+    TM_TRY(tm_store_free(store, &list, err));
+    return tm_store_has(store, state) ? tm_fail(err, TM_EFAILED, "the state is still there") : TM_OK;
+}
+
 static tm_status collect(tm_store *store, tm_error *err)
 {
     tm_hash garbage;
@@ -152,6 +167,7 @@ static tm_status collect(tm_store *store, tm_error *err)
     tm_key_port none = {.name = "none", .artifact = name_of("no such artifact")};
     tm_record old = {.content = name_of("an old record"), .time_ms = 1, .ports = &none, .n_ports = 1};
     tm_bind_outcome outcome;
+    TM_TRY(free_state(store, err));
     TM_TRY(tm_store_put(store, "garbage", 7, 0, &garbage, err));
     TM_TRY(tm_key_bind(store, &old, false, &outcome, err));
     TM_TRY(tm_store_gc(store, &policy, false, NULL, NULL, &report, err));
