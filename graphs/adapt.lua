@@ -33,8 +33,8 @@ local held  = questions.conversations { prefs.valid }
 local guard = tm.read { p.guard }
 
 local tuned   = tm.sft { model, data = chats:take(p.chats), adapter = tm.lora { rank = p.rank, alpha = 2 * p.rank },
-                         batch = 1024, length = 512, lr = 5e-4, schedule = tm.wsd { warmup = 4, decay = 0.5 } }
-local aligned = tm.dpo { tuned, data = prefs.train:take(p.pairs), beta = 0.1, batch = 1024, length = 512, lr = 5e-5,
+                         batch = 1024, length = 512, lr = 2e-4, schedule = tm.wsd { warmup = 4, decay = 0.5 } }
+local aligned = tm.dpo { tuned, data = prefs.train:take(p.pairs), beta = 0.1, batch = 1024, length = 512, lr = 3e-5,
                          schedule = tm.wsd { warmup = 4, decay = 0.5 } }
 local final   = tm.merge { aligned }
 
