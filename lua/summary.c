@@ -4,11 +4,13 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "engine/store_artifact.h"
 #include "lua/counts.h"
 #include "lua/funnel.h"
 #include "lua/measures.h"
+#include "lua/session.h"
 
 static void failure(const tm_plan *plan, const tm_run_result *result, const tm_error *err)
 {
@@ -59,7 +61,12 @@ static void print_try(const tm_plan *plan)
         if (p->wanted && model && !export && !strchr(p->node->name, '.') && answers(p->node))
             talker = p->node;
     }
-    if (talker) printf("try: tidemill chat %s\n", talker->name);
+    if (!talker) return;
+    char here[TM_PATH_MAX], found[TM_PATH_MAX] = "";
+    if (getcwd(here, sizeof here)) tm_session_find_store(here, found);
+    const char *store = tm_store_folder(plan->store);
+    bool near = strcmp(found, store) == 0;  // a command started here finds it by itself
+    printf("try: tidemill chat %s%s%s\n", talker->name, near ? "" : " --store ", near ? "" : store);
 }
 
 void tm_summary_print(const tm_plan *plan, tm_status status, const tm_run_result *result, const tm_error *err,
