@@ -57,8 +57,8 @@ local held  = questions.conversations { prefs.valid }
 
 local tuned   = tm.sft { base, data = chats, valid = held, adapter = tm.lora { rank = p.rank, alpha = 2 * p.rank },
                          epochs = 2, batch = 2048, length = 256, lr = 2e-3, schedule = tm.wsd { warmup = 10, decay = 0.5 } }
-local aligned = tm.dpo { tuned, data = prefs.train, valid = prefs.valid, beta = 0.1,
-                         batch = 4096, length = 256, lr = 5e-4, schedule = tm.wsd { warmup = 10, decay = 0.5 } }
+local aligned = tm.dpo { tuned, data = prefs.train, valid = prefs.valid, beta = 0.3,
+                         batch = 4096, length = 256, lr = 4e-4, schedule = tm.wsd { warmup = 10, decay = 0.5 } }
 local final   = tm.merge { aligned }
 local small   = tm.quantize { final, to = "int8" }
 
