@@ -15,7 +15,7 @@ const tm_stage tm_stage_concat = {
     .help =
         "Order is that of the table of inputs: names sorted by byte, or positions. Nothing is dropped; put\n"
         "tm.exact_dedup behind it if the sources overlap.",
-    .example = "tm.concat { { web = pages, books = tm.read { \"books/**/*.txt\" } } }",
+    .example = "tm.concat { { web = clean, books = tm.read { \"books/**/*.txt\" } } }",
     .family = "read",
     .version = 1,
     .inputs = {{"", "documents", TM_PORT_MANY, NULL, "the sources", NULL}},
