@@ -41,8 +41,9 @@ local exam  = tm.evaluate { { base = base, dpo = final },
                             tasks = { pref = tm.preference { prefs.valid }, text = tm.perplexity { docs.valid } } }
 local trials = tm.sweep({ { seed = 1 }, { seed = 2 } }, function(v) return model(v.seed) end)
 """
-SMALL = [("steps = 500", "steps = 2"), ("size = 8192", "size = 300"), ("layers = 4, width = 192, heads = 6", "layers = 1, width = 32, heads = 2"),
-         ("layers = 6, width = 384, heads = 6", "layers = 1, width = 32, heads = 2"), ("tokens = 200", "tokens = 4"),
+TINY = "layers = 1, width = 32, heads = 2"
+SMALL = [("steps = 500", "steps = 2"), ("size = 8192", "size = 300"), ("layers = 4, width = 192, heads = 6", TINY),
+         ("layers = 6, width = 384, heads = 6", TINY), ("tokens = 200", "tokens = 4"),
          ("dpo.pref.accuracy > base.pref.accuracy", "dpo.pref.accuracy >= 0")]
 TRAINER = "tm.pretrain {{ {}, tokenizer = vocab, data = docs.train, valid = docs.valid, steps = 2, batch = 128, length = 64 {}}}"
 
@@ -93,7 +94,8 @@ class Examples(unittest.TestCase):
                                                               {"role": "assistant", "content": sentence(6)}]}))
         cls.write("pairs.jsonl", lines(lambda i: {"prompt": sentence(5), "chosen": sentence(5), "rejected": sentence(6)}))
         cls.write("problems.jsonl", lines(lambda i: {"question": sentence(5), "answer": f"{i} + 1 = {i + 1}. #### {i + 1}"}))
-        cls.write("questions.jsonl", lines(lambda i: {"text": f"{i}", "question": sentence(5), "choices": ["a mill", "a boat"], "answer": i % 2}))
+        cls.write("questions.jsonl", lines(lambda i: {"text": f"{i}", "question": sentence(5),
+                                                      "choices": ["a mill", "a boat"], "answer": i % 2}))
         cls.write("tag.py", "import sys\nfor line in sys.stdin:\n    sys.stdout.write(line)\n    sys.stdout.flush()\n")
         cls.write("first.lua", PRELUDE + "return tm.graph { base = base, tuned = tuned }\n")
         cls.tidemill("run", "first.lua", "-q")
