@@ -317,6 +317,14 @@ static tm_status learn_record(tm_work *work, tm_batch **at, size_t *row, uint64_
     return TM_OK;
 }
 
+// Also while it waits for data: what is learned so far is kept.
+static tm_status learn_stop(tm_work *work, tm_batch *at, int64_t step, uint64_t weights, tm_error *err)
+{
+    tm_batch_unref(at);
+    TM_TRY(learn_save(work, step, weights, true, err));
+    return tm_fail(err, TM_ESTOPPED, "stopped at step %lld", (long long)step);
+}
+
 static tm_status learn_run(tm_work *work, tm_error *err)
 {
     const learn_options *o = tm_work_options(work);
@@ -335,17 +343,15 @@ static tm_status learn_run(tm_work *work, tm_error *err)
     tm_work_log(work, "start at step %lld", (long long)step);
     while (step < o->steps) {
         double rate = o->decays ? o->rate * (1 - (double)step / (double)o->steps) : o->rate;
-        TM_TRY(learn_record(work, &at, &row, &weights, err));
+        tm_status got = learn_record(work, &at, &row, &weights, err);
+        if (got == TM_ESTOPPED) return learn_stop(work, at, step, weights, err);
+        TM_TRY(got);
         weights = tm_hash64(&rate, sizeof rate, weights);
         nap(o->delay_ms);
         step++;
         if (step % 7 == 0) TM_TRY(learn_metric(work, step, "train.seven", weights, err));
         if (step % o->every == 0 || step == o->steps) TM_TRY(learn_save(work, step, weights, false, err));
-        else if (tm_work_stopping(work)) {
-            TM_TRY(learn_save(work, step, weights, true, err));
-            tm_batch_unref(at);
-            return tm_fail(err, TM_ESTOPPED, "stopped at step %lld", (long long)step);
-        }
+        else if (tm_work_stopping(work)) return learn_stop(work, at, step, weights, err);
         tm_work_cores(work);
         tm_work_progress(work, (double)step, (double)o->steps, "step");
     }
