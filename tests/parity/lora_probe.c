@@ -118,6 +118,8 @@ static tm_status run_pass(char **argv, tm_device *dev, tm_error *err)
     TM_TRY(logits_of(apart, dev, &b, "logits", &out, err));
     TM_TRY(logits_of(merged, dev, &b, "merged", &out, err));
     TM_TRY(learn(apart, dev, &b, &out, err));
+    tm_model_free(apart);
+    tm_model_free(merged);
     return tm_safetensors_write(argv[4], out.tensors, out.n, NULL, 0, err);
 }
 
@@ -135,21 +137,25 @@ static tm_status write_folder(char **argv, tm_device *dev, tm_error *err)
     tm_model *m;
     tm_lora lora = {.rank = 16, .alpha = 32, .targets = TM_LORA_ALL};
     TM_TRY(load(argv[2], strcmp(argv[1], "merge") != 0, &m, err));
-    if (strcmp(argv[1], "fresh") == 0) {
-        TM_TRY(tm_model_adapt(m, &lora, dev, 42, err));
-        add_noise(m->adapter, dev);
-    }
-    TM_TRY(tm_model_write(m, argv[3], NULL, 0, err));
-    return m->adapter ? tm_hf_folder_link_base(argv[2], argv[3], err) : TM_OK;
+    tm_status status = TM_OK;
+    if (strcmp(argv[1], "fresh") == 0) status = tm_model_adapt(m, &lora, dev, 42, err);
+    if (status == TM_OK && strcmp(argv[1], "fresh") == 0) add_noise(m->adapter, dev);
+    if (status == TM_OK) status = tm_model_write(m, argv[3], NULL, 0, err);
+    if (status == TM_OK && m->adapter) status = tm_hf_folder_link_base(argv[2], argv[3], err);
+    tm_model_free(m);
+    return status;
 }
 
 static tm_status run(int argc, char **argv, tm_error *err)
 {
     tm_device *dev;
     TM_TRY(tm_device_open_cpu(2, &dev, err));
-    if (argc == 5 && strcmp(argv[1], "pass") == 0) return run_pass(argv, dev, err);
-    if (argc == 4) return write_folder(argv, dev, err);
-    return tm_fail(err, TM_EINVAL, "lora_probe pass|copy|fresh|merge ...");
+    tm_status status;
+    if (argc == 5 && strcmp(argv[1], "pass") == 0) status = run_pass(argv, dev, err);
+    else if (argc == 4) status = write_folder(argv, dev, err);
+    else status = tm_fail(err, TM_EINVAL, "lora_probe pass|copy|fresh|merge ...");
+    tm_device_close(dev);
+    return status;
 }
 
 int main(int argc, char **argv)
