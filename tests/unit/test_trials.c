@@ -38,7 +38,8 @@ static void the_measure_of_a_name_is_its_last_two_parts(void **state)
     (void)state;
     assert_int_equal(tm_metric_measure_at("valid.loss"), 0);
     assert_int_equal(tm_metric_measure_at("loss"), 0);
-    assert_string_equal("lr=0.5.text.loss" + tm_metric_measure_at("lr=0.5.text.loss"), "text.loss");
+    const char *name = "lr=0.5.text.loss";
+    assert_string_equal(name + tm_metric_measure_at(name), "text.loss");
 }
 
 static void put(tm_metric_table *table, const char *name, int64_t step, double value, double error)
