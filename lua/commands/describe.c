@@ -11,8 +11,8 @@ static const tm_flag flags[] = {TM_GRAPH_FLAGS, {0}};
 
 static void print_range(const tm_option *o)
 {
-    if (o->kind == TM_OPT_CHOICE) printf(" (one of: %s)", o->choices);
-    if (o->kind == TM_OPT_VALUE) printf(" (a %s)", o->choices);
+    if (o->kind == TM_OPT_CHOICE) printf(": %s", o->choices);
+    if (o->kind == TM_OPT_VALUE) printf(" of the family %s", o->choices);
     if (o->min == 0 && o->max == 0) return;
     printf(" (%.10g to %.10g)", o->min, o->max);
 }
