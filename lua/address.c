@@ -168,6 +168,28 @@ static tm_status find_artifact(tm_store *store, tm_address *a, const json_t *nod
     return found ? TM_OK : tm_fail(err, TM_ENOENT, "%s has no result at port \"%s\"", a->node, a->port);
 }
 
+// A chain whose last step removes nothing: its other steps may have. The last that can stands for them.
+static const json_t *find_remover(tm_address *a, const json_t *node)
+{
+    const char *name;
+    json_t *value;
+    size_t n = strlen(a->node);
+    if (strcmp(a->port, "removed") != 0 || tm_stage_output(a->stage, "removed") >= 0) return node;
+    json_object_foreach(json_object_get(a->record, "nodes"), name, value)
+    {
+        const char *stage = json_string_value(json_object_get(value, "stage"));
+        const tm_stage *found = stage ? tm_stage_find(stage) : NULL;
+        const char *chain = a->chain[0] ? a->chain : a->node;
+        if (!found || tm_stage_output(found, "removed") < 0 || strncmp(name, chain, n) != 0 || name[n] != '/')
+            continue;
+        if (!a->chain[0]) snprintf(a->chain, sizeof a->chain, "%s", a->node);
+        snprintf(a->node, sizeof a->node, "%s", name);
+        a->stage = found;
+        node = value;
+    }
+    return node;
+}
+
 static tm_status resolve(tm_store *store, const char *text, tm_address *a, tm_error *err)
 {
     const char *rest;
@@ -180,6 +202,7 @@ static tm_status resolve(tm_store *store, const char *text, tm_address *a, tm_er
     if (!a->stage)
         return tm_fail(err, TM_EUNSUPPORTED, "stage %s of run %s is not in this program", stage ? stage : "?",
                        a->run);
+    node = find_remover(a, node);
     TM_TRY(find_port(a, err));
     return find_artifact(store, a, node, err);
 }
@@ -203,12 +226,13 @@ json_t *tm_address_parts(tm_store *store, const tm_address *a)
 {
     const char *name;
     json_t *value, *parts = json_array();
-    size_t n = strlen(a->node);
+    const char *chain = a->chain[0] ? a->chain : a->node;
+    size_t n = strlen(chain);
     bool removed = strcmp(a->port, "removed") == 0;
     json_object_foreach(json_object_get(a->record, "nodes"), name, value)
     {
         tm_address step;
-        bool own = strcmp(name, a->node) == 0, of_chain = strncmp(name, a->node, n) == 0 && name[n] == '/';
+        bool own = strcmp(name, a->node) == 0, of_chain = strncmp(name, chain, n) == 0 && name[n] == '/';
         if (!own && !(removed && of_chain)) continue;
         json_t *text = json_sprintf("%s:%s%s%s", a->run, name, a->port[0] ? "." : "", a->port);
         bool there = own || tm_address_resolve(store, json_string_value(text), &step, NULL) >= 0;

@@ -11,6 +11,7 @@
 
 typedef struct tm_address {
     char run[32], node[192], port[64], at[64];
+    char chain[192];         // NODE as written, where `node` is one of its steps (NODE.removed); or ""
     const tm_stage *stage;
     const tm_type *type;     // of the port
     json_t *record;          // of the run (new reference)

@@ -253,6 +253,19 @@ class Alias(WithWorkplace):
         self.assertEqual(self.json("inspect", "base")["run"], "r2")
 
 
+class Removed(WithWorkplace):
+    def test_removed_of_a_chain_whose_last_step_removes_nothing_is_that_of_the_others(self):
+        self.place.write("other.lua", """local tm = require "tidemill"
+local clean = tm.curate { tm.read { "corpus/*.txt" }, tm.gopher { without = { "punctuation" } }, tm.exact_dedup {},
+                          tm.fix_unicode {} }
+return tm.graph { clean = clean }
+""")
+        self.ok("run", "other.lua", "--quiet")
+        parts = self.json("inspect", "clean.removed")["parts"]
+        self.assertEqual([part["node"] for part in parts], ["clean/gopher", "clean/exact_dedup"])
+        self.assertIn("clean/gopher", self.json("inspect", "clean/gopher.removed")["node"])
+
+
 class OnlyRead(WithWorkplace):
     """A store in a folder that may not be written to."""
 
