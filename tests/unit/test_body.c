@@ -276,8 +276,8 @@ static void loops_end_with_their_line(void **state)
         "while true do end", "repeat local x = 1 until false", "pcall(function() while true do end end)",
         "while true do pcall(error) end", "('a'):rep(40):find(('a?'):rep(40) .. ('a'):rep(40) .. 'b')",
         "table.sort({ 3, 2, 1 }, function() while true do end end)", "('x'):gsub('x', function() while true do end end)",
-        ("setmetatable({}, { __index = function() while true do end end }).x = nil local t = setmetatable({}, "
-         "{ __index = function() while true do end end }) return t.x"),
+        ("setmetatable({}, { __index = function() while true do end end }).x = nil "
+         "local t = setmetatable({}, { __index = function() while true do end end }) return t.x"),
         "local s = ('a'):rep(40) while true do s:find('(.-)*(.-)*(.-)*(.-)*b') end",
         "xpcall(error, function() while true do end end)", "for i = 1, math.huge do emit(doc) pcall(emit) end",
     };
