@@ -1,21 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Building and checking the graph, in passes: nodes, arguments, conversions, reachability, types.
+// Building the graph, in passes: nodes, names, conversions, reachability.
 #include "engine/graph.h"
 
 #include <stdlib.h>
 
-#include "engine/base/hash_map.h"
 #include "engine/graph_link.h"
-
-typedef struct builder {
-    tm_graph *graph;
-    tm_diags *diags;
-    tm_file_memory *memory;
-    tm_node **by_id;  // nodes as the child numbered them
-    size_t n_by_id;
-    size_t capacity;     // of graph->nodes
-    tm_hash_map names;   // hash of a name -> the last number that was put behind it
-} builder;
+#include "engine/graph_parts.h"
 
 // What the constructor is called, without "tm.".
 const char *tm_node_called(const tm_node *node)
@@ -25,7 +15,7 @@ const char *tm_node_called(const tm_node *node)
 
 // At the call of a node's constructor; `word`: the option or text in its braces, or NULL. For a conversion it
 // is the call that it was put in for.
-static tm_diag *fault_at(builder *b, const tm_node *node, const char *code, const char *word)
+tm_diag *graph_fault(builder *b, const tm_node *node, const char *code, const char *word)
 {
     tm_diag *diag = tm_diag_add(b->diags, code, node->file, node->line);
     if (node->serves) word = node->serves_port;
@@ -35,7 +25,7 @@ static tm_diag *fault_at(builder *b, const tm_node *node, const char *code, cons
 }
 
 // At the call of a value's constructor.
-static tm_diag *fault_at_value(builder *b, const json_t *given, const char *code, const char *word)
+tm_diag *graph_value_fault(builder *b, const json_t *given, const char *code, const char *word)
 {
     const char *name = json_string_value(json_object_get(given, "$value"));
     const char *file = json_string_value(json_object_get(given, "file"));
@@ -57,7 +47,7 @@ const char *tm_node_label(const tm_node *node, char *text, size_t size)
 }
 
 // "main input" or "input NAME".
-static const char *input_label(const char *port, char *text, size_t size)
+const char *graph_input_label(const char *port, char *text, size_t size)
 {
     snprintf(text, size, "%s%s", port[0] ? "input " : "main input", port);
     return text;
@@ -70,7 +60,7 @@ static void add_name(char *text, size_t size, const char *name, const char *port
 }
 
 // How to get what an input takes: the stages that give its type, the values of its family.
-static void how_to_give(const tm_port *row, char *fix, size_t size)
+void graph_how_to_give(const tm_port *row, char *fix, size_t size)
 {
     char stages[256] = "", values[128] = "";
     for (const tm_stage *const *s = tm_stages; row->type && *s; s++)
@@ -200,23 +190,23 @@ static void no_alias(builder *b, const tm_node *node, const tm_node *from, int o
 {
     char label[256];
     const tm_port *alias = &from->stage->outputs[out], *last = &end->from->stage->outputs[end->out];
-    tm_diag *d = fault_at(b, node, "TM0215", alias->name);
+    tm_diag *d = graph_fault(b, node, "TM0215", alias->name);
     TM_DIAG(d->what, "%s: %s has no %s", node->called, tm_node_label(from, label, sizeof label),
             alias->name);
     TM_DIAG(d->why, "it would be that of the %s%s of %s (%s:%d)", last->via[0] ? "input " : "main input",
             last->via, tm_node_label(end->from, label, sizeof label), end->from->file, end->from->line);
-    how_to_give(alias, d->fix, sizeof d->fix);
+    graph_how_to_give(alias, d->fix, sizeof d->fix);
 }
 
 static void no_port(builder *b, const tm_node *node, const char *port, const tm_port *row,
                     const tm_node *from, const char *out)
 {
     char input[128], all[256] = "";
-    tm_diag *d = fault_at(b, node, "TM0213", out[0] ? out : port);
+    tm_diag *d = graph_fault(b, node, "TM0213", out[0] ? out : port);
     if (out[0]) TM_DIAG(d->what, "%s has no port \"%s\"", from->called, out);
     else
         TM_DIAG(d->what, "%s: its %s takes %s, and %s gives several results: choose one",
-                node->called, input_label(port, input, sizeof input), row->type, from->called);
+                node->called, graph_input_label(port, input, sizeof input), row->type, from->called);
     for (const tm_port *o = from->stage->outputs; o < from->stage->outputs + TM_MAX_PORTS && o->name; o++) {
         size_t at = strlen(all);
         snprintf(all + at, sizeof all - at, "%s.%s (%s)", at ? ", " : "", o->name, o->type);
@@ -239,7 +229,7 @@ static void follow_namesake(tm_link *link)
     link->select = (tm_select){0};
 }
 
-static tm_status connect(builder *b, tm_node *node, const char *port, const tm_port *row, const json_t *ref,
+tm_status graph_connect(builder *b, tm_node *node, const char *port, const tm_port *row, const json_t *ref,
                          tm_error *err)
 {
     size_t id = (size_t)json_integer_value(json_object_get(ref, "node"));
@@ -266,239 +256,6 @@ static tm_status connect(builder *b, tm_node *node, const char *port, const tm_p
         }
     }
     return link->select.take ? insert_take(b, node, link, err) : TM_OK;
-}
-
-// ---- arguments ----
-
-static const tm_port *find_port(const tm_port *ports, size_t n, const char *name)
-{
-    for (size_t i = 0; i < n && ports[i].name; i++)
-        if (strcmp(ports[i].name, name) == 0) return &ports[i];
-    return NULL;
-}
-
-// `value`: the value that has the option, or NULL if it is the stage's.
-static void option_fault(builder *b, tm_node *node, const json_t *value, const tm_option_fault *fault)
-{
-    bool absent = strstr(fault->what, "is required") != NULL;
-    const char *code = absent ? "TM0204" : "TM0201", *word = absent ? NULL : fault->option;
-    tm_diag *d = value ? fault_at_value(b, value, code, word) : fault_at(b, node, code, word);
-    const char *owner = d->owner;
-    if (value) TM_DIAG(d->what, "tm.%s: %s", owner, fault->what);
-    else TM_DIAG(d->what, "%s: %s", node->called, fault->what);
-    TM_DIAG(d->why, "%s", fault->why);
-    TM_DIAG(d->fix, "%s", fault->fix);
-    if (!d->fix[0] && absent) TM_DIAG(d->fix, "add `%s = ...`", fault->option);
-    if (!d->fix[0]) TM_DIAG(d->fix, "`tidemill describe %s` lists its options", owner);
-}
-
-static tm_status bind_port(builder *b, tm_node *node, const char *name, const tm_port *row,
-                           const json_t *given, tm_error *err);
-
-// A value such as tm.llama{...}: its options become canonical, links inside it become ports of the node.
-static tm_status bind_value(builder *b, tm_node *node, const char *place, const char *family,
-                            const json_t *given, json_t **canonical, tm_error *err)
-{
-    const char *name = json_string_value(json_object_get(given, "$value"));
-    const tm_value *value = name ? tm_value_find(name) : NULL;
-    *canonical = NULL;
-    if (!value || strcmp(value->family, family) != 0) {
-        tm_diag *d = fault_at(b, node, "TM0202", place);
-        TM_DIAG(d->what, "%s: tm.%s is no %s", node->called, name ? name : "?", family);
-        if (value) TM_DIAG(d->why, "tm.%s is an %s", name, value->family);
-        how_to_give(&(tm_port){.value = family}, d->fix, sizeof d->fix);
-        return TM_OK;
-    }
-    json_t *options = json_object();
-    const char *key;
-    json_t *arg;
-    json_object_foreach(json_object_get(given, "args"), key, arg)
-    {
-        bool main = strcmp(key, "1") == 0;
-        const tm_port *row = find_port(value->inputs, 4, main ? "" : key);
-        if (!row) {
-            json_object_set(options, key, arg);
-            continue;
-        }
-        char port[96];
-        snprintf(port, sizeof port, "%s%s%s", place, main ? "" : ".", main ? "" : key);
-        TM_TRY(bind_port(b, node, port, row, arg, err));
-    }
-    tm_option_fault fault;
-    tm_error err_of_value = {0};
-    if (tm_options_check(value->options, options, canonical, &fault) < 0)
-        option_fault(b, node, given, &fault);
-    else json_object_set_new(*canonical, "$value", json_string(name));
-    if (*canonical && value->check && value->check(*canonical, &err_of_value) < 0) {
-        tm_diag *d = fault_at_value(b, given, "TM0220", NULL);
-        TM_DIAG(d->what, "tm.%s: %.400s", name, err_of_value.text);
-        if (err_of_value.hint[0]) TM_DIAG(d->fix, "%s", err_of_value.hint);
-        else TM_DIAG(d->fix, "`tidemill describe %s` lists its options", name);
-    }
-    json_decref(options);
-    return TM_OK;
-}
-
-static tm_status bind_table(builder *b, tm_node *node, const char *name, const tm_port *row,
-                            const json_t *table, tm_error *err)
-{
-    const char *key;
-    json_t *item;
-    json_object_foreach((json_t *)table, key, item)
-    {
-        char port[96];
-        snprintf(port, sizeof port, "%s.%s", name, key);
-        TM_TRY(bind_port(b, node, port, row, item, err));
-    }
-    return TM_OK;
-}
-
-static void wrong_port(builder *b, tm_node *node, const char *name, const tm_port *row, const json_t *given)
-{
-    char input[128];
-    tm_diag *d = fault_at(b, node, "TM0210", name);
-    char *shown = json_dumps(given, JSON_ENCODE_ANY | JSON_COMPACT);
-    const char *value = json_string_value(json_object_get(given, "$value"));
-    TM_DIAG(d->what, "%s: its %s takes %s%s%s", node->called, input_label(name, input, sizeof input),
-            row->type ? row->type : "", row->value ? row->type ? " or a value: " : "a value: " : "",
-            row->value ? row->value : "");
-    if (value) TM_DIAG(d->why, "it is given the value tm.%s", value);
-    else TM_DIAG(d->why, "it is given %.80s", shown ? shown : "?");
-    how_to_give(row, d->fix, sizeof d->fix);
-    free(shown);
-}
-
-static tm_status bind_port(builder *b, tm_node *node, const char *name, const tm_port *row,
-                           const json_t *given, tm_error *err)
-{
-    const json_t *ref = json_object_get(given, "$ref"), *refs = json_object_get(given, "$refs");
-    if (ref && row->type) return connect(b, node, name, row, ref, err);
-    if (refs && (row->flags & TM_PORT_MANY)) {
-        size_t i;
-        json_t *one;
-        json_array_foreach(refs, i, one)
-        {
-            char port[96];
-            snprintf(port, sizeof port, "%s.%zu", name, i + 1);
-            TM_TRY(connect(b, node, port, row,
-                           json_object_get(one, "$ref") ? json_object_get(one, "$ref") : one, err));
-        }
-        return TM_OK;
-    }
-    if (json_object_get(given, "$value") && row->value) {
-        json_t *canonical;
-        TM_TRY(bind_value(b, node, name, row->value, given, &canonical, err));
-        if (canonical) json_object_set_new(node->values, name, canonical);
-        return TM_OK;
-    }
-    if (json_is_object(given) && !ref && !refs && !json_object_get(given, "$value") &&
-        (row->flags & TM_PORT_MANY))
-        return bind_table(b, node, name, row, given, err);
-    wrong_port(b, node, name, row, given);
-    return TM_OK;
-}
-
-static tm_status bind_option_value(builder *b, tm_node *node, const tm_option *o, json_t *arg,
-                                   json_t *options, tm_error *err)
-{
-    json_t *canonical;
-    TM_TRY(bind_value(b, node, o->name, o->choices, arg, &canonical, err));
-    if (canonical) json_object_set_new(options, o->name, canonical);
-    return TM_OK;
-}
-
-// `stop = { patience = 3 }` says `stop = tm.stop { patience = 3 }`: a family of one value needs no name. NULL
-// if `arg` is no such table; else to be released.
-static json_t *name_value(const tm_node *node, const tm_option *o, json_t *arg)
-{
-    const tm_value *only = NULL;
-    if (json_object_get(arg, "$value")) return json_incref(arg);
-    if (!json_is_object(arg) || json_object_get(arg, "$ref") || json_object_get(arg, "$refs")) return NULL;
-    for (const tm_value *const *v = tm_values; *v; v++) {
-        if (strcmp((*v)->family, o->choices) != 0) continue;
-        if (only) return NULL;
-        only = *v;
-    }
-    if (!only) return NULL;
-    return json_pack("{s:s, s:s, s:i, s:O}", "$value", only->name, "file", node->file, "line", node->line,
-                     "args", arg);
-}
-
-static const tm_option *find_option(const tm_stage *stage, const char *name)
-{
-    for (const tm_option *o = stage->options; o && o->name; o++)
-        if (strcmp(o->name, name) == 0) return o;
-    return NULL;
-}
-
-static tm_status bind_arg(builder *b, tm_node *node, const char *key, json_t *arg, json_t *options,
-                          tm_error *err)
-{
-    const tm_stage *stage = node->stage;
-    bool first = strcmp(key, "1") == 0;
-    const tm_port *row = first ? find_port(stage->inputs, TM_MAX_PORTS, "")
-                               : find_port(stage->inputs, TM_MAX_PORTS, key);
-    if (row && (first || row->name[0])) return bind_port(b, node, first ? "" : key, row, arg, err);
-    const tm_option *o = find_option(stage, first ? "path" : key);
-    json_t *value = o && o->kind == TM_OPT_VALUE ? name_value(node, o, arg) : NULL;
-    if (value) {
-        tm_status status = bind_option_value(b, node, o, value, options, err);
-        json_decref(value);
-        return status;
-    }
-    if (first && !o) {
-        char *shown = json_dumps(arg, JSON_ENCODE_ANY | JSON_COMPACT);
-        tm_diag *d = fault_at(b, node, "TM0210", NULL);
-        TM_DIAG(d->what, "%s takes no value without a name", node->called);
-        TM_DIAG(d->why, "it is given %.80s", shown ? shown : "?");
-        TM_DIAG(d->fix, "for example: %s", stage->example ? stage->example : "");
-        free(shown);
-        return TM_OK;
-    }
-    json_object_set(options, first ? o->name : key, arg);
-    return TM_OK;
-}
-
-static tm_status parse_options(tm_node *node, tm_error *err)
-{
-    if (!node->stage->options_size) return TM_OK;
-    node->parsed = tm_calloc(1, node->stage->options_size);
-    if (!node->parsed) return tm_fail(err, TM_ENOMEM, "no memory for options");
-    return tm_options_fill(node->stage->options, node->options, node->parsed, err);
-}
-
-// "tm.sft: input data: " before a fault of a conversion that stands there, else "".
-static const char *served(const tm_node *node, char *text, size_t size)
-{
-    char input[128];
-    text[0] = 0;
-    if (node->serves)
-        snprintf(text, size, "%s: %s: ", node->serves->called,
-                 input_label(node->serves_port, input, sizeof input));
-    return text;
-}
-
-// Every input that must be there is; what is given and wrong has its own fault already.
-static void check_inputs(builder *b, tm_node *node, const json_t *args)
-{
-    char input[128];
-    for (const tm_port *p = node->stage->inputs; p < node->stage->inputs + TM_MAX_PORTS && p->name; p++) {
-        bool there = (p->flags & TM_PORT_OPTIONAL) || json_object_get(node->values, p->name);
-        there |= json_object_get(args, p->name[0] ? p->name : "1") != NULL;
-        for (size_t i = 0; i < node->n_links; i++) there |= node->links[i].row == p;
-        const char *key;
-        json_t *value;
-        json_object_foreach(node->values, key, value)
-            there |= strncmp(key, p->name, strlen(p->name)) == 0 && key[strlen(p->name)] == '.';
-        if (there) continue;
-        tm_diag *d = fault_at(b, node, "TM0209", NULL);
-        char place[224];
-        TM_DIAG(d->what, "%s%s needs its %s", served(node, place, sizeof place), node->called,
-                input_label(p->name, input, sizeof input));
-        TM_DIAG(d->why, "it takes %s%s%s", p->type ? p->type : p->value, p->help ? ": " : "",
-                p->help ? p->help : "");
-        TM_DIAG(d->fix, "for example: %s", node->stage->example ? node->stage->example : "");
-    }
 }
 
 // ---- at ----
@@ -533,7 +290,7 @@ static void check_at(builder *b, tm_node *node)
     if (!given) return;
     if (memory && tm_at_bytes(memory)) json_object_del(given, "memory");
     if (tm_options_check(table, given, &unused, &fault) < 0) {
-        tm_diag *d = fault_at(b, node, "TM0201", "at");
+        tm_diag *d = graph_fault(b, node, "TM0201", "at");
         TM_DIAG(d->what, "%s: at: %s", node->called, fault.what);
         TM_DIAG(d->why, "%s", fault.why);
         TM_DIAG(d->fix, "%s", fault.fix);
@@ -584,19 +341,19 @@ static tm_status read_node(builder *b, const json_t *json, tm_error *err)
     const char *key;
     json_t *arg;
     json_object_foreach(json_object_get(json, "args"), key, arg)
-        TM_TRY(bind_arg(b, node, key, arg, options, err));
+        TM_TRY(graph_bind_arg(b, node, key, arg, options, err));
     tm_option_fault fault;
     if (tm_options_check(stage->options, options, &node->options, &fault) < 0)
-        option_fault(b, node, NULL, &fault);
+        graph_option_fault(b, node, NULL, &fault);
     json_decref(options);
-    check_inputs(b, node, json_object_get(json, "args"));
+    graph_check_inputs(b, node, json_object_get(json, "args"));
     b->by_id[id] = node;
-    return node->options ? parse_options(node, err) : TM_OK;
+    return node->options ? graph_parse_options(node, err) : TM_OK;
 }
 
 // ---- targets and names ----
 
-static tm_hash name_hash(const char *name)
+tm_hash graph_name_hash(const char *name)
 {
     return tm_hash_of(name, strlen(name));
 }
@@ -606,13 +363,13 @@ static tm_status give_name(builder *b, tm_node *node, const char *wanted, tm_err
 {
     uint64_t k = 1;
     snprintf(node->name, sizeof node->name, "%s", wanted);
-    bool ok = true, taken = tm_hash_map_get(&b->names, name_hash(wanted), &k);
+    bool ok = true, taken = tm_hash_map_get(&b->names, graph_name_hash(wanted), &k);
     while (taken) {
         snprintf(node->name, sizeof node->name, "%.180s.%llu", wanted, (unsigned long long)++k);
-        taken = tm_hash_map_get(&b->names, name_hash(node->name), NULL);
-        if (!taken) ok = tm_hash_map_put(&b->names, name_hash(node->name), 1);
+        taken = tm_hash_map_get(&b->names, graph_name_hash(node->name), NULL);
+        if (!taken) ok = tm_hash_map_put(&b->names, graph_name_hash(node->name), 1);
     }
-    ok = ok && tm_hash_map_put(&b->names, name_hash(wanted), k);
+    ok = ok && tm_hash_map_put(&b->names, graph_name_hash(wanted), k);
     return ok ? TM_OK : tm_fail(err, TM_ENOMEM, "no memory for names");
 }
 
@@ -670,7 +427,7 @@ static tm_status name_rest(builder *b, const json_t *nodes, tm_error *err)
 {
     tm_graph *g = b->graph;
     for (size_t i = 0; i < g->n_nodes; i++)
-        if (g->nodes[i]->name[0] && !tm_hash_map_put(&b->names, name_hash(g->nodes[i]->name), 1))
+        if (g->nodes[i]->name[0] && !tm_hash_map_put(&b->names, graph_name_hash(g->nodes[i]->name), 1))
             return tm_fail(err, TM_ENOMEM, "no memory for names");
     TM_TRY(name_steps(b, nodes, err));
     for (size_t i = 0; i < g->n_nodes; i++)
@@ -693,7 +450,7 @@ static tm_status link_conversion(builder *b, tm_node *conversion, tm_node *node,
         link->out = source.out;
         link->select = source.select;
     }
-    check_inputs(b, conversion, NULL);
+    graph_check_inputs(b, conversion, NULL);
     return TM_OK;
 }
 
@@ -721,7 +478,7 @@ static tm_status insert_conversion(builder *b, tm_node *node, size_t i, const tm
     node->links[i].from = conversion;
     node->links[i].out = 0;
     node->links[i].select = (tm_select){0};
-    return parse_options(conversion, err);
+    return graph_parse_options(conversion, err);
 }
 
 // New nodes come behind the others, so that what a conversion wants is converted in turn.
@@ -790,208 +547,6 @@ static tm_status keep_reachable(builder *b, tm_error *err)
     return TM_OK;
 }
 
-// ---- types ----
-
-static void type_mismatch(builder *b, const tm_node *node, const tm_link *link)
-{
-    char from[256], input[128];
-    const tm_port *have = &link->from->stage->outputs[link->out];
-    tm_diag *d = fault_at(b, node, "TM0211", link->port);
-    TM_DIAG(d->what, "%s: its %s takes %s, but %s gives %s", node->called,
-            input_label(link->port, input, sizeof input), link->row->type,
-            tm_node_label(link->from, from, sizeof from), have->type);
-    TM_DIAG(d->why, "%s is made at %s:%d", from, link->from->file, link->from->line);
-    for (const tm_port *o = link->from->stage->outputs;
-         o < link->from->stage->outputs + TM_MAX_PORTS && o->name; o++)
-        if (strcmp(o->type, link->row->type) == 0)
-            TM_DIAG(d->fix, "its port \"%s\" gives %s", o->name, o->type);
-    if (!d->fix[0]) how_to_give(link->row, d->fix, sizeof d->fix);
-}
-
-static void check_take(builder *b, const tm_node *node, const tm_link *link)
-{
-    bool tree = tm_type_find(link->from->stage->outputs[link->out].type)->tree;
-    if (tree || link->select.kind == TM_SELECT_LAST) return;
-    static const char *const names[] = {"last", "latest", "best", "each", "at"};
-    char from[256];
-    const char *type = link->from->stage->outputs[link->out].type;
-    tm_diag *d = fault_at(b, node, "TM0214", names[link->select.kind]);
-    TM_DIAG(d->what, "%s: :%s picks among the snapshots of a model, and %s has none", node->called,
-            names[link->select.kind], tm_node_label(link->from, from, sizeof from));
-    TM_DIAG(d->why, "%s (%s:%d) gives %s", from, link->from->file, link->from->line, type);
-    TM_DIAG(d->fix, "use :take(n) for the first n records");
-}
-
-// An attribute as people know it: the name of a node is told with its line.
-static void attribute_text(const tm_graph *g, const json_t *value, char *text, size_t size)
-{
-    const tm_node *node = json_is_string(value) ? tm_graph_find(g, json_string_value(value)) : NULL;
-    char *shown = json_dumps(value, JSON_ENCODE_ANY), label[256];
-    if (!value) snprintf(text, size, "none");
-    else if (node)
-        snprintf(text, size, "that of %.100s (%s:%d)", tm_node_label(node, label, sizeof label), node->file,
-                 node->line);
-    else snprintf(text, size, "%.100s", shown ? shown : "?");
-    free(shown);
-}
-
-static void disagreement(builder *b, const tm_node *node, const tm_link *x, const tm_link *y, const char *key)
-{
-    char from[256], input[128], has[256];
-    const tm_link *both[] = {x, y};
-    tm_diag *d = fault_at(b, node, "TM0212", y->port);
-    TM_DIAG(d->what, "%s: its inputs do not agree on the %s", node->called, key);
-    for (int i = 0; i < 2; i++) {
-        size_t at = strlen(d->why);
-        attribute_text(b->graph, json_object_get(both[i]->from->attrs[both[i]->out], key), has, sizeof has);
-        snprintf(d->why + at, sizeof d->why - at, "%s%s, %.90s (%s:%d), has %.120s", i ? "; " : "",
-                 input_label(both[i]->port, input, sizeof input),
-                 tm_node_label(both[i]->from, from, sizeof from), both[i]->from->file, both[i]->from->line,
-                 has);
-    }
-    TM_DIAG(d->fix, "give both the same %s", key);
-}
-
-// Several links into one input. Snapshots stay apart; data becomes one log, so attributes must be equal.
-static void check_siblings(builder *b, const tm_node *node, const tm_link *x, const tm_link *y)
-{
-    const json_t *ax = x->from->attrs[x->out], *ay = y->from->attrs[y->out];
-    const char *key;
-    json_t *value;
-    if (tm_type_find(x->from->stage->outputs[x->out].type)->tree) return;
-    json_object_foreach((json_t *)ax, key, value)
-        if (!json_equal(value, json_object_get(ay, key))) disagreement(b, node, x, y, key);
-    json_object_foreach((json_t *)ay, key, value)
-        if (!json_object_get(ax, key)) disagreement(b, node, x, y, key);
-}
-
-// Attributes that both ends of a node name must agree: the tokenizer of its data and that of its model.
-static void check_agreement(builder *b, const tm_node *node)
-{
-    for (size_t i = 0; i < node->n_links; i++)
-        for (size_t j = i + 1; j < node->n_links; j++) {
-            const tm_link *x = &node->links[i], *y = &node->links[j];
-            if ((x->row->flags | y->row->flags) & TM_PORT_APART) continue;
-            if (x->row == y->row) {
-                check_siblings(b, node, x, y);
-                continue;
-            }
-            const json_t *ax = x->from->attrs[x->out], *ay = y->from->attrs[y->out];
-            const char *key;
-            json_t *value;
-            json_object_foreach((json_t *)ax, key, value)
-            {
-                const json_t *other = json_object_get(ay, key);
-                if (other && !json_equal(value, other)) disagreement(b, node, x, y, key);
-            }
-        }
-}
-
-// What a sentence quotes first ("pages.text" is not there) is what the caret goes to.
-static void quoted(const char *text, char *word, size_t size)
-{
-    const char *open = strchr(text, '"'), *close = open ? strchr(open + 1, '"') : NULL;
-    snprintf(word, size, "%.*s", close ? (int)(close - open - 1) : 0, close ? open + 1 : "");
-}
-
-// What leaves a stage as the type of its main input has that one's attributes, unless the stage's check says
-// otherwise.
-static json_t *inherited(const tm_check *check, const tm_stage *stage, const tm_port *output)
-{
-    const tm_port *main = &stage->inputs[0];
-    bool there = main->name && !main->name[0] && main->type && check->inputs[0];
-    bool same = there && strcmp(main->type, output->type) == 0;
-    return same ? json_copy((json_t *)check->inputs[0]) : json_object();
-}
-
-static tm_status call_check(const builder *b, tm_node *node, tm_option_fault *fault, tm_error *err)
-{
-    tm_check_link *links = tm_calloc(node->n_links + 1, sizeof *links);
-    if (!links) return tm_fail(err, TM_ENOMEM, "no memory for a check");
-    tm_check check = {.name = node->name,
-                      .options = node->parsed,
-                      .values = node->options,
-                      .folder = b->graph->folder,
-                      .memory = b->memory,
-                      .fault = fault,
-                      .links = links,
-                      .n_links = node->n_links,
-                      .given = node->values};
-    for (size_t i = 0; i < node->n_links; i++) {
-        const tm_link *link = &node->links[i];
-        size_t port = (size_t)(link->row - node->stage->inputs);
-        links[i] = (tm_check_link){link->port, link->row, link->from->attrs[link->out]};
-        if (port < TM_MAX_PORTS) check.inputs[port] = links[i].attrs;
-    }
-    for (int i = 0; i < TM_MAX_PORTS && node->stage->outputs[i].name; i++)
-        check.outputs[i] = node->attrs[i] = inherited(&check, node->stage, &node->stage->outputs[i]);
-    if (node->stage->identity && !node->identity) node->identity = json_object();
-    tm_status status = node->stage->check ? node->stage->check(&check, err) : TM_OK;
-    if (status >= 0 && node->stage->identity) status = node->stage->identity(&check, node->identity, err);
-    tm_free(links);
-    return status;
-}
-
-static void stage_check(builder *b, tm_node *node)
-{
-    tm_option_fault fault = {0};
-    tm_error err = {0};
-    tm_status status = call_check(b, node, &fault, &err);
-    if (status >= 0) return;
-    tm_diag *d = fault_at(b, node, status == TM_ENOENT ? "TM0301" : "TM0220", fault.option);
-    const char *what = fault.what[0] ? fault.what : err.text;
-    char place[224];
-    if (node->serves) TM_DIAG(d->what, "%s%.280s", served(node, place, sizeof place), what);
-    else TM_DIAG(d->what, "%s: %.400s", node->called, what);
-    if (!fault.option && !node->serves) quoted(d->what, d->word, sizeof d->word);
-    TM_DIAG(d->why, "%s", fault.why);
-    TM_DIAG(d->fix, "%s", fault.fix[0] ? fault.fix : err.hint);
-}
-
-static void check_types(builder *b)
-{
-    for (size_t k = 0; k < b->graph->n_nodes; k++) {
-        tm_node *node = b->graph->nodes[k];
-        size_t before = b->diags->n;
-        bool sound = true;
-        for (size_t i = 0; i < node->n_links; i++) {
-            const tm_link *link = &node->links[i];
-            bool wrong = strcmp(link->from->stage->outputs[link->out].type, link->row->type) != 0;
-            sound &= !wrong;
-            if (node->serves) continue;  // what it shares with its consumer is that one's fault
-            if (wrong) type_mismatch(b, node, link);
-            check_take(b, node, link);
-        }
-        if (!node->serves) check_agreement(b, node);
-        if (sound && b->diags->n == before) stage_check(b, node);
-    }
-}
-
-// Two results cannot be put in one place.
-static tm_status check_places(builder *b, tm_error *err)
-{
-    tm_hash_map places = {0};
-    tm_status status = TM_OK;
-    for (size_t k = 0; status >= 0 && k < b->graph->n_nodes; k++) {
-        const tm_node *node = b->graph->nodes[k];
-        const char *to = tm_node_place(node);
-        uint64_t other;
-        if (!to) continue;
-        if (tm_hash_map_get(&places, name_hash(to), &other)) {
-            const tm_node *first = b->graph->nodes[other];
-            tm_diag *d = fault_at(b, node, "TM0215", "to");
-            TM_DIAG(d->what, "%s: its place is taken by another node", node->called);
-            TM_DIAG(d->why, "\"%.200s\" is where %s (%s:%d) is put", to, first->called, first->file,
-                    first->line);
-            TM_DIAG(d->fix, "give each a place of its own");
-        } else if (!tm_hash_map_put(&places, name_hash(to), k)) {
-            status = tm_fail(err, TM_ENOMEM, "no memory for places");
-        }
-    }
-    tm_hash_map_clear(&places);
-    return status;
-}
-
 // ---- the whole ----
 
 static tm_status build(builder *b, const json_t *evaluated, tm_error *err)
@@ -1009,8 +564,8 @@ static tm_status build(builder *b, const json_t *evaluated, tm_error *err)
     TM_TRY(insert_conversions(b, err));
     if (b->diags->n) return TM_EGRAPH;
     TM_TRY(keep_reachable(b, err));
-    check_types(b);
-    TM_TRY(check_places(b, err));
+    graph_check_types(b);
+    TM_TRY(graph_check_places(b, err));
     return b->diags->n ? TM_EGRAPH : TM_OK;
 }
 
