@@ -13,6 +13,7 @@ typedef struct measure {
     char model[NAME], name[NAME]; // "" and "text.loss" of a single model
     int64_t step;
     double value, error;
+    int made, order;  // when its model is made, in the graph; the place in the log
 } measure;
 
 typedef struct measures {
@@ -122,12 +123,38 @@ static void print_table(const measures *all, const char *node, FILE *file)
     }
 }
 
+// Where in the graph the model that a judge calls `label` is made.
+static int made_at(const tm_node *judge, const char *label)
+{
+    for (size_t i = 0; i < judge->n_links; i++) {
+        const char *port = judge->links[i].port;
+        if (strcmp(port + (port[0] == '.'), label) == 0) return judge->links[i].from->index;
+    }
+    return -1;
+}
+
+static int by_making(const void *a, const void *b)
+{
+    const measure *x = a, *y = b;
+    return x->made != y->made ? (x->made > y->made) - (x->made < y->made) : x->order - y->order;
+}
+
+static void sort_models(measures *all, const tm_node *judge)
+{
+    for (size_t i = 0; i < all->n; i++) {
+        all->rows[i].made = made_at(judge, all->rows[i].model);
+        all->rows[i].order = (int)i;
+    }
+    if (all->n) qsort(all->rows, all->n, sizeof *all->rows, by_making);
+}
+
 static void print_judge(const tm_plan *plan, const tm_plan_node *p, FILE *file)
 {
     measures all = {0};
     tm_artifact log = {0};
     bool good = tm_artifact_get(plan->store, p->outputs[0], &log, NULL) >= 0 && log.count;
     for (size_t i = 0; good && i < log.count; i++) good = add_entry(&all, plan->store, log.entries[i].hash);
+    sort_models(&all, p->node);
     if (good && all.n) print_table(&all, p->node->name, file);
     tm_artifact_clear(&log);
     free(all.rows);
