@@ -54,14 +54,11 @@ static tm_status load_plan(tm_opened *o, const char *path, tm_error *err)
 
 static tm_status load_model(tm_opened *o, tm_error *err)
 {
-    tm_hf_folder files;
     char path[TM_PATH_MAX];
     TM_TRY(tm_path(path, err, "%s/model.plan", o->folder));
     if (tm_plan_file_is(path)) return load_plan(o, path, err);
-    TM_TRY(tm_hf_folder_open(&files, o->folder, err));
-    tm_status status = tm_model_load(&o->model, &files, err);
-    tm_hf_folder_close(&files);
-    return status < 0 ? status : tm_model_halve(o->model, err);
+    TM_TRY(tm_model_open(&o->model, o->folder, err));
+    return tm_model_halve(o->model, err);
 }
 
 static bool is_file(const char *path)

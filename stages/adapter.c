@@ -62,12 +62,8 @@ static tm_status identity(const tm_check *c, json_t *into, tm_error *err)
 // Both halves must fit each other.
 static tm_status verify(tm_work *work, const char *path, tm_error *err)
 {
-    tm_hf_folder folder;
     tm_model *model;
-    TM_TRY(tm_hf_folder_open(&folder, path, err));
-    tm_status status = tm_model_load_apart(&model, &folder, err);
-    tm_hf_folder_close(&folder);
-    TM_TRY(status);
+    TM_TRY(tm_model_open_apart(&model, path, err));
     tm_work_log(work, "%llu parameters on %zu linears", (unsigned long long)model->adapter->map.n_values,
                 model->adapter->map.n_params / 2);
     tm_model_free(model);

@@ -151,13 +151,10 @@ static tm_status judge(const subject *s, const task *t, tm_error *err)
 
 static tm_status open_subject(subject *s, const tm_snapshot *snapshot, tm_error *err)
 {
-    tm_hf_folder folder;
     s->step = json_integer_value(json_object_get(snapshot->attrs, "step"));
     TM_TRY(tm_device_open_cpu(tm_work_cores(s->of.work), &s->of.device, err));
     TM_TRY(tm_tokenizer_load(&s->tokenizer, snapshot->folder, err));
-    TM_TRY(tm_hf_folder_open(&folder, snapshot->folder, err));
-    tm_status status = tm_model_load(&s->model, &folder, err);
-    tm_hf_folder_close(&folder);
+    tm_status status = tm_model_open(&s->model, snapshot->folder, err);
     s->of.folder = snapshot->folder;
     s->of.model = s->model;
     s->of.tokenizer = &s->tokenizer;

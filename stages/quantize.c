@@ -46,20 +46,11 @@ static double relative_error(const tm_model *a, const tm_model *b)
     return size > 0 ? sqrt(error / size) : 0;
 }
 
-static tm_status load(tm_model **model, const char *path, tm_error *err)
-{
-    tm_hf_folder folder;
-    TM_TRY(tm_hf_folder_open(&folder, path, err));
-    tm_status status = tm_model_load(model, &folder, err);
-    tm_hf_folder_close(&folder);
-    return status;
-}
-
 static tm_status report(tm_work *work, const tm_model *model, const tm_quantization *q, const char *folder,
                         tm_error *err)
 {
     tm_model *back;
-    TM_TRY(load(&back, folder, err));
+    TM_TRY(tm_model_open(&back, folder, err));
     char groups[48] = "a scale per row";
     if (q->bits == 4) snprintf(groups, sizeof groups, "a scale per %u columns", q->group);
     tm_work_log(work, "%u bits, %s: weights are off by %.3f %% (root mean square)", q->bits, groups,
@@ -87,7 +78,7 @@ static tm_status run(tm_work *work, tm_error *err)
     if (status == TM_DONE) return tm_fail(err, TM_ENOENT, "there is no model");
     TM_TRY(status);
     TM_TRY(tm_work_scratch(work, folder, sizeof folder, err));
-    TM_TRY(load(&model, snapshot.folder, err));
+    TM_TRY(tm_model_open(&model, snapshot.folder, err));
     status = write(work, model, snapshot.folder, folder, err);
     tm_model_free(model);
     TM_TRY(status);

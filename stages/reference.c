@@ -15,15 +15,11 @@ static tm_status begin(tm_work *work, tm_error *err)
 {
     reference *r = tm_work_state(work);
     tm_snapshot snapshot;
-    tm_hf_folder folder;
     tm_status status = tm_take_tree(work, "model", &snapshot, err);
     if (status == TM_DONE) return tm_fail(err, TM_ENOENT, "there is no reference model");
     TM_TRY(status);
     TM_TRY(tm_device_open_cpu(tm_work_cores(work), &r->device, err));
-    TM_TRY(tm_hf_folder_open(&folder, snapshot.folder, err));
-    status = tm_model_load_apart(&r->model, &folder, err); // with its adapter, computed as training does
-    tm_hf_folder_close(&folder);
-    return status;
+    return tm_model_open_apart(&r->model, snapshot.folder, err); // with its adapter, as training computes
 }
 
 static void end(tm_work *work)

@@ -35,15 +35,6 @@ static tm_status put_tokenizer(tm_gguf_writer *w, const tm_model *m, const char 
     return status;
 }
 
-static tm_status load(const char *path, tm_model **model, tm_error *err)
-{
-    tm_hf_folder folder;
-    TM_TRY(tm_hf_folder_open(&folder, path, err));
-    tm_status status = tm_model_load(model, &folder, err);
-    tm_hf_folder_close(&folder);
-    return status;
-}
-
 static tm_status write_file(tm_gguf_writer *w, const tm_export_job *job, const tm_model *m, tm_error *err)
 {
     char path[TM_PATH_MAX];
@@ -59,7 +50,7 @@ static tm_status write_gguf(const tm_export_job *job, tm_error *err)
 {
     tm_gguf_writer writer = {0};
     tm_model *model = NULL;
-    TM_TRY(load(job->model, &model, err));
+    TM_TRY(tm_model_open(&model, job->model, err));
     tm_status status = write_file(&writer, job, model, err);
     tm_gguf_writer_clear(&writer);
     tm_model_free(model);

@@ -38,14 +38,11 @@ static tm_status plan_memory(const tm_model *model, tm_plan_build *build, tm_err
 
 static tm_status write_folder(const tm_export_job *job, tm_error *err)
 {
-    tm_hf_folder folder;
     tm_model *model = NULL;
     char path[TM_PATH_MAX];
     tm_plan_build build = {.device = device_of(job->options), .prompt_tokens = PROMPT_TOKENS};
     TM_TRY(tm_path(path, err, "%s/model.plan", job->folder));
-    TM_TRY(tm_hf_folder_open(&folder, job->model, err));
-    tm_status status = tm_model_load(&model, &folder, err);
-    tm_hf_folder_close(&folder);
+    tm_status status = tm_model_open(&model, job->model, err);
     if (status >= 0) status = plan_memory(model, &build, err);
     if (status >= 0) status = tm_plan_file_write(model, &build, path, err);
     if (model) tm_model_free(model);

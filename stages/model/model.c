@@ -190,6 +190,27 @@ tm_status tm_model_load(tm_model **model, const tm_hf_folder *folder, tm_error *
     return status;
 }
 
+typedef tm_status loader(tm_model **model, const tm_hf_folder *folder, tm_error *err);
+
+static tm_status open_with(loader *load, tm_model **model, const char *path, tm_error *err)
+{
+    tm_hf_folder folder;
+    TM_TRY(tm_hf_folder_open(&folder, path, err));
+    tm_status status = load(model, &folder, err);
+    tm_hf_folder_close(&folder);
+    return status;
+}
+
+tm_status tm_model_open(tm_model **model, const char *path, tm_error *err)
+{
+    return open_with(tm_model_load, model, path, err);
+}
+
+tm_status tm_model_open_apart(tm_model **model, const char *path, tm_error *err)
+{
+    return open_with(tm_model_load_apart, model, path, err);
+}
+
 // ---- writing
 
 // The list of a map's tensors, and room for it.

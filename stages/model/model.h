@@ -39,6 +39,9 @@ tm_status tm_model_init(tm_model **model, const tm_model_config *config, tm_devi
 // for training to go on.
 tm_status tm_model_load(tm_model **model, const tm_hf_folder *folder, tm_error *err);
 tm_status tm_model_load_apart(tm_model **model, const tm_hf_folder *folder, tm_error *err);
+// The same from the folder's path. Errors as of opening and of loading.
+tm_status tm_model_open(tm_model **model, const char *path, tm_error *err);
+tm_status tm_model_open_apart(tm_model **model, const char *path, tm_error *err);
 void tm_model_free(tm_model *model);
 
 // Whether a folder without an adapter would load, without its weights in memory; `config` is its shape then.

@@ -58,7 +58,7 @@ static json_t *stamp_of(const tm_model *model)
     return json_pack("{s:i, s:s, s:s}", "format", VERSION, "weights", "f32", "layout", layout);
 }
 
-// What a run will take: planned here, allocated once where it is opened.
+// What a run will take, in bytes, for those who must know before they open it.
 static json_t *memory_of(const tm_model *model, const tm_plan_build *b)
 {
     const tm_model_config *c = &model->config;
@@ -74,14 +74,12 @@ static tm_status make_manifest(json_t **manifest, const tm_model *model, const t
                                tm_error *err)
 {
     tm_buf config = {0};
-    char hash[TM_HASH_HEX];
     TM_TRY(tm_model_config_write(&model->config, &config, err));
     json_t *parsed = json_loadb(config.data, config.size, 0, NULL);
     tm_buf_clear(&config);
-    tm_hash_hex(tm_hash_of(model->params, model->map.n_floats * sizeof(float)), hash);
-    *manifest = json_pack("{s:o, s:o, s:{s:s, s:o}, s:o, s:s, s:{s:s, s:s}}", "config", parsed, "stamp",
+    *manifest = json_pack("{s:o, s:o, s:{s:s, s:o}, s:o, s:{s:s, s:s}}", "config", parsed, "stamp",
                           stamp_of(model), "kernels", "device", build->device, "ops", op_names(), "memory",
-                          memory_of(model, build), "weights_hash", hash, "producer", "name", "tidemill",
+                          memory_of(model, build), "producer", "name", "tidemill",
                           "version", "1");
     return *manifest ? TM_OK : tm_fail(err, TM_ENOMEM, "no memory for a manifest");
 }
@@ -256,15 +254,4 @@ tm_status tm_plan_file_model(const tm_plan_file *plan, tm_model **out, tm_error 
     m->params = (float *)(uintptr_t)(plan->bytes.data + h.weights);
     *out = m;
     return TM_OK;
-}
-
-tm_status tm_plan_file_verify(const tm_plan_file *plan, tm_error *err)
-{
-    header h;
-    char hex[TM_HASH_HEX];
-    memcpy(&h, plan->bytes.data, sizeof h);
-    tm_hash_hex(tm_hash_of(plan->bytes.data + h.weights, h.weights_size), hex);
-    const char *want = json_string_value(json_object_get(plan->manifest, "weights_hash"));
-    if (want && strcmp(want, hex) == 0) return TM_OK;
-    return tm_fail(err, TM_ECORRUPT, "the plan's weights are not those that were written");
 }

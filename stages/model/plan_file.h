@@ -2,9 +2,10 @@
 // Plan files: a model built ahead of time for the device that will run it, in one file that is mapped, not
 // read.
 //
-//   header, 64 bytes   "TMPLAN1\n", offset and size of manifest and weights, length of the file, XXH3 of the
-//   rest manifest, JSON     config (config.json), stamp, kernels, memory, hash of the weights weights the
-//   parameter slab as passes use it: fused q|k|v and gate|up, fp32, on a page of its own
+//   header    64 bytes: "TMPLAN1\n", offset and size of manifest and weights, length of the file, XXH3 of
+//             these
+//   manifest  JSON: config (config.json), stamp, kernels, memory
+//   weights   the parameter slab as passes use it, fused q|k|v and gate|up, fp32, from a page on
 //
 // All integers are little-endian; all offsets are checked before use. Opening costs no reading of weights.
 // The stamp names what must be the same where the plan is opened (format, layout of the slab, ops): on a
@@ -39,6 +40,3 @@ void tm_plan_file_close(tm_plan_file *plan);
 
 // Its model: parameters lie in the mapping and cannot be written; the plan must outlive it.
 tm_status tm_plan_file_model(const tm_plan_file *plan, tm_model **model, tm_error *err);
-
-// Read all of it: TM_ECORRUPT when the weights are not those that were written.
-tm_status tm_plan_file_verify(const tm_plan_file *plan, tm_error *err);

@@ -6,7 +6,7 @@
 //           [r, c] of [out / 2, in] holds row 2r in its low half and row 2r + 1 in its high half
 //
 // These are the forms and rules of NVIDIA's Model-Optimizer (W8A16 and W4A16_AWQ without pre-scales). Ties
-// round to even; a row or group of zeros has scale 1. Embedding, head, norms and biases keep their numbers.
+// round to even; a row or group of zeros has scale 1. Embedding, head, norms and biases are not quantized.
 #pragma once
 
 #include "stages/model/params.h"

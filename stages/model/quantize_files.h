@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A quantized model as a Hugging Face folder in the form of NVIDIA's Model-Optimizer.
 //
-//   model.safetensors      X.weight as codes (I8 or U8) and X.weight_scale (F32) for the linears; the rest
-//   F16 config.json            with quantization_config hf_quant_config.json   the same facts once more,
-//   where TensorRT-LLM looks for them
+//   model.safetensors     X.weight as codes (I8 or U8) and X.weight_scale (F32) of the linears; F16 the rest
+//   config.json           with quantization_config
+//   hf_quant_config.json  the same facts once more, where TensorRT-LLM looks for them
 #pragma once
 
 #include "stages/model/model.h"

@@ -56,15 +56,6 @@ static tm_status load_tokenizer(fit *f, tm_error *err)
     return status;
 }
 
-static tm_status load_model(fit *f, const char *folder, tm_error *err)
-{
-    tm_hf_folder files;
-    TM_TRY(tm_hf_folder_open(&files, folder, err));
-    tm_status status = tm_model_load_apart(&f->model, &files, err);
-    tm_hf_folder_close(&files);
-    return status;
-}
-
 static tm_status fresh_model(fit *f, tm_error *err)
 {
     tm_model_config config;
@@ -75,7 +66,7 @@ static tm_status fresh_model(fit *f, tm_error *err)
 static tm_status given_model(fit *f, tm_error *err)
 {
     tm_lora lora;
-    TM_TRY(load_model(f, f->input_folder, err));
+    TM_TRY(tm_model_open_apart(&f->model, f->input_folder, err));
     if (f->model->config.vocab < f->vocab)
         return tm_fail(err, TM_EINVAL, "the model has %u entries, the tokenizer %u", f->model->config.vocab,
                        f->vocab);
@@ -92,7 +83,7 @@ static tm_status open_model(fit *f, const tm_resume *resume, tm_error *err)
         TM_TRY(take_folder(f, "tokenizer", f->tokenizer_folder, err));
     else memcpy(f->tokenizer_folder, f->input_folder, sizeof f->input_folder);
     TM_TRY(load_tokenizer(f, err));
-    if (resume) TM_TRY(load_model(f, resume->model, err));
+    if (resume) TM_TRY(tm_model_open_apart(&f->model, resume->model, err));
     else if (f->input_folder[0]) TM_TRY(given_model(f, err));
     else TM_TRY(fresh_model(f, err));
     if (f->o->length <= f->model->config.length) return TM_OK;
