@@ -4,14 +4,14 @@
 
 usage: commands_page.py PROGRAM [--update]
 """
-import difflib
 import os
 import re
 import subprocess
 import sys
 
+from page import keep
+
 PROGRAM = os.path.abspath(sys.argv[1])
-PAGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/commands.md")
 
 HEAD = """# Commands
 
@@ -47,11 +47,4 @@ def page():
     return text
 
 
-if "--update" in sys.argv:
-    with open(PAGE, "w", encoding="utf-8") as file:
-        file.write(page())
-with open(PAGE, encoding="utf-8") as file:
-    difference = list(difflib.unified_diff(file.read().splitlines(), page().splitlines(), "docs/commands.md", "the program",
-                                           lineterm=""))
-print("\n".join(difference))
-sys.exit(bool(difference))
+keep("commands.md", page())

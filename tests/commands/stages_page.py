@@ -4,14 +4,14 @@
 
 usage: stages_page.py PROGRAM [--update]
 """
-import difflib
 import json
 import os
 import subprocess
 import sys
 
+from page import keep
+
 PROGRAM = os.path.abspath(sys.argv[1])
-PAGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/stages.md")
 
 HEAD = """# Stages
 
@@ -38,11 +38,4 @@ def page():
     return text
 
 
-if "--update" in sys.argv:
-    with open(PAGE, "w", encoding="utf-8") as file:
-        file.write(page())
-with open(PAGE, encoding="utf-8") as file:
-    difference = list(difflib.unified_diff(file.read().splitlines(), page().splitlines(), "docs/stages.md", "the program",
-                                           lineterm=""))
-print("\n".join(difference))
-sys.exit(bool(difference))
+keep("stages.md", page())
