@@ -7,6 +7,8 @@
 
 #include "engine/run.h"
 #include "lua/console.h"
+#include "lua/environment.h"
+#include "lua/git.h"
 #include "lua/place.h"
 #include "lua/session.h"
 #include "lua/summary.h"
@@ -30,11 +32,21 @@ static json_t *facts(const tm_cli *cli, const tm_session *session)
         json_array_append_new(args, json_string(cli->given[2 * i]));
         if (cli->given[2 * i + 1][0]) json_array_append_new(args, json_string(cli->given[2 * i + 1]));
     }
-    json_t *all = json_pack("{s:s, s:o, s:s, s:O?, s:I}", "path", path ? path : session->graph->file, "args",
-                            args, "version", TM_VERSION, "files", session->graph->files, "pid",
-                            (json_int_t)getpid());
+    json_t *all = json_pack("{s:s, s:o, s:s, s:O?, s:I, s:o}", "path", path ? path : session->graph->file,
+                            "args", args, "version", TM_VERSION, "files", session->graph->files, "pid",
+                            (json_int_t)getpid(), "environment", tm_environment());
+    json_t *git = tm_git_state(session->graph->folder, session->graph->files);
+    if (git) json_object_set_new(all, "git", git);
     free(path);
     return all;
+}
+
+// Where results go; and that the commit on record does not say all, if it does not.
+static void say_where(const tm_session *session, const json_t *git)
+{
+    char text[320];
+    fprintf(stderr, "store %s\n", tm_store_folder(session->store));
+    if (tm_git_dirty(git)) fprintf(stderr, "git   %s\n", tm_git_text(git, text, sizeof text));
 }
 
 static int exit_status(tm_status status, const tm_run_result *result)
@@ -83,9 +95,9 @@ static int exec(tm_cli *cli)
     if (code == TM_EXIT_OK) code = tm_session_plan(&session, cli, cli->args + 1);
     if (code == TM_EXIT_OK) {
         bool quiet = cli->json || tm_cli_flag(cli, "--quiet");
-        if (!quiet) fprintf(stderr, "store %s\n", tm_store_folder(session.store));
-        tm_console *console = tm_console_new(session.plan, quiet);
         json_t *about = facts(cli, &session);
+        if (!quiet) say_where(&session, json_object_get(about, "git"));
+        tm_console *console = tm_console_new(session.plan, quiet);
         tm_run_options options = {.cores = (int)(cores < 4096 ? cores : 4096),
                                   .keep_going = tm_cli_flag(cli, "--keep-going") != NULL,
                                   .facts = about,

@@ -4,32 +4,34 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "lua/git.h"
 #include "lua/runs.h"
 
 static const tm_flag flags[] = {{"--last", 'n', "N", "only the last N (default 20; 0: all)"}, {0}};
 
 static json_t *one_json(const tm_run_view *v)
 {
-    return json_pack("{s:s, s:s, s:O?, s:O?, s:O?, s:O?, s:O?, s:O?}", "run", v->run, "status",
+    return json_pack("{s:s, s:s, s:O?, s:O?, s:O?, s:O?, s:O?, s:O?, s:O?}", "run", v->run, "status",
                      tm_run_view_status(v), "graph", json_object_get(v->record, "graph"), "started",
                      json_object_get(v->record, "t"), "seconds", json_object_get(v->end, "seconds"), "done",
                      json_object_get(v->end, "done"), "cached", json_object_get(v->end, "cached"), "failed",
-                     json_object_get(v->end, "failed"));
+                     json_object_get(v->end, "failed"), "git", json_object_get(v->record, "git"));
 }
 
 static void print_one(const json_t *run)
 {
-    char started[32] = "";
+    char started[32] = "", commit[16];
     time_t t = (time_t)(json_integer_value(json_object_get(run, "started")) / 1000);
     struct tm parts;
     if (localtime_r(&t, &parts)) strftime(started, sizeof started, "%Y-%m-%d %H:%M:%S", &parts);
     const char *graph = json_string_value(json_object_get(run, "graph"));
-    printf("%-6s %-20s %-12s %8.1f s  %3lld run %3lld cached  %s\n",
+    printf("%-6s %-20s %-12s %8.1f s  %3lld run %3lld cached  %-8s  %s\n",
            json_string_value(json_object_get(run, "run")), started,
            json_string_value(json_object_get(run, "status")),
            json_number_value(json_object_get(run, "seconds")),
            (long long)json_integer_value(json_object_get(run, "done")),
-           (long long)json_integer_value(json_object_get(run, "cached")), graph ? graph : "");
+           (long long)json_integer_value(json_object_get(run, "cached")),
+           tm_git_short(json_object_get(run, "git"), commit), graph ? graph : "");
 }
 
 static json_t *list(tm_store *store, size_t last)

@@ -2,6 +2,7 @@
 // status: how far a run is, node by node.
 #include <stdio.h>
 
+#include "lua/git.h"
 #include "lua/runs.h"
 
 static double num(const json_t *node, const char *field)
@@ -29,17 +30,20 @@ static void print_node(const char *name, const char *stage, const json_t *node)
 static int show(const tm_cli *cli, const tm_run_view *v)
 {
     const char *name;
-    json_t *planned;
+    json_t *planned, *git = json_object_get(v->record, "git");
+    char text[320];
     if (cli->json)
-        return tm_cli_print(cli, json_pack("{s:s, s:s, s:O, s:O?}", "run", v->run, "status",
-                                           tm_run_view_status(v), "nodes", v->nodes, "end", v->end));
+        return tm_cli_print(cli, json_pack("{s:s, s:s, s:O, s:O?, s:O?}", "run", v->run, "status",
+                                           tm_run_view_status(v), "nodes", v->nodes, "end", v->end, "git",
+                                           git));
     json_object_foreach(json_object_get(v->record, "nodes"), name, planned)
     {
         const char *same = json_string_value(json_object_get(planned, "same"));
         print_node(name, json_string_value(json_object_get(planned, "stage")),
                    json_object_get(v->nodes, same ? same : name));
     }
-    printf("%s: %s\n", v->run, tm_run_view_status(v));
+    printf("%s: %s%s%s\n", v->run, tm_run_view_status(v), git ? "; " : "",
+           tm_git_text(git, text, sizeof text));
     return TM_EXIT_OK;
 }
 
