@@ -41,8 +41,8 @@ tm_status tm_label_read(tm_store *store, const char *run, const json_t *record, 
     const char *text = json_string_value(json_object_get(from, "note"));
     *note = text && text[0] ? tm_strdup(text) : NULL;
     *tags = json_array();
-    json_array_foreach(json_object_get(from, "tags"), i, tag)
-        if (json_is_string(tag)) tm_label_add(*tags, json_string_value(tag));
+    json_array_foreach(json_object_get(from, "tags"), i, tag) if (json_is_string(tag))
+        tm_label_add(*tags, json_string_value(tag));
     bool good = *tags && (*note || !text || !text[0]);
     json_decref(file);
     return good ? TM_OK : tm_fail(err, TM_ENOMEM, "no memory for the note of run %s", run);
@@ -76,8 +76,7 @@ static size_t find_tag(const json_t *tags, const char *tag, int *order)
     size_t i;
     json_t *one;
     *order = 1;
-    json_array_foreach((json_t *)tags, i, one)
-        if ((*order = strcmp(json_string_value(one), tag)) >= 0) break;
+    json_array_foreach((json_t *)tags, i, one) if ((*order = strcmp(json_string_value(one), tag)) >= 0) break;
     return i;
 }
 

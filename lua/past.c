@@ -56,10 +56,19 @@ static tm_status take_record(tm_past *past, json_t *event, tm_error *err)
     {
         const char *same = json_string_value(json_object_get(plan, "same"));
         json_object_set_new(past->index, name, json_integer((json_int_t)past->n_nodes));
-        past->nodes[past->n_nodes++] = (tm_past_node){
-            .name = name, .stage = text_of(plan, "stage"), .same = same, .state = "waiting",
-            .planned = text_of(plan, "state"), .reason = text_of(plan, "reason"), .plan = plan,
-            .seconds = -1, .entries = -1, .rows = -1, .bytes = -1, .cores = -1, .memory = -1};
+        past->nodes[past->n_nodes++] = (tm_past_node){.name = name,
+                                                      .stage = text_of(plan, "stage"),
+                                                      .same = same,
+                                                      .state = "waiting",
+                                                      .planned = text_of(plan, "state"),
+                                                      .reason = text_of(plan, "reason"),
+                                                      .plan = plan,
+                                                      .seconds = -1,
+                                                      .entries = -1,
+                                                      .rows = -1,
+                                                      .bytes = -1,
+                                                      .cores = -1,
+                                                      .memory = -1};
     }
     return TM_OK;
 }
@@ -108,7 +117,10 @@ static tm_status take_change(tm_past *past, tm_past_node *node, const json_t *ev
     int64_t at = number_of(event, "t", past->start_ms) - past->start_ms;
     node->state = end ? end : "running";
     if (!end) return begin_span(node, at, number_of(event, "resume", -1), err);
-    end_span(node, at, strcmp(end, "done") == 0 ? "sealed" : strcmp(end, "failed") == 0 ? "failed" : "skipped");
+    end_span(node, at,
+             strcmp(end, "done") == 0     ? "sealed"
+             : strcmp(end, "failed") == 0 ? "failed"
+                                          : "skipped");
     node->cores = number_of(event, "cores", node->cores);
     node->memory = number_of(event, "memory", node->memory);
     if (strcmp(end, "failed") == 0) node->failure = event;
@@ -143,8 +155,10 @@ static tm_status take_note(tm_past *past, const json_t *event, tm_error *err)
 {
     tm_past_node *node = tm_past_find(past, text_of(event, "node"));
     const json_t *value = json_object_get(event, "value");
-    tm_past_point point = {.step = number_of(event, "step", 0), .value = json_number_value(value),
-                           .error = NAN, .time = number_of(event, "t", 0) - past->start_ms};
+    tm_past_point point = {.step = number_of(event, "step", 0),
+                           .value = json_number_value(value),
+                           .error = NAN,
+                           .time = number_of(event, "t", 0) - past->start_ms};
     if (!node || !json_is_number(value)) return TM_OK;
     return tm_past_add(node, text_of(event, "name"), &point, err);
 }
@@ -202,8 +216,10 @@ static tm_status open_past(tm_store *store, const char *run, tm_past *past, tm_e
     if (run) snprintf(past->run, sizeof past->run, "%s", run);
     TM_TRY(tm_past_more(past, err));
     if (past->record) return tm_label_read(store, past->run, past->record, &past->note, &past->tags, err);
-    tm_fail(err, TM_ENOENT, "the journal of run %s does not say what it was", run ? run : "that is the latest");
-    tm_hint(err, "it was killed while it began, or its first line is damaged (%zu damaged lines)", past->damaged);
+    tm_fail(err, TM_ENOENT, "the journal of run %s does not say what it was",
+            run ? run : "that is the latest");
+    tm_hint(err, "it was killed while it began, or its first line is damaged (%zu damaged lines)",
+            past->damaged);
     return TM_ENOENT;
 }
 

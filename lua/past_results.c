@@ -18,8 +18,8 @@ static tm_status add_metrics(tm_past_node *node, const tm_batch *batch, tm_error
 {
     for (size_t row = 0; row < tm_batch_rows(batch); row++) {
         tm_metric m = tm_metrics_get(batch, row);
-        tm_past_point point = {.step = m.step, .time = -1, .count = m.count, .value = m.value,
-                               .error = m.error};
+        tm_past_point point = {
+            .step = m.step, .time = -1, .count = m.count, .value = m.value, .error = m.error};
         char name[sizeof node->series->name];
         snprintf(name, sizeof name, "%.*s", (int)m.name.size, m.name.data);
         TM_TRY(tm_past_add(node, name, &point, err));

@@ -78,7 +78,7 @@ tm_status tm_past_add(tm_past_node *node, const char *name, const tm_past_point 
     tm_past_series *s = series_named(node, name);
     if (!s || !make_room(s)) return tm_fail(err, TM_ENOMEM, "no memory for metrics of %s", node->name);
     size_t at = s->n;
-    while (at > 0 && s->steps[at - 1] >= it.step) at--;  // nearly always the last
+    while (at > 0 && s->steps[at - 1] >= it.step) at--; // nearly always the last
     if (at < s->n && s->steps[at] == it.step) {
         if (it.time < 0) it.time = s->times[at];
     } else {

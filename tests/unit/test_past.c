@@ -48,8 +48,8 @@ static json_t *note(const char *node, int step, const char *name, double value)
 static json_t *sealed(const char *first, const char *second, int rows)
 {
     json_t *f = of_nodes(first, second);
-    json_object_update_new(f, json_pack("{s:f, s:i, s:i, s:i, s:{s:{s:i}}, s:i}", "seconds", 1.5, "entries", 2,
-                                        "rows", rows, "bytes", 10 * rows, "counts", first, "lines", 7,
+    json_object_update_new(f, json_pack("{s:f, s:i, s:i, s:i, s:{s:{s:i}}, s:i}", "seconds", 1.5, "entries",
+                                        2, "rows", rows, "bytes", 10 * rows, "counts", first, "lines", 7,
                                         "memory", 1000));
     return f;
 }
@@ -136,7 +136,7 @@ static void damaged_lines_are_counted_and_cost_only_themselves(void **state)
     assert_string_equal(tm_past_find(&past, "read")->state, "done");
     assert_int_equal(tm_past_find(&past, "read")->n_spans, 0);
     tm_past_clear(&past);
-    damage(path, 30);  // what the run was
+    damage(path, 30); // what the run was
     assert_int_equal(tm_past_read(s, run, &past, &err), TM_ENOENT);
     assert_non_null(strstr(err.hint, "2 damaged"));
     tm_journal_close(journal);
