@@ -193,7 +193,7 @@ _Noreturn static void refuse_other(lua_State *L, int index, const found *f, cons
                                    const char *name)
 {
     if (tm_child_kind(L, index) == TM_KIND_REF)
-        refuse(L, f, function, name, "a node", "a body sees one record at a time, as its first parameter");
+        refuse(L, f, function, name, "a node", "a body sees records only, as its first parameter");
     if (lua_isfunction(L, index))
         refuse(L, f, function, name, "a function that is not there while a graph runs",
                "a body has string, table, math and utf8; give it the rest as options");
@@ -259,7 +259,7 @@ static const char *function_name(lua_State *L, int index, const char *wanted)
     lua_rawset(L, NAMES);
     lua_Integer n = (lua_Integer)lua_rawlen(L, QUEUE);
     if (n >= MAX_FUNCTIONS)
-        tm_child_fault(L, "TM0124", "each", NULL, "tm.stage: the body uses more than %d functions",
+        tm_child_fault(L, "TM0124", "stage", NULL, "tm.stage: the body uses more than %d functions",
                        MAX_FUNCTIONS);
     lua_pushvalue(L, index);
     lua_rawseti(L, QUEUE, n + 1);
@@ -317,7 +317,7 @@ static void add_uses(lua_State *L, int index, const found *f, const char *functi
     add(L, "}");
 }
 
-// `each` is called by position: what its parameters are called is no matter of the text, but a parameter that
+// A body is called by position: what its parameters are called is no matter of the text, but a parameter that
 // is not written is put there.
 static void add_text(lua_State *L, const found *f, const char *function)
 {
@@ -387,8 +387,8 @@ _Noreturn static void refuse_code(lua_State *L, const char *function)
     char word[64];
     snprintf(word, sizeof word, "%.*s", (int)strcspn(name, "'"), name);
     tm_child_fault(
-        L, "TM0127", word, "records are worked on one by one, in several processes: use a local of its own",
-        "%s assigns to '%s', a local outside of it: nothing is kept from record to record", function, word);
+        L, "TM0127", word, "records are worked on in several processes: use a local of its own",
+        "%s assigns to '%s', a local outside of it: nothing is kept from call to call", function, word);
 }
 
 // Compile what was written, as the worker will.
@@ -417,14 +417,18 @@ static void check_code(lua_State *L)
 int tm_child_code(lua_State *L)
 {
     tm_child *child = tm_child_of(L);
+    const char *name = lua_tostring(L, 2);
+    bool batch = strcmp(name, "batch") == 0;
     lua_settop(L, FUNCTION);
     lua_newtable(L);
     lua_newtable(L);
     tm_buf_reset(&child->scratch);
     if (!is_text(L, FUNCTION))
-        tm_child_fault(L, "TM0127", "each", "write: each = function(doc, o, emit) ... end",
-                       "tm.stage: each is no function of this file");
-    function_name(L, FUNCTION, "each");
+        tm_child_fault(L, "TM0127", batch ? "batch" : "each",
+                       batch ? "write: batch = function(docs, o, emit) ... end"
+                             : "write: each = function(doc, o, emit) ... end",
+                       "tm.stage: %s is no function of this file", batch ? "batch" : "each");
+    function_name(L, FUNCTION, batch ? "batch" : "each");
     lua_settop(L, QUEUE);
     add(L, "{\"$code\":{");
     for (lua_Integer i = 1; i <= (lua_Integer)lua_rawlen(L, QUEUE); i++) {

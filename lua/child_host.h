@@ -70,7 +70,7 @@ bool tm_child_keep_file(tm_child *child, const char *name, const char *text, siz
 
 // ---- child_code.c ----
 
-int tm_child_code(lua_State *L);  // code(function) -> JSON, see engine/code.h
+int tm_child_code(lua_State *L);  // code(function, "each" or "batch") -> JSON, see engine/code.h
 
 // ---- child_encode.c ----
 

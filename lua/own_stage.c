@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lua/session.h"
 
@@ -44,14 +45,18 @@ static void print_declaration(const char *name, const json_t *d)
 
 static void print_script(const tm_node *node)
 {
-    const json_t *o = node->options,
-                 *each = json_object_get(json_object_get(json_object_get(o, "each"), "$code"), "each");
+    const json_t *o = node->options;
+    const char *form = json_is_object(json_object_get(o, "batch")) ? "batch" : "each";
+    const json_t *body = json_object_get(json_object_get(json_object_get(o, form), "$code"), form);
     const char *gives = text_of(o, "gives"), *name;
     json_t *declaration;
-    printf("%s (a stage of %s, line %d)\n", tm_node_called(node), text_of(each, "file"),
-           (int)json_integer_value(json_object_get(each, "line")));
+    printf("%s (a stage of %s, line %d)\n", tm_node_called(node), text_of(body, "file"),
+           (int)json_integer_value(json_object_get(body, "line")));
     if (text_of(o, "doc")[0]) printf("%s\n", text_of(o, "doc"));
-    printf("\ntakes %s, gives %s\n", text_of(o, "takes"), gives[0] ? gives : text_of(o, "takes"));
+    printf("\ntakes %s, gives %s", text_of(o, "takes"), gives[0] ? gives : text_of(o, "takes"));
+    if (strcmp(form, "batch") == 0)
+        printf("; up to %d records a call", (int)json_integer_value(json_object_get(o, "batch_size")));
+    printf("\n");
     if (json_object_size(json_object_get(o, "declared"))) printf("\noptions\n");
     json_object_foreach(json_object_get(o, "declared"), name, declaration)
         print_declaration(name, declaration);

@@ -445,16 +445,42 @@ tm.params = public("tm.params", function(args)
   })
 end)
 
--- tm.stage { name = ..., each = function(doc, o, emit) ... end } -------------------------------------------------------
+-- tm.stage { name = ..., each = function(doc, o, emit) ... end }, or batch -------------------------------------------------------
 
 local shapes = { documents = true, chat = true, preference = true }
-local stage_arguments = { name = true, takes = true, gives = true, options = true, each = true, doc = true, seconds = true }
+local stage_arguments = { name = true, takes = true, gives = true, options = true, each = true, batch = true,
+                          batch_size = true, doc = true, seconds = true }
+local body_text = { each = "each = function(doc, o, emit) ... end", batch = "batch = function(docs, o, emit) ... end" }
 local of_every_call = { [1] = true, at = true, store = true, name = true, seed = true }
 
 local function check_shape(args, name)
   if args[name] == nil or shapes[args[name]] then return end
   fault("TM0113", name, suggest(args[name], shapes, '"', '"'),
         "tm.stage: " .. name .. ' is "documents", "chat" or "preference", not ' .. tostring(args[name]))
+end
+
+local function check_body(args)
+  local form = args.batch ~= nil and "batch" or "each"
+  if args.each == nil and args.batch == nil then
+    fault("TM0113", "stage", "write: " .. body_text.each .. ", or: " .. body_text.batch,
+          "tm.stage takes a function, each or batch, and has neither")
+  end
+  if args.each ~= nil and args.batch ~= nil then
+    fault("TM0113", "batch", "take one away: each gets a record, batch a list of records",
+          "tm.stage takes each or batch, not both")
+  end
+  if type(args[form]) ~= "function" then
+    fault("TM0113", form, "write: " .. body_text[form],
+          "tm.stage: " .. form .. " is a function, not a " .. type(args[form]))
+  end
+  local size = args.batch_size
+  if size == nil then return end
+  if not args.batch then
+    fault("TM0113", "batch_size", "write: " .. body_text.batch, "tm.stage: batch_size goes with batch, and each gets one record")
+  end
+  if math.type(size) ~= "integer" or size < 1 or size > 100000 then
+    fault("TM0113", "batch_size", "write: batch_size = 64", "tm.stage: batch_size is a whole number from 1 to 100000, not " .. tostring(size))
+  end
 end
 
 local function check_stage(args)
@@ -466,10 +492,7 @@ local function check_stage(args)
   end
   check_shape(args, "takes")
   check_shape(args, "gives")
-  if type(args.each) ~= "function" then
-    fault("TM0113", args.each == nil and "stage" or "each", "write: each = function(doc, o, emit) ... end",
-          "tm.stage: each is a function, not " .. (args.each == nil and "nothing" or "a " .. type(args.each)))
-  end
+  check_body(args)
   local options = args.options or {}
   check_table(options, "tm.stage: options")
   for name, spec in pairs(options) do
@@ -557,7 +580,9 @@ if tm.stage then
     if args.seconds ~= nil then fixed = fixed .. ',"seconds":' .. host.json(args.seconds) end
     if args.doc ~= nil and type(args.doc) ~= "string" then fault("TM0113", "doc", nil, "tm.stage: doc is text") end
     if args.doc then fixed = fixed .. ',"doc":' .. quote(args.doc) end
-    fixed = fixed .. ',"declared":' .. declarations(options) .. ',"each":' .. host.code(args.each)
+    if args.batch_size then fixed = fixed .. ',"batch_size":' .. args.batch_size end
+    local form = args.batch and "batch" or "each"
+    fixed = fixed .. ',"declared":' .. declarations(options) .. ',"' .. form .. '":' .. host.code(args[form], form)
     local row = { name = args.name, stage = "stage", ports = runs.ports, types = runs.types, step = true }
     return script_constructor(row, options, fixed)
   end)

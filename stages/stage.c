@@ -9,8 +9,8 @@
 
 typedef struct stage_options {
     const char *name, *doc, *takes, *gives;
-    const json_t *options, *declared, *each;
-    int64_t seed;
+    const json_t *options, *declared, *each, *batch;
+    int64_t seed, batch_size;
     double seconds;
 } stage_options;
 
@@ -19,8 +19,12 @@ static const tm_option options[] = {
      "what messages and nodes call it", TM_OPT_NOKEY},
     {"doc", TM_OPT_STRING, offsetof(stage_options, doc), "\"\"", 0, 0, NULL,
      "one sentence, for `tidemill describe GRAPH NAME`", TM_OPT_NOKEY},
-    {"each", TM_OPT_CODE, offsetof(stage_options, each), NULL, 0, 0, NULL,
-     "function(doc, o, emit), called once per record", 0},
+    {"each", TM_OPT_CODE, offsetof(stage_options, each), "null", 0, 0, NULL,
+     "function(doc, o, emit), called once per record; or give batch", 0},
+    {"batch", TM_OPT_CODE, offsetof(stage_options, batch), "null", 0, 0, NULL,
+     "function(docs, o, emit), called with a list of records", 0},
+    {"batch_size", TM_OPT_INT, offsetof(stage_options, batch_size), "64", 1, 100000, NULL,
+     "how many records batch gets at most; at the end of a chunk it gets fewer", 0},
     {"takes", TM_OPT_CHOICE, offsetof(stage_options, takes), "\"documents\"", 0, 0,
      "documents chat preference", "what a record is for it", 0},
     {"gives", TM_OPT_CHOICE, offsetof(stage_options, gives), "\"documents\"", 0, 0,
@@ -68,22 +72,33 @@ static const char *reason_word(const char *reason, char word[48])
     return n ? word : "dropped";
 }
 
-// Whole chunks: a record that nothing is emitted for is set aside with the reason that the body gave.
+// A record that nothing was emitted for goes to `removed` with the reason that the body gave.
+static tm_status set_aside(tm_work *work, tm_body *body, size_t i, const tm_batch *in, size_t row,
+                           tm_batch *const *out, tm_error *err)
+{
+    const stage_options *o = tm_work_options(work);
+    const char *reason;
+    char word[48];
+    if (!tm_body_left_out(body, i, &reason)) return TM_OK;
+    return tm_sift_remove(work, o->name, out, in, row, reason_word(reason, word), NAN, (tm_view){0}, err);
+}
+
+// Batches never reach from chunk to chunk: what a chunk gives follows from it alone.
 static tm_status map_rows(tm_work *work, tm_body *body, const tm_batch *in, tm_batch *const *out,
                           tm_error *err)
 {
     const stage_options *o = tm_work_options(work);
-    for (size_t row = 0; row < tm_batch_rows(in); row++) {
-        tm_doc doc = tm_docs_get(in, row);
-        const char *reason;
-        char word[48];
-        size_t n;
-        TM_TRY(tm_body_call(body, &doc, out[0], &n, &reason, err));
-        if (n) continue;
-        TM_TRY(
-            tm_sift_remove(work, o->name, out, in, row, reason_word(reason, word), NAN, (tm_view){0}, err));
+    size_t n_rows = tm_batch_rows(in), most = o->batch ? (size_t)o->batch_size : 1;
+    tm_doc *docs = tm_calloc(most < n_rows ? most : n_rows + !n_rows, sizeof *docs);
+    tm_status status = docs ? TM_OK : tm_fail(err, TM_ENOMEM, "no memory for a stage in Lua");
+    for (size_t row = 0, n; status >= 0 && row < n_rows; row += n) {
+        for (n = 0; n < most && row + n < n_rows; n++) docs[n] = tm_docs_get(in, row + n);
+        status = tm_body_call(body, docs, n, out[0], err);
+        for (size_t i = 0; status >= 0 && i < n; i++)
+            status = set_aside(work, body, i, in, row + i, out, err);
     }
-    return TM_OK;
+    tm_free(docs);
+    return status;
 }
 
 static tm_status map(tm_work *work, const tm_batch *in, tm_batch *const *out, tm_error *err)
@@ -92,7 +107,8 @@ static tm_status map(tm_work *work, const tm_batch *in, tm_batch *const *out, tm
     tm_body *body = NULL;
     tm_body_spec spec = {
         .name = o->name,
-        .code = o->each,
+        .code = o->batch ? o->batch : o->each,
+        .batch = o->batch != NULL,
         .options = o->options,
         .seed = (uint64_t)o->seed,
         .seconds = o->seconds,
@@ -110,13 +126,15 @@ static tm_status map(tm_work *work, const tm_batch *in, tm_batch *const *out, tm
 
 const tm_stage tm_stage_stage = {
     .name = "stage",
-    .brief = "Make a stage of your own: a function in Lua, called once per record.",
+    .brief = "Make a stage of your own: a function in Lua, called once per record or batch.",
     .help =
         "It gives a constructor: local shout = tm.stage { name = \"shout\", each = ... }, then shout { docs }, or shout {}\n"
         "inside tm.curate. `doc` has id, text, source and meta (chat: messages; preference: prompt, chosen, rejected, instead\n"
         "of text); `emit { text = ... }` gives a record, any number of times, `emit(doc)` the one at hand. Id, source and meta\n"
         "are kept unless given; of several from one record the n-th gets \"#n\" behind its id. What nothing is emitted for is\n"
         "removed, with the text that the function returns as the reason. math.random depends on seed and id alone.\n"
+        "With `batch = function(docs, o, emit)` instead of each it gets up to batch_size records at once, and says what comes\n"
+        "from which: emit({ text = ... }, doc).\n"
         "docs/stages-in-lua.md has the rest.",
     .example =
         "local shout = tm.stage { name = \"shout\", each = function(doc, o, emit) emit { text = doc.text:upper() } end }",

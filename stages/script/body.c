@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A body's interpreter: made for a chunk, called per record, ended by its time.
+// A body's interpreter: made for a chunk, called per record or batch, ended by its time.
 #include "stages/script/body.h"
 
 #include <signal.h>
@@ -15,7 +15,9 @@
 #define LATE_SIGNAL SIGPROF
 #define LOG_LINES 200  // of print, per chunk
 
-static const char each_key = 0, options_key = 0, emit_key = 0, doc_key = 0; // addresses: keys in the registry
+static const char each_key = 0, options_key = 0, emit_key = 0;  // addresses: keys in the registry
+
+enum { OPTIONS = 1, RETURNED };  // what is on the stack between calls
 
 int tm_body_shape_find(const char *name)
 {
@@ -152,8 +154,6 @@ static int open_body(lua_State *L)
     lua_rawgetp(L, LUA_REGISTRYINDEX, &each_key);
     lua_insert(L, -2);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &each_key);
-    tm_body_push_doc(L);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &doc_key);
     tm_body_push_emit(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &emit_key);
     return 1;  // the options
@@ -180,9 +180,10 @@ static tm_status fail_open(const tm_body *body, tm_error *err)
 
 static void set_trail(tm_body *body)
 {
-    const json_t *each = json_object_get(json_object_get(body->spec.code, "$code"), "each");
-    const char *file = json_string_value(json_object_get(each, "file"));
-    body->trail.line = (int)json_integer_value(json_object_get(each, "line"));
+    const json_t *code = json_object_get(body->spec.code, "$code"),
+                 *entry = json_object_get(code, body->spec.batch ? "batch" : "each");
+    const char *file = json_string_value(json_object_get(entry, "file"));
+    body->trail.line = (int)json_integer_value(json_object_get(entry, "line"));
     snprintf(body->trail.file, sizeof body->trail.file, "%s", file ? file : "?");
 }
 
@@ -198,7 +199,8 @@ tm_status tm_body_open(const tm_body_spec *spec, tm_body **out, tm_error *err)
         body->box->user = body;
         body->box->print = print_line;
         body->box->words = (tm_sandbox_words){"the body of a stage", "a chunk", "",
-                                              "a body is called once per record"};
+                                              spec->batch ? "a body is called with a list of records"
+                                                          : "a body is called once per record"};
         tm_sandbox_time(body->box);
         status = start_timer(body, err);
     }
@@ -218,8 +220,8 @@ void tm_body_close(tm_body *body)
     tm_sandbox_free(body->box);
     json_decref(body->parsed);
     tm_buf_clear(&body->bytes);
-    tm_buf_clear(&body->reason);
     tm_free(body->emitted);
+    tm_free(body->records);
     tm_free(body);
 }
 
@@ -239,67 +241,110 @@ static void log_trace(const tm_body *body, const tm_error *err)
     }
 }
 
-static tm_status fail_record(const tm_body *body, tm_error *err)
+static tm_status fail_call(const tm_body *body, tm_error *err)
 {
     const tm_fault *fault = &body->box->fault;
-    tm_view id = body->doc->id, source = body->doc->source;
-    tm_fail(err, TM_EFAILED, "%s:%d: %.280s (record %.*s%s%.*s)", fault->file, fault->line, fault->text,
+    tm_view id = body->docs->id, source = body->docs->source;
+    char which[48] = "record";
+    if (body->spec.batch) snprintf(which, sizeof which, "%zu records, the first", body->n_docs);
+    tm_fail(err, TM_EFAILED, "%s:%d: %.280s (%s %.*s%s%.*s)", fault->file, fault->line, fault->text, which,
             (int)(id.size < 80 ? id.size : 80), id.data ? id.data : "", source.size ? ", from " : "",
             (int)(source.size < 120 ? source.size : 120), source.data ? source.data : "");
     if (fault->hint[0]) tm_hint(err, "%s", fault->hint);
+    else if (body->spec.batch)
+        tm_hint(err, "print(doc.id, doc.text) in the body shows a record in `tidemill logs`");
     else tm_hint(err, "print(doc.text) in the body shows the record in `tidemill logs`");
     log_trace(body, err);
     return TM_EFAILED;
 }
 
-// What the body returned: nothing, or in a few words why there is nothing of this record.
-static tm_status read_reason(tm_body *body, const char **reason, tm_error *err)
+// Of a batch also: a table from records to texts.
+static bool is_table_of_reasons(lua_State *L)
 {
-    lua_State *L = body->box->L;
-    size_t size = 0;
-    const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &size) : NULL;
-    *reason = NULL;
-    if (!text && !lua_isnil(L, -1)) {
-        tm_fail(err, TM_EFAILED, "%s:%d: the body returns a %s", body->trail.file, body->trail.line,
-                luaL_typename(L, -1));
-        tm_hint(err,
-                "give records to emit { ... }; what is returned is the reason for leaving one out, a text");
-        return TM_EFAILED;
+    size_t i;
+    for (lua_pushnil(L); lua_next(L, RETURNED); lua_pop(L, 1)) {
+        if (tm_body_is_doc(L, -2, &i) && lua_type(L, -1) == LUA_TSTRING) continue;
+        lua_pop(L, 2);
+        return false;
     }
-    if (!text) return TM_OK;
-    tm_buf_reset(&body->reason);
-    tm_buf_add(&body->reason, text, size);
-    *reason = body->reason.data;
-    return tm_buf_status(&body->reason, err);
+    return true;
 }
 
-static void begin_record(tm_body *body, const tm_doc *doc)
+// What the body returned: nothing, or in a few words why there is nothing of a record.
+static tm_status check_reason(const tm_body *body, tm_error *err)
 {
-    body->doc = doc;
-    body->stream = tm_hash64(doc->id.data, doc->id.size, 0);
+    lua_State *L = body->box->L;
+    int type = lua_type(L, RETURNED);
+    if (type == LUA_TNIL || type == LUA_TSTRING) return TM_OK;
+    if (type == LUA_TTABLE && body->spec.batch && is_table_of_reasons(L)) return TM_OK;
+    tm_fail(err, TM_EFAILED, "%s:%d: the body returns a %s%s", body->trail.file, body->trail.line,
+            lua_typename(L, type),
+            type == LUA_TTABLE && body->spec.batch ? " of something else than reasons" : "");
+    if (body->spec.batch)
+        tm_hint(err,
+                "give records to emit({ ... }, doc); what is returned are the reasons for leaving some out: "
+                "a text for all, or a table: why[doc] = \"too short\"");
+    else
+        tm_hint(err,
+                "give records to emit { ... }; what is returned is the reason for leaving one out, a text");
+    return TM_EFAILED;
+}
+
+static tm_status begin_call(tm_body *body, const tm_doc *docs, size_t n, tm_error *err)
+{
+    tm_assert(n > 0 && (n == 1 || body->spec.batch));
+    if (n > body->docs_capacity) {
+        body_record *more = tm_realloc(body->records, n * sizeof *more);
+        if (!more) return tm_fail(err, TM_ENOMEM, "no memory for a stage in Lua");
+        body->records = more;
+        body->docs_capacity = n;
+    }
+    for (size_t i = 0; i < n; i++) body->records[i] = (body_record){0};
+    body->docs = docs;
+    body->n_docs = n;
+    body->stream = tm_hash64(docs->id.data, docs->id.size, 0);
     body->n_random = 0;
     body->n_emitted = 0;
     tm_buf_reset(&body->bytes);
+    lua_settop(body->box->L, OPTIONS);
+    return TM_OK;
 }
 
-tm_status tm_body_call(tm_body *body, const tm_doc *doc, tm_batch *out, size_t *n_emitted,
-                       const char **reason, tm_error *err)
+static int push_arguments(lua_State *L)
+{
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &each_key);
+    tm_body_push_docs(L);
+    lua_pushvalue(L, 1);  // the options
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &emit_key);
+    return 4;
+}
+
+tm_status tm_body_call(tm_body *body, const tm_doc *docs, size_t n, tm_batch *out, tm_error *err)
 {
     lua_State *L = body->box->L;
-    begin_record(body, doc);
-    int options = 1;
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &each_key);
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &doc_key);
-    tm_body_next_doc(L, lua_gettop(L), body);
-    lua_pushvalue(L, options);
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &emit_key);
-    tm_status status = tm_sandbox_call(body->box, 3, 1) ? TM_OK : fail_record(body, err);
-    if (status >= 0) status = read_reason(body, reason, err);
-    if (status >= 0 && tm_batch_bytes(out) > body->spec.memory)
-        status = tm_fail(err, TM_EFAILED, "%s:%d: it emits more than %zu MiB for one chunk", body->trail.file,
-                         body->trail.line, body->spec.memory >> 20);
-    if (status >= 0) status = tm_body_flush(body, out, err);
-    lua_settop(L, options);
-    *n_emitted = body->n_emitted;
-    return status;
+    TM_TRY(begin_call(body, docs, n, err));
+    lua_pushcfunction(L, push_arguments);
+    lua_pushvalue(L, OPTIONS);
+    if (!tm_sandbox_call(body->box, 1, 4) || !tm_sandbox_call(body->box, 3, 1)) {
+        lua_settop(L, OPTIONS);
+        return fail_call(body, err);
+    }
+    TM_TRY(check_reason(body, err));
+    if (tm_batch_bytes(out) > body->spec.memory)
+        return tm_fail(err, TM_EFAILED, "%s:%d: it emits more than %zu MiB for one chunk", body->trail.file,
+                       body->trail.line, body->spec.memory >> 20);
+    return tm_body_flush(body, out, err);
+}
+
+bool tm_body_left_out(tm_body *body, size_t i, const char **reason)
+{
+    lua_State *L = body->box->L;
+    *reason = NULL;
+    if (body->records[i].used) return false;
+    if (lua_type(L, RETURNED) == LUA_TSTRING) *reason = lua_tostring(L, RETURNED);
+    if (lua_type(L, RETURNED) != LUA_TTABLE) return true;
+    tm_body_find_doc(L, i);
+    if (lua_rawget(L, RETURNED) == LUA_TSTRING) *reason = lua_tostring(L, -1);
+    lua_settop(L, RETURNED);
+    return true;
 }

@@ -104,6 +104,6 @@ void tm_body_link(lua_State *L, tm_body *body)
         join(L, function);
         lua_pop(L, 1);
     }
-    lua_getfield(L, -1, "each");
+    lua_getfield(L, -1, body->spec.batch ? "batch" : "each");
     lua_remove(L, -2);
 }

@@ -15,7 +15,7 @@ enum { ID, TEXT, SOURCE, META, MESSAGES, TOOLS, PROMPT, CHOSEN, REJECTED, N_FIEL
 
 static const char *const names[] = {"id",    "text",   "source", "meta",     "messages",
                                     "tools", "prompt", "chosen", "rejected", NULL};
-static const char doc_key = 0;  // its address keys `doc` in the registry
+static const char docs_key = 0;  // its address keys the list of all `doc`s in the registry
 
 // What a record of a shape holds besides id, source and meta.
 static bool in_shape(tm_body_shape shape, int field)
@@ -91,23 +91,32 @@ static void push_part(lua_State *L, const tm_doc *doc, const char *name)
     tm_value_push(L, part);
 }
 
+static const tm_doc *record_of(lua_State *L, const body_doc *doc)
+{
+    const tm_body *body = tm_body_of(L);
+    if (doc->i >= body->n_docs) luaL_error(L, "the record is one of an earlier call");
+    return &body->docs[doc->i];
+}
+
 // __index of the table of fields: the first look at a field of this record.
 static int read_field(lua_State *L)
 {
     tm_body *body = tm_body_of(L);
+    body_doc *doc = lua_touserdata(L, lua_upvalueindex(1));
+    const tm_doc *record = record_of(L, doc);
     const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "?";
     int field = find_field(name);
     if (field < 0 || !is_field(body->spec.takes, field)) no_field(L, "doc", body->spec.takes, name);
     lua_settop(L, 2);
-    if (field == ID) push_view(L, body->doc->id);
-    else if (field == TEXT) push_view(L, body->doc->text);
-    else if (field == SOURCE) push_view(L, body->doc->source);
-    else if (field == META) push_meta(L, body->doc->meta);
-    else push_part(L, body->doc, name);
+    if (field == ID) push_view(L, record->id);
+    else if (field == TEXT) push_view(L, record->text);
+    else if (field == SOURCE) push_view(L, record->source);
+    else if (field == META) push_meta(L, record->meta);
+    else push_part(L, record, name);
     lua_pushvalue(L, 2);
     lua_pushvalue(L, 3);
     lua_rawset(L, 1);
-    body->filled |= 1u << field;
+    doc->filled |= 1u << field;
     return 1;
 }
 
@@ -127,45 +136,97 @@ static int refuse_walk(lua_State *L)
 static int doc_text(lua_State *L)
 {
     lua_pushliteral(L, "record ");
-    push_view(L, tm_body_of(L)->doc->id);
+    push_view(L, record_of(L, lua_touserdata(L, 1))->id);
     lua_concat(L, 2);
     return 1;
 }
 
-void tm_body_push_doc(lua_State *L)
+static void new_doc(lua_State *L, size_t i)
 {
     static const luaL_Reg events[] = {
         {"__newindex", refuse_change}, {"__pairs", refuse_walk}, {"__tostring", doc_text}, {NULL, NULL}};
-    lua_newuserdatauv(L, 0, 1);
+    body_doc *doc = lua_newuserdatauv(L, sizeof *doc, 1);
+    int index = lua_gettop(L);
+    *doc = (body_doc){.i = i};
     lua_newtable(L);
     luaL_setfuncs(L, events, 0);
     lua_pushliteral(L, "record");
     lua_setfield(L, -2, "__metatable");
     lua_createtable(L, 0, N_FIELDS);  // the fields that were looked at
     lua_createtable(L, 0, 1);
-    lua_pushcfunction(L, read_field);
+    lua_pushvalue(L, index);
+    lua_pushcclosure(L, read_field, 1);
     lua_setfield(L, -2, "__index");
     lua_setmetatable(L, -2);
     lua_pushvalue(L, -1);
-    lua_setiuservalue(L, -4, 1);
+    lua_setiuservalue(L, index, 1);
     lua_setfield(L, -2, "__index");
-    lua_setmetatable(L, -2);
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &doc_key);
+    lua_setmetatable(L, index);
 }
 
-void tm_body_next_doc(lua_State *L, int index, tm_body *body)
+// Make `doc` (on top of the stack) stand for the record of this call.
+static void forget_fields(lua_State *L)
 {
-    if (!body->filled) return;
-    lua_getiuservalue(L, index, 1);
+    body_doc *doc = lua_touserdata(L, -1);
+    if (!doc->filled) return;
+    lua_getiuservalue(L, -1, 1);
     for (int i = 0; i < N_FIELDS; i++) {
-        if (!(body->filled & 1u << i)) continue;
+        if (!(doc->filled & 1u << i)) continue;
         lua_pushstring(L, names[i]);
         lua_pushnil(L);
         lua_rawset(L, -3);
     }
     lua_pop(L, 1);
-    body->filled = 0;
+    doc->filled = 0;
+}
+
+// The i-th `doc`, made at its first use; `all` is where their list is.
+static void push_doc(lua_State *L, int all, size_t i)
+{
+    if (lua_rawgeti(L, all, (lua_Integer)i + 1) == LUA_TNIL) {
+        lua_pop(L, 1);
+        new_doc(L, i);
+        lua_pushvalue(L, -1);
+        lua_rawseti(L, all, (lua_Integer)i + 1);
+    }
+    forget_fields(L);
+}
+
+void tm_body_push_docs(lua_State *L)
+{
+    const tm_body *body = tm_body_of(L);
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &docs_key) == LUA_TNIL) {
+        lua_pop(L, 1);
+        lua_newtable(L);
+        lua_pushvalue(L, -1);
+        lua_rawsetp(L, LUA_REGISTRYINDEX, &docs_key);
+    }
+    int all = lua_gettop(L);
+    if (body->spec.batch) lua_createtable(L, (int)body->n_docs, 0);
+    else push_doc(L, all, 0);
+    for (size_t i = 0; body->spec.batch && i < body->n_docs; i++) {
+        push_doc(L, all, i);
+        lua_rawseti(L, all + 1, (lua_Integer)i + 1);
+    }
+    lua_remove(L, all);
+}
+
+void tm_body_find_doc(lua_State *L, size_t i)
+{
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &docs_key);
+    lua_rawgeti(L, -1, (lua_Integer)i + 1);
+    lua_remove(L, -2);
+}
+
+bool tm_body_is_doc(lua_State *L, int index, size_t *i)
+{
+    if (lua_type(L, index) != LUA_TUSERDATA || lua_rawlen(L, index) != sizeof(body_doc)) return false;
+    index = lua_absindex(L, index);
+    *i = ((const body_doc *)lua_touserdata(L, index))->i;
+    tm_body_find_doc(L, *i);
+    bool same = lua_rawequal(L, index, -1);
+    lua_pop(L, 1);
+    return same && *i < tm_body_of(L)->n_docs;
 }
 
 // ---- emit ----
@@ -335,26 +396,43 @@ static body_emission *new_emission(lua_State *L, tm_body *body)
     return &body->emitted[body->n_emitted];
 }
 
-static bool is_doc(lua_State *L, int index)
+// What an emission comes from, and with `use` that something does: the record that it is, the one or the list
+// behind it, or the only one there is. The first of them.
+static size_t origin(lua_State *L, tm_body *body, bool use)
 {
-    if (lua_type(L, index) != LUA_TUSERDATA) return false;
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &doc_key);
-    bool same = lua_rawequal(L, index, -1);
-    lua_pop(L, 1);
-    return same;
+    size_t first = 0, i;
+    bool list = lua_istable(L, 2);
+    lua_Integer n = list ? (lua_Integer)lua_rawlen(L, 2) : 1;
+    if (lua_isnil(L, 2) && !tm_body_is_doc(L, 1, &first) && body->spec.batch)
+        tm_sandbox_raise(L, "TM0127", "emit",
+                         "write: emit({ text = ... }, doc), or a list of records behind the comma",
+                         "emit: of which record is this?");
+    for (lua_Integer k = 1; k <= n && !lua_isnil(L, 2); k++) {
+        if (list) lua_rawgeti(L, 2, k);
+        else lua_pushvalue(L, 2);
+        if (!tm_body_is_doc(L, -1, &i))
+            luaL_error(L, "emit: what is emitted comes from records of this call, not from a %s",
+                       luaL_typename(L, -1));
+        lua_pop(L, 1);
+        if (k == 1) first = i;
+        if (use) body->records[i].used = true;
+    }
+    if (n == 0) luaL_error(L, "emit: the list of records that this comes from is empty");
+    if (use) body->records[first].used = true;
+    return first;
 }
 
 // emit(doc): the record as it is.
-static void emit_doc(lua_State *L, tm_body *body, body_emission *e)
+static void emit_doc(lua_State *L, tm_body *body, body_emission *e, const tm_doc *doc)
 {
     if (body->spec.takes != body->spec.gives)
         luaL_error(L, "emit(doc): the stage takes one shape of record and gives another");
-    add_record(body, body->doc->text, &e->text, &e->text_size);
-    add_record(body, body->doc->source, &e->source, &e->source_size);
-    add_record(body, body->doc->meta, &e->meta, &e->meta_size);
+    add_record(body, doc->text, &e->text, &e->text_size);
+    add_record(body, doc->source, &e->source, &e->source_size);
+    add_record(body, doc->meta, &e->meta, &e->meta_size);
 }
 
-static void emit_table(lua_State *L, tm_body *body, body_emission *e)
+static void emit_table(lua_State *L, tm_body *body, body_emission *e, const tm_doc *doc)
 {
     unsigned given = 0;
     for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) {
@@ -369,21 +447,26 @@ static void emit_table(lua_State *L, tm_body *body, body_emission *e)
         if (i != TOOLS && in_shape(body->spec.gives, i) && !(given & 1u << i))
             tm_sandbox_raise(L, "TM0127", "emit", NULL, "emit: what is emitted has no %s", names[i]);
     if (body->spec.gives != TM_BODY_TEXT) add_shaped(L, 1, body, e);
-    if (!(given & 1u << SOURCE)) add_record(body, body->doc->source, &e->source, &e->source_size);
-    if (!(given & 1u << META)) add_record(body, body->doc->meta, &e->meta, &e->meta_size);
+    if (!(given & 1u << SOURCE)) add_record(body, doc->source, &e->source, &e->source_size);
+    if (!(given & 1u << META)) add_record(body, doc->meta, &e->meta, &e->meta_size);
 }
 
 static int emit(lua_State *L)
 {
     tm_body *body = tm_body_of(L);
     body_emission *e = new_emission(L, body);
-    lua_settop(L, 1);
-    if (is_doc(L, 1)) emit_doc(L, body, e);
-    else if (lua_istable(L, 1)) emit_table(L, body, e);
-    else
+    size_t i;
+    lua_settop(L, 2);
+    if (!lua_istable(L, 1) && !tm_body_is_doc(L, 1, &i))
         tm_sandbox_raise(L, "TM0127", "emit",
-                         "write: emit { text = ... }, or emit(doc) for the record as it is",
+                         body->spec.batch
+                             ? "write: emit({ text = ... }, doc), or emit(doc) for the record as it is"
+                             : "write: emit { text = ... }, or emit(doc) for the record as it is",
                          "emit takes a table, not %s", lua_isnil(L, 1) ? "nothing" : luaL_typename(L, 1));
+    e->from = origin(L, body, false);
+    if (lua_istable(L, 1)) emit_table(L, body, e, &body->docs[e->from]);
+    else emit_doc(L, body, e, &body->docs[i]);
+    origin(L, body, true);
     body->n_emitted++;
     size_t held = body->bytes.size + body->n_emitted * sizeof *body->emitted;
     if (body->bytes.failed || held > body->spec.memory / 4) tm_sandbox_doom(L, "TM0121");
@@ -403,17 +486,18 @@ static tm_view range(const tm_body *body, size_t at, size_t size)
 // One emission without an id of its own keeps the record's; of several the n-th gets "#n" behind it.
 tm_status tm_body_flush(tm_body *body, tm_batch *out, tm_error *err)
 {
-    size_t n_nameless = 0, k = 0;
-    for (size_t i = 0; i < body->n_emitted; i++) n_nameless += !body->emitted[i].own_id;
+    for (size_t i = 0; i < body->n_emitted; i++)
+        if (!body->emitted[i].own_id) body->records[body->emitted[i].from].nameless++;
     tm_buf numbered = {0};
     tm_status status = TM_OK;
     for (size_t i = 0; status >= 0 && i < body->n_emitted; i++) {
         const body_emission *e = &body->emitted[i];
-        tm_view id = e->own_id ? range(body, e->id, e->id_size) : body->doc->id;
-        if (!e->own_id && n_nameless > 1) {
+        body_record *from = &body->records[e->from];
+        tm_view id = e->own_id ? range(body, e->id, e->id_size) : body->docs[e->from].id;
+        if (!e->own_id && from->nameless > 1) {
             tm_buf_reset(&numbered);
             tm_buf_add(&numbered, id.data, id.size);
-            tm_buf_fmt(&numbered, "#%zu", ++k);
+            tm_buf_fmt(&numbered, "#%zu", ++from->numbered);
             status = tm_buf_status(&numbered, err);
             id = tm_buf_view(&numbered);
         }

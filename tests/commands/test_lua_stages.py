@@ -27,6 +27,26 @@ return tm.graph { loud = shout { docs } }
 """
 
 
+BATCH = """local tm = require "tidemill"
+local docs = tm.read { "many/*.txt" }
+local shout = tm.stage {
+  name = "shout",
+  batch_size = 3,
+  doc = "Says how many came along.",
+  batch = function(docs, o, emit)
+    local why = {}
+    for _, doc in ipairs(docs) do
+      if doc.source == "07.txt" then why[doc] = "unlucky" else
+        emit({ text = doc.text, meta = { of = #docs } }, doc)
+      end
+    end
+    return why
+  end,
+}
+return tm.graph { loud = shout { docs } }
+"""
+
+
 class LuaStages(WithWorkplace):
     def graph(self, text, name="shout.lua"):
         self.place.write(name, text)
@@ -125,6 +145,35 @@ return tm.graph { pairs = tm.curate { ask { docs }, pair {} }, halves = split, s
                           "rejected": [{"role": "assistant", "content": "no"}]})
         self.assertLess(len(self.records("some")), 10)
 
+    def test_a_batch_gets_up_to_its_size_and_ends_with_the_chunk(self):
+        for i in range(40):
+            self.place.write(f"many/{i:02}.txt", f"{i:02} " + "word " * 12000)
+        self.ok("run", self.graph(BATCH, "batch.lua"), "-q", store="batch")
+        rows = self.json("inspect", "loud", "-n", "100", store="batch")["records"]
+        self.assertEqual([row["source"] for row in rows], [f"{i:02}.txt" for i in range(40) if i != 7])
+        sizes = {row["meta"]["of"] for row in rows}
+        self.assertTrue(3 in sizes and len(sizes) > 1 and sizes <= {1, 2, 3}, sizes)
+        gone = self.json("inspect", "loud.removed", "-n", "100", store="batch")["records"]
+        self.assertEqual([(row["source"], row["meta"]["removed"]) for row in gone], [("07.txt", "shout.unlucky")])
+        self.place.write("many/99.txt", "99 " + "word " * 12000)
+        self.ok("run", "batch.lua", "-q", store="batch")
+        events = [json.loads(line) for line in self.ok("logs", "loud", "--json", store="batch").splitlines()]
+        entries = [event for event in events if event.get("event") == "entry"]
+        self.assertLessEqual(sum(not entry["remembered"] for entry in entries), 2)
+
+    def test_a_batch_reruns_for_its_tokens_and_its_size_alone(self):
+        small = BATCH.replace("many/", "corpus/0")
+        self.ok("run", self.graph(small), "-q")
+        self.assertEqual(self.state(small.replace("local why", "-- a comment\n    local   why"))[0], "cached")
+        self.assertIn("batch_size 3 -> 4", self.state(small.replace("batch_size = 3", "batch_size = 4"))[1])
+        self.assertIn('batch changed, line 10 of shout.lua: "unlucky" else emit -> "late" else emit',
+                      self.state(small.replace('"unlucky"', '"late"'))[1])
+
+    def test_an_error_of_a_batch_names_line_and_records(self):
+        small = BATCH.replace("many/", "corpus/0").replace("#docs }", "#docs.x }")
+        err = self.fails(1, "run", self.graph(small, "batch.lua"), "-q", store="broken")
+        self.assertRegex(err, r"batch.lua:11: attempt to get length of a nil value.* \(3 records, the first .*from 00.txt\)")
+
     def test_an_error_in_a_body_names_line_and_record_and_the_log_has_a_traceback(self):
         text = SHOUT.replace("return (text:gsub", "local n = nil\n  return n.x, (text:gsub")
         err = self.fails(1, "run", self.graph(text, "broken.lua"), "-q", store="broken")
@@ -156,6 +205,7 @@ return tm.graph { pairs = tm.curate { ask { docs }, pair {} }, halves = split, s
     def test_the_commands_know_them(self):
         self.assertIn("tm.stage", self.ok("stages"))
         self.assertIn("called once per record", self.ok("describe", "stage"))
+        self.assertIn("called with a list of records", self.ok("describe", "stage"))
         self.assertEqual(self.json("check", self.graph(SHOUT))["errors"], [])
         self.assertIn("shout", self.ok("graph", "shout.lua"))
 
@@ -167,6 +217,8 @@ return tm.graph { pairs = tm.curate { ask { docs }, pair {} }, halves = split, s
                      'tm.string, default "!"', "what comes behind", "tm.int, default 3, min 1"):
             self.assertIn(part, said)
         self.assertEqual(self.json("describe", "help.lua", "shout")["options"]["n"]["min"], 1)
+        self.assertIn("gives documents; up to 3 records a call",
+                      self.ok("describe", self.graph(BATCH.replace("many/", "corpus/0"), "batch.lua"), "shout"))
         self.assertIn('did you mean "shout"?', self.fails(2, "describe", "help.lua", "shuot"))
 
 

@@ -17,17 +17,18 @@ static void log_line(void *user, const char *line)
 }
 
 // A code with one function of this text, "(doc, o, emit) ... end", that uses nothing.
-static json_t *code_of(const char *text)
+static json_t *code_of(const char *text, bool batch)
 {
-    return json_pack("{s:{s:{s:s, s:i, s:s, s:{}}}}", "$code", "each", "file", "graph.lua", "line", 12,
-                     "text", text, "uses");
+    return json_pack("{s:{s:{s:s, s:i, s:s, s:{}}}}", "$code", batch ? "batch" : "each", "file", "graph.lua",
+                     "line", 12, "text", text, "uses");
 }
 
 typedef struct outcome {
     tm_status status;
     tm_error err;
     tm_batch *out;
-    char reason[64];
+    char reason[64];    // of the last record left out
+    char left_out[64];  // ids of those
     double seconds;
 } outcome;
 
@@ -44,13 +45,29 @@ static double cpu(void)
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-static outcome run_shaped(const char *text, const tm_doc *docs, size_t n, tm_body_shape takes,
-                          tm_body_shape gives)
+static tm_status call(tm_body *body, const tm_doc *docs, size_t n, outcome *r)
+{
+    const char *reason;
+    TM_TRY(tm_body_call(body, docs, n, r->out, &r->err));
+    for (size_t i = 0; i < n; i++) {
+        if (!tm_body_left_out(body, i, &reason)) continue;
+        snprintf(r->reason, sizeof r->reason, "%s", reason ? reason : "");
+        size_t at = strlen(r->left_out);
+        snprintf(r->left_out + at, sizeof r->left_out - at, "%.*s ", (int)docs[i].id.size, docs[i].id.data);
+    }
+    return TM_OK;
+}
+
+// In calls of `size` records; 0: by the form that gets one.
+static outcome run_all(const char *text, const tm_doc *docs, size_t n, size_t size, tm_body_shape takes,
+                       tm_body_shape gives)
 {
     outcome r = {.out = new_docs()};
-    json_t *code = code_of(text), *options = json_pack("{s:i, s:[s,s]}", "limit", 7, "words", "a", "b");
+    json_t *code = code_of(text, size > 0),
+           *options = json_pack("{s:i, s:[s,s]}", "limit", 7, "words", "a", "b");
     tm_body_spec spec = {.name = "shout",
                          .code = code,
+                         .batch = size > 0,
                          .options = options,
                          .takes = takes,
                          .gives = gives,
@@ -62,17 +79,20 @@ static outcome run_shaped(const char *text, const tm_doc *docs, size_t n, tm_bod
     logged[0] = 0;
     double begin = cpu();
     r.status = tm_body_open(&spec, &body, &r.err);
-    for (size_t i = 0; r.status >= 0 && i < n; i++) {
-        const char *reason;
-        size_t n_emitted;
-        r.status = tm_body_call(body, &docs[i], r.out, &n_emitted, &reason, &r.err);
-        if (r.status >= 0) snprintf(r.reason, sizeof r.reason, "%s", reason ? reason : "");
-    }
+    if (!size) size = 1;
+    for (size_t i = 0; r.status >= 0 && i < n; i += size)
+        r.status = call(body, docs + i, n - i < size ? n - i : size, &r);
     r.seconds = cpu() - begin;
     tm_body_close(body);
     json_decref(code);
     json_decref(options);
     return r;
+}
+
+static outcome run_shaped(const char *text, const tm_doc *docs, size_t n, tm_body_shape takes,
+                          tm_body_shape gives)
+{
+    return run_all(text, docs, n, 0, takes, gives);
 }
 
 static const tm_doc one = {{"d1", 2}, {"Hello  tide", 11}, {"a.txt", 5}, {"{\"k\":[1,2]}", 11}};
@@ -317,6 +337,100 @@ static void memory_bombs_end_with_their_line(void **state)
     }
 }
 
+// Five records of which two go into a call.
+static outcome run_batches(const char *text)
+{
+    tm_doc docs[5];
+    static const char *const ids[] = {"d1", "d2", "d3", "d4", "d5"};
+    for (int i = 0; i < 5; i++) {
+        docs[i] = one;
+        docs[i].id = tm_view_str(ids[i]);
+    }
+    return run_all(text, docs, 5, 2, TM_BODY_TEXT, TM_BODY_TEXT);
+}
+
+static void batches_give(const char *text, const char *expected, const char *left_out)
+{
+    char text_of[2000];
+    outcome r = run_batches(text);
+    if (r.status < 0) print_message("%s\n", r.err.text);
+    assert_int_equal(r.status, TM_OK);
+    assert_string_equal(rows(r.out, text_of, sizeof text_of), expected);
+    assert_string_equal(r.left_out, left_out);
+    tm_batch_unref(r.out);
+}
+
+static void batches_fail(const char *text, const char *part)
+{
+    outcome r = run_batches(text);
+    assert_int_equal(r.status, TM_EFAILED);
+    if (!strstr(r.err.text, part)) print_message("%s\n", r.err.text);
+    assert_non_null(strstr(r.err.text, part));
+    assert_non_null(strstr(r.err.text, "graph.lua:12: "));
+    assert_true(r.err.hint[0] != 0);
+    tm_batch_unref(r.out);
+}
+
+static void a_batch_is_a_list_that_ends_where_the_records_do(void **state)
+{
+    (void)state;
+    batches_give("(docs, o, emit) emit({ text = '' .. #docs, source = docs[#docs].id, meta = {} }, docs) end",
+                 "d1|2|d2|\nd3|2|d4|\nd5|1|d5|\n", "");
+    batches_give("(docs, o, emit) table.sort(docs, function(a, b) return a.id > b.id end)"
+                 " for _, d in ipairs(docs) do emit({ text = d.id, meta = {} }, d) end end",
+                 "d2|d2|a.txt|\nd1|d1|a.txt|\nd4|d4|a.txt|\nd3|d3|a.txt|\nd5|d5|a.txt|\n", "");
+}
+
+static void of_a_batch_each_record_numbers_what_comes_from_it(void **state)
+{
+    (void)state;
+    batches_give("(docs, o, emit) if docs[1].id ~= 'd1' then return end"
+                 " for i = 1, 2 do for _, d in ipairs(docs) do emit({ text = 'x' .. i, meta = {} }, d) end end"
+                 " emit({ id = 'own', text = 'y', meta = {} }, docs[2]) end",
+                 "d1#1|x1|a.txt|\nd2#1|x1|a.txt|\nd1#2|x2|a.txt|\nd2#2|x2|a.txt|\nown|y|a.txt|\n",
+                 "d3 d4 d5 ");
+    batches_give("(docs, o, emit) emit(docs[#docs]) end",
+                 "d2|Hello  tide|a.txt|{\"k\":[1,2]}\nd4|Hello  tide|a.txt|{\"k\":[1,2]}\n"
+                 "d5|Hello  tide|a.txt|{\"k\":[1,2]}\n",
+                 "d1 d3 ");
+}
+
+static void a_batch_says_why_it_leaves_records_out(void **state)
+{
+    (void)state;
+    outcome all = run_batches("(docs, o, emit) return 'none of them' end");
+    assert_string_equal(all.reason, "none of them");
+    assert_string_equal(all.left_out, "d1 d2 d3 d4 d5 ");
+    tm_batch_unref(all.out);
+    outcome some = run_batches(
+        "(docs, o, emit) local why = {} why[docs[1]] = 'first of ' .. #docs return why end");
+    assert_string_equal(some.reason, "first of 1");
+    tm_batch_unref(some.out);
+    batches_fail("(docs, o, emit) return { 'too short' } end",
+                 "returns a table of something else than reasons");
+    batches_fail("(docs, o, emit) local why = {} why[docs[1]] = 7 return why end",
+                 "something else than reasons");
+    batches_fail("(docs, o, emit) return 7 end", "returns a number");
+}
+
+static void a_wrong_emission_of_a_batch_says_what_is_wrong(void **state)
+{
+    (void)state;
+    batches_fail("(docs, o, emit) emit { text = 'x' } end",
+                 "emit: of which record is this? (2 records, the first d1, from a.txt)");
+    batches_fail("(docs, o, emit) emit({ text = 'x' }, {}) end", "is empty");
+    batches_fail("(docs, o, emit) emit({ text = 'x' }, 'd1') end",
+                 "comes from records of this call, not from a string");
+    batches_fail("(docs, o, emit) emit({ text = 'x' }, o) end", "not from a userdata");
+    batches_fail("(docs, o, emit) emit(docs, docs) end", "what is emitted has no field");
+    batches_fail(
+        "(docs, o, emit) if #docs == 2 then string.kept = docs[2] else return string.kept.text end end",
+        "one of an earlier call");
+    batches_fail("(docs, o, emit) while true do end end", "a chunk needs more");
+    // what was caught is not emitted, and does not count as used
+    batches_give("(docs, o, emit) pcall(emit, { txt = 'x' }, docs[1]) end", "", "d1 d2 d3 d4 d5 ");
+}
+
 static void nothing_is_kept_from_chunk_to_chunk(void **state)
 {
     (void)state;
@@ -341,6 +455,10 @@ int main(void)
         cmocka_unit_test(loops_end_with_their_line),
         cmocka_unit_test(memory_bombs_end_with_their_line),
         cmocka_unit_test(nothing_is_kept_from_chunk_to_chunk),
+        cmocka_unit_test(a_batch_is_a_list_that_ends_where_the_records_do),
+        cmocka_unit_test(of_a_batch_each_record_numbers_what_comes_from_it),
+        cmocka_unit_test(a_batch_says_why_it_leaves_records_out),
+        cmocka_unit_test(a_wrong_emission_of_a_batch_says_what_is_wrong),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
