@@ -445,7 +445,7 @@ tm.params = public("tm.params", function(args)
   })
 end)
 
--- tm.stage { name = ..., each = function(doc, o, emit) ... end }, or batch -------------------------------------------------------
+-- tm.stage { name = ..., each = function(doc, o, emit) ... end }, or batch ---------------------------------------------
 
 local shapes = { documents = true, chat = true, preference = true }
 local stage_arguments = { name = true, takes = true, gives = true, options = true, each = true, batch = true,
@@ -476,7 +476,8 @@ local function check_body(args)
   local size = args.batch_size
   if size == nil then return end
   if not args.batch then
-    fault("TM0113", "batch_size", "write: " .. body_text.batch, "tm.stage: batch_size goes with batch, and each gets one record")
+    fault("TM0113", "batch_size", "write: " .. body_text.batch,
+          "tm.stage: batch_size goes with batch, and each gets one record")
   end
   if math.type(size) ~= "integer" or size < 1 or size > 100000 then
     fault("TM0113", "batch_size", "write: batch_size = 64", "tm.stage: batch_size is a whole number from 1 to 100000, not " .. tostring(size))
