@@ -480,7 +480,8 @@ local function check_body(args)
           "tm.stage: batch_size goes with batch, and each gets one record")
   end
   if math.type(size) ~= "integer" or size < 1 or size > 100000 then
-    fault("TM0113", "batch_size", "write: batch_size = 64", "tm.stage: batch_size is a whole number from 1 to 100000, not " .. tostring(size))
+    fault("TM0113", "batch_size", "write: batch_size = 64",
+          "tm.stage: batch_size is a whole number from 1 to 100000, not " .. tostring(size))
   end
 end
 
