@@ -18,6 +18,7 @@
     X(CORRUPT, 4, "the store has damaged bytes (they were set aside)") \
     X(RESOURCES, 5, "no space, no memory, or a package is missing") \
     X(BUSY, 6, "held by another run")                               \
+    X(LOCKED, 8, "not what tidemill.lock pins")                     \
     X(RETRY, 75, "temporary; try again")
 
 typedef enum {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "lua/load.h"
+#include "lua/locked.h"
 
 static int show_diags(const tm_cli *cli, const tm_diags *diags, const char *folder)
 {
@@ -33,10 +34,19 @@ static void folder_of(const char *path, char *folder, size_t size)
     else snprintf(folder, size, "%.*s", slash == path ? 1 : (int)(slash - path), path);
 }
 
-// The --set flags: NAME=VALUE each.
-static int read_params(const tm_cli *cli, tm_graph_param *params, size_t capacity, size_t *n, char **copies)
+static bool has_param(const tm_graph_param *params, size_t n, const char *name)
 {
-    const char *text;
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(params[i].name, name) == 0) return true;
+    return false;
+}
+
+// The --set flags: NAME=VALUE each; then those of `set` that they do not name.
+static int read_params(const tm_cli *cli, const json_t *set, tm_graph_param *params, size_t capacity,
+                       size_t *n, char **copies)
+{
+    const char *text, *name;
+    json_t *value;
     for (int i = 0; (text = tm_cli_flag_at(cli, "--set", i)); i++) {
         char *equals = NULL;
         if (*n < capacity) copies[*n] = strdup(text);
@@ -46,6 +56,9 @@ static int read_params(const tm_cli *cli, tm_graph_param *params, size_t capacit
         params[*n] = (tm_graph_param){copies[*n], equals + 1};
         ++*n;
     }
+    json_object_foreach((json_t *)set, name, value)
+        if (*n < capacity && !has_param(params, *n, name))
+            params[(*n)++] = (tm_graph_param){name, json_string_value(value)};
     return TM_EXIT_OK;
 }
 
@@ -56,14 +69,14 @@ static void print_line(void *user, const char *line)
     fprintf(stderr, "%s\n", line);
 }
 
-static int evaluate(const tm_cli *cli, const char *path, json_t **out)
+static int evaluate(const tm_cli *cli, const json_t *set, const char *path, json_t **out)
 {
     tm_graph_param params[64];
     char *copies[64] = {0}, folder[TM_PATH_MAX];
     size_t n = 0;
     tm_lua_fault *fault = calloc(1, sizeof *fault);
     tm_error err = {0};
-    int code = fault ? read_params(cli, params, 64, &n, copies) : TM_EXIT_RESOURCES;
+    int code = fault ? read_params(cli, set, params, 64, &n, copies) : TM_EXIT_RESOURCES;
     json_t *catalogue = tm_catalogue();
     char *text = json_dumps(catalogue, JSON_COMPACT);
     tm_graph_source source = {.path = path, .params = params, .n_params = n, .print = print_line};
@@ -139,7 +152,8 @@ int tm_session_graph(tm_session *session, const tm_cli *cli, const char *path)
 {
     json_t *data = NULL;
     tm_error err = {0};
-    int code = evaluate(cli, path, &data);
+    int code = tm_locked_begin(session, cli, path);
+    if (code == TM_EXIT_OK) code = evaluate(cli, session->set, path, &data);
     if (code != TM_EXIT_OK) return code;
     tm_diags *diags = calloc(1, sizeof *diags);
     char folder[TM_PATH_MAX];
@@ -151,7 +165,7 @@ int tm_session_graph(tm_session *session, const tm_cli *cli, const char *path)
     else if (status < 0) code = tm_cli_fail(cli, &err);
     free(diags);
     json_decref(data);
-    return code;
+    return code == TM_EXIT_OK ? tm_locked_check(session, cli) : code;
 }
 
 int tm_session_store(tm_session *session, const tm_cli *cli, unsigned flags)
@@ -227,5 +241,7 @@ void tm_session_close(tm_session *session)
     tm_graph_free(session->graph);
     tm_store_close(session->store);
     json_decref(session->before);
+    json_decref(session->locked);
+    json_decref(session->set);
     *session = (tm_session){0};
 }

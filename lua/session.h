@@ -17,12 +17,18 @@
     {"--force", 'f', "NODE", "run this node again whatever is recorded"},                  \
     {"--reuse", 0, "any|same", "same: numeric results of another kind of processor are made again"}
 
+#define TM_LOCK_FLAGS                                                                       \
+    {"--locked", 0, NULL, "refuse unless all that decides results is as tidemill.lock has it"}, \
+    {"--lock", 0, "FILE", "the same with another lock than tidemill.lock beside the graph"}
+
 typedef struct tm_session {
     tm_graph *graph;
     tm_store *store;
     tm_plan *plan;
     json_t *before;  // the "run" record of this graph's last run, or NULL
     char home[TM_PATH_MAX];  // folder of the store, which need not be there yet
+    json_t *locked;  // with --locked: what the lock says of this graph
+    json_t *set;     // parameters (name -> text) besides those of --set, or NULL
     tm_file_memory *memory;  // of the files that the graph names: written down when the session is closed
 } tm_session;
 

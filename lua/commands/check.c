@@ -4,7 +4,7 @@
 
 #include "lua/session.h"
 
-static const tm_flag flags[] = {TM_GRAPH_FLAGS, {0}};
+static const tm_flag flags[] = {TM_GRAPH_FLAGS, TM_LOCK_FLAGS, {0}};
 
 static int exec(tm_cli *cli)
 {

@@ -9,6 +9,7 @@
 #include "lua/console.h"
 #include "lua/environment.h"
 #include "lua/git.h"
+#include "lua/locked.h"
 #include "lua/place.h"
 #include "lua/session.h"
 #include "lua/summary.h"
@@ -16,6 +17,7 @@
 static const tm_flag flags[] = {
     TM_GRAPH_FLAGS,
     TM_CHOICE_FLAGS,
+    TM_LOCK_FLAGS,
     {"--keep-going", 'k', NULL, "after a failure run what does not depend on it"},
     {"--cores", 'j', "N", "lend N cores (default: those this process may use)"},
     {"--quiet", 'q', NULL, "no progress, only errors and the summary"},
@@ -68,21 +70,27 @@ static int finish(tm_cli *cli, tm_session *session, tm_status status, const tm_r
     json_t *placed = json_array();
     tm_error place_error = {0};
     tm_status placing = tm_place_all(session->plan, placed, &place_error);
+    const tm_error *shown = status < 0 ? err : &place_error;
+    json_t *locked = status == TM_OK ? tm_locked_results(session) : NULL;
     if (cli->json) {
         tm_cli_print(cli,
-                     json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:f, s:s, s:s, s:s, s:O}", "run", result->run,
+                     json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:f, s:s, s:s, s:s, s:O, s:O?}", "run",
+                               result->run,
                                "status", tm_status_name(status), "done", result->done, "cached",
                                result->cached, "failed", result->failed, "skipped", result->skipped,
                                "seconds", result->seconds, "failed_node", result->failed_node, "error",
-                               err->text[0] ? err->text : place_error.text, "fix",
-                               err->text[0] ? err->hint : place_error.hint, "placed", placed));
+                               shown->text, "fix", shown->hint, "placed", placed,
+                               "locked", locked));
     } else {
         tm_summary_print(session->plan, status, result, err, placed);
         if (placing < 0) tm_cli_fail(cli, &place_error);
     }
-    json_decref(placed);
     int code = exit_status(status, result);
-    return code == TM_EXIT_OK && placing < 0 ? TM_EXIT_FAILED : code;
+    if (code == TM_EXIT_OK && placing < 0) code = TM_EXIT_FAILED;
+    int as_pinned = tm_locked_results_print(session, locked, cli->json);
+    json_decref(placed);
+    json_decref(locked);
+    return code == TM_EXIT_OK ? as_pinned : code;
 }
 
 static int exec(tm_cli *cli)

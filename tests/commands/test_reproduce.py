@@ -96,5 +96,131 @@ class Git(WithWorkplace):
         self.assertNotIn(socket.gethostname(), json.dumps(record))
 
 
+class Lock(WithWorkplace):
+    """tidemill.lock of one short run; every test begins with it."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        code, _, err = cls.place.tidemill("run", "graph.lua", "--set", "steps=4")
+        assert code == 0, err
+        code, cls.said, err = cls.place.tidemill("pin")
+        assert code == 0, err
+        cls.lock = cls.place.read("tidemill.lock")
+
+    def setUp(self):
+        self.place.write("tidemill.lock", self.lock)
+
+    def differences(self, *args):
+        code, out, err = self.place.tidemill(*args, "--json")
+        self.assertEqual(code, 8, out + err)
+        return [(one["what"], one["name"]) for one in json.loads(out)["error"]["differences"]]
+
+    def edit(self, change):
+        lock = json.loads(self.lock)
+        change(lock["graphs"]["graph.lua"])
+        self.place.write("tidemill.lock", json.dumps(lock))
+
+    def test_pin_says_what_it_wrote_and_writes_the_same_again(self):
+        self.assertRegex(self.said, r"tidemill.lock: r1 of graph.lua: 11 nodes, 66 input files, 1 file of the graph, "
+                                    r"2 parameters")
+        self.ok("pin", "r1")
+        self.assertEqual(self.place.read("tidemill.lock"), self.lock)
+
+    def test_the_lock_is_one_sorted_fact_a_line(self):
+        section = json.loads(self.lock)["graphs"]["graph.lua"]
+        self.assertEqual((section["params"], section["set"]), ({"lr": 0.003, "steps": 4}, {"steps": "4"}))
+        self.assertEqual(section["stages"]["pretrain"], 2)
+        self.assertEqual(section["libraries"].keys(), {"libarchive", "numerics"})
+        self.assertEqual(section["inputs"]["corpus/short1.txt"]["bytes"], 13)
+        self.assertIn("base.metrics", section["results"])
+        lines = [line.strip() for line in self.lock.splitlines() if '"corpus/' in line]
+        self.assertEqual(len(lines), 66)
+        self.assertEqual(lines, sorted(lines))
+
+    def test_locked_takes_the_pinned_parameters_and_finds_everything_as_it_was(self):
+        result = self.json("run", "graph.lua", "--locked")
+        self.assertEqual((result["done"], result["locked"]), (0, {"same": 11, "behind": 0, "differences": []}))
+        self.assertIn("results of 11 nodes as in r1", self.ok("run", "graph.lua", "--locked"))
+
+    def test_made_anew_in_another_store_the_results_are_the_same(self):
+        result = self.json("run", "graph.lua", "base", "curve", "--locked", store="other")
+        self.assertEqual((result["done"], result["locked"]["same"], result["locked"]["differences"]), (10, 10, []))
+
+    def test_another_parameter_is_refused_by_run_plan_and_check(self):
+        for command in "run", "plan", "check":
+            self.assertEqual(self.differences(command, "graph.lua", "--locked", "--set", "lr=1e-3"), [("param", "lr")])
+        err = self.fails(8, "run", "graph.lua", "--locked", "--set", "lr=1e-3")
+        self.assertRegex(err, r"param +lr +pinned 0.003, is 0.001")
+        self.assertIn("tidemill pin", err)
+
+    def test_changed_new_and_lost_inputs_are_named(self):
+        page = self.place.read("corpus/07.txt")
+        self.place.write("corpus/07.txt", page + "x")
+        self.place.write("corpus/new.txt", page)
+        os.rename(self.place.path("corpus/08.txt"), self.place.path("kept"))
+        try:
+            self.assertEqual(self.differences("run", "graph.lua", "--locked"),
+                             [("input", "corpus/07.txt"), ("input", "corpus/08.txt"), ("input", "corpus/new.txt")])
+        finally:
+            os.rename(self.place.path("kept"), self.place.path("corpus/08.txt"))
+            self.place.write("corpus/07.txt", page)
+            os.remove(self.place.path("corpus/new.txt"))
+
+    def test_another_graph_is_refused_before_it_is_evaluated(self):
+        text = self.place.read("graph.lua")
+        self.place.write("graph.lua", "this is no Lua")
+        try:
+            self.assertEqual(self.differences("run", "graph.lua", "--locked"), [("graph", "graph.lua")])
+            self.assertIn("graph.lua has changed since r1", self.place.tidemill("pin", "r1")[2])
+        finally:
+            self.place.write("graph.lua", text)
+
+    def test_other_versions_are_refused(self):
+        self.edit(lambda s: s["stages"].update(gopher=99))
+        self.assertEqual(self.differences("plan", "graph.lua", "--locked"), [("version", "gopher")])
+        self.edit(lambda s: s["libraries"].update(libarchive="1.0"))
+        self.assertEqual(self.differences("plan", "graph.lua", "--locked"), [("library", "libarchive")])
+
+    def test_a_result_that_differs_is_named_once_and_what_is_made_of_it_counted(self):
+        def change(section):
+            for node in "vocab", "base", "model":
+                section["results"][node] = "0" * 32
+        self.edit(change)
+        code, out, err = self.place.tidemill("run", "graph.lua", "--locked")
+        self.assertEqual(code, 8, out + err)
+        self.assertIn("results of 8 nodes as in r1; 1 differs, and 2 made of them", out)
+        self.assertRegex(out, r"result +vocab +pinned 00000000, is ")
+
+    def test_numbers_of_another_kind_of_processor_are_told_and_accepted(self):
+        def change(section):
+            section["environment"]["cpu"]["kind"] = "other"
+            section["results"]["base"] = "0" * 32
+        self.edit(change)
+        code, out, err = self.place.tidemill("run", "graph.lua", "--locked")
+        self.assertEqual(code, 0, out + err)
+        self.assertIn("another kind of processor", out)
+        self.assertIn("pinned other, is", err)
+
+    def test_no_lock_a_damaged_one_and_an_unfinished_run(self):
+        self.assertIn("tidemill pin", self.fails(2, "run", "graph.lua", "--lock", "none"))
+        self.place.write("tidemill.lock", self.lock[:-9])
+        self.assertIn("tidemill.lock:", self.fails(2, "run", "graph.lua", "--locked"))
+        self.place.write("tidemill.lock", "{}")
+        self.assertIn("no lock of this version", self.fails(2, "pin"))
+        self.place.write("bad.lua", 'local tm = require "tidemill"\nreturn tm.graph { a = tm.exec { tm.read { '
+                                    '"corpus/*.txt" }, program = { "false" }, io = "jsonl" } }')
+        self.place.tidemill("run", "bad.lua", store="bad")
+        self.assertIn("did not come to its end (failed)", self.place.tidemill("pin", store="bad")[2])
+
+    def test_graphs_of_a_folder_share_the_lock(self):
+        self.place.write("second.lua", self.place.read("graph.lua"))
+        self.ok("run", "second.lua", "vocab")
+        self.ok("pin")
+        graphs = json.loads(self.place.read("tidemill.lock"))["graphs"]
+        self.assertEqual(graphs["graph.lua"], json.loads(self.lock)["graphs"]["graph.lua"])
+        self.assertIn("vocab", graphs["second.lua"]["results"])
+
+
 if __name__ == "__main__":
     unittest.main()
