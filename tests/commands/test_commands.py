@@ -13,7 +13,7 @@ import unittest
 
 from workplace import PROGRAM, WithWorkplace, Workplace
 
-COMMANDS = ("accept chat check describe gc generate get graph inspect logs plan run runs score stages status "
+COMMANDS = ("accept chat check describe gc generate get graph init inspect logs plan run runs score stages status "
             "tokenize verify why").split()
 
 

@@ -33,7 +33,8 @@ MAY = {  # folder of the file: folders of the headers it may include
     "stages": JUDGE | EXPORT | SCRIPT,  # and not one another
     "lua": JUDGE | EXPORT | SCRIPT | {"lua"},
 }
-GENERATED = {"kernels/names.h", "kernels/entries.h", "tidemill_lua.h"}  # the build makes them
+GENERATED = {"kernels/names.h", "kernels/entries.h", "tidemill_lua.h", "definitions_lua.h",
+             "templates.inc"}  # the build makes them
 INCLUDE = re.compile(r'\s*#\s*include\s*"([^"]+)"')
 
 
