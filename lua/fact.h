@@ -25,7 +25,7 @@ typedef struct tm_fact {
 tm_fact tm_fact_of(const tm_past *past, const char *name);
 // Whether the name is one that every run has.
 bool tm_fact_fixed(const char *name);
-// Add the names that a run has to an object (name -> true): fixed ones, parameters, metrics, metrics of nodes.
+// Add the names that a run has to an object (name -> true): fixed ones, parameters, metrics, NODE.METRICs.
 void tm_fact_names(const tm_past *past, json_t *names);
 
 // "1.8743": as many digits as tell numbers apart that are a part in a hundred thousand apart.

@@ -13,8 +13,8 @@ import unittest
 
 from workplace import PROGRAM, WithWorkplace, Workplace
 
-COMMANDS = ("accept chat check describe gc generate get graph init inspect logs plan run runs score stages status "
-            "tokenize verify why").split()
+COMMANDS = ("accept chat check describe gc generate get graph init inspect logs plan run runs score stages "
+            "status tag tokenize verify why").split()
 
 
 class AfterThreeRuns(WithWorkplace):
