@@ -23,7 +23,9 @@ void graph_option_fault(builder *b, tm_node *node, const json_t *value, const tm
     TM_DIAG(d->why, "%s", fault->why);
     TM_DIAG(d->fix, "%s", fault->fix);
     if (!d->fix[0] && absent) TM_DIAG(d->fix, "add `%s = ...`", fault->option);
-    if (!d->fix[0]) TM_DIAG(d->fix, "`tidemill describe %s` lists its options", owner);
+    if (!d->fix[0])
+        TM_DIAG(d->fix, "give \"%s\" another value, or leave it out", fault->option ? fault->option : "it");
+    TM_DIAG(d->look, "tidemill describe %s", owner);
 }
 
 static tm_status bind_port(builder *b, tm_node *node, const char *name, const tm_port *row,
@@ -67,7 +69,9 @@ static tm_status bind_value(builder *b, tm_node *node, const char *place, const 
         tm_diag *d = graph_value_fault(b, given, "TM0220", NULL);
         TM_DIAG(d->what, "tm.%s: %.400s", name, err_of_value.text);
         if (err_of_value.hint[0]) TM_DIAG(d->fix, "%s", err_of_value.hint);
-        else TM_DIAG(d->fix, "`tidemill describe %s` lists its options", name);
+        else
+            TM_DIAG(d->fix, "mend the options of tm.%s", name);
+        TM_DIAG(d->look, "tidemill describe %s", name);
     }
     json_decref(options);
     return TM_OK;

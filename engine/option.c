@@ -63,7 +63,13 @@ static tm_status check_range(const tm_option *o, double value, tm_option_fault *
     fault->option = o->name;
     if (isinf(o->max)) FAULT(what, "option \"%s\" must be at least %.10g", o->name, o->min);
     else FAULT(what, "option \"%s\" must lie between %.10g and %.10g", o->name, o->min, o->max);
-    FAULT(why, "it is %.17g", value);
+    FAULT(why, "it is %.10g", value);
+    if (o->def && strcmp(o->def, "null") != 0)
+        FAULT(fix, "for example its default: %s = %s", o->name, o->def);
+    else if (isinf(o->max))
+        FAULT(fix, "write: %s = %.10g, or more", o->name, o->min);
+    else
+        FAULT(fix, "write: %s = %.10g, or up to %.10g", o->name, o->min, o->max);
     return TM_EINVAL;
 }
 

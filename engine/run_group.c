@@ -260,16 +260,19 @@ bool group_finished(const run_group *g)
     return g->input_ended && g->next_emit == g->n_items;
 }
 
-void group_fail(run *r, run_group *g, const tm_error *error)
+void group_fail_at(run *r, run_group *g, const char *node, const tm_error *error)
 {
     json_t *facts = group_facts(r, g);
-    json_object_set_new(facts, "code", json_string(tm_status_name(error->status)));
+    if (!node) node = group_name(r, g);
+    json_object_set_new(facts, "in", json_string(node));
+    json_object_set_new(facts, "code", json_string(tm_error_code(error)));
     json_object_set_new(facts, "text", json_string(error->text));
     json_object_set_new(facts, "hint", json_string(error->hint));
+    json_object_set_new(facts, "why", json_string(error->why));
     run_event(r, "failed", facts);
     if (!r->failed) {
         r->result->error = *error;
-        snprintf(r->result->failed_node, sizeof r->result->failed_node, "%s", group_name(r, g));
+        snprintf(r->result->failed_node, sizeof r->result->failed_node, "%s", node);
     }
     r->failed = r->lost_inputs = true;
     r->result->failed += g->plan->n;
@@ -277,6 +280,11 @@ void group_fail(run *r, run_group *g, const tm_error *error)
     worker_abandon(r, g);
     durable_mapped(r, g);
     group_release(r, g);
+}
+
+void group_fail(run *r, run_group *g, const tm_error *error)
+{
+    group_fail_at(r, g, NULL, error);
 }
 
 void group_worker_done(run *r, run_group *g)
@@ -466,7 +474,8 @@ static void end_overdue(run *r, run_group *g)
     if (!limit || (double)(tm_time_ns() - g->start_ns) * 1e-9 < limit) return;
     tm_error err = {0};
     tm_fail(&err, TM_EFAILED, "it took longer than its timeout of %g s", limit);
-    tm_hint(&err, "raise `at = { timeout = %g }`", limit);
+    tm_error_class(&err, "TM0403");
+    tm_hint(&err, "raise `at = { timeout = %g }`, or look in its log for what it waits for", limit);
     group_fail(r, g, &err);
 }
 

@@ -179,6 +179,7 @@ void seal_aliases(run *r, const run_group *g);
 json_t *group_facts(const run *r, const run_group *g);
 void groups_schedule(run *r);
 void group_fail(run *r, run_group *g, const tm_error *error);
+void group_fail_at(run *r, run_group *g, const char *node, const tm_error *error); // NULL: its last node
 void group_release(run *r, run_group *g);
 void group_worker_done(run *r, run_group *g);  // a worker of it said "done"
 bool group_over(const run_group *g);

@@ -493,13 +493,19 @@ static bool may_try_again(const run *r, run_group *g, const run_worker *w)
     return ++*tries <= most;
 }
 
+static void take_text(char *to, size_t size, const json_t *message, const char *field)
+{
+    const char *text = json_string_value(json_object_get(message, field));
+    snprintf(to, size, "%s", text ? text : "");
+}
+
 static void on_failed(run *r, run_worker *w, run_group *g, const json_t *message)
 {
     tm_error error = {.status = (tm_status)json_integer_value(json_object_get(message, "status"))};
-    const char *text = json_string_value(json_object_get(message, "text"));
-    const char *hint = json_string_value(json_object_get(message, "hint"));
-    snprintf(error.text, sizeof error.text, "%s", text ? text : "");
-    snprintf(error.hint, sizeof error.hint, "%s", hint ? hint : "");
+    take_text(error.code, sizeof error.code, message, "code");
+    take_text(error.text, sizeof error.text, message, "text");
+    take_text(error.hint, sizeof error.hint, message, "hint");
+    take_text(error.why, sizeof error.why, message, "why");
     w->group = -1;
     w->cores = w->asked_cores = 0;
     g->workers--;
@@ -508,7 +514,8 @@ static void on_failed(run *r, run_worker *w, run_group *g, const json_t *message
     if (error.status == TM_ESTOPPED && r->stopping) return;
     const tm_node *node = group_node(r, g, g->plan->n - 1);
     if (error.status != TM_ERETRY || r->stopping || !may_try_again(r, g, w)) {
-        group_fail(r, g, &error);
+        const char *name = json_string_value(json_object_get(message, "node"));
+        group_fail_at(r, g, name && name[0] ? name : NULL, &error);
         return;
     }
     run_event(r, "again", json_pack("{s:s, s:s}", "node", node->name, "text", error.text));
@@ -563,6 +570,7 @@ static void describe_death(const run_worker *w, int status, tm_error *error)
     } else {
         tm_fail(error, TM_EFAILED, "its worker ended with exit status %d", WEXITSTATUS(status));
     }
+    tm_error_class(error, "TM0404");
     (void)w;
 }
 

@@ -115,26 +115,53 @@ static bool read_lines(const char *path, int line, tm_buf *text)
     return text->size > 1 && !text->failed;
 }
 
+// `text`: from `line` on, NUL-terminated.
+static void look(const char *text, const char *owner, const char *word, tm_spot *spot)
+{
+    size_t length;
+    const char *hit = find(text, owner, word, &length), *row = text;
+    for (const char *c = text; hit && c < hit; c++)
+        if (*c == '\n') {
+            row = c + 1;
+            spot->line++;
+        }
+    if (hit)
+        spot->length = length;
+    else
+        hit = row + strspn(row, " \t");
+    spot->column = (int)(hit - row) + 1;
+    tm_buf_add(&spot->text, row, strcspn(row, "\r\n"));
+    tm_buf_char(&spot->text, 0);
+    spot->text.size--;
+}
+
 bool tm_spot_find(const char *path, int line, const char *owner, const char *word, tm_spot *spot)
 {
     tm_buf text = {0};
     *spot = (tm_spot){.line = line, .length = 1};
     bool there = line > 0 && read_lines(path, line, &text);
-    if (there) {
-        size_t length;
-        const char *hit = find(text.data, owner, word, &length), *row = text.data;
-        for (const char *c = text.data; hit && c < hit; c++)
-            if (*c == '\n') {
-                row = c + 1;
-                spot->line++;
-            }
-        if (hit) spot->length = length;
-        else hit = row + strspn(row, " \t");
-        spot->column = (int)(hit - row) + 1;
-        tm_buf_add(&spot->text, row, strcspn(row, "\r\n"));
-        tm_buf_char(&spot->text, 0);
-        spot->text.size--;
-    }
+    if (there) look(text.data, owner, word, spot);
     tm_buf_clear(&text);
     return there;
+}
+
+bool tm_spot_in(const char *file, int line, const char *owner, const char *word, tm_spot *spot)
+{
+    tm_buf text = {0};
+    *spot = (tm_spot){.line = line, .length = 1};
+    for (int at = 1; file && at < line; at++) {
+        file = strchr(file, '\n');
+        file += file != NULL;
+    }
+    if (line < 1 || !file || !*file) return false;
+    const char *end = file;
+    for (int at = 0; at < LINES && end; at++) {
+        end = strchr(end, '\n');
+        end += end != NULL;
+    }
+    tm_buf_add(&text, file, end ? (size_t)(end - file) : strlen(file));
+    tm_buf_char(&text, 0);
+    if (!text.failed) look(text.data, owner, word, spot);
+    tm_buf_clear(&text);
+    return !text.failed;
 }

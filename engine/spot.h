@@ -17,3 +17,5 @@ typedef struct tm_spot {
 // Looks at `line` and up to 40 lines behind it. False if there is no such line: the spot is then empty.
 // `owner` and `word` may be "". Clear spot->text in any case.
 bool tm_spot_find(const char *path, int line, const char *owner, const char *word, tm_spot *spot);
+// The same in the text of a file.
+bool tm_spot_in(const char *file, int line, const char *owner, const char *word, tm_spot *spot);

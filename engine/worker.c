@@ -32,6 +32,7 @@ typedef struct worker {
     uint64_t unsynced_bytes;
     int64_t synced_ns;
     char folder[TM_PATH_MAX];
+    char failed[192]; // the node of a chain that failed, or ""
 } worker;
 
 typedef struct input {
@@ -645,7 +646,7 @@ static tm_status map_chain(worker *w, tm_work *works, size_t n, tm_batch *in, co
         if (k) tm_batch_unref(at);
         at = out[0];
         for (int i = 1; i < TM_MAX_PORTS; i++) tm_batch_unref(out[i]);
-        if (status < 0) tm_error_prefix(err, "%s", works[k].name);
+        if (status < 0) snprintf(w->failed, sizeof w->failed, "%s", works[k].name);
     }
     if (at != in) tm_batch_unref(at);
     return status;
@@ -758,11 +759,13 @@ static tm_status serve_one(worker *w, const json_t *group, tm_error *err)
 {
     tm_error failure = {0};
     tm_status status = open_store(w, group, &failure);
+    w->failed[0] = 0;
     if (status >= 0) status = run_group(w, group, &failure);
     if (status >= 0) return send_message(w, json_pack("{s:s}", "op", "done"), err);
     return send_message(w,
-                        json_pack("{s:s, s:s, s:i, s:s, s:s}", "op", "failed", "code", tm_status_name(status),
-                                  "status", (int)status, "text", failure.text, "hint", failure.hint),
+                        json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:s}", "op", "failed", "code", failure.code,
+                                  "status", (int)status, "text", failure.text, "hint", failure.hint, "why",
+                                  failure.why, "node", w->failed),
                         err);
 }
 

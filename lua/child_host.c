@@ -149,11 +149,14 @@ static void ask_for(lua_State *L, const char *name)
     tm_child_send('r', name, strlen(name));
     char answer = tm_child_receive(body);
     if (answer == 'f') return;
-    char why[512];
-    snprintf(why, sizeof why, "%.*s", (int)(body->size < 500 ? body->size : 500),
-             body->data ? body->data : "");
+    char why[512], hint[512];
+    size_t n = body->data ? strnlen(body->data, body->size) : 0;
+    snprintf(why, sizeof why, "%.*s", (int)(n < 500 ? n : 500), body->data ? body->data : "");
+    snprintf(hint, sizeof hint, "%.*s", n + 1 < body->size ? (int)(body->size - n - 1) : 0,
+             n + 1 < body->size ? body->data + n + 1 : "");
     tm_sandbox_raise(L, "TM0114", name,
-                     "only files beside the graph file, and in folders below it, can be required",
+                     hint[0] ? hint
+                             : "only files beside the graph file, and in folders below it, can be required",
                      "require \"%s\": %s", name, why);
 }
 

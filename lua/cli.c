@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "engine/option.h"
+#include "engine/base/utf8.h"
+#include "engine/stage.h"
 
 static const tm_flag common[] = {
     {"--json", 0, NULL, "the result as one JSON object on stdout"},
@@ -29,6 +30,12 @@ const char *tm_cli_flag(const tm_cli *cli, const char *name)
     return tm_cli_flag_at(cli, name, 0);
 }
 
+static bool colours(void)
+{
+    const char *no = getenv("NO_COLOR"), *terminal = getenv("TERM");
+    return isatty(2) && !(no && no[0]) && !(terminal && strcmp(terminal, "dumb") == 0);
+}
+
 static int exit_of(tm_status status)
 {
     switch (status) {
@@ -44,31 +51,58 @@ static int exit_of(tm_status status)
     }
 }
 
+int tm_cli_diags(const tm_cli *cli, const tm_diags *diags, const char *folder)
+{
+    if (cli->json) {
+        json_t *errors = tm_diags_json(diags, folder);
+        tm_cli_print(cli, json_pack("{s:O, s:o}", "error", json_array_get(errors, 0), "errors", errors));
+    } else {
+        tm_diags_print(diags, folder, stderr, cli->colour);
+    }
+    return TM_EXIT_GRAPH;
+}
+
 int tm_cli_fail(const tm_cli *cli, const tm_error *err)
 {
-    if (cli && cli->json) {
-        json_t *error = json_pack("{s:{s:s, s:s, s:s}}", "error", "code", tm_status_name(err->status),
-                                  "message", err->text, "fix", err->hint);
-        tm_cli_print(cli, error);
-    } else {
-        fprintf(stderr, "tidemill: %s\n", err->text);
-        if (err->hint[0]) fprintf(stderr, "fix    %s\n", err->hint);
-    }
+    tm_diags diags = {.n = 1};
+    tm_diag_error(&diags.items[0], err);
+    tm_cli_diags(cli, &diags, NULL);
     return exit_of(err->status);
+}
+
+__attribute__((format(printf, 4, 0))) static int misuse(const tm_cli *cli, const char *code, const char *fix,
+                                                        const char *format, va_list args)
+{
+    tm_diags diags = {.n = 1};
+    tm_diag *d = &diags.items[0];
+    TM_DIAG(d->code, "%s", code);
+    vsnprintf(d->what, sizeof d->what, format, args);
+    tm_utf8_mend(d->what);
+    TM_DIAG(d->fix, "%s", fix ? fix : "");
+    if (cli->command)
+        TM_DIAG(d->look, "tidemill %s --help", cli->command->name);
+    else
+        TM_DIAG(d->look, "tidemill --help");
+    tm_cli_diags(cli, &diags, NULL);
+    return TM_EXIT_USAGE;
+}
+
+__attribute__((format(printf, 4, 5))) static int wrong(const tm_cli *cli, const char *code, const char *fix,
+                                                       const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    misuse(cli, code, fix, format, args);
+    va_end(args);
+    return TM_EXIT_USAGE;
 }
 
 int tm_cli_usage(const tm_cli *cli, const char *format, ...)
 {
     va_list args;
-    char text[512], fix[64];
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    misuse(cli, "TM0004", cli->command->example, format, args);
     va_end(args);
-    snprintf(fix, sizeof fix, "see `tidemill %s --help`", cli->command->name);
-    if (cli->json)
-        tm_cli_print(cli,
-                     json_pack("{s:{s:s, s:s, s:s}}", "error", "code", "usage", "message", text, "fix", fix));
-    else fprintf(stderr, "tidemill %s: %s\nfix    %s\n", cli->command->name, text, fix);
     return TM_EXIT_USAGE;
 }
 
@@ -149,14 +183,26 @@ static const tm_flag *find_flag(const tm_flag *flags, const char *word, size_t n
 
 static int unknown_flag(const tm_cli *cli, const char *word)
 {
-    const char *names[64];
+    const char *names[64], *equals = strchr(word, '=');
+    char bare[64], fix[128];
     size_t n = 0;
     for (const tm_flag *f = cli->command->flags; f && f->name && n < 60; f++) names[n++] = f->name;
     for (const tm_flag *f = common; f->name; f++) names[n++] = f->name;
     names[n] = NULL;
-    const char *near = tm_nearest(word, names);
-    if (near) return tm_cli_usage(cli, "there is no flag %s; did you mean %s?", word, near);
-    return tm_cli_usage(cli, "there is no flag %s", word);
+    snprintf(bare, sizeof bare, "%.*s", equals ? (int)(equals - word) : 63, word);
+    const char *near = tm_nearest(bare, names);
+    if (near)
+        snprintf(fix, sizeof fix, "did you mean %s?", near);
+    else
+        snprintf(fix, sizeof fix, "`tidemill %s --help` lists its flags", cli->command->name);
+    return wrong(cli, "TM0002", fix, "%s has no flag %s", cli->command->name, word);
+}
+
+static int no_value(const tm_cli *cli, const tm_flag *f)
+{
+    char fix[128];
+    snprintf(fix, sizeof fix, "write %s %s", f->name, f->arg);
+    return wrong(cli, "TM0003", fix, "%s needs a value: %s", f->name, f->arg);
 }
 
 static int parse(tm_cli *cli, int argc, char **argv, const char **positional)
@@ -180,25 +226,56 @@ static int parse(tm_cli *cli, int argc, char **argv, const char **positional)
         const char *value = "";
         if (f->arg && word[n] && (!is_long || word[n] == '=')) value = word + n + is_long;
         else if (f->arg && i + 1 < argc) value = argv[++i];
-        else if (f->arg) return tm_cli_usage(cli, "%s needs %s", f->name, f->arg);
-        else if (word[n]) return tm_cli_usage(cli, "%s takes no value", f->name);
+        else if (f->arg)
+            return no_value(cli, f);
+        else if (is_long && word[n])
+            return wrong(cli, "TM0003", "leave out what is behind it",
+                         "%s takes no value, and is given \"%s\"", f->name, word + n + 1);
+        else if (word[n])
+            return wrong(cli, "TM0003", "write one-letter flags apart: -q -k",
+                         "%s takes no value, and is given \"%s\"", f->name, word + n);
         cli->given[2 * cli->n_given] = f->name;
         cli->given[2 * cli->n_given++ + 1] = value;
     }
     return TM_EXIT_OK;
 }
 
-static int unknown_command(const char *word)
+static bool ends_with(const char *word, const char *end)
 {
-    const char *names[64];
+    size_t n = strlen(word), m = strlen(end);
+    return n >= m && strcmp(word + n - m, end) == 0;
+}
+
+static int unknown_command(const char *word, bool json)
+{
+    const char *names[128];
+    char fix[160];
     size_t n = 0;
-    for (const tm_command *const *c = tm_commands; *c && n < 63; c++) names[n++] = (*c)->name;
+    tm_cli cli = {.json = json, .colour = colours()};
+    for (const tm_command *const *c = tm_commands; *c && n < 127; c++) names[n++] = (*c)->name;
     names[n] = NULL;
     const char *near = tm_nearest(word, names);
-    fprintf(stderr, "tidemill: there is no command \"%s\"\n", word);
-    if (near) fprintf(stderr, "fix    did you mean `tidemill %s`?\n", near);
-    else fprintf(stderr, "fix    see `tidemill --help`\n");
-    return TM_EXIT_USAGE;
+    if (near)
+        snprintf(fix, sizeof fix, "did you mean `tidemill %s`?", near);
+    else if (ends_with(word, ".lua"))
+        snprintf(fix, sizeof fix, "to run a graph file: tidemill run %.80s", word);
+    else if (tm_stage_find(word) || tm_value_find(word))
+        snprintf(fix, sizeof fix, "it is a stage or value of graphs: tidemill describe %.60s", word);
+    else
+        snprintf(fix, sizeof fix, "`tidemill --help` lists the commands");
+    return wrong(&cli, "TM0001", fix, "there is no command \"%s\"", word);
+}
+
+// How many arguments there are is wrong.
+static int wrong_count(const tm_cli *cli)
+{
+    const tm_command *c = cli->command;
+    char fix[256];
+    snprintf(fix, sizeof fix, "for example: %s", c->example);
+    if (cli->n_args < c->min)
+        return wrong(cli, "TM0005", fix, "an argument is missing: tidemill %s %s", c->name, c->usage);
+    return wrong(cli, "TM0005", fix, "\"%s\" is one argument too many: tidemill %s%s%s", cli->args[c->max],
+                 c->name, c->usage[0] ? " " : "", c->usage);
 }
 
 static int run_command(tm_cli *cli, int argc, char **argv)
@@ -211,10 +288,9 @@ static int run_command(tm_cli *cli, int argc, char **argv)
     if (code == TM_EXIT_OK) {
         cli->store = tm_cli_flag(cli, "--store");
         if (tm_cli_flag(cli, "--help")) code = print_help(cli->command);
-        else if (cli->n_args < cli->command->min)
-            code = tm_cli_usage(cli, "usage: tidemill %s %s", cli->command->name, cli->command->usage);
-        else if (cli->command->max >= 0 && cli->n_args > cli->command->max)
-            code = tm_cli_usage(cli, "too many arguments: %s", cli->args[cli->command->max]);
+        else if (cli->n_args < cli->command->min ||
+                 (cli->command->max >= 0 && cli->n_args > cli->command->max))
+            code = wrong_count(cli);
         else code = cli->command->exec(cli);
     }
     free(positional);
@@ -234,9 +310,9 @@ int tm_cli_main(int argc, char **argv)
     if (help && argc > 2) word = argv[2];
     else if (help) return argc > 1 ? print_overview() : (print_overview(), TM_EXIT_USAGE);
     for (const tm_command *const *c = tm_commands; *c; c++) {
-        tm_cli cli = {.command = *c, .stderr_tty = isatty(2) && !getenv("NO_COLOR")};
+        tm_cli cli = {.command = *c, .colour = colours()};
         if (strcmp((*c)->name, word) != 0) continue;
         return help ? print_help(*c) : run_command(&cli, argc - 2, argv + 2);
     }
-    return unknown_command(word);
+    return unknown_command(word, argc > 2 && strcmp(argv[argc - 1], "--json") == 0);
 }

@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include "engine/base/bytes.h"
+#include "engine/diag.h"
 
 // name, code, meaning
 #define TM_EXIT_LIST(X)                                             \
@@ -56,7 +57,7 @@ struct tm_cli {
     const char *store;  // --store, or NULL
     const char **given;  // name, value pairs of flags, in order
     int n_given;
-    bool stderr_tty;
+    bool colour; // of what goes to stderr
 };
 
 // The value of a flag ("" for a switch), or NULL; the i-th of several.
@@ -67,8 +68,11 @@ const char *tm_cli_flag_at(const tm_cli *cli, const char *name, int i);
 // said so: it must be a number, from `min`.
 int tm_cli_number(const tm_cli *cli, const char *name, double min, double *value);
 
-// Print a failure (text to stderr, or JSON to stdout) and give the exit status that fits.
+// Print a failure and give the exit status that fits: as text to stderr, or to stdout as
+// {"error": {...}, "errors": [{...}, ...]} of diagnostics (see engine/diag.h), the first of which is "error".
 int tm_cli_fail(const tm_cli *cli, const tm_error *err);
+int tm_cli_diags(const tm_cli *cli, const tm_diags *diags, const char *folder); // TM_EXIT_GRAPH
+// A flag's value, or flags together, that cannot be: TM0004, TM_EXIT_USAGE.
 int tm_cli_usage(const tm_cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 // Print a result: JSON (stolen) to stdout, sorted, one line.
 int tm_cli_print(const tm_cli *cli, json_t *result);

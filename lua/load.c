@@ -345,7 +345,8 @@ static tm_status serve_file(talk *t, const char *name, tm_error *err)
     tm_error why = {0};
     tm_status status = tm_graph_files_require(&t->files, name, path, &text, &why);
     if (status == TM_OK) status = put_frame(t, 'f', path, text.data ? text.data : "", text.size, err);
-    else status = put_frame(t, 'n', why.text, NULL, 0, err);
+    else
+        status = put_frame(t, 'n', why.text, why.hint, strlen(why.hint), err);
     tm_buf_clear(&text);
     return status;
 }

@@ -11,12 +11,19 @@
 #include <unistd.h>
 
 #include "engine/base/hash.h"
+#include "engine/base/io.h"
+#include "engine/base/nearest.h"
 
 static tm_status read_all(int fd, const char *name, tm_buf *text, tm_error *err)
 {
     struct stat info;
     if (fstat(fd, &info) < 0) return tm_fail_errno(err, "%s", name);
-    if (!S_ISREG(info.st_mode)) return tm_fail(err, TM_EINVAL, "%s is no file", name);
+    if (!S_ISREG(info.st_mode)) {
+        bool folder = S_ISDIR(info.st_mode);
+        tm_fail(err, TM_EINVAL, "%s is %s, not a file", name, folder ? "a folder" : "something else");
+        tm_hint(err, folder ? "name a graph file in it" : "name a graph file");
+        return TM_EINVAL;
+    }
     if (info.st_size > TM_GRAPH_FILE_MAX) return tm_fail(err, TM_EINVAL, "%s is bigger than 4 MiB", name);
     tm_buf_reset(text);
     while (text->size <= TM_GRAPH_FILE_MAX) {
@@ -44,6 +51,20 @@ static tm_status add(tm_graph_files *files, const char *path, const tm_buf *text
     return TM_OK;
 }
 
+static tm_status not_opened(const char *path, tm_error *err)
+{
+    char near[TM_PATH_MAX];
+    bool missing = errno == ENOENT;
+    tm_status status = missing ? tm_fail(err, TM_ENOENT, "there is no file %.400s", path)
+                               : tm_fail_errno(err, "%.400s cannot be read", path);
+    if (missing && tm_nearest_path(NULL, path, near, sizeof near))
+        tm_hint(err, "did you mean %.400s?", near);
+    else if (missing)
+        tm_hint(err, "name a graph file: paths are relative to the folder you are in");
+    tm_error_class(err, "TM0100");
+    return status;
+}
+
 tm_status tm_graph_files_open(tm_graph_files *files, const char *path, tm_buf *text, tm_error *err)
 {
     char folder[4096] = ".";
@@ -54,9 +75,10 @@ tm_status tm_graph_files_open(tm_graph_files *files, const char *path, tm_buf *t
         snprintf(folder, sizeof folder, "%.*s", slash == path ? 1 : (int)(slash - path), path) >= 4096)
         return tm_fail(err, TM_EINVAL, "%.200s...: the path is too long", path);
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) return tm_fail_errno(err, "%s", path);
+    if (fd < 0) return not_opened(path, err);
     tm_status status = read_all(fd, path, text, err);
     close(fd);
+    if (status < 0) tm_error_class(err, "TM0100");
     if (status < 0) return status;
     files->folder = open(folder, O_RDONLY | O_CLOEXEC | O_DIRECTORY);
     if (files->folder < 0) return tm_fail_errno(err, "%s", folder);
@@ -110,8 +132,13 @@ tm_status tm_graph_files_require(tm_graph_files *files, const char *name, char p
     int fd = open_below(files->folder, path);
     if (fd < 0 && errno == ELOOP)
         return tm_fail(err, TM_EINVAL, "%s is a link, and links are not followed", path);
-    if (fd < 0 && errno == ENOENT)
-        return tm_fail(err, TM_ENOENT, "there is no %s beside the graph file", path);
+    if (fd < 0 && errno == ENOENT) {
+        char folder[64], near[256];
+        snprintf(folder, sizeof folder, "/proc/self/fd/%d", files->folder);
+        tm_fail(err, TM_ENOENT, "there is no %s beside the graph file", path);
+        if (tm_nearest_path(folder, path, near, sizeof near)) tm_hint(err, "did you mean %s?", near);
+        return TM_ENOENT;
+    }
     if (fd < 0) return tm_fail_errno(err, "%s", path);
     tm_status status = read_all(fd, path, text, err);
     close(fd);

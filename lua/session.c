@@ -8,17 +8,6 @@
 #include "lua/load.h"
 #include "lua/locked.h"
 
-static int show_diags(const tm_cli *cli, const tm_diags *diags, const char *folder)
-{
-    if (cli->json) {
-        json_t *errors = tm_diags_json(diags, folder);
-        tm_cli_print(cli, json_pack("{s:o}", "errors", errors));
-    } else {
-        tm_diags_print(diags, folder, stderr, cli->stderr_tty);
-    }
-    return TM_EXIT_GRAPH;
-}
-
 // From where a file came to its fault, if that is more than the line itself.
 static void show_calls(const char *traceback)
 {
@@ -86,7 +75,7 @@ static int evaluate(const tm_cli *cli, const json_t *set, const char *path, json
         if (status == TM_EGRAPH) {
             tm_diags diags = {.n = 1};
             diags.items[0] = fault->diag;
-            code = show_diags(cli, &diags, folder);
+            code = tm_cli_diags(cli, &diags, folder);
             if (!cli->json) show_calls(fault->traceback);
         } else if (status < 0) {
             code = tm_cli_fail(cli, &err);
@@ -161,7 +150,8 @@ int tm_session_graph(tm_session *session, const tm_cli *cli, const char *path)
     open_memory(session, cli, folder);
     tm_status status = diags ? tm_graph_build(data, path, session->memory, &session->graph, diags, &err)
                              : TM_ENOMEM;
-    if (status == TM_EGRAPH) code = show_diags(cli, diags, folder);
+    if (status == TM_EGRAPH)
+        code = tm_cli_diags(cli, diags, folder);
     else if (status < 0) code = tm_cli_fail(cli, &err);
     free(diags);
     json_decref(data);

@@ -12,22 +12,6 @@
 #include "lua/measures.h"
 #include "lua/session.h"
 
-static void failure(const tm_plan *plan, const tm_run_result *result, const tm_error *err)
-{
-    const tm_node *node = tm_graph_find(plan->graph, result->failed_node);
-    tm_diags *diags = calloc(1, sizeof *diags);
-    if (!diags) return;
-    tm_diag *d = tm_diag_add(diags, "TM0401", node ? node->file : "", node ? node->line : 0);
-    if (node) TM_DIAG(d->owner, "%s", node->stage->name);
-    TM_DIAG(d->what, "%.150s failed: %.340s", result->failed_node, err->text);
-    TM_DIAG(d->fix, "%s", err->hint);
-    tm_diags_print(diags, plan->graph->folder, stderr, false);
-    fprintf(stderr, "kept   %d nodes done, %d cached; not run: %d\n", result->done, result->cached,
-            result->skipped);
-    fprintf(stderr, "look   tidemill logs %s:%s\n", result->run, result->failed_node);
-    free(diags);
-}
-
 static void print_place(const tm_plan *plan, const char *name, const char *path)
 {
     char size[TM_COUNT_TEXT];
@@ -69,12 +53,11 @@ static void print_try(const tm_plan *plan)
     printf("try: tidemill chat %s%s%s\n", talker->name, near ? "" : " --store ", near ? "" : store);
 }
 
-void tm_summary_print(const tm_plan *plan, tm_status status, const tm_run_result *result, const tm_error *err,
+void tm_summary_print(const tm_plan *plan, tm_status status, const tm_run_result *result,
                       const json_t *placed)
 {
     size_t i;
     json_t *one;
-    if (status == TM_EFAILED) failure(plan, result, err);
     tm_funnel_print(plan, stdout);
     tm_measures_print(plan, stdout);
     json_array_foreach(placed, i, one) print_place(plan, json_string_value(json_object_get(one, "node")),

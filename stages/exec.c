@@ -156,8 +156,12 @@ static tm_status identity(const tm_check *c, json_t *into, tm_error *err)
     for (size_t i = 0; i < o->files.n; i++) {
         if (!tm_process_file(c->folder, o->files.items[i], path)) {
             c->fault->option = "files";
-            snprintf(c->fault->fix, sizeof c->fault->fix,
-                     "paths are relative to the folder of the graph file");
+            char near[200];
+            if (tm_nearest_path(c->folder, o->files.items[i], near, sizeof near))
+                snprintf(c->fault->fix, sizeof c->fault->fix, "did you mean \"%s\"?", near);
+            else
+                snprintf(c->fault->fix, sizeof c->fault->fix,
+                         "paths are relative to the folder of the graph file");
             return tm_fail(err, TM_ENOENT, "there is no file %.200s", o->files.items[i]);
         }
         TM_TRY(add_file(o->files.items[i], path, into, err));

@@ -2,8 +2,11 @@
 // Edit distance between a word and the names there are.
 #include "engine/base/nearest.h"
 
-#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
+
+#include "engine/base/bytes.h"
+#include "engine/base/io.h"
 
 static size_t min2(size_t a, size_t b)
 {
@@ -46,4 +49,52 @@ const char *tm_nearest(const char *word, const char *const *names)
         }
     }
     return best;
+}
+
+// The nearest name in a folder to a part of a path.
+static bool nearest_in(const char *folder, const char *part, char near[256])
+{
+    tm_names names = {0};
+    if (tm_dir_list(folder, &names, NULL) < 0) return false;
+    const char **all = tm_calloc(names.count + 1, sizeof *all);
+    size_t n = 0;
+    for (size_t i = 0; all && i < names.count; i++)
+        if (names.names[i][0] != '.') all[n++] = names.names[i];
+    const char *found = all ? tm_nearest(part, all) : NULL;
+    if (found) snprintf(near, 256, "%s", found);
+    tm_free((void *)all);
+    tm_names_clear(&names);
+    return found != NULL;
+}
+
+bool tm_nearest_path(const char *folder, const char *path, char *near, size_t size)
+{
+    tm_buf made = {0}, at = {0};
+    bool whole = path[0] == '/', changed = false, good = true;
+    while (good && *path) {
+        size_t n = strspn(path, "/"), part = strcspn(path + n, "/");
+        char name[256];
+        if (strpbrk(path, "*?[") && strcspn(path, "*?[") < n + part) break;
+        snprintf(name, sizeof name, "%.*s", (int)(part < 255 ? part : 255), path + n);
+        tm_buf_reset(&at);
+        tm_buf_fmt(&at, "%s%s%s%s%s", whole || !folder ? "" : folder, whole || !folder ? "" : "/",
+                   made.size ? made.data : "", made.size && !made.failed ? "/" : "", "");
+        char in[TM_PATH_MAX], full[TM_PATH_MAX];
+        good = !at.failed &&
+               tm_path(in, NULL, "%s",
+                       at.size ? at.data
+                       : whole ? "/"
+                               : ".") >= 0 &&
+               tm_path(full, NULL, "%s/%s", in, name) >= 0;
+        if (good && part && !tm_file_exists(full)) good = changed = nearest_in(in, name, name);
+        tm_buf_add(&made, path, n);
+        tm_buf_str(&made, name);
+        path += n + part;
+    }
+    tm_buf_str(&made, path);
+    good = good && changed && !made.failed && made.size < size;
+    if (good) snprintf(near, size, "%s", made.data);
+    tm_buf_clear(&made);
+    tm_buf_clear(&at);
+    return good;
 }

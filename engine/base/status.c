@@ -33,7 +33,7 @@ static void set(tm_error *err, tm_status status, int sys, const char *format, va
 {
     err->status = status;
     err->sys = sys;
-    err->hint[0] = 0;
+    err->hint[0] = err->why[0] = err->code[0] = 0;
     int n = vsnprintf(err->text, sizeof err->text, format, args);
     if (sys && n >= 0 && (size_t)n < sizeof err->text)
         snprintf(err->text + n, sizeof err->text - (size_t)n, ": %s", strerror(sys));
@@ -82,6 +82,41 @@ void tm_hint(tm_error *err, const char *format, ...)
     vsnprintf(err->hint, sizeof err->hint, format, args);
     va_end(args);
     tm_utf8_mend(err->hint);
+}
+
+void tm_why(tm_error *err, const char *format, ...)
+{
+    if (!err) return;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(err->why, sizeof err->why, format, args);
+    va_end(args);
+    tm_utf8_mend(err->why);
+}
+
+void tm_error_class(tm_error *err, const char *code)
+{
+    if (err) snprintf(err->code, sizeof err->code, "%s", code);
+}
+
+const char *tm_error_code(const tm_error *err)
+{
+    if (err->code[0]) return err->code;
+    switch (err->status) {
+    case TM_ENOENT: return "TM0302";
+    case TM_EFORMAT: return "TM0304";
+    case TM_EUNSUPPORTED: return "TM0305";
+    case TM_EEXIST: return "TM0306";
+    case TM_EFAILED: return "TM0401";
+    case TM_ENOMEM: return "TM0402";
+    case TM_ESTOPPED: return "TM0406";
+    case TM_ENOSPC: return "TM0420";
+    case TM_EIO: return "TM0421";
+    case TM_ERETRY: return "TM0422";
+    case TM_ECORRUPT: return "TM0502";
+    case TM_EBUSY: return "TM0504";
+    default: return "TM0006";
+    }
 }
 
 tm_status tm_error_prefix(tm_error *err, const char *format, ...)

@@ -37,14 +37,16 @@ typedef enum {
 #undef TM_STATUS_ENUM
 } tm_status;
 
-// What went wrong, in words for the user: `text` says what and where with the actual values,
-// `hint` (may be empty) how to mend it. Both are UTF-8, whatever they were made of: they travel as JSON.
+// What went wrong, in words for the user: `text` says what and where with the actual values; `why` and `hint`
+// (may be empty) why and how to mend it. All are UTF-8, whatever they were made of: they travel as JSON.
 // `sys` is an errno, or 0.
 typedef struct tm_error {
     tm_status status;
     int sys;
+    char code[8]; // "TM0412", the class of failure (see docs/errors); "": that of its status
     char text[1024];
     char hint[512];
+    char why[512];
 } tm_error;
 
 // Name of a code ("EFORMAT"); its meaning in one line.
@@ -59,8 +61,13 @@ tm_status tm_fail(tm_error *err, tm_status status, const char *format, ...)
 // to their own codes, everything else to TM_EIO.
 tm_status tm_fail_errno(tm_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-// Add the remedy to an error that is already set.
+// Add the remedy, the reason, or the class to an error that is already set.
 void tm_hint(tm_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void tm_why(tm_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void tm_error_class(tm_error *err, const char *code);
+
+// The code of an error: its own, or what stands for failures of its status.
+const char *tm_error_code(const tm_error *err);
 
 // Put "prefix: " before the text of an error that is already set; returns its status.
 tm_status tm_error_prefix(tm_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));

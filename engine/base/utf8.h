@@ -50,3 +50,7 @@ size_t tm_utf8_clean(tm_view text, tm_buf *out);
 
 // In place: every byte that is no part of a valid character becomes '?'.
 void tm_utf8_mend(char *text);
+
+// Cells of a terminal that a code point takes: 2 of East Asian wide ones and most emoji, 0 of combining marks
+// and of what is not shown, else 1.
+int tm_utf8_cells(uint32_t point);

@@ -8,9 +8,8 @@
 #include "engine/run.h"
 #include "lua/console.h"
 #include "lua/environment.h"
+#include "lua/failure.h"
 #include "lua/git.h"
-#include "lua/graph_texts.h"
-#include "lua/label.h"
 #include "lua/locked.h"
 #include "lua/place.h"
 #include "lua/session.h"
@@ -23,7 +22,6 @@ static const tm_flag flags[] = {
     {"--keep-going", 'k', NULL, "after a failure run what does not depend on it"},
     {"--cores", 'j', "N", "lend N cores (default: those this process may use)"},
     {"--quiet", 'q', NULL, "no progress, only errors and the summary"},
-    TM_LABEL_FLAGS,
     {0},
 };
 
@@ -42,8 +40,6 @@ static json_t *facts(const tm_cli *cli, const tm_session *session)
                             (json_int_t)getpid(), "environment", tm_environment());
     json_t *git = tm_git_state(session->graph->folder, session->graph->files);
     if (git) json_object_set_new(all, "git", git);
-    json_object_set_new(all, "texts", tm_graph_texts(session->graph));
-    tm_label_say(cli, all);
     free(path);
     return all;
 }
@@ -68,30 +64,52 @@ static int exit_status(tm_status status, const tm_run_result *result)
     }
 }
 
+// What failed, or could not be put where it is wanted. `diags` has none if all went well.
+static void tell(const tm_cli *cli, const tm_session *session, tm_status status, const tm_run_result *result,
+                 const tm_error *err, const tm_error *placing, tm_diags *diags)
+{
+    if (status == TM_EFAILED)
+        tm_failure_tell(session->plan, result, err, cli->args[0], diags);
+    else if (status < 0 && status != TM_ESTOPPED)
+        tm_diag_error(tm_diag_add(diags, "", NULL, 0), err);
+    if (placing->status < 0) tm_diag_error(tm_diag_add(diags, "", NULL, 0), placing);
+}
+
+static json_t *as_json(const tm_session *session, tm_status status, const tm_run_result *result,
+                       const json_t *placed, const json_t *locked, const tm_diags *diags)
+{
+    json_t *all = json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:f, s:s, s:O, s:O?}", "run", result->run,
+                            "status", tm_status_name(status), "done", result->done, "cached", result->cached,
+                            "failed", result->failed, "skipped", result->skipped, "seconds", result->seconds,
+                            "failed_node", result->failed_node, "placed", placed, "locked", locked);
+    json_t *errors = tm_diags_json(diags, session->graph->folder);
+    if (json_array_size(errors)) json_object_set(all, "error", json_array_get(errors, 0));
+    if (json_array_size(errors)) json_object_set(all, "errors", errors);
+    json_decref(errors);
+    return all;
+}
+
 static int finish(tm_cli *cli, tm_session *session, tm_status status, const tm_run_result *result,
                   const tm_error *err)
 {
     if (!result->run[0]) return tm_cli_fail(cli, err);
     json_t *placed = json_array();
-    tm_error place_error = {0};
-    tm_status placing = tm_place_all(session->plan, placed, &place_error);
-    const tm_error *shown = status < 0 ? err : &place_error;
+    tm_error placing = {0};
+    tm_diags *diags = calloc(1, sizeof *diags);
+    if (!diags) return TM_EXIT_RESOURCES;
+    tm_place_all(session->plan, placed, &placing);
+    tell(cli, session, status, result, err, &placing, diags);
     json_t *locked = status == TM_OK ? tm_locked_results(session) : NULL;
     if (cli->json) {
-        tm_cli_print(cli,
-                     json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:f, s:s, s:s, s:s, s:O, s:O?}", "run",
-                               result->run,
-                               "status", tm_status_name(status), "done", result->done, "cached",
-                               result->cached, "failed", result->failed, "skipped", result->skipped,
-                               "seconds", result->seconds, "failed_node", result->failed_node, "error",
-                               shown->text, "fix", shown->hint, "placed", placed,
-                               "locked", locked));
+        tm_cli_print(cli, as_json(session, status, result, placed, locked, diags));
     } else {
-        tm_summary_print(session->plan, status, result, err, placed);
-        if (placing < 0) tm_cli_fail(cli, &place_error);
+        tm_summary_print(session->plan, status, result, placed);
+        fflush(stdout);
+        tm_diags_print(diags, session->graph->folder, stderr, cli->colour);
     }
+    free(diags);
     int code = exit_status(status, result);
-    if (code == TM_EXIT_OK && placing < 0) code = TM_EXIT_FAILED;
+    if (code == TM_EXIT_OK && placing.status < 0) code = TM_EXIT_FAILED;
     int as_pinned = tm_locked_results_print(session, locked, cli->json);
     json_decref(placed);
     json_decref(locked);
@@ -103,7 +121,6 @@ static int exec(tm_cli *cli)
     tm_session session = {0};
     double cores = 0;
     if (tm_cli_number(cli, "--cores", 1, &cores) != TM_EXIT_OK) return TM_EXIT_USAGE;
-    if (!tm_label_good(cli)) return TM_EXIT_USAGE;
     int code = tm_session_graph(&session, cli, cli->args[0]);
     if (code == TM_EXIT_OK) code = tm_session_store(&session, cli, TM_STORE_CREATE);
     if (code == TM_EXIT_OK) code = tm_session_plan(&session, cli, cli->args + 1);

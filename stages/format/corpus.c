@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "engine/base/hash.h"
+#include "engine/base/nearest.h"
 #include "engine/base/utf8.h"
 
 static bool has_glob(const char *text, size_t size)
@@ -19,6 +20,7 @@ tm_status tm_corpus_parse(tm_corpus *corpus, const char *folder, const char *pat
 {
     *corpus = (tm_corpus){0};
     snprintf(corpus->shown, sizeof corpus->shown, "%s", path);
+    corpus->n_folder = path[0] == '/' ? 0 : strlen(folder);
     snprintf(corpus->match, sizeof corpus->match, "%s", match ? match : "");
     size_t n = strlen(path), root = n;
     if (has_glob(path, n)) {
@@ -83,6 +85,16 @@ static tm_status walk(const tm_corpus *corpus, const char *folder, const char *p
     return status;
 }
 
+static void tell_near(const tm_corpus *corpus, tm_error *err)
+{
+    char near[TM_PATH_MAX], folder[TM_PATH_MAX];
+    snprintf(folder, sizeof folder, "%.*s", (int)corpus->n_folder, corpus->root);
+    if (tm_nearest_path(folder, corpus->shown, near, sizeof near))
+        tm_hint(err, "did you mean \"%.300s\"?", near);
+    else
+        tm_hint(err, "paths are relative to the graph file");
+}
+
 // An archive among the files may hold matches, so a glob leaves out only plain files that it does not match;
 // telling them apart would mean opening all, and a file too many in the identity costs no more than a rerun.
 tm_status tm_corpus_identity(const tm_corpus *corpus, tm_file_memory *memory, json_t *files, tm_error *err)
@@ -90,7 +102,7 @@ tm_status tm_corpus_identity(const tm_corpus *corpus, tm_file_memory *memory, js
     struct stat info;
     if (tm_sys.stat(corpus->root, &info)) {
         tm_fail(err, TM_ENOENT, "\"%s\" is not there (looked at %s)", corpus->shown, corpus->root);
-        tm_hint(err, "paths are relative to the graph file");
+        tell_near(corpus, err);
         return TM_ENOENT;
     }
     const char *slash = strrchr(corpus->root, '/');

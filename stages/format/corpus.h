@@ -11,6 +11,7 @@
 typedef struct tm_corpus {
     char root[TM_PATH_MAX];   // absolute
     char match[512];          // glob over member paths, or ""
+    size_t n_folder;          // bytes of `root` that are not of the path as it was written
     char shown[512];          // as the user wrote it
 } tm_corpus;
 

@@ -92,8 +92,10 @@ static tm_status judge(tm_work *work, const tm_requirement *requirement, const c
     if (holds)
         tm_work_log(work, "holds: %s; %s", text, shown.data ? shown.data : "");
     else if (status >= 0) {
-        status = tm_fail(err, TM_EFAILED, "does not hold: %s; %s", text, shown.data ? shown.data : "");
-        tm_hint(err, "what depends on it is not made; the metrics are there to look at");
+        status = tm_fail(err, TM_EFAILED, "does not hold: %s", text);
+        tm_error_class(err, "TM0413");
+        tm_why(err, "%s", shown.data ? shown.data : "");
+        tm_hint(err, "make the model better or ask for less; what depends on the gate is not made meanwhile");
     }
     tm_buf_clear(&shown);
     tm_metric_table_clear(&table);

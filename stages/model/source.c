@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 
+#include "engine/base/nearest.h"
 #include "stages/format/corpus.h"
 #include "stages/model/source_parts.h"
 
@@ -41,12 +42,15 @@ static tm_status check_folder(const tm_model_source *source, tm_error *err)
     return tm_file_exists(config) ? TM_OK : no_model(source, err);
 }
 
-static tm_status missing(const tm_model_source *source, const char *path, tm_error *err)
+static tm_status missing(const tm_model_source *source, const char *folder, const char *path, tm_error *err)
 {
+    char near[TM_PATH_MAX];
     const char *at = strchr(path, ':');
     tm_fail(err, TM_ENOENT, "\"%s\" is not there (looked at %s)", path, source->path);
     if (at && strncmp(path, "hf", 2) == 0)
         tm_hint(err, "models are not fetched from the network: download the files and name their folder");
+    else if (tm_nearest_path(folder, path, near, sizeof near))
+        tm_hint(err, "did you mean \"%.300s\"?", near);
     else
         tm_hint(err, "paths are relative to the graph file");
     return TM_ENOENT;
@@ -61,7 +65,7 @@ tm_status tm_model_source_find(tm_model_source *source, const char *folder, cons
     TM_TRY(tm_path(source->path, err, "%s%s%s", beside ? folder : "", beside ? "/" : "", path));
     if (strlen(match) >= sizeof source->match) return tm_fail(err, TM_EINVAL, "`match` is too long");
     snprintf(source->match, sizeof source->match, "%s", match);
-    if (tm_sys.stat(source->path, &info)) return missing(source, path, err);
+    if (tm_sys.stat(source->path, &info)) return missing(source, folder, path, err);
     if (S_ISDIR(info.st_mode))
         TM_TRY(check_folder(source, err));
     else

@@ -174,6 +174,7 @@ static tm_status fail_open(const tm_body *body, tm_error *err)
 {
     const tm_fault *fault = &body->box->fault;
     tm_fail(err, TM_EFAILED, "%s:%d: %s", fault->file, fault->line, fault->text);
+    tm_error_class(err, "TM0414");
     if (fault->hint[0]) tm_hint(err, "%s", fault->hint);
     return TM_EFAILED;
 }
@@ -247,9 +248,11 @@ static tm_status fail_call(const tm_body *body, tm_error *err)
     tm_view id = body->docs->id, source = body->docs->source;
     char which[48] = "record";
     if (body->spec.batch) snprintf(which, sizeof which, "%zu records, the first", body->n_docs);
-    tm_fail(err, TM_EFAILED, "%s:%d: %.280s (%s %.*s%s%.*s)", fault->file, fault->line, fault->text, which,
-            (int)(id.size < 80 ? id.size : 80), id.data ? id.data : "", source.size ? ", from " : "",
-            (int)(source.size < 120 ? source.size : 120), source.data ? source.data : "");
+    tm_fail(err, TM_EFAILED, "%s:%d: %.280s", fault->file, fault->line, fault->text);
+    tm_error_class(err, "TM0414");
+    tm_why(err, "it was given %s %.*s%s%.*s", which, (int)(id.size < 80 ? id.size : 80),
+           id.data ? id.data : "", source.size ? ", from " : "", (int)(source.size < 120 ? source.size : 120),
+           source.data ? source.data : "");
     if (fault->hint[0]) tm_hint(err, "%s", fault->hint);
     else if (body->spec.batch)
         tm_hint(err, "print(doc.id, doc.text) in the body shows a record in `tidemill logs`");
@@ -280,6 +283,7 @@ static tm_status check_reason(const tm_body *body, tm_error *err)
     tm_fail(err, TM_EFAILED, "%s:%d: the body returns a %s%s", body->trail.file, body->trail.line,
             lua_typename(L, type),
             type == LUA_TTABLE && body->spec.batch ? " of something else than reasons" : "");
+    tm_error_class(err, "TM0414");
     if (body->spec.batch)
         tm_hint(err,
                 "give records to emit({ ... }, doc); what is returned are the reasons for leaving some out: "
@@ -330,9 +334,12 @@ tm_status tm_body_call(tm_body *body, const tm_doc *docs, size_t n, tm_batch *ou
         return fail_call(body, err);
     }
     TM_TRY(check_reason(body, err));
-    if (tm_batch_bytes(out) > body->spec.memory)
-        return tm_fail(err, TM_EFAILED, "%s:%d: it emits more than %zu MiB for one chunk", body->trail.file,
-                       body->trail.line, body->spec.memory >> 20);
+    if (tm_batch_bytes(out) > body->spec.memory) {
+        tm_fail(err, TM_EFAILED, "%s:%d: it emits more than %zu MiB for one chunk", body->trail.file,
+                body->trail.line, body->spec.memory >> 20);
+        tm_error_class(err, "TM0414");
+        return TM_EFAILED;
+    }
     return tm_body_flush(body, out, err);
 }
 

@@ -8,12 +8,38 @@
 #include "engine/select.h"
 #include "stages/train/fit_internal.h"
 
-static tm_status diverged(const tm_step *s, tm_error *err)
+// "gradient norm 0.9, 41, inf; loss 3.2, 8.1, nan (steps 238 to 240)"
+static void tell_steps(const fit *f, const tm_step *bad, tm_error *err)
 {
-    tm_fail(err, TM_EFAILED, "loss is %g and the gradient's norm %g at step %llu", s->loss, s->grad_norm,
-            (unsigned long long)s->step);
-    tm_hint(err, "a lower learning rate (this step had %.3g) or a longer warmup", s->rate);
+    const tm_step *first = NULL;
+    char norms[120] = "", losses[120] = "";
+    for (int i = 0; i <= TM_LAST_STEPS; i++) {
+        const tm_step *s = i < TM_LAST_STEPS ? &f->last[i] : bad;
+        size_t a = strlen(norms), b = strlen(losses);
+        if (!s->step) continue;
+        snprintf(norms + a, sizeof norms - a, "%s%.3g", a ? ", " : "", s->grad_norm);
+        snprintf(losses + b, sizeof losses - b, "%s%.4g", b ? ", " : "", s->loss);
+        if (!first) first = s;
+    }
+    tm_why(err, "gradient norm %s; loss %s (steps %llu to %llu); learning rate %.3g", norms, losses,
+           (unsigned long long)first->step, (unsigned long long)bad->step, bad->rate);
+}
+
+static tm_status diverged(const fit *f, const tm_step *s, tm_error *err)
+{
+    tm_fail(err, TM_EFAILED, "%s became %s at step %llu of %llu", isfinite(s->loss) ? "the gradient" : "loss",
+            isnan(s->loss) || isnan(s->grad_norm) ? "NaN" : "infinite", (unsigned long long)s->step,
+            (unsigned long long)f->schedule.total);
+    tell_steps(f, s, err);
+    tm_hint(err, "a lower learning rate (lr is %.3g) or a longer warmup", f->schedule.peak);
+    tm_error_class(err, "TM0412");
     return TM_EFAILED;
+}
+
+static void remember(fit *f, const tm_step *s)
+{
+    memmove(f->last, f->last + 1, sizeof f->last - sizeof f->last[0]);
+    f->last[TM_LAST_STEPS - 1] = *s;
 }
 
 static bool snapshot_due(const fit *f, uint64_t step)
@@ -122,12 +148,13 @@ static tm_status loop(fit *f, tm_error *err)
         TM_TRY(tm_pool_resize(tm_device_pool(f->device), tm_work_cores(f->work), err));
         tm_error why = {0};
         tm_status status = tm_trainer_step(f->trainer, f->pack, &s, &why);
-        if (status == TM_EFAILED) return diverged(&s, err);
+        if (status == TM_EFAILED) return diverged(f, &s, err);
         if (status == TM_ESTOPPED && waited(f))
             return fit_keep(f, (int64_t)tm_trainer_steps(f->trainer), err);
         if (status < 0 && err) *err = why;
         TM_TRY(status);
         if (status == TM_DONE) break;
+        remember(f, &s);
         TM_TRY(after_step(f, &s, err));
     }
     report(f);

@@ -9,6 +9,8 @@
 
 #define TM_STATE_FILE "training_state.safetensors"
 
+#define TM_LAST_STEPS 3 // told of when the next one is not a number
+
 typedef struct fit {
     tm_work *work;
     const tm_fit_kind *kind;
@@ -39,6 +41,7 @@ typedef struct fit {
     bool stopped;   // the patience of `stop` is over
     bool ended;     // the last step found the end of the data
     bool has_entry; // the last step's snapshot is in the log
+    tm_step last[TM_LAST_STEPS]; // the newest of this process behind
 } fit;
 
 // How often `valid` is measured besides at snapshots; 0: not at all.

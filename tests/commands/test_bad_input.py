@@ -57,7 +57,7 @@ class BadInput(WithWorkplace):
     def test_files_without_documents_fail_the_node(self):
         self.place.write("empty/a.txt", "")
         err = self.fails(1, *self.reads("empty"))
-        self.assertIn('docs failed: no documents in "empty"', err)
+        self.assertIn('docs: no documents in "empty"', err)
         self.assertIn("--> read.lua:2:29", err)
         self.assertRegex(err, r"look +tidemill logs r\d+:docs")
 
@@ -135,8 +135,8 @@ class FullDisk(WithWorkplace):
             self.skipTest("no file system of a chosen size here")
         first, second, verified, codes = [json.loads(line) for line in done.stdout.splitlines()]
         self.assertEqual(codes, [5, 0, 0], done.stderr)
-        self.assertIn("No space left on device", first["error"])
-        self.assertIn("tidemill gc", first["fix"])
+        self.assertIn("No space left on device", first["error"]["what"])
+        self.assertIn("tidemill gc", first["error"]["fix"])
         self.assertEqual((second["cached"], second["done"] + second["cached"]), (first["done"], 11))
         self.assertGreater(first["done"], 0)
         self.assertEqual((verified["corrupt"], verified["incomplete"]), (0, 0))

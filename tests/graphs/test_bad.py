@@ -49,11 +49,13 @@ class BadGraphs(unittest.TestCase):
     def says_the_same_as_json(self, name):
         code, out, err = check(name, "--json")
         self.assertEqual((code, err), (2, ""))
-        errors = json.loads(out)["errors"]
+        answer = json.loads(out)
+        errors = answer["errors"]
+        self.assertEqual(answer["error"], errors[0])
         texts = check(name)[2].split("\n\n")
         self.assertEqual(len(errors), len(texts))
         for error, text in zip(errors, texts):
-            self.assertTrue(text.startswith(f"error[{error['code']}] {error['message'].replace(FOLDER, 'FOLDER')}\n"
+            self.assertTrue(text.startswith(f"error[{error['code']}] {error['what'].replace(FOLDER, 'FOLDER')}\n"
                                             f"  --> {error['file']}:{error['line']}:{error['column']}\n"), text)
             carets = text.split("\n")[3]
             self.assertEqual(error["end_column"] - error["column"], carets.count("^"))

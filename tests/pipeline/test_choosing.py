@@ -124,7 +124,8 @@ class Choosing(unittest.TestCase):
         need = "need='lr=1e-3,seed=1'.text.loss < 1"
         out = self.tidemill("run", "graph.lua", "again", "--set", need, code=1)
         loss, error, _ = self.metrics("exam")["lr=1e-3,seed=1.text.loss"]
-        self.assertIn(f"does not hold: 'lr=1e-3,seed=1'.text.loss < 1; lr=1e-3,seed=1.text.loss = {loss:.6g} +- {error:.2g}", out)
+        self.assertIn(f"does not hold: 'lr=1e-3,seed=1'.text.loss < 1\n", out)
+        self.assertIn(f"why    lr=1e-3,seed=1.text.loss = {loss:.6g} +- {error:.2g}\n", out)
         self.assertIn("1 failed, 1 not run", out)
         self.assertEqual(json.loads(self.tidemill("run", "graph.lua", "again", "--json"))["failed"], 0)
 

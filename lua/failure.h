@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is said of a run that failed: what and where, why, what is kept, how to go on, where to look.
+#pragma once
+
+#include "engine/diag.h"
+#include "engine/run.h"
+
+// Fills `diags` with the failure of a run that ended with `err`. `typed`: the graph file as it was named on
+// the command line.
+void tm_failure_tell(const tm_plan *plan, const tm_run_result *result, const tm_error *err, const char *typed,
+                     tm_diags *diags);
