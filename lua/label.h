@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "engine/store.h"
+#include "lua/cli.h"
 
 // *note (NULL: none; tm_free) and *tags (an array of strings, sorted). A damaged file is as if it was not
 // there.
@@ -20,3 +21,11 @@ tm_status tm_label_check(const char *tag, tm_error *err);
 // Add or take out; whether it changed anything.
 bool tm_label_add(json_t *tags, const char *tag);
 bool tm_label_drop(json_t *tags, const char *tag);
+
+// The flags of a command that makes a run. `good` prints what is wrong with them; `say` puts what they say
+// into the record of the run.
+#define TM_LABEL_FLAGS                                                                           \
+    {"--note", 'm', "TEXT", "what the run is for: shown by runs, diff and in its report"},       \
+    {"--tag", 't', "TAG", "a tag to find the run by (may be given several times)"}
+bool tm_label_good(const tm_cli *cli);
+void tm_label_say(const tm_cli *cli, json_t *record);

@@ -10,6 +10,8 @@
 #include "lua/environment.h"
 #include "lua/failure.h"
 #include "lua/git.h"
+#include "lua/graph_texts.h"
+#include "lua/label.h"
 #include "lua/locked.h"
 #include "lua/place.h"
 #include "lua/session.h"
@@ -22,6 +24,7 @@ static const tm_flag flags[] = {
     {"--keep-going", 'k', NULL, "after a failure run what does not depend on it"},
     {"--cores", 'j', "N", "lend N cores (default: those this process may use)"},
     {"--quiet", 'q', NULL, "no progress, only errors and the summary"},
+    TM_LABEL_FLAGS,
     {0},
 };
 
@@ -40,6 +43,8 @@ static json_t *facts(const tm_cli *cli, const tm_session *session)
                             (json_int_t)getpid(), "environment", tm_environment());
     json_t *git = tm_git_state(session->graph->folder, session->graph->files);
     if (git) json_object_set_new(all, "git", git);
+    json_object_set_new(all, "texts", tm_graph_texts(session->graph));
+    tm_label_say(cli, all);
     free(path);
     return all;
 }
@@ -121,6 +126,7 @@ static int exec(tm_cli *cli)
     tm_session session = {0};
     double cores = 0;
     if (tm_cli_number(cli, "--cores", 1, &cores) != TM_EXIT_OK) return TM_EXIT_USAGE;
+    if (!tm_label_good(cli)) return TM_EXIT_USAGE;
     int code = tm_session_graph(&session, cli, cli->args[0]);
     if (code == TM_EXIT_OK) code = tm_session_store(&session, cli, TM_STORE_CREATE);
     if (code == TM_EXIT_OK) code = tm_session_plan(&session, cli, cli->args + 1);

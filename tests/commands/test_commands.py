@@ -13,8 +13,8 @@ import unittest
 
 from workplace import PROGRAM, WithWorkplace, Workplace
 
-COMMANDS = ("accept chat check describe gc generate get graph init inspect logs plan run runs score stages status "
-            "tokenize verify why").split()
+COMMANDS = ("accept chat check describe gc generate get graph init inspect logs plan run runs score stages "
+            "status tag tokenize verify why").split()
 
 
 class AfterThreeRuns(WithWorkplace):
@@ -131,7 +131,7 @@ class AfterThreeRuns(WithWorkplace):
         runs = self.json("runs")["runs"]
         self.assertEqual([(run["run"], run["status"], run["done"]) for run in runs],
                          [("r1", "ok", 11), ("r2", "ok", 0), ("r3", "ok", 3)])
-        self.assertEqual(len(self.ok("runs", "-n1").splitlines()), 1)
+        self.assertEqual(len(self.ok("runs", "-n1").splitlines()), 2)
         self.assertRegex(self.ok("status", "r1"), r"\nbase +done +\d+\.\d s")
         self.assertRegex(self.ok("status"), r"\nclean +cached")
         self.assertEqual(self.json("status", "r2")["nodes"]["base"]["state"], "cached")

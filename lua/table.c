@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tables as text.
+#include "lua/table.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <jansson.h>
+#include <utf8proc.h>
+
+enum { MAX_COLUMNS = 256, GAP = 2 };
+
+struct tm_table {
+    json_t *cells;  // of strings: the headings first
+    size_t n_columns;
+    bool right[MAX_COLUMNS], optional[MAX_COLUMNS];
+};
+
+tm_table *tm_table_new(void)
+{
+    tm_table *t = calloc(1, sizeof *t);
+    if (t) t->cells = json_array();
+    return t;
+}
+
+void tm_table_free(tm_table *t)
+{
+    if (!t) return;
+    json_decref(t->cells);
+    free(t);
+}
+
+void tm_table_column(tm_table *t, const char *heading, bool right)
+{
+    if (!t || t->n_columns == MAX_COLUMNS) return;
+    t->right[t->n_columns++] = right;
+    json_array_append_new(t->cells, json_string(heading));
+}
+
+void tm_table_optional(tm_table *t)
+{
+    if (t && t->n_columns) t->optional[t->n_columns - 1] = true;
+}
+
+void tm_table_cell(tm_table *t, const char *format, ...)
+{
+    va_list args;
+    if (!t) return;
+    va_start(args, format);
+    json_t *cell = json_vsprintf(format, args);
+    va_end(args);
+    json_array_append_new(t->cells, cell ? cell : json_string("?"));  // not UTF-8
+}
+
+size_t tm_table_rows(const tm_table *t)
+{
+    return t && t->n_columns ? json_array_size(t->cells) / t->n_columns - 1 : 0;
+}
+
+static const char *cell_at(const tm_table *t, size_t row, size_t column)
+{
+    const char *text = json_string_value(json_array_get(t->cells, row * t->n_columns + column));
+    return text ? text : "";
+}
+
+// ---- for people ----
+
+// The next character and how many places it takes.
+static const char *next(const char *text, int *width)
+{
+    utf8proc_int32_t c = -1;
+    utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)text, -1, &c);
+    *width = c < 32 ? 1 : utf8proc_charwidth(c);
+    return text + (n > 0 ? n : 1);
+}
+
+static int width_of(const char *text)
+{
+    int width = 0, one;
+    for (; *text; width += one) text = next(text, &one);
+    return width;
+}
+
+// At most `room` places of a text; gives how many it took.
+static int print_text(const char *text, int room, FILE *file)
+{
+    int used = 0, one;
+    bool cut = width_of(text) > room;
+    while (*text) {
+        const char *from = text;
+        text = next(text, &one);
+        if (used + one > room - 2 * cut) break;
+        used += one;
+        if ((unsigned char)*from < 32 || *from == 127) fputc(' ', file);
+        else fwrite(from, 1, (size_t)(text - from), file);
+    }
+    if (cut) fputs("..", file);
+    return used + 2 * cut;
+}
+
+static int room_of(FILE *file)
+{
+    struct winsize size;
+    if (isatty(fileno(file)) && ioctl(fileno(file), TIOCGWINSZ, &size) == 0 && size.ws_col > 20)
+        return size.ws_col;
+    return 1 << 20;
+}
+
+static void print_row(const tm_table *t, size_t row, const int *widths, size_t last, int room, FILE *file)
+{
+    for (size_t i = 0; i <= last; i++) {
+        const char *text = cell_at(t, row, i);
+        if (!widths[i]) continue;
+        int pad = widths[i] - width_of(text);
+        if (t->right[i] && pad > 0) fprintf(file, "%*s", pad, "");
+        int left = room - (i == last ? 0 : GAP);
+        if (i == last && t->right[i] && pad > 0) left -= pad;
+        print_text(text, i == last ? (left > 8 ? left : 8) : widths[i], file);
+        room -= widths[i] + GAP;
+        if (i < last) fprintf(file, "%*s", (t->right[i] || pad < 0 ? 0 : pad) + GAP, "");
+    }
+    fputc('\n', file);
+}
+
+// Widths of the columns, 0 of empty ones.
+static void measure(const tm_table *t, size_t n, int *widths)
+{
+    for (size_t i = 0; i < t->n_columns; i++) {
+        for (size_t row = 1; row <= n; row++) {
+            int width = width_of(cell_at(t, row, i));
+            if (width > widths[i]) widths[i] = width;
+        }
+        int heading = width_of(cell_at(t, 0, i));
+        if (widths[i] && widths[i] < heading) widths[i] = heading;
+    }
+}
+
+static void make_narrow(const tm_table *t, int *widths, int room)
+{
+    int total = 0;
+    for (size_t i = 0; i < t->n_columns; i++) total += widths[i] ? widths[i] + GAP : 0;
+    for (size_t i = t->n_columns; i-- > 0 && total - GAP > room;)
+        if (t->optional[i] && widths[i]) {
+            total -= widths[i] + GAP;
+            widths[i] = 0;
+        }
+}
+
+void tm_table_print(const tm_table *t, FILE *file)
+{
+    int widths[MAX_COLUMNS] = {0}, room = room_of(file);
+    size_t n = tm_table_rows(t), last = 0;
+    if (!n) return;
+    measure(t, n, widths);
+    make_narrow(t, widths, room);
+    for (size_t i = 0; i < t->n_columns; i++)
+        if (widths[i]) last = i;
+    for (size_t row = 0; row <= n; row++) print_row(t, row, widths, last, room, file);
+}
+
+// ---- as CSV ----
+
+static void csv_text(const char *text, FILE *file)
+{
+    if (!text[strcspn(text, ",\"\n\r")]) {
+        fputs(text, file);
+        return;
+    }
+    fputc('"', file);
+    for (; *text; text++) {
+        if (*text == '"') fputc('"', file);
+        fputc(*text, file);
+    }
+    fputc('"', file);
+}
+
+void tm_table_csv(const tm_table *t, FILE *file)
+{
+    size_t n = tm_table_rows(t);
+    for (size_t row = 0; t && row <= n; row++)
+        for (size_t i = 0; i < t->n_columns; i++) {
+            csv_text(cell_at(t, row, i), file);
+            fputc(i + 1 < t->n_columns ? ',' : '\n', file);
+        }
+}

@@ -1,0 +1,129 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What a store knows of its runs: runs, tag, diff, why and their kin, over the runs of one small graph.
+
+usage: test_history.py PROGRAM [unittest arguments]
+"""
+import csv
+import io
+import os
+import unittest
+
+from workplace import PROGRAM, WithWorkplace, document
+
+
+class AfterFourRuns(WithWorkplace):
+    """r1 is the baseline; r2 has another lr; r3 one document more, one less and one changed, and a new line in the graph;
+    r4 failed."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+
+        def run(code, *flags):
+            got, out, err = cls.place.tidemill("run", "graph.lua", "--quiet", *flags)
+            assert got == code, out + err
+
+        run(0, "--note", "as it began", "--tag", "baseline", "--tag", "paper/1")
+        run(0, "--set", "lr=2e-3")
+        cls.place.write("corpus/70.txt", document(70))
+        cls.place.write("corpus/05.txt", document(71))
+        os.remove(cls.place.path("corpus/06.txt"))
+        graph = cls.place.read("graph.lua")
+        cls.place.write("graph.lua", graph.replace("checkpoint_every = 10 }", "checkpoint_every = 10,\n"
+                                                   "                            seed = 7 }"))
+        run(0, "--set", "steps=30")
+        cls.place.write("graph.lua", graph.replace("{ base, format", '{ tm.gate { base, on = base, '
+                                                   'require = "valid.loss < 0" }, format'))
+        run(1)
+
+    # ---- runs ----
+
+    def lines(self, *args):
+        return self.ok("runs", *args).splitlines()
+
+    def names(self, *args):
+        return [run["run"] for run in self.json("runs", *args)["runs"]]
+
+    def test_runs_is_a_table_with_parameters_metrics_tags_and_notes(self):
+        lines = self.lines()
+        for heading in ("run", "status", "took", "cached", "lr", "steps", "valid.loss", "tags", "note"):
+            self.assertIn(heading, lines[0].split())
+        self.assertEqual([line.split()[0] for line in lines[1:]], ["r1", "r2", "r3", "r4"])
+        self.assertRegex(lines[1], r"^r1 .* ok .* 20 +.*graph\.lua +baseline paper/1 +as it began$")
+        self.assertIn("failed", lines[4])
+        self.assertEqual([line.split()[0] for line in self.lines("-n", "2")], ["run", "r3", "r4"])
+
+    def test_where_chooses_by_metrics_parameters_status_and_tags(self):
+        runs = {run["run"]: run for run in self.json("runs")["runs"]}
+        losses = {name: run["metrics"]["base"]["valid.loss"]["value"] for name, run in runs.items()}
+        limit = sorted(losses.values())[1]
+        self.assertEqual(self.names("--where", f"valid.loss <= {limit:.15g}"),
+                         [name for name in runs if losses[name] <= limit])
+        for condition, expected in (
+                ("lr == 2e-3", "r2"), ("lr < 0.003 or steps = 30", "r2 r3"), ("not (status == ok)", "r4"),
+                ("status != ok and valid.loss", "r4"), ("tag == baseline", "r1"), ("tag", "r1"), ("! tag && lr<1", "r2 r3 r4"),
+                ("note ~ began", "r1"), ("graph == graph.lua and base.valid.loss > 0", "r1 r2 r3 r4"),
+                ("base.train.loss < base.valid.loss or base.train.loss >= base.valid.loss", "r1 r2 r3 r4"),
+                ("age < 1d and when >= yesterday and when > 2001-01-01", "r1 r2 r3 r4"), ("when < 2001-01-01T12:00", ""),
+                ("'text.loss' > 0 and seconds < 1h", "r1 r2 r3 r4"), ("run == r3 or run == 'r2'", "r2 r3")):
+            with self.subTest(condition):
+                self.assertEqual(self.names("--where", condition), expected.split())
+
+    def test_a_wrong_condition_is_shown_with_a_caret_and_the_nearest_name(self):
+        err = self.fails(2, "runs", "--where", "status == ok and vaild.loss < 2")
+        self.assertIn("\n  status == ok and vaild.loss < 2\n                   ^^^^^^^^^^\n", err)
+        self.assertIn("did you mean valid.loss?", err)
+        for condition, what, at in (("valid.loss <", "a value is due", 12), ("(lr > 1", "a ) is missing", 7),
+                                    ("lr > 1 lr", "`and`, `or` or the end", 7), ("", "a name is due", 0),
+                                    ("lr > 'x", "a quote is not closed", 5), ("(" * 60 + "lr", "nested too deep", 41)):
+            with self.subTest(condition):
+                err = self.fails(2, "runs", "--where", condition)
+                self.assertIn(what, err)
+                self.assertEqual(err.splitlines()[2].index("^") - 2, at)
+        code, out, _ = self.place.tidemill("runs", "--where", "lrr > 1", "--json")
+        self.assertEqual(code, 2)
+        self.assertIn("did you mean lr?", out)
+
+    def test_sort_orders_by_any_name_and_runs_without_it_come_last(self):
+        self.assertEqual(self.names("--sort", "lr", "-n", "2", "--where", "lr != 1"), ["r3", "r4"])
+        self.assertEqual(self.names("--sort", "lr")[0], "r2")
+        self.assertEqual(self.names("--sort", "-steps")[0], "r3")
+        self.assertEqual(self.names("--sort", "-tag"), ["r1", "r2", "r3", "r4"])
+        losses = [run["metrics"]["base"]["valid.loss"]["value"]
+                  for run in self.json("runs", "--sort", "-valid.loss")["runs"]]
+        self.assertEqual(losses, sorted(losses, reverse=True))
+        self.assertIn("did you mean steps?", self.fails(2, "runs", "--sort", "stesp"))
+
+    def test_csv_has_every_parameter_and_metric(self):
+        rows = list(csv.DictReader(io.StringIO(self.ok("runs", "--csv"))))
+        self.assertEqual([row["run"] for row in rows], ["r1", "r2", "r3", "r4"])
+        self.assertEqual(rows[0]["note"], "as it began")
+        self.assertEqual([float(row["lr"]) for row in rows], [0.003, 0.002, 0.003, 0.003])
+        exact = self.json("inspect", "r1:base.metrics")["records"]
+        last = [row["value"] for row in exact if row["name"] == "valid.loss"][-1]
+        self.assertAlmostEqual(float(rows[0]["base.valid.loss"]), last, places=8)
+        self.assertIn("curve.text.bits_per_byte", rows[0])
+
+    # ---- tags and notes ----
+
+    def test_tags_and_notes_are_given_and_taken_afterwards(self):
+        self.assertEqual(self.ok("tag", "baseline"), 'r1: baseline paper/1, "as it began"\n')
+        self.assertEqual(self.json("tag", "r2", "+slow", "keep", "-m", 'of "lr"'),
+                         {"run": "r2", "tags": ["keep", "slow"], "note": 'of "lr"'})
+        self.assertEqual(self.names("--where", "tag == slow and note"), ["r2"])
+        self.assertEqual(self.json("tag", "slow", "--drop", "keep", "--drop", "slow", "--note", ""),
+                         {"run": "r2", "tags": [], "note": None})
+        self.assertEqual(self.ok("tag", "r2"), "r2: no tags and no note\n")
+        self.assertEqual(self.ok("tag", "latest"), "r4: no tags and no note\n")
+
+    def test_wrong_tags_and_runs_are_refused_by_name(self):
+        self.assertIn("did you mean baseline?", self.fails(2, "tag", "basline"))
+        self.assertIn("`tidemill runs` lists", self.fails(2, "tag", "r99"))
+        self.assertIn('"a b" is no tag', self.fails(2, "tag", "r2", "a b"))
+        self.assertIn('r2 has no tag "x"', self.fails(2, "tag", "r2", "--drop", "x"))
+        self.assertIn('"-x" is no tag', self.fails(3, "run", "graph.lua", "--tag=-x"))
+
+
+if __name__ == "__main__":
+    unittest.main()
