@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs a model folder on given batches and writes what came out, for comparison with another implementation.
 //
-//   llama_probe train FOLDER IN OUT      logits, log-probabilities, loss, gradients, some steps, weights
-//   after llama_probe generate FOLDER IN OUT   greedy tokens after a prompt, and the logits they were chosen
-//   from llama_probe copy FOLDER NEW          read the folder and write it again llama_probe fresh CONFIG
-//   SEED NEW    a fresh model of the shape in config.json
+//   llama_probe train FOLDER IN OUT     logits, log-probabilities, loss, gradients, some steps, weights after
+//   llama_probe generate FOLDER IN OUT  greedy tokens after a prompt, and the logits they were chosen from
+//   llama_probe copy FOLDER NEW         read the folder and write it again
+//   llama_probe fresh CONFIG SEED NEW   a fresh model of the shape in config.json
 //
 // IN and OUT are safetensors. `train` takes I32 tensors ids, labels, positions [T], cu_seqlens [S+1] and
 // numbers in the metadata: steps, micro (batches the segments are split into), lr, eps, decay, clip, beta1,
@@ -17,63 +17,7 @@
 #include "stages/model/decode.h"
 #include "stages/model/sample.h"
 #include "stages/train/trainer.h"
-
-#define MAX_OUT 4096
-
-// What is to be written: tensors that own their bytes.
-typedef struct output {
-    tm_st_tensor tensors[MAX_OUT];
-    size_t n;
-} output;
-
-static void *add(output *out, const char *prefix, const char *name, tm_st_dtype dtype, uint64_t d0,
-                 uint64_t d1)
-{
-    char *text = malloc(strlen(prefix) + strlen(name) + 1);
-    sprintf(text, "%s%s", prefix, name);
-    size_t bytes = d0 * (d1 ? d1 : 1) * tm_st_dtype_bits(dtype) / 8;
-    void *data = calloc(bytes + 1, 1);
-    out->tensors[out->n++] = (tm_st_tensor){text, dtype, d1 ? 2 : 1, {d0, d1}, tm_view_of(data, bytes)};
-    return data;
-}
-
-static void add_slab(output *out, const char *prefix, const tm_model *m, const float *slab)
-{
-    for (size_t i = 0; i < m->map.n_params; i++) {
-        const tm_param *p = &m->map.params[i];
-        float *to = add(out, prefix, p->name, TM_ST_F32, p->shape[0], p->rank == 2 ? p->shape[1] : 0);
-        memcpy(to, slab + p->offset, p->count * sizeof *to);
-    }
-}
-
-static double number(const tm_safetensors *in, const char *key, double missing)
-{
-    const char *text = tm_safetensors_meta(in, key);
-    return text ? atof(text) : missing;
-}
-
-static const int32_t *ints(const tm_safetensors *in, const char *name, int32_t *n)
-{
-    const tm_st_tensor *t = tm_safetensors_find(in, name);
-    if (!t || t->dtype != TM_ST_I32) {
-        fprintf(stderr, "no I32 tensor %s\n", name);
-        exit(1);
-    }
-    *n = (int32_t)(t->data.size / 4);
-    return (const int32_t *)t->data.data;
-}
-
-static tm_tokens read_batch(const tm_safetensors *in)
-{
-    tm_tokens b = {0};
-    int32_t n;
-    b.ids = ints(in, "ids", &b.n_tokens);
-    b.labels = ints(in, "labels", &n);
-    b.positions = ints(in, "positions", &n);
-    b.cu_seqlens = ints(in, "cu_seqlens", &n);
-    b.n_segments = n - 1;
-    return b;
-}
+#include "tests/parity/probe.h"
 
 // The segments of a batch split into `micro` batches.
 static tm_tokens *split(const tm_tokens *b, uint32_t micro)
@@ -90,7 +34,7 @@ static tm_tokens *split(const tm_tokens *b, uint32_t micro)
     return parts;
 }
 
-static tm_status evaluate(tm_model *m, tm_device *dev, const tm_tokens *b, output *out, tm_error *err)
+static tm_status evaluate(tm_model *m, tm_device *dev, const tm_tokens *b, probe_output *out, tm_error *err)
 {
     tm_pass *pass;
     tm_loss loss;
@@ -98,56 +42,56 @@ static tm_status evaluate(tm_model *m, tm_device *dev, const tm_tokens *b, outpu
     tm_status status = tm_pass_forward(pass, b, err);
     if (status == TM_OK) {
         uint64_t T = (uint64_t)b->n_tokens;
-        tm_pass_score(pass, &loss, add(out, "", "log_probs", TM_ST_F32, T, 0));
-        tm_pass_logits(pass, 0, b->n_tokens, add(out, "", "logits", TM_ST_F32, T, m->config.vocab));
-        *(double *)add(out, "", "loss_sum", TM_ST_F64, 1, 0) = loss.sum;
-        *(int64_t *)add(out, "", "count", TM_ST_I64, 1, 0) = (int64_t)loss.count;
+        tm_pass_score(pass, &loss, probe_add(out, "", "log_probs", TM_ST_F32, T, 0));
+        tm_pass_logits(pass, 0, b->n_tokens, probe_add(out, "", "logits", TM_ST_F32, T, m->config.vocab));
+        *(double *)probe_add(out, "", "loss_sum", TM_ST_F64, 1, 0) = loss.sum;
+        *(int64_t *)probe_add(out, "", "count", TM_ST_I64, 1, 0) = (int64_t)loss.count;
     }
     tm_pass_free(pass);
     return status;
 }
 
-static tm_status train(tm_model *m, tm_device *dev, const tm_safetensors *in, output *out, tm_error *err)
+static tm_status train(tm_model *m, tm_device *dev, const tm_safetensors *in, probe_output *out, tm_error *err)
 {
-    tm_tokens b = read_batch(in);
+    tm_tokens b = probe_batch(in);
     TM_TRY(evaluate(m, dev, &b, out, err));
-    uint32_t micro = (uint32_t)number(in, "micro", 1);
-    uint64_t steps = (uint64_t)number(in, "steps", 10);
-    tm_trainer_options o = tm_trainer_defaults(number(in, "lr", 1e-3), steps, (uint32_t)b.n_tokens);
+    uint32_t micro = (uint32_t)probe_number(in, "micro", 1);
+    uint64_t steps = (uint64_t)probe_number(in, "steps", 10);
+    tm_trainer_options o = tm_trainer_defaults(probe_number(in, "lr", 1e-3), steps, (uint32_t)b.n_tokens);
     o.schedule.kind = tm_schedule_find("constant");
     o.schedule.warmup = 0;
-    o.beta1 = number(in, "beta1", o.beta1);
-    o.beta2 = number(in, "beta2", o.beta2);
-    o.eps = number(in, "eps", o.eps);
-    o.weight_decay = number(in, "decay", o.weight_decay);
-    o.clip = number(in, "clip", o.clip);
+    o.beta1 = probe_number(in, "beta1", o.beta1);
+    o.beta2 = probe_number(in, "beta2", o.beta2);
+    o.eps = probe_number(in, "eps", o.eps);
+    o.weight_decay = probe_number(in, "decay", o.weight_decay);
+    o.clip = probe_number(in, "clip", o.clip);
     o.accumulate = micro;
     tm_trainer *t;
     TM_TRY(tm_trainer_new(&t, m, dev, &o, err));
     tm_tokens *parts = split(&b, micro);
-    double *losses = add(out, "", "step_loss", TM_ST_F64, steps, 0);
-    double *norms = add(out, "", "step_norm", TM_ST_F64, steps, 0);
+    double *losses = probe_add(out, "", "step_loss", TM_ST_F64, steps, 0);
+    double *norms = probe_add(out, "", "step_norm", TM_ST_F64, steps, 0);
     for (uint64_t i = 0; i < steps; i++) {
         tm_step step;
         TM_TRY(tm_trainer_update(t, parts, micro, &step, err));
-        if (i == 0) add_slab(out, "grad.", m, tm_trainer_grads(t));
+        if (i == 0) probe_add_slab(out, "grad.", &m->map, tm_trainer_grads(t));
         losses[i] = step.loss;
         norms[i] = step.grad_norm;
     }
-    add_slab(out, "after.", m, m->params);
+    probe_add_slab(out, "after.", &m->map, m->params);
     tm_trainer_free(t);
     return TM_OK;
 }
 
-static tm_status generate(tm_model *m, tm_device *dev, const tm_safetensors *in, output *out, tm_error *err)
+static tm_status generate(tm_model *m, tm_device *dev, const tm_safetensors *in, probe_output *out, tm_error *err)
 {
-    int32_t n, count = (int32_t)number(in, "count", 16);
-    const int32_t *ids = ints(in, "ids", &n);
+    int32_t n, count = (int32_t)probe_number(in, "count", 16);
+    const int32_t *ids = probe_ints(in, "ids", &n);
     tm_decoder *d;
     TM_TRY(tm_decoder_new(&d, m, dev, (uint32_t)(n + count), err));
     uint32_t vocab = m->config.vocab;
-    int32_t *chosen = add(out, "", "chosen", TM_ST_I32, (uint64_t)count, 0);
-    float *all = add(out, "", "logits", TM_ST_F32, (uint64_t)count, vocab);
+    int32_t *chosen = probe_add(out, "", "chosen", TM_ST_I32, (uint64_t)count, 0);
+    float *all = probe_add(out, "", "logits", TM_ST_F32, (uint64_t)count, vocab);
     const float *logits;
     tm_choice *scratch = tm_calloc(vocab, sizeof *scratch);
     if (!scratch) return tm_fail(err, TM_ENOMEM, "no memory");
@@ -190,7 +134,7 @@ static tm_status run(int argc, char **argv, tm_error *err)
     tm_device *dev;
     tm_model *m;
     tm_safetensors in;
-    static output out;
+    static probe_output out;
     TM_TRY(tm_device_open_cpu(2, &dev, err));
     if (argc == 5 && strcmp(argv[1], "fresh") == 0) return fresh(argv, dev, err);
     if (argc < 4) return tm_fail(err, TM_EINVAL, "llama_probe train|generate|copy|fresh ...");

@@ -258,7 +258,7 @@ MUTATIONS = {
 
 
 # Scripts that run the whole program: what they need built, the script, its class.
-PIPELINES = {"trainers": ("tests/pipeline/tidemill_with_tuning_data", "pipeline/test_trainers.py", "Trainers"),
+PIPELINES = {"trainers": ("tidemill", "pipeline/test_trainers.py", "Trainers"),
              "judge": ("tidemill", "pipeline/test_judge.py", "Judge"),
              "choosing": ("tidemill", "pipeline/test_choosing.py", "Choosing")}
 

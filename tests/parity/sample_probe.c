@@ -9,16 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "stages/format/safetensors.h"
 #include "stages/model/sample.h"
+#include "tests/parity/probe.h"
 
 enum { DRAWS = 4000 };
-
-static double number(const tm_safetensors *in, const char *key, double missing)
-{
-    const char *text = tm_safetensors_meta(in, key);
-    return text ? atof(text) : missing;
-}
 
 static void one_row(const tm_sampler *s, const float *logits, uint32_t vocab, tm_seen seen, float *p,
                     int32_t *counts)
@@ -37,11 +31,11 @@ static tm_status run(char **argv, tm_error *err)
     TM_TRY(tm_safetensors_open(&in, argv[1], err));
     const tm_st_tensor *logits = tm_safetensors_find(&in, "logits"), *seen = tm_safetensors_find(&in, "seen");
     if (!logits || !seen) return tm_fail(err, TM_EINVAL, "logits or seen are missing");
-    tm_sampler s = {.temperature = number(&in, "temperature", 1),
-                    .repetition = number(&in, "repetition", 1),
-                    .top_k = (uint32_t)number(&in, "top_k", 0),
-                    .top_p = number(&in, "top_p", 1),
-                    .min_p = number(&in, "min_p", 0),
+    tm_sampler s = {.temperature = probe_number(&in, "temperature", 1),
+                    .repetition = probe_number(&in, "repetition", 1),
+                    .top_k = (uint32_t)probe_number(&in, "top_k", 0),
+                    .top_p = probe_number(&in, "top_p", 1),
+                    .min_p = probe_number(&in, "min_p", 0),
                     .seed = 3};
     uint64_t rows = logits->shape[0], vocab = logits->shape[1], size = rows * vocab;
     float *p = calloc(size, sizeof *p);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "stages/train/trainer.h"
+#include "tests/parity/probe.h"
 
 typedef struct rows {
     const int32_t *ids, *mask, *starts;
@@ -21,12 +22,6 @@ typedef struct rows {
     uint8_t *row_mask[2];
     tm_document partner;
 } rows;
-
-static double number(const tm_safetensors *in, const char *key, double missing)
-{
-    const char *text = tm_safetensors_meta(in, key);
-    return text ? atof(text) : missing;
-}
 
 static const void *data_of(const tm_safetensors *in, const char *name, size_t *bytes)
 {
@@ -103,13 +98,13 @@ static tm_status run(char **argv, tm_error *err)
     tm_trainer *trainer;
     tm_step step;
     TM_TRY(tm_safetensors_open(&in, argv[2], err));
-    TM_TRY(tm_device_open_cpu((int)number(&in, "threads", 2), &dev, err));
+    TM_TRY(tm_device_open_cpu((int)probe_number(&in, "threads", 2), &dev, err));
     TM_TRY(tm_hf_folder_open(&folder, argv[1], err));
     TM_TRY(tm_model_load_apart(&model, &folder, err));
     rows r = read_rows(&in);
-    uint32_t tokens = (uint32_t)number(&in, "tokens", 0);
+    uint32_t tokens = (uint32_t)probe_number(&in, "tokens", 0);
     tm_pack_options p = {.tokens = tokens,
-                         .length = (uint32_t)number(&in, "length", tokens),
+                         .length = (uint32_t)probe_number(&in, "length", tokens),
                          .bos = -1,
                          .eos = -1,
                          .whole = true,
@@ -117,11 +112,11 @@ static tm_status run(char **argv, tm_error *err)
                          .seed = 1,
                          .epochs = 1};
     tm_preference preference = {.loss =
-                                    number(&in, "ipo", 0) != 0 ? TM_PREFERENCE_IPO : TM_PREFERENCE_SIGMOID,
-                                .beta = number(&in, "beta", 0.1),
-                                .label_smoothing = number(&in, "smoothing", 0)};
+                                    probe_number(&in, "ipo", 0) != 0 ? TM_PREFERENCE_IPO : TM_PREFERENCE_SIGMOID,
+                                .beta = probe_number(&in, "beta", 0.1),
+                                .label_smoothing = probe_number(&in, "smoothing", 0)};
     tm_trainer_options o = tm_trainer_defaults(1e-3, 1, tokens);
-    o.accumulate = (uint32_t)number(&in, "accumulate", 1);
+    o.accumulate = (uint32_t)probe_number(&in, "accumulate", 1);
     if (r.scores) o.objective = &tm_objective_preference;
     o.objective_options = &preference;
     TM_TRY(tm_pack_new(&pack, &p, &(tm_documents){&r, reach, get}, err));
