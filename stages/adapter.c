@@ -18,13 +18,12 @@ static const tm_option options[] = {
     {0},
 };
 
-static const char *const names[] = {"adapter_config.json", "adapter_model.safetensors"};
+static const char *const names[] = {"adapter_config.json", "adapter_model.safetensors", NULL};
 
-static tm_status file_path(char path[TM_PATH_MAX], const char *graph, const char *folder, const char *name,
-                           tm_error *err)
+// The folder that is named, beside the graph file's.
+static tm_status find_folder(char path[TM_PATH_MAX], const char *graph, const char *folder, tm_error *err)
 {
-    return folder[0] == '/' ? tm_path(path, err, "%s/%s", folder, name)
-                            : tm_path(path, err, "%s/%s/%s", graph, folder, name);
+    return folder[0] == '/' ? tm_path(path, err, "%s", folder) : tm_path(path, err, "%s/%s", graph, folder);
 }
 
 static tm_status check(tm_check *c, tm_error *err)
@@ -36,9 +35,10 @@ static tm_status check(tm_check *c, tm_error *err)
         return TM_EINVAL;
     }
     json_object_set_new(c->outputs[0], "adapter", json_string("lora"));
-    for (int i = 0; i < 2; i++) {
-        char path[TM_PATH_MAX];
-        TM_TRY(file_path(path, c->folder, o->path, names[i], err));
+    char folder[TM_PATH_MAX], path[TM_PATH_MAX];
+    TM_TRY(find_folder(folder, c->folder, o->path, err));
+    for (int i = 0; names[i]; i++) {
+        TM_TRY(tm_path(path, err, "%s/%s", folder, names[i]));
         if (tm_file_exists(path)) continue;
         c->fault->option = "path";
         tm_fail(err, TM_ENOENT, "%s has no %s", o->path, names[i]);
@@ -51,9 +51,11 @@ static tm_status check(tm_check *c, tm_error *err)
 static tm_status identity(const tm_check *c, json_t *into, tm_error *err)
 {
     const adapter_options *o = c->options;
-    for (int i = 0; i < 2; i++) {
+    char folder[TM_PATH_MAX];
+    TM_TRY(find_folder(folder, c->folder, o->path, err));
+    for (int i = 0; names[i]; i++) {
         tm_corpus file = {0};
-        TM_TRY(file_path(file.root, c->folder, o->path, names[i], err));
+        TM_TRY(tm_path(file.root, err, "%s/%s", folder, names[i]));
         TM_TRY(tm_corpus_identity(&file, c->memory, into, err));
     }
     return TM_OK;
@@ -74,17 +76,13 @@ static tm_status run(tm_work *work, tm_error *err)
 {
     const adapter_options *o = tm_work_options(work);
     tm_snapshot snapshot;
-    char folder[1024];
+    char folder[1024], given[TM_PATH_MAX];
     tm_status status = tm_take_tree(work, "", &snapshot, err);
     if (status == TM_DONE) return tm_fail(err, TM_ENOENT, "there is no model");
     TM_TRY(status);
     TM_TRY(tm_work_scratch(work, folder, sizeof folder, err));
-    for (int i = 0; i < 2; i++) {
-        char from[TM_PATH_MAX], to[TM_PATH_MAX];
-        TM_TRY(file_path(from, tm_work_folder(work), o->path, names[i], err));
-        TM_TRY(tm_path(to, err, "%s/%s", folder, names[i]));
-        TM_TRY(tm_file_copy(from, to, 0644, err));
-    }
+    TM_TRY(find_folder(given, tm_work_folder(work), o->path, err));
+    TM_TRY(tm_model_copy_files(given, folder, names, err));
     TM_TRY(tm_hf_folder_link_base(snapshot.folder, folder, err));
     TM_TRY(tm_model_copy_tokenizer(snapshot.folder, folder, err));
     TM_TRY(verify(work, folder, err));

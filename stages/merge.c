@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // An adapter folded into the weights it was trained on.
-#include <string.h>
-
-#include "engine/base/io.h"
 #include "engine/stage.h"
 #include "stages/model/model.h"
+#include "stages/model/source.h"
 
 static tm_status check(tm_check *c, tm_error *err)
 {
@@ -31,24 +29,6 @@ static tm_status write_merged(const char *from, const char *to, tm_error *err)
     return status;
 }
 
-// The tokenizer's files, and whatever else lies beside the adapter.
-static tm_status copy_rest(const char *from, const char *to, tm_error *err)
-{
-    tm_names names = {0};
-    TM_TRY(tm_dir_list(from, &names, err));
-    tm_status status = TM_OK;
-    for (size_t i = 0; i < names.count && status == TM_OK; i++) {
-        const char *name = names.names[i];
-        char a[TM_PATH_MAX], b[TM_PATH_MAX];
-        if (strncmp(name, "adapter_", strlen("adapter_")) == 0 || strcmp(name, "base") == 0) continue;
-        status = tm_path(a, err, "%s/%s", from, name);
-        if (status == TM_OK) status = tm_path(b, err, "%s/%s", to, name);
-        if (status == TM_OK && !tm_file_exists(b)) status = tm_file_copy(a, b, 0644, err);
-    }
-    tm_names_clear(&names);
-    return status;
-}
-
 static tm_status run(tm_work *work, tm_error *err)
 {
     tm_snapshot snapshot;
@@ -58,7 +38,7 @@ static tm_status run(tm_work *work, tm_error *err)
     TM_TRY(status);
     TM_TRY(tm_work_scratch(work, folder, sizeof folder, err));
     TM_TRY(write_merged(snapshot.folder, folder, err));
-    TM_TRY(copy_rest(snapshot.folder, folder, err));
+    TM_TRY(tm_model_copy_tokenizer(snapshot.folder, folder, err));
     return tm_put_tree(work, "", folder, json_object(), NULL, NULL, err);
 }
 

@@ -33,7 +33,7 @@ typedef struct tm_export_format {
     tm_status (*write)(const tm_export_job *job, tm_error *err);
 } tm_export_format;
 
-// The rows, by name, and their names with spaces between ("gguf hf"). Made by stages/export/rows.sh.
+// The rows, by name, and their names with spaces between ("gguf hf"). Made by stages/rows.sh.
 extern const tm_export_format *const tm_export_formats[];  // NULL-terminated
 extern const char tm_export_format_names[];
 

@@ -131,9 +131,13 @@ static tm_status copy_if_there(const char *from, const char *to, const char *nam
     return tm_file_exists(a) ? tm_file_copy(a, b, 0644, err) : TM_OK;
 }
 
+tm_status tm_model_copy_files(const char *from, const char *to, const char *const *names, tm_error *err)
+{
+    for (; *names; names++) TM_TRY(copy_if_there(from, to, *names, err));
+    return TM_OK;
+}
+
 tm_status tm_model_copy_tokenizer(const char *from, const char *to, tm_error *err)
 {
-    for (const char *const *name = tokenizer_files; *name; name++)
-        TM_TRY(copy_if_there(from, to, *name, err));
-    return TM_OK;
+    return tm_model_copy_files(from, to, tokenizer_files, err);
 }

@@ -35,5 +35,7 @@ tm_status tm_model_source_identity(const tm_model_source *source, tm_file_memory
 tm_status tm_model_source_fetch(const tm_model_source *source, const char *folder, const char *scratch,
                                 tm_error *err);
 
-// Copy the tokenizer's files (tokenizer.json, its configuration and chat template) from a model's folder.
+// Copy those of the named files (NULL behind the last) that are there.
+tm_status tm_model_copy_files(const char *from, const char *to, const char *const *names, tm_error *err);
+// The tokenizer's files (tokenizer.json, its configuration and chat template) of a model's folder.
 tm_status tm_model_copy_tokenizer(const char *from, const char *to, tm_error *err);

@@ -60,6 +60,18 @@ typedef struct tm_fit_options {
      "whose bytes stay: { best = 1, last = 1 } (default: those of all snapshots)", TM_OPT_NOKEY}, \
     {"seed", TM_OPT_INT, offsetof(tm_fit_options, seed), "1", 0, 0x1p53, NULL, "of weights and order", 0}
 
+// The ports that a trainer gives: `measures` is what its metrics are.
+#define TM_FIT_OUTPUTS(measures) \
+    {{"", "model", 0, NULL, "a snapshot every checkpoint_every steps and at the end", NULL}, \
+     {"metrics", "metrics", 0, NULL, measures, NULL}, \
+     {"tokenizer", "tokenizer", TM_PORT_ALIAS, NULL, "the model's tokenizer", ""}}
+
+// Those that one takes that goes on from a model: rows of a type, and what makes them of documents.
+#define TM_FIT_TUNING_INPUTS(model, rows, learned, held_out, conversion) \
+    {{"", "model", TM_PORT_WHOLE, NULL, model, NULL}, \
+     {"data", rows, 0, NULL, learned, conversion}, \
+     {"valid", rows, TM_PORT_OPTIONAL, NULL, held_out, conversion}}
+
 // Early stopping (`stop`): the measures at multiples of valid_every are compared; every one that is the best
 // so far gets a snapshot.
 typedef struct tm_stop_options {
