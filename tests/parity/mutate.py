@@ -123,8 +123,9 @@ MUTATIONS = {
     "reference left out": (
         PREFER, "a.ratio = a.logp - batch->scores[segment];", "a.ratio = a.logp;", "test_tune", ITSELF),
     "reference without its adapter": (
-        "stages/reference.c", "    tm_hf_folder_close(&folder);\n    return status;",
-        "    tm_hf_folder_close(&folder);\n    if (r->model) r->model->adapter = NULL;\n    return status;", "trainers",
+        "stages/reference.c", "return tm_model_open_apart(&r->model, snapshot.folder, err);",
+        "status = tm_model_open_apart(&r->model, snapshot.folder, err);\n"
+        "    if (r->model) r->model->adapter = NULL;\n    return status;", "trainers",
         "test_the_first_loss_is_ln_2_with_the_adapter_in_the_reference"),
     "smoothing the wrong way round": (
         PREFER, "return -(1 - e) * log_sigmoid(x) - e * log_sigmoid(-x);",
