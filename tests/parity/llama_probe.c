@@ -51,7 +51,8 @@ static tm_status evaluate(tm_model *m, tm_device *dev, const tm_tokens *b, probe
     return status;
 }
 
-static tm_status train(tm_model *m, tm_device *dev, const tm_safetensors *in, probe_output *out, tm_error *err)
+static tm_status train(tm_model *m, tm_device *dev, const tm_safetensors *in, probe_output *out,
+                       tm_error *err)
 {
     tm_tokens b = probe_batch(in);
     TM_TRY(evaluate(m, dev, &b, out, err));
@@ -83,7 +84,8 @@ static tm_status train(tm_model *m, tm_device *dev, const tm_safetensors *in, pr
     return TM_OK;
 }
 
-static tm_status generate(tm_model *m, tm_device *dev, const tm_safetensors *in, probe_output *out, tm_error *err)
+static tm_status generate(tm_model *m, tm_device *dev, const tm_safetensors *in, probe_output *out,
+                          tm_error *err)
 {
     int32_t n, count = (int32_t)probe_number(in, "count", 16);
     const int32_t *ids = probe_ints(in, "ids", &n);

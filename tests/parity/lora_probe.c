@@ -3,8 +3,8 @@
 //
 //   lora_probe pass FOLDER IN OUT   logits, log-probabilities, loss, gradients, logits of the merged weights
 //   lora_probe copy FOLDER NEW      read base and adapter apart and write them again
-//   lora_probe fresh FOLDER NEW     a fresh adapter (rank 16, alpha 32, all linears) with some noise on its B's
-//   lora_probe merge FOLDER NEW     the merged weights as a plain folder
+//   lora_probe fresh FOLDER NEW     a fresh adapter (rank 16, alpha 32, all linears) with some noise on its
+//   B's lora_probe merge FOLDER NEW     the merged weights as a plain folder
 //
 // IN and OUT are safetensors; IN holds I32 tensors ids, labels, positions [T] and cu_seqlens [S+1].
 #include <stdio.h>
@@ -36,7 +36,8 @@ static tm_status logits_of(const tm_model *m, tm_device *dev, const tm_tokens *b
 }
 
 // Loss, log-probabilities and gradients of a training pass; the gradient is of the mean over the labels.
-static tm_status learn(const tm_model *m, tm_device *dev, const tm_tokens *b, probe_output *out, tm_error *err)
+static tm_status learn(const tm_model *m, tm_device *dev, const tm_tokens *b, probe_output *out,
+                       tm_error *err)
 {
     tm_pass *pass;
     tm_loss loss, again;

@@ -111,8 +111,8 @@ static tm_status run(char **argv, tm_error *err)
                          .window = 16,
                          .seed = 1,
                          .epochs = 1};
-    tm_preference preference = {.loss =
-                                    probe_number(&in, "ipo", 0) != 0 ? TM_PREFERENCE_IPO : TM_PREFERENCE_SIGMOID,
+    tm_preference preference = {.loss = probe_number(&in, "ipo", 0) != 0 ? TM_PREFERENCE_IPO
+                                                                         : TM_PREFERENCE_SIGMOID,
                                 .beta = probe_number(&in, "beta", 0.1),
                                 .label_smoothing = probe_number(&in, "smoothing", 0)};
     tm_trainer_options o = tm_trainer_defaults(1e-3, 1, tokens);
