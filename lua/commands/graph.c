@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // graph: the nodes of a graph file and what flows between them.
 #include <stdio.h>
+#include <string.h>
 
 #include "lua/session.h"
 
@@ -14,6 +15,12 @@ static const tm_flag flags[] = {
 static const char *out_name(const tm_link *link)
 {
     return link->from->stage->outputs[link->out].name;
+}
+
+// What a link is called in a drawing: the output, or what flows.
+static const char *link_label(const tm_link *link)
+{
+    return out_name(link)[0] ? out_name(link) : link->row->type;
 }
 
 static void print_text(const tm_graph *g)
@@ -30,32 +37,60 @@ static void print_text(const tm_graph *g)
     }
 }
 
+// Text between double quotes, as graphviz reads it.
+static void print_dot_text(const char *text)
+{
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\') putchar('\\');
+        putchar((unsigned char)*text < ' ' ? ' ' : *text);
+    }
+}
+
 static void print_dot(const tm_graph *g)
 {
     printf("digraph tidemill {\n  rankdir=LR;\n  node [shape=box];\n");
     for (size_t i = 0; i < g->n_nodes; i++) {
-        printf("  \"%s\" [label=\"%s\\n%s\"];\n", g->nodes[i]->name, g->nodes[i]->name,
-               tm_node_called(g->nodes[i]));
-        for (size_t l = 0; l < g->nodes[i]->n_links; l++) {
-            const tm_link *link = &g->nodes[i]->links[l];
-            printf("  \"%s\" -> \"%s\" [label=\"%s\"];\n", link->from->name, g->nodes[i]->name,
-                   out_name(link)[0] ? out_name(link) : link->row->type);
+        const tm_node *node = g->nodes[i];
+        printf("  n%zu [label=\"", i);
+        print_dot_text(node->name);
+        printf("\\n");
+        print_dot_text(tm_node_called(node));
+        printf("\"];\n");
+        for (size_t l = 0; l < node->n_links; l++) {
+            printf("  n%d -> n%zu [label=\"", node->links[l].from->index, i);
+            print_dot_text(link_label(&node->links[l]));
+            printf("\"];\n");
         }
     }
     printf("}\n");
 }
 
+// Text between double quotes, as Mermaid reads it: what is special there or in HTML goes as a number.
+static void print_mermaid_text(const char *text)
+{
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c < ' ' || strchr("\"#&;<>\\`|", c)) printf("#%d;", c < ' ' ? ' ' : c);
+        else putchar(c);
+    }
+}
+
 static void print_mermaid(const tm_graph *g)
 {
     printf("flowchart LR\n");
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        printf("  n%zu[\"", i);
+        print_mermaid_text(g->nodes[i]->name);
+        printf("<br>");
+        print_mermaid_text(tm_node_called(g->nodes[i]));
+        printf("\"]\n");
+    }
     for (size_t i = 0; i < g->n_nodes; i++)
-        printf("  n%zu[\"%s<br>%s\"]\n", i, g->nodes[i]->name, tm_node_called(g->nodes[i]));
-    for (size_t i = 0; i < g->n_nodes; i++)
-        for (size_t l = 0; l < g->nodes[i]->n_links; l++)
-            printf("  n%d -->|%s| n%zu\n", g->nodes[i]->links[l].from->index,
-                   out_name(&g->nodes[i]->links[l])[0] ? out_name(&g->nodes[i]->links[l])
-                                                       : g->nodes[i]->links[l].row->type,
-                   i);
+        for (size_t l = 0; l < g->nodes[i]->n_links; l++) {
+            printf("  n%d -->|\"", g->nodes[i]->links[l].from->index);
+            print_mermaid_text(link_label(&g->nodes[i]->links[l]));
+            printf("\"| n%zu\n", i);
+        }
 }
 
 static json_t *graph_json(const tm_graph *g)

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// metrics: how a run stands, for Prometheus.
+#include <stdio.h>
+
+#include "lua/exposition.h"
+#include "lua/scrape.h"
+#include "lua/session.h"
+
+static const tm_flag flags[] = {
+    {"--listen", 0, "HOST:PORT", "serve it at http://HOST:PORT/metrics until Ctrl-C; :9464 is this machine alone"},
+    {0},
+};
+
+typedef struct source {
+    tm_store *store;
+    const char *run;  // NULL: whatever is the latest when it is asked for
+} source;
+
+static tm_status page(void *self, tm_buf *text, tm_error *err)
+{
+    source *from = self;
+    tm_past past;
+    TM_TRY(tm_past_read(from->store, from->run, &past, err));
+    tm_exposition(&past, text);
+    tm_past_clear(&past);
+    return tm_buf_status(text, err);
+}
+
+static tm_status serve(const tm_cli *cli, source *from, const char *address, tm_error *err)
+{
+    int fd;
+    char where[96];
+    TM_TRY(tm_scrape_listen(address, &fd, where, err));
+    if (cli->json) tm_cli_print(cli, json_pack("{s:s+}", "url", "http://", where));
+    else fprintf(stderr, "metrics of %s at http://%s/metrics\n", from->run ? from->run : "the latest run", where);
+    fflush(stdout);
+    return tm_scrape_serve(fd, page, from, TM_EXPOSITION_TYPE, err);
+}
+
+static tm_status print(const tm_cli *cli, source *from, tm_error *err)
+{
+    tm_buf text = {0};
+    tm_status status = page(from, &text, err);
+    if (status >= 0 && cli->json) tm_cli_print(cli, json_pack("{s:s, s:s}", "type", TM_EXPOSITION_TYPE, "text", text.data));
+    else if (status >= 0) fwrite(text.data, 1, text.size, stdout);
+    tm_buf_clear(&text);
+    return status;
+}
+
+static int exec(tm_cli *cli)
+{
+    tm_session session = {0};
+    tm_error err = {0};
+    int code = tm_session_store(&session, cli, 0);
+    if (code == TM_EXIT_OK) {
+        source from = {session.store, cli->args[0]};
+        const char *address = tm_cli_flag(cli, "--listen");
+        tm_status status = address ? serve(cli, &from, address, &err) : print(cli, &from, &err);
+        if (status < 0) code = tm_cli_fail(cli, &err);
+    }
+    tm_session_close(&session);
+    return code;
+}
+
+const tm_command tm_command_metrics = {
+    .name = "metrics",
+    .brief = "Print how a run (the latest, if none is named) stands, as Prometheus reads it, or serve it.",
+    .usage = "[RUN]",
+    .example = "tidemill metrics --listen 127.0.0.1:9464",
+    .max = 1,
+    .flags = flags,
+    .exec = exec,
+};

@@ -1,0 +1,165 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs for other tools as far as no such tool is needed to look: traces, drawings of graphs, the page of metrics.
+
+usage: test_send.py PROGRAM [unittest arguments]
+"""
+import html
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import unittest
+import urllib.error
+import urllib.request
+
+from workplace import GRAPH, WithWorkplace
+
+
+class Sent(WithWorkplace):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        code, out, err = cls.place.tidemill("run", "graph.lua", "--quiet")
+        assert code == 0, out + err
+
+    def test_a_trace_has_each_execution_once_and_lanes_do_not_overlap(self):
+        said = json.loads(self.ok("send", "r1", "--to", "trace", "--json"))
+        self.assertEqual(said["path"], "r1.trace.json")
+        trace = json.loads(self.place.read("r1.trace.json"))
+        spans = [e for e in trace["traceEvents"] if e["ph"] == "X"]
+        status = json.loads(self.ok("status", "r1", "--json"))["nodes"]
+        self.assertEqual(sorted(e["name"] for e in spans), sorted(status))
+        lanes = {}
+        for e in spans:
+            self.assertGreaterEqual(e["dur"], 0)
+            lanes.setdefault(e["tid"], set()).add((e["ts"], e["ts"] + e["dur"]))
+        for lane in lanes.values():  # nodes of one group share their times
+            ordered = sorted(lane)
+            for (_, end), (begin, _) in zip(ordered, ordered[1:]):
+                self.assertLessEqual(end, begin)
+        named = {e["tid"]: e["args"]["name"] for e in trace["traceEvents"] if e["name"] == "thread_name"}
+        self.assertLessEqual(set(lanes), set(named))
+
+    def test_counters_of_a_trace_end_where_they_began_and_metrics_are_among_them(self):
+        self.ok("send", "r1", "here.json", "--to", "trace")
+        events = json.loads(self.place.read("here.json"))["traceEvents"]
+        running = [e["args"]["running"] for e in events if e["name"] == "executions"]
+        self.assertGreater(max(running), 0)
+        self.assertEqual(running[-1], 0)
+        losses = [e["args"]["value"] for e in events if e["name"] == "base train.loss"]
+        self.assertEqual(len(losses), 2)
+        times = [e["ts"] for e in events if e["ph"] != "M"]
+        self.assertGreaterEqual(min(times), 0)
+
+    def test_a_tool_that_is_not_there_and_a_run_that_is_not_there_are_told(self):
+        self.assertIn("did you mean wandb", self.fails(3, "send", "--to", "wandbb"))
+        self.assertIn("tensorboard", self.fails(3, "send", "r1"))
+        self.assertIn("r99", self.fails(2, "send", "r99", "--to", "trace"))
+        self.place.write("file", "")
+        self.assertIn("file", self.fails(1, "send", "r1", "file", "--to", "tensorboard"))
+
+    # ---- drawings ----
+
+    def links(self):
+        nodes = json.loads(self.ok("graph", "graph.lua", "--json"))["nodes"]
+        return sorted((link["from"], node["name"]) for node in nodes for link in node["inputs"])
+
+    def test_a_mermaid_drawing_has_all_nodes_and_links(self):
+        lines = self.ok("graph", "graph.lua", "--mermaid").splitlines()
+        self.assertEqual(lines[0], "flowchart LR")
+        names, links = {}, []
+        for line in lines[1:]:
+            node = re.fullmatch(r'  (n\d+)\["([^"]*)<br>([^"]*)"\]', line)
+            link = re.fullmatch(r'  (n\d+) -->\|"([^"]+)"\| (n\d+)', line)
+            self.assertTrue(node or link, line)
+            if node:
+                names[node[1]] = html.unescape(node[2].replace("#", "&#"))
+            else:
+                links.append((names[link[1]], names[link[3]]))
+        self.assertEqual(sorted(links), self.links())
+
+    def test_graphviz_takes_the_drawing_and_it_has_all_nodes_and_links(self):
+        text = self.ok("graph", "graph.lua", "--dot")
+        names = dict(re.findall(r'^  (n\d+) \[label="((?:[^"\\]|\\"|\\\\)*)\\n', text, re.M))
+        links = [(names[a], names[b]) for a, b in re.findall(r"^  (n\d+) -> (n\d+) \[", text, re.M)]
+        self.assertEqual(sorted(links), self.links())
+        if shutil.which("dot"):
+            done = subprocess.run(["dot", "-Tsvg"], input=text, capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(done.stdout.count('class="node"'), len(names))
+
+    # ---- the page of metrics ----
+
+    def serve(self, *args):
+        process = self.place.start("metrics", *args, "--listen", "127.0.0.1:0")
+        self.addCleanup(self.end, process)
+        said = process.stderr.readline()
+        return re.search(r"http://127\.0\.0\.1:(\d+)/metrics", said)[0], process
+
+    def end(self, process):
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(timeout=20), 0)
+        for stream in (process.stdin, process.stdout, process.stderr):
+            stream.close()
+
+    def get(self, url):
+        with urllib.request.urlopen(url, timeout=20) as answer:
+            self.assertTrue(answer.headers["Content-Type"].startswith("text/plain; version=0.0.4"))
+            return answer.read().decode()
+
+    def test_the_page_is_that_of_the_command_and_there_is_no_other(self):
+        url, _ = self.serve("r1")
+        self.assertEqual(self.get(url), self.ok("metrics", "r1"))
+        self.assertEqual(self.get(url + "?x=1"), self.ok("metrics", "r1"))
+        for other, data, code in (("/", None, 404), ("/metricsx", None, 404), ("/metrics", b"x", 405)):
+            with self.assertRaises(urllib.error.HTTPError) as failed:
+                urllib.request.urlopen(url.replace("/metrics", other), data, timeout=20)
+            self.assertEqual(failed.exception.code, code)
+            failed.exception.close()
+
+    def test_a_run_is_seen_while_it_goes_on(self):
+        waits = 'tm.exec { docs.train, program = { "sh", "-c", "cat; until test -e go; do sleep 0.02; done" } }'
+        self.place.write("slow.lua", GRAPH.replace("return tm.graph { ", f"return tm.graph {{ slow = {waits}, "))
+        url, _ = self.serve()
+        run = self.place.start("run", "slow.lua", "--quiet")
+        try:
+            page = ""
+            for _ in range(400):
+                page = self.get(url)
+                if 'node="slow",stage="exec",state="running"' in page:
+                    break
+                time.sleep(0.02)
+            self.assertRegex(page, r'tidemill_run_info\{run="r\d+",graph="slow.lua",status="running"\} 1')
+            self.assertIn('tidemill_nodes{state="running"} ', page)
+        finally:
+            self.place.write("go", "")
+            out, err = run.communicate(timeout=60)
+        self.assertEqual(run.returncode, 0, out + err)
+        self.assertIn('status="ok"', self.get(url))
+
+    def test_clients_that_say_nothing_or_too_much_do_not_hold_the_server(self):
+        url, _ = self.serve("r1")
+        port = int(re.search(r":(\d+)/", url)[1])
+        silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(80)]
+        self.assertIn("tidemill_run_info", self.get(url))
+        with socket.create_connection(("127.0.0.1", port)) as loud:
+            loud.settimeout(20)
+            loud.sendall(b"GET /metrics HTTP/1.1\r\nX: ".ljust(8191, b"x"))
+            self.assertIn(b" 431 ", loud.recv(4096))
+        self.assertIn("tidemill_run_info", self.get(url))
+        for one in silent:
+            one.close()
+
+    def test_an_address_that_cannot_be_listened_at_is_told(self):
+        self.assertIn("HOST:PORT", self.fails(2, "metrics", "--listen", "here"))
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            self.assertIn("in use", self.fails(1, "metrics", "--listen", f"127.0.0.1:{taken.getsockname()[1]}"))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
