@@ -27,8 +27,10 @@ static void add_label(tm_buf *text, const char *name, const char *value, bool fi
 
 static void add_number(tm_buf *text, double value)
 {
-    if (isfinite(value)) tm_buf_fmt(text, " %.17g\n", value);
-    else tm_buf_fmt(text, " %s\n", isnan(value) ? "NaN" : value > 0 ? "+Inf" : "-Inf");
+    if (isfinite(value))
+        tm_buf_fmt(text, " %.17g\n", value);
+    else
+        tm_buf_fmt(text, " %s\n", isnan(value) ? "NaN" : value > 0 ? "+Inf" : "-Inf");
 }
 
 static void add_sample(tm_buf *text, const char *name, const char *label, const char *of, double value)

@@ -17,11 +17,11 @@ enum { CLIENTS = 32, REQUEST = 8192 };
 #define PATIENCE_NS 2000000000ll
 
 typedef struct client {
-    int fd;  // -1: the place is free
+    int fd; // -1: the place is free
     int64_t until_ns;
     char request[REQUEST];
     size_t got;
-    tm_buf answer;  // empty while the request is not complete
+    tm_buf answer; // empty while the request is not complete
     size_t sent;
 } client;
 
@@ -67,7 +67,8 @@ static void say_where(int fd, char where[96])
 tm_status tm_scrape_listen(const char *address, int *fd, char where[96], tm_error *err)
 {
     char host[96], port[16];
-    struct addrinfo want = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found;
+    struct addrinfo want = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE},
+                    *found;
     int yes = 1;
     TM_TRY(split(address, host, port, err));
     int code = getaddrinfo(host, port, &want, &found);
@@ -77,8 +78,10 @@ tm_status tm_scrape_listen(const char *address, int *fd, char where[96], tm_erro
                 bind(*fd, found->ai_addr, found->ai_addrlen) == 0 && listen(*fd, 64) == 0;
     tm_status status = good ? TM_OK : tm_fail_errno(err, "cannot listen at %s", address);
     freeaddrinfo(found);
-    if (good) say_where(*fd, where);
-    else if (*fd >= 0) close(*fd);
+    if (good)
+        say_where(*fd, where);
+    else if (*fd >= 0)
+        close(*fd);
     return status;
 }
 
@@ -94,7 +97,8 @@ static void drop(client *c)
 
 static void answer(client *c, const char *status, const char *type, const tm_buf *body, bool head)
 {
-    tm_buf_fmt(&c->answer, "HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n", status, type, body->size);
+    tm_buf_fmt(&c->answer, "HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n", status, type,
+               body->size);
     tm_buf_str(&c->answer, "Connection: close\r\n\r\n");
     if (!head) tm_buf_add(&c->answer, body->data, body->size);
     if (c->answer.failed) drop(c);
@@ -121,7 +125,8 @@ static void serve_page(server *s, client *c, bool head)
     tm_error err = {0};
     tm_status status = s->page(s->self, &text, &err);
     if (status >= 0) status = tm_buf_status(&text, &err);
-    if (status >= 0) answer(c, "200 OK", s->type, &text, head);
+    if (status >= 0)
+        answer(c, "200 OK", s->type, &text, head);
     else {
         tm_buf_reset(&text);
         tm_buf_fmt(&text, "%s\n", err.text);
@@ -134,9 +139,12 @@ static void serve_request(server *s, client *c)
 {
     bool get = strncmp(c->request, "GET ", 4) == 0, head = strncmp(c->request, "HEAD ", 5) == 0;
     const char *path = c->request + (get ? 4 : 5);
-    if (!get && !head) answer_text(c, "405 Method Not Allowed", "GET /metrics is all there is\n");
-    else if (is_path(path, "/metrics")) serve_page(s, c, head);
-    else answer_text(c, "404 Not Found", "GET /metrics is all there is\n");
+    if (!get && !head)
+        answer_text(c, "405 Method Not Allowed", "GET /metrics is all there is\n");
+    else if (is_path(path, "/metrics"))
+        serve_page(s, c, head);
+    else
+        answer_text(c, "404 Not Found", "GET /metrics is all there is\n");
 }
 
 static void receive(server *s, client *c)
@@ -150,8 +158,10 @@ static void receive(server *s, client *c)
     c->got += (size_t)got;
     c->request[c->got] = 0;
     bool complete = strstr(c->request, "\r\n\r\n") || strstr(c->request, "\n\n");
-    if (complete) serve_request(s, c);
-    else if (c->got == REQUEST - 1) answer_text(c, "431 Request Header Fields Too Large", "8 KiB are the limit\n");
+    if (complete)
+        serve_request(s, c);
+    else if (c->got == REQUEST - 1)
+        answer_text(c, "431 Request Header Fields Too Large", "8 KiB are the limit\n");
 }
 
 static void deliver(client *c)
@@ -205,7 +215,7 @@ static bool round_of(server *s)
     }
     if (poll(polls, CLIENTS + 2, any ? 200 : -1) < 0 && errno != EINTR) return false;
     struct signalfd_siginfo signal;
-    if (polls[0].revents) return read(s->signals, &signal, sizeof signal) < 0;  // read: it is dealt with
+    if (polls[0].revents) return read(s->signals, &signal, sizeof signal) < 0; // read: it is dealt with
     for (int i = 0; i < CLIENTS; i++)
         if (s->clients[i].fd >= 0) attend(s, &s->clients[i], polls[i + 2].revents);
     for (int i = 0; i < CLIENTS; i++)
@@ -221,7 +231,11 @@ tm_status tm_scrape_serve(int fd, tm_scrape_page *page, void *self, const char *
     sigaddset(&end, SIGINT);
     sigaddset(&end, SIGTERM);
     sigprocmask(SIG_BLOCK, &end, &old);
-    server s = {.fd = fd, .signals = signalfd(-1, &end, SFD_CLOEXEC), .page = page, .self = self, .type = type,
+    server s = {.fd = fd,
+                .signals = signalfd(-1, &end, SFD_CLOEXEC),
+                .page = page,
+                .self = self,
+                .type = type,
                 .clients = tm_calloc(CLIENTS, sizeof *s.clients)};
     tm_status status = s.clients && s.signals >= 0 ? TM_OK : tm_fail(err, TM_ENOMEM, "no memory to listen");
     for (int i = 0; s.clients && i < CLIENTS; i++) s.clients[i].fd = -1;

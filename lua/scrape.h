@@ -11,8 +11,8 @@
 // The text of the page, asked for anew for each request, into an empty buffer.
 typedef tm_status tm_scrape_page(void *self, tm_buf *text, tm_error *err);
 
-// `address` is "HOST:PORT", "[::1]:PORT" or ":PORT" (this machine alone); port 0 takes a free one. `fd` receives
-// the listening socket, `where` the address it has.
+// `address` is "HOST:PORT", "[::1]:PORT" or ":PORT" (this machine alone); port 0 takes a free one. `fd`
+// receives the listening socket, `where` the address it has.
 tm_status tm_scrape_listen(const char *address, int *fd, char where[96], tm_error *err);
 // Serve until SIGINT or SIGTERM. Closes `fd`.
 tm_status tm_scrape_serve(int fd, tm_scrape_page *page, void *self, const char *type, tm_error *err);

@@ -7,13 +7,14 @@
 #include "lua/session.h"
 
 static const tm_flag flags[] = {
-    {"--listen", 0, "HOST:PORT", "serve it at http://HOST:PORT/metrics until Ctrl-C; :9464 is this machine alone"},
+    {"--listen", 0, "HOST:PORT",
+     "serve it at http://HOST:PORT/metrics until Ctrl-C; :9464 is this machine alone"},
     {0},
 };
 
 typedef struct source {
     tm_store *store;
-    const char *run;  // NULL: whatever is the latest when it is asked for
+    const char *run; // NULL: whatever is the latest when it is asked for
 } source;
 
 static tm_status page(void *self, tm_buf *text, tm_error *err)
@@ -31,8 +32,11 @@ static tm_status serve(const tm_cli *cli, source *from, const char *address, tm_
     int fd;
     char where[96];
     TM_TRY(tm_scrape_listen(address, &fd, where, err));
-    if (cli->json) tm_cli_print(cli, json_pack("{s:s+}", "url", "http://", where));
-    else fprintf(stderr, "metrics of %s at http://%s/metrics\n", from->run ? from->run : "the latest run", where);
+    if (cli->json)
+        tm_cli_print(cli, json_pack("{s:s+}", "url", "http://", where));
+    else
+        fprintf(stderr, "metrics of %s at http://%s/metrics\n", from->run ? from->run : "the latest run",
+                where);
     fflush(stdout);
     return tm_scrape_serve(fd, page, from, TM_EXPOSITION_TYPE, err);
 }
@@ -41,8 +45,10 @@ static tm_status print(const tm_cli *cli, source *from, tm_error *err)
 {
     tm_buf text = {0};
     tm_status status = page(from, &text, err);
-    if (status >= 0 && cli->json) tm_cli_print(cli, json_pack("{s:s, s:s}", "type", TM_EXPOSITION_TYPE, "text", text.data));
-    else if (status >= 0) fwrite(text.data, 1, text.size, stdout);
+    if (status >= 0 && cli->json)
+        tm_cli_print(cli, json_pack("{s:s, s:s}", "type", TM_EXPOSITION_TYPE, "text", text.data));
+    else if (status >= 0)
+        fwrite(text.data, 1, text.size, stdout);
     tm_buf_clear(&text);
     return status;
 }

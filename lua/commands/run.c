@@ -14,6 +14,7 @@
 #include "lua/label.h"
 #include "lua/locked.h"
 #include "lua/place.h"
+#include "lua/send/live.h"
 #include "lua/session.h"
 #include "lua/summary.h"
 
@@ -121,6 +122,18 @@ static int finish(tm_cli *cli, tm_session *session, tm_status status, const tm_r
     return code == TM_EXIT_OK ? as_pinned : code;
 }
 
+typedef struct watchers {
+    tm_console *console;
+    tm_live *live;
+} watchers;
+
+static void watch(void *arg, const char *event, const json_t *fields)
+{
+    watchers *w = arg;
+    tm_console_event(w->console, event, fields);
+    tm_live_event(w->live, event, fields);
+}
+
 static int exec(tm_cli *cli)
 {
     tm_session session = {0};
@@ -134,18 +147,19 @@ static int exec(tm_cli *cli)
         bool quiet = cli->json || tm_cli_flag(cli, "--quiet");
         json_t *about = facts(cli, &session);
         if (!quiet) say_where(&session, json_object_get(about, "git"));
-        tm_console *console = tm_console_new(session.plan, quiet);
+        watchers told = {tm_console_new(session.plan, quiet), tm_live_new(session.store)};
         tm_run_options options = {.cores = (int)(cores < 4096 ? cores : 4096),
                                   .keep_going = tm_cli_flag(cli, "--keep-going") != NULL,
                                   .facts = about,
-                                  .watch = tm_console_event,
-                                  .arg = console};
+                                  .watch = watch,
+                                  .arg = &told};
         tm_run_result result;
         tm_error err = {0};
         tm_status status = tm_run_plan(session.plan, &options, &result, &err);
         code = finish(cli, &session, status, &result, &err);
         json_decref(about);
-        tm_console_free(console);
+        tm_console_free(told.console);
+        tm_live_free(told.live);
     }
     tm_session_close(&session);
     return code;

@@ -27,8 +27,8 @@ static int say(const tm_cli *cli, const tm_send_tool *tool, const tm_send_job *j
     size_t n = 0;
     for (size_t at = 0; tm_send_next_node(job->past, &at);) n++;
     if (cli->json)
-        return tm_cli_print(cli, json_pack("{s:s, s:s, s:s, s:I, s:I}", "run", job->past->run, "to", tool->name,
-                                           "path", job->made, "nodes", (json_int_t)n, "renamed",
+        return tm_cli_print(cli, json_pack("{s:s, s:s, s:s, s:I, s:I}", "run", job->past->run, "to",
+                                           tool->name, "path", job->made, "nodes", (json_int_t)n, "renamed",
                                            (json_int_t)job->changed));
     printf("%s: the metrics of %zu node%s are in %s\n", job->past->run, n, n == 1 ? "" : "s", job->made);
     printf("try: ");
@@ -40,7 +40,8 @@ static int say(const tm_cli *cli, const tm_send_tool *tool, const tm_send_job *j
     return TM_EXIT_OK;
 }
 
-static tm_status send_run(const tm_cli *cli, tm_store *store, const tm_send_tool *tool, int *code, tm_error *err)
+static tm_status send_run(const tm_cli *cli, tm_store *store, const tm_send_tool *tool, int *code,
+                          tm_error *err)
 {
     tm_past past;
     char place[TM_PATH_MAX];
@@ -72,7 +73,8 @@ static int exec(tm_cli *cli)
 
 const tm_command tm_command_send = {
     .name = "send",
-    .brief = "Write a run (the latest, if none is named) for another tool: TensorBoard, MLflow, W&B, a trace viewer.",
+    .brief = "Write a run (the latest, if none is named) for another tool: TensorBoard, MLflow, W&B, a trace "
+             "viewer.",
     .usage = "[RUN [PATH]]",
     .example = "tidemill send r12 --to tensorboard",
     .max = 2,

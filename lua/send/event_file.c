@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Records of event files. Field numbers are those of tensorflow's event.proto, summary.proto, tensor.proto and
-// of the hparams plugin's plugin_data.proto.
+// Records of event files. Field numbers are those of tensorflow's event.proto, summary.proto, tensor.proto
+// and of the hparams plugin's plugin_data.proto.
 #include "lua/send/event_file.h"
 
 #include <stdio.h>
@@ -26,7 +26,7 @@ static uint32_t masked(uint32_t crc)
 // Adds an event to the file and clears it.
 static void record(tm_buf *file, tm_buf *event)
 {
-    uint64_t size = event->size;  // little-endian, as this machine is
+    uint64_t size = event->size; // little-endian, as this machine is
     tm_buf_le64(file, size);
     tm_buf_le32(file, masked(tm_crc32c(&size, sizeof size)));
     tm_buf_add(file, event->data, event->size);
@@ -76,7 +76,7 @@ void tm_event_text(tm_buf *file, double wall, const char *tag, const char *text)
     tm_buf value = {0}, tensor = {0}, shape = {0}, dim = {0};
     tm_pb_text(&value, 1, tag);
     metadata(&value, "text", NULL);
-    tm_pb_uint(&tensor, 1, 7);  // DT_STRING
+    tm_pb_uint(&tensor, 1, 7); // DT_STRING
     tm_pb_uint(&dim, 1, 1);
     tm_pb_message(&shape, 2, &dim);
     tm_pb_message(&tensor, 2, &shape);
@@ -88,10 +88,14 @@ void tm_event_text(tm_buf *file, double wall, const char *tag, const char *text)
 // A parameter as google.protobuf.Value.
 static void param_value(tm_buf *to, const json_t *value)
 {
-    if (json_is_number(value)) tm_pb_double(to, 2, json_number_value(value));
-    else if (json_is_boolean(value)) tm_pb_uint(to, 4, json_is_true(value));
-    else if (json_is_string(value)) tm_pb_text(to, 3, json_string_value(value));
-    else tm_pb_uint(to, 1, 0);
+    if (json_is_number(value))
+        tm_pb_double(to, 2, json_number_value(value));
+    else if (json_is_boolean(value))
+        tm_pb_uint(to, 4, json_is_true(value));
+    else if (json_is_string(value))
+        tm_pb_text(to, 3, json_string_value(value));
+    else
+        tm_pb_uint(to, 1, 0);
 }
 
 static void hparams(tm_buf *file, double wall, const char *tag, unsigned field, tm_buf *info)
@@ -124,7 +128,7 @@ void tm_event_began(tm_buf *file, double wall, const char *group, const json_t *
 void tm_event_ended(tm_buf *file, double wall, bool good)
 {
     tm_buf info = {0};
-    tm_pb_uint(&info, 1, good ? 1 : 2);  // STATUS_SUCCESS, STATUS_FAILURE
+    tm_pb_uint(&info, 1, good ? 1 : 2); // STATUS_SUCCESS, STATUS_FAILURE
     tm_pb_double(&info, 2, wall);
     hparams(file, wall, "_hparams_/session_end_info", 4, &info);
 }

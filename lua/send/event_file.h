@@ -8,7 +8,7 @@
 
 #include "engine/base/bytes.h"
 
-void tm_event_head(tm_buf *file, double wall);  // the first record of a file
+void tm_event_head(tm_buf *file, double wall); // the first record of a file
 void tm_event_scalar(tm_buf *file, double wall, int64_t step, const char *tag, double value);
 void tm_event_text(tm_buf *file, double wall, const char *tag, const char *text);
 // For the HPARAMS page: how a run began, with its parameters (name -> value), and how it ended.

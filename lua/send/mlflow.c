@@ -8,12 +8,14 @@
 
 #include "lua/send/send.h"
 
-#define MAX_PARAM 6000  // bytes; longer ones MLflow refuses
+#define MAX_PARAM 6000 // bytes; longer ones MLflow refuses
 
 static void add_number(tm_buf *text, double value)
 {
-    if (isfinite(value)) tm_buf_fmt(text, "%.17g", value);
-    else tm_buf_str(text, isnan(value) ? "nan" : value > 0 ? "inf" : "-inf");
+    if (isfinite(value))
+        tm_buf_fmt(text, "%.17g", value);
+    else
+        tm_buf_str(text, isnan(value) ? "nan" : value > 0 ? "inf" : "-inf");
 }
 
 // Text between single quotes is YAML that needs no escapes but for the quote.
@@ -35,8 +37,10 @@ static void add_uri(tm_buf *yaml, const char *key, const char *folder, const cha
     for (const unsigned char *p = (const unsigned char *)(real ? real : folder); *p; p++) {
         bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') ||
                      strchr("/-_.~", *p);
-        if (plain) tm_buf_char(yaml, (char)*p);
-        else tm_buf_fmt(yaml, "%%%02X", *p);
+        if (plain)
+            tm_buf_char(yaml, (char)*p);
+        else
+            tm_buf_fmt(yaml, "%%%02X", *p);
     }
     tm_buf_fmt(yaml, "%s'\n", inside);
     free(real);
@@ -162,7 +166,7 @@ static int mlflow_status(const tm_past *past)
     const char *status = tm_past_status(past);
     if (strcmp(status, "running") == 0) return 1;
     if (strcmp(status, "ok") == 0) return 3;
-    return strcmp(status, "failed") == 0 ? 4 : 5;  // FAILED, KILLED
+    return strcmp(status, "failed") == 0 ? 4 : 5; // FAILED, KILLED
 }
 
 static tm_status write_meta(tm_send_job *job, const char *experiment, const char *id, tm_error *err)
@@ -170,8 +174,10 @@ static tm_status write_meta(tm_send_job *job, const char *experiment, const char
     const tm_past *past = job->past;
     tm_buf yaml = {0};
     add_uri(&yaml, "artifact_uri", job->made, "/artifacts");
-    if (mlflow_status(past) == 1) tm_buf_str(&yaml, "end_time: null\n");
-    else tm_buf_fmt(&yaml, "end_time: %lld\n", (long long)(past->start_ms + past->last_ms));
+    if (mlflow_status(past) == 1)
+        tm_buf_str(&yaml, "end_time: null\n");
+    else
+        tm_buf_fmt(&yaml, "end_time: %lld\n", (long long)(past->start_ms + past->last_ms));
     tm_buf_fmt(&yaml, "entry_point_name: ''\nexperiment_id: '%s'\nlifecycle_stage: active\n", experiment);
     tm_buf_fmt(&yaml, "run_id: '%s'\nrun_name: '%s'\nrun_uuid: '%s'\n", id, past->run, id);
     tm_buf_fmt(&yaml, "source_name: ''\nsource_type: 4\nsource_version: ''\nstart_time: %lld\nstatus: %d\n",

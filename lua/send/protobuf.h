@@ -6,9 +6,9 @@
 
 #include "engine/base/bytes.h"
 
-void tm_pb_uint(tm_buf *message, unsigned field, uint64_t value);  // int32, int64, uint64, bool, enum
+void tm_pb_uint(tm_buf *message, unsigned field, uint64_t value); // int32, int64, uint64, bool, enum
 void tm_pb_double(tm_buf *message, unsigned field, double value);
 void tm_pb_float(tm_buf *message, unsigned field, float value);
 void tm_pb_bytes(tm_buf *message, unsigned field, tm_view bytes);
-void tm_pb_text(tm_buf *message, unsigned field, const char *text);  // NULL adds nothing
-void tm_pb_message(tm_buf *message, unsigned field, tm_buf *inner);  // and clears `inner`
+void tm_pb_text(tm_buf *message, unsigned field, const char *text); // NULL adds nothing
+void tm_pb_message(tm_buf *message, unsigned field, tm_buf *inner); // and clears `inner`

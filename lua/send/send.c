@@ -43,7 +43,7 @@ static void plain_name(const char *name, const char *also, char text[TM_SEND_NAM
     bool begin = true;
     for (; *name && n < 200; name++) {
         unsigned char c = (unsigned char)*name;
-        if ((c & 0xc0) == 0x80) continue;  // the rest of a letter that takes several bytes
+        if ((c & 0xc0) == 0x80) continue; // the rest of a letter that takes several bytes
         if (begin && (c == '.' || c == '/')) text[n++] = '_';
         text[n++] = stays(c, also) ? (char)c : '_';
         begin = c == '/';

@@ -8,41 +8,43 @@
 
 #include "lua/past.h"
 
-#define TM_SEND_NAME 256  // bytes of a name as it was sent, with its NUL
+#define TM_SEND_NAME 256 // bytes of a name as it was sent, with its NUL
 
 typedef struct tm_send_job {
-    const tm_past *past;     // with its results
-    const char *path;        // where to: a folder, or the file of a tool that writes one
-    char made[TM_PATH_MAX];  // out: what to open
-    json_t *sent, *taken;    // names: original -> as sent, as sent -> original
-    size_t changed;          // names that had to be changed
-    char example[2][TM_SEND_NAME];  // the first of them: original and as sent
+    const tm_past *past;           // with its results
+    const char *path;              // where to: a folder, or the file of a tool that writes one
+    char made[TM_PATH_MAX];        // out: what to open
+    json_t *sent, *taken;          // names: original -> as sent, as sent -> original
+    size_t changed;                // names that had to be changed
+    char example[2][TM_SEND_NAME]; // the first of them: original and as sent
 } tm_send_job;
 
 typedef struct tm_send_tool {
     const char *name;
-    const char *brief;  // what is written
-    const char *place;  // where to, if nothing is said; "%s" is the run
-    const char *open;   // the command that opens it; "%s" is the path
+    const char *brief; // what is written
+    const char *place; // where to, if nothing is said; "%s" is the run
+    const char *open;  // the command that opens it; "%s" is the path
     tm_status (*write)(tm_send_job *job, tm_error *err);
 } tm_send_tool;
 
 // The rows, by name, and their names with bars between. Made by lua/send/rows.sh.
-extern const tm_send_tool *const tm_send_tools[];  // NULL-terminated
+extern const tm_send_tool *const tm_send_tools[]; // NULL-terminated
 extern const char tm_send_tool_names[];
 
-const tm_send_tool *tm_send_tool_find(const char *name);  // or NULL
+const tm_send_tool *tm_send_tool_find(const char *name); // or NULL
 
 // Read the run (NULL: the latest) and write it. `job` starts as {.path}; free it with tm_send_clear.
 tm_status tm_send(const tm_send_tool *tool, tm_past *past, tm_send_job *job, tm_error *err);
 void tm_send_clear(tm_send_job *job);
 
-// A name as the tool takes it: letters, digits, `_ - . /` and those in `also` stay, anything else becomes `_`; no
-// part between slashes is empty or begins with a dot. Different names stay different ("a_b", "a_b_2").
+// A name as the tool takes it: letters, digits, `_ - . /` and those in `also` stay, anything else becomes
+// `_`; no part between slashes is empty or begins with a dot. Different names stay different ("a_b",
+// "a_b_2").
 const char *tm_send_name(tm_send_job *job, const char *name, const char *also, char text[TM_SEND_NAME]);
 
 // --- What of a run is sent ---------------------------------------------------------------------------------
-// The next node that has a metric and is not the same work as another; NULL behind the last. `at` starts at 0.
+// The next node that has a metric and is not the same work as another; NULL behind the last. `at` starts at
+// 0.
 const tm_past_node *tm_send_next_node(const tm_past *past, size_t *at);
 
 // Parameters as a JSON object (a new reference): name -> value.

@@ -60,8 +60,10 @@ static void add_table(tm_buf *file, double wall, const char *tag, const json_t *
         }
         tm_buf_str(&text, " |\n");
     }
-    if (!text.failed && !cell.failed) tm_event_text(file, wall, tag, text.data);
-    else file->failed = true;
+    if (!text.failed && !cell.failed)
+        tm_event_text(file, wall, tag, text.data);
+    else
+        file->failed = true;
     tm_buf_clear(&text);
     tm_buf_clear(&cell);
 }
@@ -76,7 +78,8 @@ static tm_status write_run(tm_send_job *job, tm_error *err)
     if (json_object_size(params)) add_table(&file, wall, "params", params);
     add_table(&file, wall, "run", facts);
     tm_event_began(&file, wall, past->run, params);
-    if (past->end) tm_event_ended(&file, wall_at(past, past->last_ms), strcmp(tm_past_status(past), "ok") == 0);
+    if (past->end)
+        tm_event_ended(&file, wall_at(past, past->last_ms), strcmp(tm_past_status(past), "ok") == 0);
     tm_status status = write_events(job, ".", &file, err);
     json_decref(params);
     json_decref(facts);

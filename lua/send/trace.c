@@ -10,9 +10,9 @@
 // Nodes of one group that ran together; the innermost is the group's last.
 typedef struct span {
     const tm_past_node *node;
-    int64_t begin, end;  // ms
+    int64_t begin, end; // ms
     int group, lane;
-    bool ended, again;   // again: the same execution as the span before
+    bool ended, again; // again: the same execution as the span before
 } span;
 
 typedef struct spans {
@@ -57,7 +57,8 @@ static tm_status give_lanes(spans *s, tm_error *err)
     for (size_t i = 0; i < s->n; i++) {
         span *one = &s->all[i], *before = i ? one - 1 : NULL;
         one->again = before && before->group == one->group && before->begin == one->begin;
-        if (one->again) one->lane = before->lane;
+        if (one->again)
+            one->lane = before->lane;
         else
             for (one->lane = 0; one->lane < s->lanes && free_at[one->lane] > one->begin;) one->lane++;
         if (one->lane == s->lanes) s->lanes++;
@@ -109,7 +110,8 @@ static void add_span(json_t *events, const span *s)
     set_count(args, "entries", node->entries);
     set_count(args, "cores at most", node->cores);
     set_count(args, "memory at most", node->memory);
-    if (!s->ended) json_object_set_new(args, "end", json_string("did not end"));
+    if (!s->ended)
+        json_object_set_new(args, "end", json_string("did not end"));
     else if (strcmp(node->state, "failed") == 0)
         json_object_set(args, "failed", json_object_get(node->failure, "text"));
     add(events, one, args);
@@ -134,7 +136,8 @@ static int64_t known(int64_t value)
 
 static void add_counter(json_t *events, const char *name, const char *unit, int64_t at, double value)
 {
-    json_t *number = value == floor(value) && fabs(value) < 1e15 ? json_integer((json_int_t)value) : json_real(value);
+    json_t *number =
+        value == floor(value) && fabs(value) < 1e15 ? json_integer((json_int_t)value) : json_real(value);
     add(events, event("C", name, 0, at), json_pack("{s:o}", unit, number));
 }
 

@@ -20,7 +20,7 @@ enum { HISTORY = 2, SUMMARY = 3, METRIC = 12, RUN = 17, EXIT = 18, HEADER = 21, 
 typedef struct wandb {
     tm_send_job *job;
     tm_buf file;
-    tm_buf summary;  // SummaryRecord: last values
+    tm_buf summary; // SummaryRecord: last values
     uint64_t n_records, n_rows;
 } wandb;
 
@@ -59,8 +59,10 @@ static void put(wandb *w, unsigned field, tm_buf *message)
     tm_buf record = {0};
     tm_pb_uint(&record, 1, ++w->n_records);
     tm_pb_message(&record, field, message);
-    if (record.failed) w->file.failed = true;
-    else put_record(&w->file, tm_buf_view(&record));
+    if (record.failed)
+        w->file.failed = true;
+    else
+        put_record(&w->file, tm_buf_view(&record));
     tm_buf_clear(&record);
 }
 
@@ -77,16 +79,20 @@ static void add_json(tm_buf *message, unsigned field, const char *key, const cha
 static void add_value(tm_buf *message, unsigned field, const char *key, const json_t *value)
 {
     char *json = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-    if (json) add_json(message, field, key, json);
-    else message->failed = true;
+    if (json)
+        add_json(message, field, key, json);
+    else
+        message->failed = true;
     free(json);
 }
 
 static void add_number(tm_buf *message, unsigned field, const char *key, double value)
 {
     char json[40];
-    if (isfinite(value)) snprintf(json, sizeof json, "%.17g", value);
-    else snprintf(json, sizeof json, "\"%s\"", isnan(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity");
+    if (isfinite(value))
+        snprintf(json, sizeof json, "%.17g", value);
+    else
+        snprintf(json, sizeof json, "\"%s\"", isnan(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity");
     add_json(message, field, key, json);
 }
 
@@ -96,7 +102,7 @@ static void put_header(wandb *w)
 {
     tm_buf header = {0}, version = {0};
     tm_pb_text(&version, 1, "tidemill " TM_VERSION);
-    tm_pb_text(&version, 2, "0.15.0");  // the oldest that is to read it
+    tm_pb_text(&version, 2, "0.15.0"); // the oldest that is to read it
     tm_pb_message(&header, 1, &version);
     put(w, HEADER, &header);
 }
@@ -115,8 +121,7 @@ static void add_config(tm_buf *run, const tm_past *past)
 
 static void add_git(tm_buf *run, const tm_past *past)
 {
-    const char *commit =
-        json_string_value(json_object_get(json_object_get(past->record, "git"), "commit"));
+    const char *commit = json_string_value(json_object_get(json_object_get(past->record, "git"), "commit"));
     tm_buf git = {0};
     if (!commit) return;
     tm_pb_text(&git, 2, commit);
@@ -159,7 +164,7 @@ static void put_metric(wandb *w, const char *name, const char *axis)
     tm_buf metric = {0}, options = {0};
     tm_pb_text(&metric, 1, name);
     tm_pb_text(&metric, 4, axis);
-    tm_pb_uint(&options, axis ? 1 : 2, 1);  // axis: its value is put beside each row; itself: hidden
+    tm_pb_uint(&options, axis ? 1 : 2, 1); // axis: its value is put beside each row; itself: hidden
     tm_pb_uint(&options, 3, 1);
     tm_pb_message(&metric, 6, &options);
     put(w, METRIC, &metric);
@@ -227,7 +232,8 @@ static void add_last(wandb *w, const tm_past_node *node)
     char name[TM_SEND_NAME];
     for (size_t i = 0; i < node->n_series; i++) {
         const tm_past_series *s = &node->series[i];
-        if (s->n) add_number(&w->summary, 1, metric_name(w, node->name, s->name, "", name), s->values[s->n - 1]);
+        if (s->n)
+            add_number(&w->summary, 1, metric_name(w, node->name, s->name, "", name), s->values[s->n - 1]);
     }
 }
 

@@ -45,6 +45,9 @@ class OtherTools(WithWorkplace):
         self.assertGreaterEqual(set(found), {"base", "curve", "odd"})
         return found
 
+    def latest(self):
+        return json.loads(self.ok("runs", "--json"))["runs"][-1]["run"]
+
     def send(self, tool, run="r1", path=None):
         path = path or tool
         self.ok("send", run, path, "--to", tool)
@@ -71,6 +74,19 @@ class OtherTools(WithWorkplace):
         self.assertGreaterEqual(n, 5)
         errors = all_of.Scalars("r1/curve", "text/loss.error")
         self.assertEqual([e.step for e in errors], [e.step for e in all_of.Scalars("r1/curve", "text/loss")])
+
+    def test_a_run_leaves_event_files_of_what_it_measured_itself(self):
+        from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
+        self.ok("run", "graph.lua", "--quiet", "--set", "lr=2e-3")  # all of it is cached: nothing is measured
+        all_of = EventMultiplexer().AddRunsFromDirectory(self.place.path("store/runs"))
+        all_of.Reload()
+        for node, metrics in self.measured().items():
+            for name, points in metrics.items():
+                events = all_of.Scalars(f"r1/tensorboard/{node}", name.replace(".", "/", 1))
+                self.same([(e.step, e.value) for e in events], points, places=6)
+        latest = self.latest()
+        self.assertNotEqual(latest, "r1")
+        self.assertEqual([run for run in all_of.Runs() if run.startswith(latest + "/")], [latest + "/tensorboard"])
 
     def test_tensorboard_shows_parameters_as_text_and_for_its_hparams_page(self):
         from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
@@ -160,7 +176,7 @@ class OtherTools(WithWorkplace):
         lines = self.place.read("graph.lua").replace("lr = tm.number { 3e-3 }", "lr = tm.string { string.rep('long ', 20000) }")
         self.place.write("long.lua", lines.replace("lr = p.lr,", ""))
         self.ok("run", "long.lua", "-q", "--only", "clean")
-        records = self.wandb_records(self.send("wandb", "r3", path="long"))
+        records = self.wandb_records(self.send("wandb", self.latest(), path="long"))
         config = {i.key: json.loads(i.value_json) for i in records[1].run.config.update}
         self.assertEqual(config["lr"], "long " * 20000)
 
