@@ -37,29 +37,37 @@ static void print_text(const tm_graph *g)
     }
 }
 
-// Text between double quotes, as graphviz reads it.
-static void print_dot_text(const char *text)
+// Text in double quotes, as graphviz reads it.
+static void print_dot_text(const char *text, const char *more)
 {
+    putchar('"');
     for (; *text; text++) {
         if (*text == '"' || *text == '\\') putchar('\\');
         putchar((unsigned char)*text < ' ' ? ' ' : *text);
     }
+    printf("%s\"", more);
 }
 
 static void print_dot(const tm_graph *g)
 {
+    char stage[160];
     printf("digraph tidemill {\n  rankdir=LR;\n  node [shape=box];\n");
     for (size_t i = 0; i < g->n_nodes; i++) {
         const tm_node *node = g->nodes[i];
-        printf("  n%zu [label=\"", i);
-        print_dot_text(node->name);
-        printf("\\n");
-        print_dot_text(tm_node_called(node));
-        printf("\"];\n");
+        snprintf(stage, sizeof stage, "\\n%s", tm_node_called(node));
+        printf("  ");
+        print_dot_text(node->name, "");
+        printf(" [label=");
+        print_dot_text(node->name, stage);
+        printf("];\n");
         for (size_t l = 0; l < node->n_links; l++) {
-            printf("  n%d -> n%zu [label=\"", node->links[l].from->index, i);
-            print_dot_text(link_label(&node->links[l]));
-            printf("\"];\n");
+            printf("  ");
+            print_dot_text(node->links[l].from->name, "");
+            printf(" -> ");
+            print_dot_text(node->name, "");
+            printf(" [label=");
+            print_dot_text(link_label(&node->links[l]), "");
+            printf("];\n");
         }
     }
     printf("}\n");
