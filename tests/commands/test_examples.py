@@ -89,6 +89,7 @@ class Examples(unittest.TestCase):
         for i in range(60):
             cls.write(f"corpus/{i:03}.html", f"<html><body><p>{sentence(90)}</p><p>{sentence(60)}</p></body></html>")
             cls.write(f"books/a/{i % 3}.txt", sentence(80))
+        cls.write("book.txt", "\n\n".join(sentence(60) for _ in range(30)))
         lines = lambda make: "\n".join(json.dumps(make(i)) for i in range(24)) + "\n"
         cls.write("chat.jsonl", lines(lambda i: {"messages": [{"role": "user", "content": sentence(5)},
                                                               {"role": "assistant", "content": sentence(6)}]}))

@@ -27,6 +27,7 @@ local lines = tm.read { "lines.jsonl", format = "jsonl" }
 local pages = tm.html_text { tm.read { "pages/*.html", format = "html" } }
 local all   = tm.concat { { a = text, b = lines, c = pages } }
 local fixed = tm.fix_unicode { all }
+local pieces = tm.cut { all, size = 200 }
 local english = tm.language { fixed }
 local prose = tm.gopher { english, without = { "punctuation" }, bounds = { "word_count=20.." } }
 local plain = tm.repetition { prose }
@@ -48,10 +49,11 @@ local turn  = tm.stage { name = "turn", options = { n = tm.int { 2 } }, each = f
 end }
 local turned = turn { once }
 return tm.graph { model = model, shards = shards, gguf = gguf, chat = chat, prefs = prefs, turns = turns, pairs = pairs,
-                  text = text, lines = lines, html = pages, all = all, fixed = fixed, english = english, prose = prose,
+                  text = text, lines = lines, html = pages, all = all,
+                  pieces = pieces, fixed = fixed, english = english, prose = prose,
                   plain = plain, once = once, clean = clean, docs = docs, vocab = vocab, ids = ids, turned = turned }
 """
-ADDRESSES = ["text", "lines", "html", "all", "fixed", "english", "english.removed", "prose", "prose.removed", "plain",
+ADDRESSES = ["text", "lines", "html", "all", "pieces", "fixed", "english", "english.removed", "prose", "prose.removed", "plain",
              "plain.removed", "once",
              "once.removed", "clean", "clean.removed", "docs.train", "docs.valid", "vocab", "ids", "turned", "turned.removed",
              "model", "model.tokenizer", "shards", "gguf", "chat", "prefs", "turns", "turns.removed", "pairs", "pairs.removed"]

@@ -5,7 +5,7 @@
 local tm = require "tidemill"
 
 local p = tm.params {
-  texts  = tm.path { "samples/*.txt", doc = "a text a file: a folder, a pattern or an archive" },
+  texts  = tm.path { "samples/*.txt", doc = "a file, a folder, a pattern or an archive" },
   vocab  = tm.int { 500, min = 300, doc = "entries of the tokenizer; 8192 suits 10 MB of text" },
   layers = tm.int { 2, min = 1 },
   width  = tm.int { 96, min = 32, doc = "a multiple of 8" },
@@ -13,7 +13,7 @@ local p = tm.params {
 }
 
 -- What is left out, and by which rule, is in `tidemill inspect clean.removed`.
-local clean = tm.curate { tm.read { p.texts },
+local clean = tm.curate { tm.cut { tm.read { p.texts } },  -- a book in one file becomes pieces of it
   tm.fix_unicode {},
   tm.gopher {},
   tm.exact_dedup {},
