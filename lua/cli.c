@@ -11,7 +11,7 @@
 #include "engine/base/utf8.h"
 #include "engine/stage.h"
 
-static const tm_flag common[] = {
+const tm_flag tm_common_flags[] = {
     {"--json", 0, NULL, "the result as one JSON object on stdout"},
     {"--store", 0, "DIR", "the store (default: the nearest .tidemill upward, else at the git root)"},
     {"--help", 'h', NULL, "this text"},
@@ -153,7 +153,7 @@ static int print_help(const tm_command *c)
 {
     printf("tidemill %s %s\n\n%s\n\n", c->name, c->usage, c->brief);
     print_flags(c->flags);
-    print_flags(common);
+    print_flags(tm_common_flags);
     if (c->example) printf("\nexample: %s\n", c->example);
     return TM_EXIT_OK;
 }
@@ -187,7 +187,7 @@ static int unknown_flag(const tm_cli *cli, const char *word)
     char bare[64], fix[128];
     size_t n = 0;
     for (const tm_flag *f = cli->command->flags; f && f->name && n < 60; f++) names[n++] = f->name;
-    for (const tm_flag *f = common; f->name; f++) names[n++] = f->name;
+    for (const tm_flag *f = tm_common_flags; f->name; f++) names[n++] = f->name;
     names[n] = NULL;
     snprintf(bare, sizeof bare, "%.*s", equals ? (int)(equals - word) : 63, word);
     const char *near = tm_nearest(bare, names);
@@ -221,7 +221,7 @@ static int parse(tm_cli *cli, int argc, char **argv, const char **positional)
         bool is_long = word[1] == '-';
         size_t n = !is_long ? 2 : equals ? (size_t)(equals - word) : strlen(word);
         const tm_flag *f = find_flag(cli->command->flags, word, n);
-        if (!f) f = find_flag(common, word, n);
+        if (!f) f = find_flag(tm_common_flags, word, n);
         if (!f) return unknown_flag(cli, word);
         const char *value = "";
         if (f->arg && word[n] && (!is_long || word[n] == '=')) value = word + n + is_long;

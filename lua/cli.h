@@ -47,6 +47,7 @@ typedef struct tm_command {
     int (*exec)(tm_cli *cli);  // returns the exit status
 } tm_command;
 
+extern const tm_flag tm_common_flags[];         // of every command
 extern const tm_command *const tm_commands[];  // made by the build, sorted by name
 
 struct tm_cli {

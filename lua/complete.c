@@ -151,10 +151,9 @@ static void offer_runs(line *l, const char *after)
 }
 
 // NODE.PORT, once the node is written out; NODE@best of a model.
-static void offer_parts(line *l, const char *before, const char *node, const json_t *planned)
+static void offer_parts(line *l, const char *before, const char *node, const tm_stage *stage)
 {
     char full[300];
-    const tm_stage *stage = tm_stage_find(json_string_value(json_object_get(planned, "stage")));
     snprintf(full, sizeof full, "%s%s", before, node);
     size_t size = strlen(full);
     if (!stage || strncmp(l->word, full, size) != 0) return;
@@ -166,7 +165,8 @@ static void offer_parts(line *l, const char *before, const char *node, const jso
     offer(l, full, "@latest", "", "the newest snapshot");
 }
 
-static void offer_nodes_of_runs(line *l, bool parts)
+// Nodes of all kinds, or those that give a type; with `parts` their ports and snapshots.
+static void offer_nodes_of_runs(line *l, const char *type, bool parts)
 {
     char before[40];
     tm_store *store = open_store(l);
@@ -174,11 +174,14 @@ static void offer_nodes_of_runs(line *l, bool parts)
     const char *name;
     json_object_foreach(json_object_get(record, "nodes"), name, planned)
     {
-        offer(l, before, name, "", json_string_value(json_object_get(planned, "stage")));
-        if (parts) offer_parts(l, before, name, planned);
+        const tm_stage *stage = tm_stage_find(json_string_value(json_object_get(planned, "stage")));
+        if (type && (!stage || strcmp(stage->outputs[0].type, type) != 0)) continue;
+        offer(l, before, name, "", stage ? stage->name : NULL);
+        if (parts) offer_parts(l, before, name, stage);
     }
     json_decref(record);
     tm_store_close(store);
+    if (parts && l->word[0] == 'r') offer_runs(l, ":");
 }
 
 // The graph that the line names, else that of the latest run.
@@ -217,7 +220,7 @@ static void offer_node(line *l)
 {
     json_t *graph = l->graph ? graph_of(l->graph) : NULL;
     if (graph) offer_targets(l, graph);
-    else offer_nodes_of_runs(l, false);
+    else offer_nodes_of_runs(l, NULL, false);
     json_decref(graph);
 }
 
@@ -239,13 +242,13 @@ static void offer_kind(line *l, const char *kind)
     else if (strcmp(kind, "DIR") == 0 || strcmp(kind, "FOLDER") == 0) l->out->files = TM_FILES_FOLDERS;
     else if (strcmp(kind, "RUN") == 0) offer_runs(l, "");
     else if (strcmp(kind, "NODE") == 0) offer_node(l);
-    else if (strcmp(kind, "RUN:NODE") == 0 || strcmp(kind, "ADDRESS") == 0) offer_nodes_of_runs(l, true);
+    else if (strcmp(kind, "RUN:NODE") == 0 || strcmp(kind, "ADDRESS") == 0) offer_nodes_of_runs(l, NULL, true);
     else if (strcmp(kind, "NAME=VALUE") == 0) offer_name_value(l);
     else if (strcmp(kind, "NAME") == 0) offer_rows(l);
     else if (strcmp(kind, "STARTER") == 0) offer_starters(l);
     else if (strcmp(kind, "COMMAND") == 0) offer_commands(l);
     else if (strcmp(kind, "MODEL") == 0 || strcmp(kind, "TOKENIZER") == 0) {
-        offer_nodes_of_runs(l, true);
+        offer_nodes_of_runs(l, kind[0] == 'M' ? "model" : "tokenizer", true);
         l->out->files = TM_FILES_ALL;
     }
 }

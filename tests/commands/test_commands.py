@@ -13,7 +13,7 @@ import unittest
 
 from workplace import PROGRAM, WithWorkplace, Workplace
 
-COMMANDS = ("accept chat check describe gc generate get graph init inspect logs plan run runs score stages "
+COMMANDS = ("accept chat check completion describe gc generate get graph init inspect logs plan run runs score stages "
             "status tag tokenize verify why").split()
 
 
