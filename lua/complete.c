@@ -242,7 +242,8 @@ static void offer_kind(line *l, const char *kind)
     else if (strcmp(kind, "DIR") == 0 || strcmp(kind, "FOLDER") == 0) l->out->files = TM_FILES_FOLDERS;
     else if (strcmp(kind, "RUN") == 0) offer_runs(l, "");
     else if (strcmp(kind, "NODE") == 0) offer_node(l);
-    else if (strcmp(kind, "RUN:NODE") == 0 || strcmp(kind, "ADDRESS") == 0) offer_nodes_of_runs(l, NULL, true);
+    else if (strcmp(kind, "RUN:NODE") == 0 || strcmp(kind, "ADDRESS") == 0)
+        offer_nodes_of_runs(l, NULL, true);
     else if (strcmp(kind, "NAME=VALUE") == 0) offer_name_value(l);
     else if (strcmp(kind, "NAME") == 0) offer_rows(l);
     else if (strcmp(kind, "STARTER") == 0) offer_starters(l);

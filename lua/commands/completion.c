@@ -51,7 +51,7 @@ static int exec(tm_cli *cli)
 
 const tm_command tm_command_completion = {
     .name = "completion",
-    .brief = "Print a script that makes a shell complete command lines (words: what could stand at their end).",
+    .brief = "Print a script with which a shell completes lines (words: what could stand at the end of one).",
     .usage = "bash|zsh|fish|words [WORD...]",
     .example = "eval \"$(tidemill completion bash)\"",
     .min = 1,
