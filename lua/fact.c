@@ -22,8 +22,10 @@ bool tm_fact_fixed(const char *name)
 
 const char *tm_number_text(double number, char text[32])
 {
-    if (fabs(number) < 1e15 && number == floor(number)) snprintf(text, 32, "%.0f", number);
-    else snprintf(text, 32, "%.5g", number);
+    if (fabs(number) < 1e15 && number == floor(number))
+        snprintf(text, 32, "%.0f", number);
+    else
+        snprintf(text, 32, "%.5g", number);
     return text;
 }
 
@@ -36,10 +38,14 @@ json_t *tm_number_json(double number)
 const char *tm_duration_text(double seconds, char text[32])
 {
     long long s = llround(seconds);
-    if (seconds < 59.95) snprintf(text, 32, "%.1f s", seconds);
-    else if (s < 3600) snprintf(text, 32, "%lld min %02lld s", s / 60, s % 60);
-    else if (s < 86400) snprintf(text, 32, "%lld h %02lld min", s / 3600, s % 3600 / 60);
-    else snprintf(text, 32, "%lld d %02lld h", s / 86400, s % 86400 / 3600);
+    if (seconds < 59.95)
+        snprintf(text, 32, "%.1f s", seconds);
+    else if (s < 3600)
+        snprintf(text, 32, "%lld min %02lld s", s / 60, s % 60);
+    else if (s < 86400)
+        snprintf(text, 32, "%lld h %02lld min", s / 3600, s % 3600 / 60);
+    else
+        snprintf(text, 32, "%lld d %02lld h", s / 86400, s % 86400 / 3600);
     return text;
 }
 
@@ -81,7 +87,8 @@ static tm_fact of_tags(const json_t *tags)
     tm_fact fact = of_text("");
     size_t i, at = 0;
     json_t *tag;
-    json_array_foreach((json_t *)tags, i, tag) {
+    json_array_foreach((json_t *)tags, i, tag)
+    {
         if (at < sizeof fact.text)
             at += (size_t)snprintf(fact.text + at, sizeof fact.text - at, "%s%s", at ? " " : "",
                                    json_string_value(tag));
@@ -131,9 +138,9 @@ static const json_t *find_param(const tm_past *past, const char *name)
 {
     size_t i;
     json_t *param;
-    json_array_foreach(json_object_get(past->record, "params"), i, param)
-        if (strcmp(json_string_value(json_object_get(param, "name")), name) == 0)
-            return json_object_get(param, "value");
+    json_array_foreach(json_object_get(past->record, "params"), i,
+                       param) if (strcmp(json_string_value(json_object_get(param, "name")), name) ==
+                                  0) return json_object_get(param, "value");
     return NULL;
 }
 
@@ -187,4 +194,10 @@ void tm_fact_names(const tm_past *past, json_t *names)
             snprintf(name, sizeof name, "%s.%s", past->nodes[n].name, metric);
             json_object_set_new(names, name, json_true());
         }
+}
+
+bool tm_metric_minor(const char *name)
+{
+    return strncmp(name, "train.", 6) == 0 || strncmp(name, "rate", 4) == 0 ||
+           (strncmp(name, "valid.", 6) == 0 && strcmp(name, "valid.loss") != 0);
 }

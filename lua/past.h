@@ -31,7 +31,8 @@ typedef struct tm_past_series {
 typedef struct tm_past_port {
     char name[24];
     tm_hash artifact;
-    bool there; // its list is in the store: the numbers are known
+    bool there;   // its list is in the store: the numbers are known
+    bool stored;  // its bytes were meant to stay, not only to flow through
     int64_t entries, rows, bytes;
 } tm_past_port;
 

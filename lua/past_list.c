@@ -47,8 +47,10 @@ void tm_past_list_keep(tm_past_list *list, const tm_where *where)
 {
     size_t n = 0;
     for (size_t i = 0; i < list->n; i++) {
-        if (tm_where_holds(where, &list->runs[i])) list->runs[n++] = list->runs[i];
-        else tm_past_clear(&list->runs[i]);
+        if (tm_where_holds(where, &list->runs[i]))
+            list->runs[n++] = list->runs[i];
+        else
+            tm_past_clear(&list->runs[i]);
     }
     list->n = n;
 }
@@ -151,10 +153,7 @@ void tm_past_list_params(const tm_past_list *list, size_t most, json_t *names)
 // Of two metrics that as many runs have, the one that is worth more.
 static int worth(const char *name)
 {
-    if (strncmp(name, "train.", 6) == 0) return 0;
-    if (strcmp(name, "valid.loss") == 0) return 3;
-    if (strncmp(name, "valid.", 6) == 0) return 1;
-    return 2;
+    return strcmp(name, "valid.loss") == 0 ? 3 : tm_metric_minor(name) ? 1 : 2;
 }
 
 static bool alone_has(const tm_past *past, const tm_past_node *node, const char *metric)
@@ -174,12 +173,12 @@ static json_t *count_metrics(const tm_past_list *list)
             const tm_past_node *node = &list->runs[i].nodes[n];
             for (size_t k = 0; k < node->n_series; k++) {
                 const char *metric = node->series[k].name;
-                if (!worth(metric)) continue;
+                if (strncmp(metric, "train.", 6) == 0) continue;
                 bool alone = alone_has(&list->runs[i], node, metric);
                 snprintf(name, sizeof name, "%s%s%s", alone ? "" : node->name, alone ? "" : ".", metric);
                 json_t *count = json_object_get(counts, name);
-                json_object_set_new(counts, name, json_integer(4 + (count ? json_integer_value(count)
-                                                                          : worth(metric))));
+                json_object_set_new(counts, name,
+                                    json_integer(4 + (count ? json_integer_value(count) : worth(metric))));
             }
         }
     return counts;

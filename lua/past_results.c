@@ -58,6 +58,18 @@ static tm_status read_port(tm_past_node *node, tm_past_port *port, tm_store *sto
     return status;
 }
 
+// Ports whose bytes only flowed through are "hollow" in the record.
+static void mark_hollow(tm_past_node *node, const tm_record *record)
+{
+    size_t i;
+    json_t *name, *facts = json_loads(record->json, 0, NULL);
+    for (size_t k = 0; k < node->n_ports; k++) node->ports[k].stored = true;
+    json_array_foreach(json_object_get(facts, "hollow"), i, name)
+        for (size_t k = 0; k < node->n_ports; k++)
+            if (strcmp(node->ports[k].name, json_string_value(name)) == 0) node->ports[k].stored = false;
+    json_decref(facts);
+}
+
 static tm_status read_node(tm_past_node *node, tm_store *store, tm_error *err)
 {
     tm_hash recipe;
@@ -72,6 +84,7 @@ static tm_status read_node(tm_past_node *node, tm_store *store, tm_error *err)
         snprintf(port->name, sizeof port->name, "%s", record->ports[i].name);
         TM_TRY(read_port(node, port, store, err));
     }
+    mark_hollow(node, record);
     if (!node->n_ports || !node->ports[0].there || node->rows >= 0) return TM_OK;
     node->entries = node->ports[0].entries;
     node->rows = node->ports[0].rows;

@@ -14,7 +14,7 @@
 enum { MAX_COLUMNS = 256, GAP = 2 };
 
 struct tm_table {
-    json_t *cells;  // of strings: the headings first
+    json_t *cells; // of strings: the headings first
     size_t n_columns;
     bool right[MAX_COLUMNS], optional[MAX_COLUMNS];
 };
@@ -52,7 +52,7 @@ void tm_table_cell(tm_table *t, const char *format, ...)
     va_start(args, format);
     json_t *cell = json_vsprintf(format, args);
     va_end(args);
-    json_array_append_new(t->cells, cell ? cell : json_string("?"));  // not UTF-8
+    json_array_append_new(t->cells, cell ? cell : json_string("?")); // not UTF-8
 }
 
 size_t tm_table_rows(const tm_table *t)
@@ -94,8 +94,10 @@ static int print_text(const char *text, int room, FILE *file)
         text = next(text, &one);
         if (used + one > room - 2 * cut) break;
         used += one;
-        if ((unsigned char)*from < 32 || *from == 127) fputc(' ', file);
-        else fwrite(from, 1, (size_t)(text - from), file);
+        if ((unsigned char)*from < 32 || *from == 127)
+            fputc(' ', file);
+        else
+            fwrite(from, 1, (size_t)(text - from), file);
     }
     if (cut) fputs("..", file);
     return used + 2 * cut;
@@ -109,9 +111,12 @@ static int room_of(FILE *file)
     return 1 << 20;
 }
 
+// Nothing stands behind the last cell that is not empty.
 static void print_row(const tm_table *t, size_t row, const int *widths, size_t last, int room, FILE *file)
 {
-    for (size_t i = 0; i <= last; i++) {
+    size_t end = last;
+    while (end > 0 && (!widths[end] || !cell_at(t, row, end)[0])) end--;
+    for (size_t i = 0; i <= end; i++) {
         const char *text = cell_at(t, row, i);
         if (!widths[i]) continue;
         int pad = widths[i] - width_of(text);
@@ -120,7 +125,7 @@ static void print_row(const tm_table *t, size_t row, const int *widths, size_t l
         if (i == last && t->right[i] && pad > 0) left -= pad;
         print_text(text, i == last ? (left > 8 ? left : 8) : widths[i], file);
         room -= widths[i] + GAP;
-        if (i < last) fprintf(file, "%*s", (t->right[i] || pad < 0 ? 0 : pad) + GAP, "");
+        if (i < end) fprintf(file, "%*s", (t->right[i] || pad < 0 ? 0 : pad) + GAP, "");
     }
     fputc('\n', file);
 }

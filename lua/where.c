@@ -15,13 +15,13 @@ typedef enum { OR, AND, NOT, HAS, LESS, LESS_EQUAL, MORE, MORE_EQUAL, EQUAL, OTH
 
 typedef struct word {
     char text[MAX_WORD];
-    int at;  // in the condition
+    int at; // in the condition
     bool quoted;
 } word;
 
 typedef struct node {
     relation is;
-    int left, right;  // of OR, AND, NOT
+    int left, right; // of OR, AND, NOT
     word name, value;
 } node;
 
@@ -91,8 +91,10 @@ static tm_status take_word(parser *p, word *out, const char *what)
     char quote = *from == '\'' || *from == '"' ? *from : 0;
     *out = (word){.at = (int)(from - p->w->text), .quoted = quote != 0};
     size_t n = 0;
-    if (quote) n = strcspn(++from, quote == '"' ? "\"" : "'");
-    else while (in_word(from[n])) n++;
+    if (quote)
+        n = strcspn(++from, quote == '"' ? "\"" : "'");
+    else
+        while (in_word(from[n])) n++;
     if (quote && !from[n]) return fault(p, "a quote is not closed");
     if (n == 0 && !quote) return fault(p, what);
     if (n >= MAX_WORD) return fault(p, "this is too long");
@@ -104,7 +106,7 @@ static tm_status take_word(parser *p, word *out, const char *what)
 static tm_status new_node(parser *p, node n, int *index)
 {
     if (p->w->n == MAX_NODES) return fault(p, "the condition is too long");
-    p->w->nodes[*index = p->w->n++] = n;
+    p->w->nodes[ *index = p->w->n++] = n;
     return TM_OK;
 }
 
@@ -113,8 +115,8 @@ static bool take_comparison(parser *p, relation *is)
     static const struct {
         const char *sign;
         relation is;
-    } signs[] = {{"<=", LESS_EQUAL}, {"<", LESS}, {">=", MORE_EQUAL}, {">", MORE}, {"==", EQUAL},
-                 {"=", EQUAL}, {"!=", OTHER}, {"~=", OTHER}, {"~", CONTAINS}};
+    } signs[] = {{"<=", LESS_EQUAL}, {"<", LESS},   {">=", MORE_EQUAL}, {">", MORE},    {"==", EQUAL},
+                 {"=", EQUAL},       {"!=", OTHER}, {"~=", OTHER},      {"~", CONTAINS}};
     for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
         if (take_sign(p, signs[i].sign)) {
             *is = signs[i].is;
@@ -184,8 +186,10 @@ tm_status tm_where_parse(const char *text, tm_where **where, tm_error *err)
     for (size_t i = 0; text[i]; i++) w->text[i] = (unsigned char)text[i] < 32 ? ' ' : text[i];
     parser p = {.w = w, .at = w->text, .err = err};
     tm_status status = parse_all(&p);
-    if (status < 0) tm_where_free(w);
-    else *where = w;
+    if (status < 0)
+        tm_where_free(w);
+    else
+        *where = w;
     return status;
 }
 
@@ -217,9 +221,11 @@ tm_status tm_where_check(const tm_where *w, const json_t *names, tm_error *err)
         const char *near = tm_nearest_key(names, name->text);
         snprintf(what, sizeof what, "no run here has a \"%s\"", name->text);
         fault_at(w, name->at, (int)strlen(name->text) + 2 * name->quoted, err, what);
-        if (near) tm_hint(err, "did you mean %s?", near);
-        else tm_hint(err, "names are those of parameters and metrics, and run, status, seconds, age, when, "
-                          "graph, note, tag, done, cached, failed");
+        if (near)
+            tm_hint(err, "did you mean %s?", near);
+        else
+            tm_hint(err, "names are those of parameters and metrics, and run, status, seconds, age, when, "
+                         "graph, note, tag, done, cached, failed");
         return TM_EINVAL;
     }
     return TM_OK;

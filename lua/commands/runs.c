@@ -37,9 +37,9 @@ static json_t *metrics_json(const tm_past *past)
         json_t *of_node = json_object();
         for (size_t k = 0; k < node->n_series; k++) {
             const tm_past_series *s = &node->series[k];
-            json_t *one = json_pack("{s:I, s:o, s:o*}", "step", (json_int_t)s->steps[s->n - 1], "value",
-                                    tm_number_json(s->values[s->n - 1]), "error",
-                                    json_real(s->errors[s->n - 1]));
+            json_t *one =
+                json_pack("{s:I, s:o, s:o*}", "step", (json_int_t)s->steps[s->n - 1], "value",
+                          tm_number_json(s->values[s->n - 1]), "error", json_real(s->errors[s->n - 1]));
             json_object_set_new(of_node, s->name, one);
         }
         if (json_object_size(of_node)) json_object_set(all, node->name, of_node);
@@ -67,8 +67,8 @@ static void print_json(const tm_cli *cli, const tm_past_list *list)
 
 static void print_csv(const tm_past_list *list)
 {
-    static const char *const first[] = {"run",    "when",   "graph",  "status", "seconds",
-                                        "done",   "cached", "failed", "tag",    "note", NULL};
+    static const char *const first[] = {"run",    "when",   "graph", "status", "seconds", "done",
+                                        "cached", "failed", "tag",   "note",   NULL};
     const char *name;
     json_t *unused, *names = tm_past_list_columns(list);
     tm_table *table = tm_table_new();
@@ -78,14 +78,18 @@ static void print_csv(const tm_past_list *list)
         const tm_past *p = &list->runs[i];
         for (int k = 0; first[k]; k++) {
             tm_fact fact = tm_fact_of(p, first[k]);
-            if (strcmp(first[k], "seconds") == 0) tm_table_cell(table, "%.3f", fact.number);
-            else tm_table_cell(table, "%s", fact.text);
+            if (strcmp(first[k], "seconds") == 0)
+                tm_table_cell(table, "%.3f", fact.number);
+            else
+                tm_table_cell(table, "%s", fact.text);
         }
         json_object_foreach(names, name, unused)
         {
             tm_fact fact = tm_fact_of(p, name);
-            if (fact.kind == TM_FACT_NUMBER) tm_table_cell(table, "%.10g", fact.number);
-            else tm_table_cell(table, "%s", fact.text);
+            if (fact.kind == TM_FACT_NUMBER)
+                tm_table_cell(table, "%.10g", fact.number);
+            else
+                tm_table_cell(table, "%s", fact.text);
         }
     }
     tm_table_csv(table, stdout);
@@ -165,9 +169,12 @@ static tm_status runs(const tm_cli *cli, tm_store *store, size_t last, const tm_
     all = list.n;
     tm_status status = choose(cli, &list, where, last, err);
     if (status >= 0) {
-        if (cli->json) print_json(cli, &list);
-        else if (tm_cli_flag(cli, "--csv")) print_csv(&list);
-        else print_table(cli, &list, where);
+        if (cli->json)
+            print_json(cli, &list);
+        else if (tm_cli_flag(cli, "--csv"))
+            print_csv(&list);
+        else
+            print_table(cli, &list, where);
         if (!list.n && all && !cli->json) fprintf(stderr, "none of %zu runs is like that\n", all);
     }
     tm_past_list_clear(&list);

@@ -18,14 +18,16 @@ static void print(const tm_cli *cli, const tm_past *past)
     size_t i;
     json_t *tag;
     if (cli->json) {
-        tm_cli_print(cli, json_pack("{s:s, s:s?, s:O}", "run", past->run, "note", past->note, "tags",
-                                    past->tags));
+        tm_cli_print(cli,
+                     json_pack("{s:s, s:s?, s:O}", "run", past->run, "note", past->note, "tags", past->tags));
         return;
     }
     printf("%s:", past->run);
     json_array_foreach(past->tags, i, tag) printf(" %s", json_string_value(tag));
-    if (past->note) printf("%s \"%s\"", json_array_size(past->tags) ? "," : "", past->note);
-    else if (!json_array_size(past->tags)) printf(" no tags and no note");
+    if (past->note)
+        printf("%s \"%s\"", json_array_size(past->tags) ? "," : "", past->note);
+    else if (!json_array_size(past->tags))
+        printf(" no tags and no note");
     putchar('\n');
 }
 
