@@ -13,8 +13,8 @@ import unittest
 
 from workplace import PROGRAM, WithWorkplace, Workplace
 
-COMMANDS = ("accept chat check completion describe gc generate get graph init inspect logs plan run runs score stages "
-            "status tag tokenize verify why").split()
+HERE = os.path.dirname(os.path.abspath(__file__))
+COMMANDS = sorted(name[:-2] for name in os.listdir(os.path.join(HERE, "../../lua/commands")) if name.endswith(".c"))
 
 
 class AfterThreeRuns(WithWorkplace):

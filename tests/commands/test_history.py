@@ -124,6 +124,37 @@ class AfterFourRuns(WithWorkplace):
         self.assertIn('r2 has no tag "x"', self.fails(2, "tag", "r2", "--drop", "x"))
         self.assertIn('"-x" is no tag', self.fails(3, "run", "graph.lua", "--tag=-x"))
 
+    # ---- diff ----
+
+    def test_diff_names_parameters_code_inputs_nodes_and_metrics(self):
+        out = self.ok("diff", "baseline", "r3")
+        for line in (r' +r1 "as it began" +r3', r"params +steps +20 +30",
+                     r"code +graph\.lua +\w{6} +\w{6} +\+2 -1 lines, at 9",
+                     r"inputs +read +1 file added \(70\.txt\), 1 file removed \(06\.txt\), 1 file changed \(05\.txt\)",
+                     r" +base seed +1 +7", r" +base\.valid\.loss|metrics +base\.valid\.loss +\d.* @20 +\d.* @30 +-?\d",
+                     r" +curve\.text\.bits_per_byte .*(within|beyond) error \(\+-0\.\d+, \+-0\.\d+\)",
+                     r"time +\d.* s +\d.* s", r"disk +\d+ KB +\d+ KB", r" +10 \+ +seed = 7 \}"):
+            self.assertRegex(out, "(?m)^" + line)
+        self.assertNotRegex(out, "(?m) $")
+
+    def test_diff_in_json_has_the_exact_values(self):
+        diff = self.json("diff", "r1", "r2")
+        self.assertEqual(diff["params"], {"lr": [0.003, 0.002]})
+        self.assertEqual([one["text"] for one in diff["nodes"]["changed"]["base"]], ["lr 0.003 -> 0.002"])
+        self.assertEqual((diff["code"], diff["inputs"], diff["records"]), ({}, {}, {}))
+        loss = diff["metrics"]["base.valid.loss"]
+        for run, side in (("r1", "before"), ("r2", "after")):
+            rows = [row for row in self.json("inspect", run + ":base.metrics")["records"] if row["name"] == "valid.loss"]
+            self.assertEqual((loss[side]["value"], loss[side]["step"]), (rows[-1]["value"], rows[-1]["step"]))
+        self.assertAlmostEqual(loss["difference"], loss["after"]["value"] - loss["before"]["value"])
+        self.assertNotIn("base.train.loss", diff["metrics"])
+        self.assertIn("base.train.loss", self.json("diff", "r1", "r2", "--full")["metrics"])
+        same = self.json("diff", "r1", "r1")
+        self.assertEqual((same["params"], same["metrics"], same["nodes"]["changed"]), ({}, {}, {}))
+        self.assertGreater(same["same_metrics"], 3)
+        self.assertEqual(self.json("diff", "r3", "r4")["nodes"]["added"], ["gate"])
+        self.assertIn("did you mean baseline?", self.fails(2, "diff", "r1", "baselin"))
+
 
 if __name__ == "__main__":
     unittest.main()
