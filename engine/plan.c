@@ -705,7 +705,7 @@ json_t *tm_plan_json(const tm_plan *plan)
         tm_hash_hex(c->own, own);
         tm_hash_hex(c->recipe, recipe);
         json_t *node = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:O, s:O, s:i}", "stage",
-                                 p->node->stage->name, "state", c->kind ? c->kind : "cached", "reason",
+                                 tm_node_called(p->node), "state", c->kind ? c->kind : "cached", "reason",
                                  c->reason, "recipe", recipe, "file", p->node->file, "line", p->node->line,
                                  "own", c->own_doc, "inputs", c->inputs_doc, "group", c->group);
         if (p != c) json_object_set_new(node, "same", json_string(c->node->name));

@@ -66,15 +66,33 @@ static tm_status open_signals(run *r, sigset_t *old, tm_error *err)
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGTSTP);
     sigprocmask(SIG_BLOCK, &set, old);
     r->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     return r->signals < 0 ? tm_fail_errno(err, "signalfd") : TM_OK;
+}
+
+// Ctrl-Z: whoever draws on the terminal leaves it in order, and learns when the run goes on. Workers go on
+// meanwhile, until they need an answer.
+static void suspend(run *r)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTSTP);
+    run_tell(r, "suspend", json_object());
+    raise(SIGTSTP);
+    sigprocmask(SIG_UNBLOCK, &set, NULL);  // here it stops, and goes on
+    sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
 static void on_signal(run *r)
 {
     struct signalfd_siginfo info;
     while (tm_sys.read(r->signals, &info, sizeof info) == sizeof info) {
+        if (info.ssi_signo == SIGTSTP) {
+            suspend(r);
+            continue;
+        }
         r->stopping++;
         r->result->stopped = true;
         r->result->signal = (int)info.ssi_signo;
@@ -140,9 +158,39 @@ static void sync_journal(run *r)
     r->journal_dirty_ns = 0;
 }
 
+static void tick(run *r)
+{
+    int64_t now = tm_time_ns();
+    if (!r->options->tick || now < r->tick_ns) return;
+    r->tick_ns = now + TICK_MS * 1000000;
+    r->options->tick(r->options->arg, r);
+}
+
+size_t tm_run_workers(const tm_run_now *now, tm_run_worker *workers, size_t room)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < now->n_workers; i++) {
+        const run_worker *w = now->workers[i];
+        if (w->group < 0 || w->dead) continue;
+        const run_group *g = &now->groups[w->group];
+        if (n < room)
+            workers[n] = (tm_run_worker){w->pid, group_node(now, g, g->plan->n - 1)->index, w->cores};
+        n++;
+    }
+    return n;
+}
+
+size_t tm_run_entries(const tm_run_now *now, int node, int port, const tm_entry **entries)
+{
+    const run_log *log = &now->logs[node][port];
+    *entries = log->entries;
+    return log->n;
+}
+
 static void loop(run *r)
 {
     while (!finished(r)) {
+        tick(r);
         groups_schedule(r);
         flush(r);
         if (finished(r)) break;

@@ -124,6 +124,7 @@ typedef struct run {
     int stopping;      // number of stop signals seen
     bool failed;
     int64_t start_ns;
+    int64_t tick_ns;   // of the next tick
     int n_spawned;
     int64_t journal_dirty_ns;  // since when the journal has lines that are not synced, or 0
     bool lease_soon;   // somebody may be looking at a lease just now: try it again at once

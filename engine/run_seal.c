@@ -211,7 +211,7 @@ static void announce(seal *s)
         p->known = true;
         if (s->nodes[i].outcome == TM_BIND_DIFFERENT)
             run_event(r, "nondeterministic",
-                      json_pack("{s:s, s:s}", "node", p->node->name, "stage", p->node->stage->name));
+                      json_pack("{s:s, s:s}", "node", p->node->name, "stage", tm_node_called(p->node)));
     }
     seal_free(s);
     run_event(r, "sealed", sealed_facts(r, g));

@@ -207,6 +207,9 @@ tm_status tm_work_keep(tm_work *work, const char *folder, int64_t step, json_t *
 void tm_work_count(tm_work *work, const char *name, int64_t n);
 // Progress in the stage's own unit; `total` 0 if unknown.
 void tm_work_progress(tm_work *work, double done, double total, const char *unit);
+// How much was taken in so far in a unit that tells more of the pace ("tokens" of a trainer that counts
+// steps); goes with the next progress.
+void tm_work_amount(tm_work *work, double amount, const char *unit);
 // A number by step for the journal (loss, rate): shown and plotted, never part of a key.
 void tm_work_note(tm_work *work, int64_t step, const char *name, double value);
 // A line for the node's log.

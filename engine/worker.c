@@ -58,6 +58,8 @@ struct tm_work {
     json_t *measured;  // metric -> [step, value], of what was put last
     bool stays;  // the state of the next snapshot
     int64_t n_entries[TM_MAX_PORTS];  // put on each port, those before a resume included
+    double amount;             // beside the progress
+    const char *amount_unit;   // NULL: none
     // map: the entry at hand
     tm_snapshot snapshot;
     json_t *snapshot_attrs;
@@ -508,10 +510,19 @@ void tm_work_count(tm_work *work, const char *name, int64_t n)
 
 void tm_work_progress(tm_work *work, double done, double total, const char *unit)
 {
-    send_message(work->w,
-                 json_pack("{s:s, s:s, s:f, s:f, s:s}", "op", "progress", "node", work->name, "done", done,
-                           "total", total, "unit", unit),
-                 NULL);
+    json_t *message = json_pack("{s:s, s:s, s:f, s:f, s:s}", "op", "progress", "node", work->name, "done",
+                                done, "total", total, "unit", unit);
+    if (work->amount_unit) {
+        json_object_set_new(message, "amount", json_real(work->amount));
+        json_object_set_new(message, "amount_unit", json_string(work->amount_unit));
+    }
+    send_message(work->w, message, NULL);
+}
+
+void tm_work_amount(tm_work *work, double amount, const char *unit)
+{
+    work->amount = amount;
+    work->amount_unit = unit;
 }
 
 void tm_work_note(tm_work *work, int64_t step, const char *name, double value)

@@ -177,8 +177,7 @@ static const json_t *find_remover(tm_address *a, const json_t *node)
     if (strcmp(a->port, "removed") != 0 || tm_stage_output(a->stage, "removed") >= 0) return node;
     json_object_foreach(json_object_get(a->record, "nodes"), name, value)
     {
-        const char *stage = json_string_value(json_object_get(value, "stage"));
-        const tm_stage *found = stage ? tm_stage_find(stage) : NULL;
+        const tm_stage *found = tm_recorded_stage(value);
         const char *chain = a->chain[0] ? a->chain : a->node;
         if (!found || tm_stage_output(found, "removed") < 0 || strncmp(name, chain, n) != 0 || name[n] != '/')
             continue;
@@ -197,11 +196,12 @@ static tm_status resolve(tm_store *store, const char *text, tm_address *a, tm_er
     TM_TRY(split(text, a, &rest, &size, err));
     const json_t *node;
     TM_TRY(find_in_run(store, a, &node, rest, size, err));
-    const char *stage = json_string_value(json_object_get(node, "stage"));
-    a->stage = stage ? tm_stage_find(stage) : NULL;
-    if (!a->stage)
+    a->stage = tm_recorded_stage(node);
+    if (!a->stage) {
+        const char *stage = json_string_value(json_object_get(node, "stage"));
         return tm_fail(err, TM_EUNSUPPORTED, "stage %s of run %s is not in this program", stage ? stage : "?",
                        a->run);
+    }
     node = find_remover(a, node);
     TM_TRY(find_port(a, err));
     return find_artifact(store, a, node, err);

@@ -36,7 +36,7 @@ static void print_chain(const tm_plan *plan, const tm_plan_node *end, FILE *file
         int64_t n = rows_of(plan, tm_plan_canonical(plan, node), port);
         if (n <= 0) continue;
         removed += n;
-        tm_buf_fmt(&steps, "%s%s %s", steps.size ? ", " : "", node->stage->name, tm_count_text(n, one));
+        tm_buf_fmt(&steps, "%s%s %s", steps.size ? ", " : "", tm_node_called(node), tm_count_text(n, one));
     }
     if (n_steps > 1 && rows >= 0 && removed && tm_buf_status(&steps, NULL) >= 0)
         fprintf(file, "%s: %s of %s documents kept; removed: %s\n", end->node->name,

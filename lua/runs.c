@@ -115,10 +115,15 @@ const char *tm_nearest_key(const json_t *object, const char *word)
     return near;
 }
 
-const char *tm_made_text(const char *stage, const json_t *fields, char text[96])
+const tm_stage *tm_recorded_stage(const json_t *node)
 {
-    const tm_stage *row = stage ? tm_stage_find(stage) : NULL;
-    const tm_type *type = row ? tm_type_find(row->outputs[0].type) : NULL;
+    const char *name = json_string_value(json_object_get(json_object_get(node, "own"), "stage"));
+    return name ? tm_stage_find(name) : NULL;
+}
+
+const char *tm_made_text(const tm_stage *stage, const json_t *fields, char text[96])
+{
+    const tm_type *type = stage ? tm_type_find(stage->outputs[0].type) : NULL;
     bool tree = type && type->tree;
     char size[16];
     long long n = (long long)json_integer_value(json_object_get(fields, tree ? "entries" : "rows"));

@@ -114,7 +114,7 @@ static json_t *graph_json(const tm_graph *g)
                                             "type", node->links[l].row->type));
         json_array_append_new(nodes,
                               json_pack("{s:s, s:s, s:s, s:i, s:b, s:O?, s:o}", "name", node->name, "stage",
-                                        node->stage->name, "file", node->file, "line", node->line, "named",
+                                        tm_node_called(node), "file", node->file, "line", node->line, "named",
                                         node->named, "options", node->options, "inputs", links));
     }
     return json_pack("{s:s, s:o}", "graph", g->file, "nodes", nodes);

@@ -24,6 +24,7 @@ static const tm_flag flags[] = {
     TM_LOCK_FLAGS,
     {"--keep-going", 'k', NULL, "after a failure run what does not depend on it"},
     {"--cores", 'j', "N", "lend N cores (default: those this process may use)"},
+    {"--console", 0, "live|plain", "what is shown meanwhile (default: live on a terminal, else plain lines)"},
     {"--quiet", 'q', NULL, "no progress, only errors and the summary"},
     TM_LABEL_FLAGS,
     {0},
@@ -134,31 +135,51 @@ static void watch(void *arg, const char *event, const json_t *fields)
     tm_live_event(w->live, event, fields);
 }
 
+static void tick(void *arg, const tm_run_now *now)
+{
+    const watchers *w = arg;
+    tm_console_tick(w->console, now);
+}
+
+// The kind of console asked for; TM_EXIT_USAGE if there is no such kind.
+static int console_kind(const tm_cli *cli, tm_console_kind *kind)
+{
+    const char *text = tm_cli_flag(cli, "--console");
+    *kind = TM_CONSOLE_AUTO;
+    if (text && strcmp(text, "live") == 0) *kind = TM_CONSOLE_LIVE;
+    else if (text && strcmp(text, "plain") == 0) *kind = TM_CONSOLE_PLAIN;
+    else if (text) return tm_cli_usage(cli, "--console takes live or plain, not \"%s\"", text);
+    if (cli->json || tm_cli_flag(cli, "--quiet")) *kind = TM_CONSOLE_NONE;
+    return TM_EXIT_OK;
+}
+
 static int exec(tm_cli *cli)
 {
     tm_session session = {0};
     double cores = 0;
+    tm_console_kind kind;
+    if (console_kind(cli, &kind) != TM_EXIT_OK) return TM_EXIT_USAGE;
     if (tm_cli_number(cli, "--cores", 1, &cores) != TM_EXIT_OK) return TM_EXIT_USAGE;
     if (!tm_label_good(cli)) return TM_EXIT_USAGE;
     int code = tm_session_graph(&session, cli, cli->args[0]);
     if (code == TM_EXIT_OK) code = tm_session_store(&session, cli, TM_STORE_CREATE);
     if (code == TM_EXIT_OK) code = tm_session_plan(&session, cli, cli->args + 1);
     if (code == TM_EXIT_OK) {
-        bool quiet = cli->json || tm_cli_flag(cli, "--quiet");
         json_t *about = facts(cli, &session);
-        if (!quiet) say_where(&session, json_object_get(about, "git"));
-        watchers told = {tm_console_new(session.plan, quiet), tm_live_new(session.store)};
+        if (kind != TM_CONSOLE_NONE) say_where(&session, json_object_get(about, "git"));
+        watchers told = {tm_console_new(session.plan, kind), tm_live_new(session.store)};
         tm_run_options options = {.cores = (int)(cores < 4096 ? cores : 4096),
                                   .keep_going = tm_cli_flag(cli, "--keep-going") != NULL,
                                   .facts = about,
                                   .watch = watch,
+                                  .tick = tick,
                                   .arg = &told};
         tm_run_result result;
         tm_error err = {0};
         tm_status status = tm_run_plan(session.plan, &options, &result, &err);
+        tm_console_free(told.console);
         code = finish(cli, &session, status, &result, &err);
         json_decref(about);
-        tm_console_free(told.console);
         tm_live_free(told.live);
     }
     tm_session_close(&session);

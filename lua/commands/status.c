@@ -10,7 +10,7 @@ static double num(const json_t *node, const char *field)
     return json_number_value(json_object_get(node, field));
 }
 
-static void print_node(const char *name, const char *stage, const json_t *node)
+static void print_node(const char *name, const tm_stage *stage, const json_t *node)
 {
     char made[96];
     const char *state = json_string_value(json_object_get(node, "state"));
@@ -39,8 +39,7 @@ static int show(const tm_cli *cli, const tm_run_view *v)
     json_object_foreach(json_object_get(v->record, "nodes"), name, planned)
     {
         const char *same = json_string_value(json_object_get(planned, "same"));
-        print_node(name, json_string_value(json_object_get(planned, "stage")),
-                   json_object_get(v->nodes, same ? same : name));
+        print_node(name, tm_recorded_stage(planned), json_object_get(v->nodes, same ? same : name));
     }
     printf("%s: %s%s%s\n", v->run, tm_run_view_status(v), git ? "; " : "",
            tm_git_text(git, text, sizeof text));

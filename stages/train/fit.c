@@ -104,7 +104,8 @@ static tm_status after_step(fit *f, const tm_step *s, tm_error *err)
         s->n_batches < f->accumulate ||
         (fit_pack_options(f).epochs > 0 && tm_trainer_cursor(f->trainer).epoch >= fit_pack_options(f).epochs);
     TM_TRY(add_train_metrics(f, s, err));
-    tm_work_progress(f->work, (double)s->step, (double)f->schedule.total, "step");
+    tm_work_amount(f->work, (double)(f->n_tokens += s->n_tokens), "tokens");
+    tm_work_progress(f->work, (double)s->step, (double)f->schedule.total, "steps");
     TM_TRY(look_ahead(f, s->step, &cut, err));
     put |= cut;
     if (put || measured) TM_TRY(fit_validate(f, (int64_t)s->step, &watched, err));

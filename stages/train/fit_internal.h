@@ -42,6 +42,7 @@ typedef struct fit {
     bool ended;     // the last step found the end of the data
     bool has_entry; // the last step's snapshot is in the log
     tm_step last[TM_LAST_STEPS]; // the newest of this process behind
+    uint64_t n_tokens;  // trained on by this process
 } fit;
 
 // How often `valid` is measured besides at snapshots; 0: not at all.
