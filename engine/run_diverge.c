@@ -34,7 +34,8 @@ static tm_status diverge(run *r, run_group *g, const tm_node *node, int port, si
     run_log *log = &r->logs[node->index][port];
     run_event(
         r, g->rolled_back ? "changed" : "nondeterministic",
-        json_pack("{s:s, s:s, s:I}", "node", node->name, "stage", tm_node_called(node), "entry", (json_int_t)i));
+        json_pack("{s:s, s:s, s:I}", "node", node->name, "stage", tm_node_called(node), "entry",
+                  (json_int_t)i));
     log_cut(log, i);
     if (g->open_logs[port]) TM_TRY(tm_log_cut(g->open_logs[port], i, err));
     for (size_t k = 0; k < r->n_order; k++) {

@@ -57,6 +57,13 @@ static bool is_blank(uint32_t point)
            point == 0x202f || point == 0x205f || point == 0x3000;
 }
 
+static void skip_blanks(reader *r)
+{
+    uint32_t point;
+    unsigned n;
+    while (r->at < r->end && (n = tm_utf8_decode(r->at, r->end, &point)) > 0 && is_blank(point)) r->at += n;
+}
+
 // The next visible thing; false at the end. Blanks in a row are one.
 static bool next(reader *r, cell *c)
 {
@@ -67,8 +74,7 @@ static bool next(reader *r, cell *c)
         if (!n) {
             *c = ascii('?');
         } else if (is_blank(point)) {
-            while (!r->exact && r->at < r->end && (n = tm_utf8_decode(r->at, r->end, &point)) > 0 && is_blank(point))
-                r->at += n;
+            if (!r->exact) skip_blanks(r);
             *c = ascii(' ');
         } else {
             *c = point >= 0x20 && point < 0x7f ? ascii((char)point) : of_point(r, point);
@@ -126,6 +132,7 @@ size_t tm_cells_wrap(tm_buf *out, tm_view *text, size_t width, bool utf8)
         before = word_at;
     }
     const unsigned char *end = (const unsigned char *)text->data + text->size;
+    while (before < end && *before == ' ') before++;
     *text = tm_view_of(before, (size_t)(end - before));
     return used;
 }

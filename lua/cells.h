@@ -11,8 +11,8 @@
 // Cells that the text takes once it is made harmless.
 size_t tm_cells_width(tm_view text, bool utf8);
 
-// Append at most `width` cells; what does not fit ends with an ellipsis. Without `utf8` everything that is not
-// ASCII becomes "?". Gives the cells appended.
+// Append at most `width` cells; what does not fit ends with an ellipsis. Without `utf8` everything that is
+// not ASCII becomes "?". Gives the cells appended.
 size_t tm_cells_put(tm_buf *out, tm_view text, size_t width, bool utf8);
 
 // As much of the text as fits in a line of `width` cells, broken between words where it can be: gives the

@@ -68,6 +68,7 @@ void tm_console_event(void *arg, const char *event, const json_t *fields)
 {
     tm_console *c = arg;
     if (!c) return;
+    if (c->screen) tm_console_plain_width(c->plain, tm_screen_look(c->screen).width);
     tm_console_plain_event(c->plain, event, fields, &c->lines);
     if (c->lines.size) show_lines(c);
     if (!c->state) return;

@@ -77,14 +77,13 @@ static void rate_text(double rate, const char *unit, char *text, size_t size)
 
 // ---- the table of nodes ----
 
-typedef enum { BAR, COUNT, RATE, AMOUNT, LOSS, CACHED, LEFT, MEMORY, COLUMNS } column;
+typedef enum { BAR, PERCENT, COUNT, RATE, AMOUNT, LOSS, CACHED, LEFT, MEMORY, COLUMNS } column;
 
-static const int rank[COLUMNS] = {[BAR] = 3,  [COUNT] = 5,  [RATE] = 4, [AMOUNT] = 2,
-                                  [LOSS] = 7, [CACHED] = 1, [LEFT] = 6, [MEMORY] = 0};  // the least goes first
+// From the one that goes first to the one that stays longest.
+static const column order[COLUMNS] = {MEMORY, CACHED, AMOUNT, BAR, RATE, COUNT, LEFT, LOSS, PERCENT};
 
 #define CELL 64
 #define BAR_CELLS 14
-#define BAR_WIDTH (BAR_CELLS + 6)  // and " 100 %"
 
 typedef struct row {
     const tm_console_node *node;
@@ -109,13 +108,17 @@ static void fill(row *r, const tm_console_node *node)
                  tm_count_text(llrint(node->total), b), node->unit);
     else if (node->done > 0)
         snprintf(r->cell[COUNT], CELL, "%s %s", tm_count_text(llrint(node->done), a), node->unit);
-    if (node->total > 0) snprintf(r->cell[BAR], CELL, "%*s", BAR_WIDTH, "");  // drawn later
+    if (node->total > 0) {
+        double share = node->done < node->total ? node->done / node->total : 1;
+        snprintf(r->cell[BAR], CELL, "%*s", BAR_CELLS, "");  // drawn later
+        snprintf(r->cell[PERCENT], CELL, "%3d %%", (int)(100 * share));
+    }
     rate_text(node->rate, node->unit, r->cell[RATE], CELL);
     rate_text(node->amount_rate, node->amount_unit, r->cell[AMOUNT], CELL);
     if (!isnan(node->loss)) snprintf(r->cell[LOSS], CELL, "loss %.3f", node->loss);
     if (!isnan(node->cached)) snprintf(r->cell[CACHED], CELL, "%.0f %% cached", floor(100 * node->cached));
     if (node->memory) tm_size_text(node->memory, r->cell[MEMORY]);
-    if (isnan(node->left_s)) return;
+    if (isnan(node->left_s) || node->left_s < 0.5) return;
     char left[24];
     snprintf(r->cell[LEFT], CELL, "%s left", tm_console_time(node->left_s, left));
 }
@@ -141,9 +144,7 @@ static void fit(table *t, const tm_console_look *look)
     }
     t->name_width = longest < 30 ? longest : 30;
     if (t->name_width > width / 3 && width / 3 >= 8) t->name_width = width / 3;
-    for (int lowest = 0; lowest < COLUMNS && table_width(t) > width; lowest++)
-        for (int c = 0; c < COLUMNS; c++)
-            if (rank[c] == lowest) t->width[c] = 0;
+    for (int i = 0; i < COLUMNS && table_width(t) > width; i++) t->width[order[i]] = 0;
     if (longest > t->name_width && table_width(t) < width) {
         size_t spare = width - table_width(t);
         t->name_width += spare < longest - t->name_width ? spare : longest - t->name_width;
@@ -157,7 +158,6 @@ static void put_bar(pen *p, double share)
                                           "\xe2\x96\x8b", "\xe2\x96\x8a", "\xe2\x96\x89"};
     if (share > 1) share = 1;
     int parts = (int)(share * BAR_CELLS * 8), full = parts / 8, rest = parts % 8, cells = 0;
-    char percent[16];
     colour(p, CYAN);
     for (; cells < full; cells++) tm_buf_str(p->out, p->look->utf8 ? "\xe2\x96\x88" : "#");
     if (p->look->utf8 && rest) {
@@ -169,8 +169,14 @@ static void put_bar(pen *p, double share)
     for (; cells < BAR_CELLS; cells++) tm_buf_str(p->out, p->look->utf8 ? "\xe2\x94\x80" : "-");
     colour(p, PLAIN);
     p->used += BAR_CELLS;
-    p->used += (size_t)snprintf(percent, sizeof percent, "%4d %%", (int)(100 * share));
-    tm_buf_str(p->out, percent);
+}
+
+// Aligned to the right.
+static void put_percent(pen *p, const char *cell)
+{
+    size_t blank = strspn(cell, " ");
+    pad(p, p->used + blank);
+    put(p, cell + blank);
 }
 
 static void put_row(const table *t, const row *r, tm_console_lines *lines, const tm_console_look *look)
@@ -179,20 +185,26 @@ static void put_row(const table *t, const row *r, tm_console_lines *lines, const
     const tm_console_node *node = r->node;
     const char *mark = node->working ? look->utf8 ? "\xe2\x97\x8f" : "*" : look->utf8 ? "\xe2\x97\x8b" : "-";
     put_in(&p, node->working ? GREEN : DIM, mark);
-    tm_buf_char(p.out, ' ');
-    p.used++;
+    pad(&p, 2);
     colour(&p, BOLD);
-    p.used += tm_cells_put(p.out, tm_view_str(node->name), t->name_width, look->utf8);
+    size_t room = p.width - p.used, at = 2 + t->name_width;
+    if (room > t->name_width) room = t->name_width;
+    p.used += tm_cells_put(p.out, tm_view_str(node->name), room, look->utf8);
     colour(&p, PLAIN);
-    size_t at = 2 + t->name_width;
+    bool bare = true;
     for (int c = 0; c < COLUMNS; c++) {
         if (!t->width[c]) continue;
+        bare &= !r->cell[c][0];
         if (r->cell[c][0]) pad(&p, at + 2);
         if (r->cell[c][0] && c == BAR) put_bar(&p, node->done / node->total);
         else if (r->cell[c][0] && (c == MEMORY || c == CACHED || node->doing)) put_in(&p, DIM, r->cell[c]);
+        else if (r->cell[c][0] && c == PERCENT) put_percent(&p, r->cell[c]);
         else if (r->cell[c][0]) put(&p, r->cell[c]);
         at += 2 + t->width[c];
     }
+    if (!bare || !r->cell[COUNT][0]) return;
+    pad(&p, 2 + t->name_width + 2);  // a column that went, but all that is known of this one
+    put_in(&p, DIM, r->cell[COUNT]);
 }
 
 // Where there are more nodes than lines, those that compute are shown, in the order of the graph.
@@ -220,10 +232,9 @@ static void draw_nodes(const tm_console_view *v, const tm_console_look *look, si
     if (all) return;
     char text[64];
     pen p = pen_at(lines, look);
-    snprintf(text, sizeof text, "  and %zu more", v->n_nodes - t.n);
-    tm_buf_str(p.out, "  ");
-    p.used = 2;
-    put_in(&p, DIM, text + 2);
+    snprintf(text, sizeof text, "and %zu more", v->n_nodes - t.n);
+    pad(&p, 2);
+    put_in(&p, DIM, text);
 }
 
 // ---- below the nodes ----
@@ -235,19 +246,15 @@ static void draw_waiting(const tm_console_view *v, const tm_console_look *look, 
     int shown = 0;
     colour(&p, DIM);
     put(&p, "next");
-    for (; shown < v->n_waiting && shown < 8; shown++) {
+    for (; shown < 8 && shown < v->n_waiting && v->waiting[shown]; shown++) {
         size_t size = tm_cells_width(tm_view_str(v->waiting[shown]), look->utf8);
         if (shown && p.used + size + 16 > p.width) break;
-        tm_buf_str(p.out, shown ? ", " : "  ");
-        p.used += 2;
+        if (shown) put(&p, ",");
+        pad(&p, p.used + (shown ? 1 : 2));
         put(&p, v->waiting[shown]);
     }
     snprintf(text, sizeof text, " and %d more", v->n_waiting - shown);
-    if (v->n_waiting > shown && p.used + strlen(text) <= p.width) {
-        tm_buf_str(p.out, " ");
-        p.used++;
-        put(&p, text + 1);
-    }
+    if (v->n_waiting > shown && p.used + strlen(text) <= p.width) put(&p, text);
     colour(&p, PLAIN);
 }
 
@@ -269,7 +276,7 @@ static void draw_sample(const tm_console_view *v, const tm_console_look *look, s
         p = pen_at(lines, look);
         pad(&p, 2);
         colour(&p, DIM);
-        size_t width = p.width > 2 ? p.width - 2 : 1;
+        size_t width = p.width - p.used;
         if (i + 1 == room) tm_cells_put(p.out, text, width, look->utf8);
         else if (!tm_cells_wrap(p.out, &text, width, look->utf8)) text.size = 0;
         colour(&p, PLAIN);
@@ -286,9 +293,7 @@ static void draw_graph(const tm_console_view *v, const tm_console_look *look, tm
     put_in(&p, BOLD, text);
     if (v->cached && wide) {
         snprintf(text, sizeof text, " (%d cached)", v->cached);
-        tm_buf_str(p.out, " ");
-        p.used++;
-        put(&p, text + 1);
+        put(&p, text);
     }
     snprintf(text, sizeof text, ", %d running", v->running);
     put(&p, text);

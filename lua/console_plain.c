@@ -11,19 +11,22 @@
 struct tm_console_plain {
     const tm_plan *plan;
     bool progress;
+    int pad;           // cells of a name
     int64_t start_ns;
     int64_t *line_ns;  // per node, the last line
     double *loss;      // per node, the last loss noted
+    int64_t *step;     // per node, the last step whose measures have lines
 };
 
 tm_console_plain *tm_console_plain_new(const tm_plan *plan, bool progress)
 {
     tm_console_plain *c = calloc(1, sizeof *c);
     if (!c) return NULL;
-    *c = (tm_console_plain){.plan = plan, .progress = progress, .start_ns = tm_time_ns()};
+    *c = (tm_console_plain){.plan = plan, .progress = progress, .pad = 24, .start_ns = tm_time_ns()};
     c->line_ns = calloc(plan->graph->n_nodes + 1, sizeof *c->line_ns);
     c->loss = calloc(plan->graph->n_nodes + 1, sizeof *c->loss);
-    if (c->line_ns && c->loss) return c;
+    c->step = calloc(plan->graph->n_nodes + 1, sizeof *c->step);
+    if (c->line_ns && c->loss && c->step) return c;
     tm_console_plain_free(c);
     return NULL;
 }
@@ -33,6 +36,7 @@ void tm_console_plain_free(tm_console_plain *c)
     if (!c) return;
     free(c->line_ns);
     free(c->loss);
+    free(c->step);
     free(c);
 }
 
@@ -49,7 +53,14 @@ static double num(const json_t *fields, const char *name)
 
 static void head(const tm_console_plain *c, const json_t *f, const char *state, tm_buf *out)
 {
-    tm_buf_fmt(out, "%7.1fs  %-24s %-9s ", (double)(tm_time_ns() - c->start_ns) * 1e-9, str(f, "node"), state);
+    double t = (double)(tm_time_ns() - c->start_ns) * 1e-9;
+    if (c->pad) tm_buf_fmt(out, "%7.1fs  %-*s %-9s ", t, c->pad, str(f, "node"), state);
+    else tm_buf_fmt(out, "%.1fs %s %s ", t, str(f, "node"), state);
+}
+
+void tm_console_plain_width(tm_console_plain *c, int width)
+{
+    c->pad = width < 80 ? 0 : 24;
 }
 
 static const tm_node *node_of(const tm_console_plain *c, const json_t *f)
@@ -86,17 +97,35 @@ static void on_entry(tm_console_plain *c, const json_t *f, tm_buf *out)
                json_is_true(json_object_get(f, "remembered")) ? " (remembered)" : "");
 }
 
+static void add_counts(const json_t *all, tm_buf *out)
+{
+    const char *node, *name;
+    json_t *counts, *n;
+    json_object_foreach((json_t *)all, node, counts) json_object_foreach(counts, name, n)
+        tm_buf_fmt(out, "%18s%s: %s %lld\n", "", node, name, (long long)json_integer_value(n));
+}
+
+static json_int_t removed_of(const json_t *all)
+{
+    const char *node, *name;
+    json_t *counts, *n;
+    json_int_t sum = 0;
+    json_object_foreach((json_t *)all, node, counts) json_object_foreach(counts, name, n)
+        if (strncmp(name, "removed.", 8) == 0) sum += json_integer_value(n);
+    return sum;
+}
+
 static void on_sealed(tm_console_plain *c, const json_t *f, tm_buf *out)
 {
     const tm_node *node = node_of(c, f);
+    const json_t *counts = json_object_get(f, "counts");
+    json_int_t removed = removed_of(counts);
     char made[96];
-    const char *name;
-    json_t *counts, *n;
     head(c, f, "done", out);
-    tm_buf_fmt(out, "%.1f s, %s\n", num(f, "seconds"), tm_made_text(node ? node->stage : NULL, f, made));
-    const char *of;
-    json_object_foreach(json_object_get(f, "counts"), of, counts) json_object_foreach(counts, name, n)
-        tm_buf_fmt(out, "%18s%s: %s %lld\n", "", of, name, (long long)json_integer_value(n));
+    tm_buf_fmt(out, "%.1f s, %s", num(f, "seconds"), tm_made_text(node ? node->stage : NULL, f, made));
+    if (!c->progress && removed) tm_buf_fmt(out, "; %lld removed", (long long)removed);
+    tm_buf_char(out, '\n');
+    if (c->progress) add_counts(counts, out);
 }
 
 static void on_start(tm_console_plain *c, const json_t *f, tm_buf *out)
@@ -115,12 +144,24 @@ static void on_start(tm_console_plain *c, const json_t *f, tm_buf *out)
     tm_buf_char(out, '\n');
 }
 
+// In scrollback, of measures of many steps a second one step is enough.
+static bool crowded(tm_console_plain *c, int node, int64_t step)
+{
+    int64_t now = tm_time_ns();
+    if (c->step[node] == step) return false;
+    if (now - c->line_ns[node] < LINE_NS) return true;
+    c->line_ns[node] = now;
+    c->step[node] = step;
+    return false;
+}
+
 static void on_note(tm_console_plain *c, const json_t *f, tm_buf *out)
 {
     const tm_node *node = node_of(c, f);
     bool loss = strcmp(str(f, "name"), "train.loss") == 0;
     if (node && loss) c->loss[node->index] = num(f, "value");
     if (loss || strncmp(str(f, "name"), "rate", 4) == 0) return;
+    if (!c->progress && node && crowded(c, node->index, (int64_t)num(f, "step"))) return;
     head(c, f, "step", out);
     tm_buf_fmt(out, "%.0f  %s %.4f\n", num(f, "step"), str(f, "name"), num(f, "value"));
 }

@@ -75,7 +75,7 @@ static bool show(const tm_batch *batch, const char *node, bool removed, char *of
         tm_doc doc = tm_docs_get(batch, row);
         if (!doc.text.size) continue;
         if (removed) tell_reason(&doc, node, of, of_size);
-        else snprintf(of, of_size, "kept by %s", node);
+        else snprintf(of, of_size, "from %s", node);
         char *speech = said(doc.text.data, doc.text.size);
         size_t size = doc.text.size < text_size ? doc.text.size : text_size;
         if (speech) snprintf(text, text_size, "%s", speech);
@@ -94,9 +94,10 @@ static bool read_entry(const tm_console_sample *s, const tm_entry *entry, const 
     tm_blob blob = {0};
     tm_batch *batch = NULL;
     if (!entry->rows || entry->bytes > MOST_BYTES || !tm_store_has(s->plan->store, entry->hash)) return false;
-    bool good = tm_store_get(s->plan->store, entry->hash, &blob, NULL) >= 0 &&
-                tm_batch_decode(tm_view_of(blob.data, blob.size), type->cols, type->n_cols, &batch, NULL) >= 0 &&
-                show(batch, node, removed, of, of_size, text, text_size);
+    bool good = tm_store_get(s->plan->store, entry->hash, &blob, NULL) >= 0;
+    tm_view bytes = tm_view_of(blob.data, blob.size);
+    good = good && tm_batch_decode(bytes, type->cols, type->n_cols, &batch, NULL) >= 0 &&
+           show(batch, node, removed, of, of_size, text, text_size);
     tm_batch_unref(batch);
     tm_blob_clear(&blob);
     return good;

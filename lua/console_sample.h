@@ -9,6 +9,6 @@ typedef struct tm_console_sample tm_console_sample;
 
 tm_console_sample *tm_console_sample_new(const tm_plan *plan);  // NULL without memory
 void tm_console_sample_free(tm_console_sample *sample);
-// Reads at most one entry of the store, and seldom. Fills `of` and `text` when there is something new to show.
+// Reads at most one entry of the store, and seldom. Fills `of` and `text` when there is something new.
 void tm_console_sample_look(tm_console_sample *sample, const tm_run_now *now, char *of, size_t of_size,
                             char *text, size_t text_size);

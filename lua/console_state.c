@@ -290,7 +290,8 @@ static double records_of(const tm_console_state *s, const tm_run_now *now, const
         const tm_stage *stage = s->plan->graph->nodes[group->nodes[i]]->stage;
         for (int port = 0; tm_stage_makes(stage, port); port++) {
             const tm_entry *entries;
-            bool counts = strcmp(stage->outputs[port].name, "removed") == 0 || (port == 0 && i + 1 == group->n);
+            bool last = port == 0 && i + 1 == group->n;
+            bool counts = last || strcmp(stage->outputs[port].name, "removed") == 0;
             size_t n_entries = tm_run_entries(now, group->nodes[i], port, &entries);
             for (size_t k = 0; counts && k < n_entries; k++) n += (double)entries[k].rows;
         }
@@ -302,12 +303,15 @@ static double records_of(const tm_console_state *s, const tm_run_now *now, const
 static void count_group(tm_console_state *s, const tm_run_now *now, const tm_group *group, tracked *t)
 {
     const tm_node *last = s->plan->graph->nodes[group->nodes[group->n - 1]];
-    const tm_type *type = tm_type_find(last->stage->outputs[0].type);
-    bool documents = strcmp(type->name, "documents") == 0, map = last->stage->map != NULL;
+    bool map = last->stage->map != NULL;
+    const char *given = map ? last->stage->inputs[0].type : last->stage->outputs[0].type;
+    const tm_type *type = tm_type_find(given);
+    if (!type) return;
     if (t->in_entries < 0 && map) t->in_entries = count_input(s, s->plan->graph->nodes[group->nodes[0]]);
     t->counted = true;
     snprintf(t->unit, sizeof t->unit, "%ss", type->entry);
-    if (!type->tree) snprintf(t->amount_unit, sizeof t->amount_unit, documents ? "documents" : "records");
+    if (!type->tree) snprintf(t->amount_unit, sizeof t->amount_unit, "%s",
+                              strcmp(given, "documents") == 0 ? given : "records");
     t->done = (double)t->entries;
     t->total = t->in_entries > 0 ? (double)t->in_entries : 0;
     t->amount = records_of(s, now, group);
@@ -352,14 +356,16 @@ static void show_node(const tm_console_state *s, size_t i, tm_console_node *v)
 {
     const tm_node *node = s->plan->graph->nodes[i];
     const tracked *t = &s->nodes[i];
-    *v = (tm_console_node){.name = node->name, .working = t->cores > 0, .memory = t->memory, .loss = t->loss,
-                           .done = t->done, .total = t->total > 0 ? t->total : NAN, .cached = NAN, .left_s = NAN};
+    *v = (tm_console_node){.name = node->name, .working = t->cores > 0, .memory = t->memory,
+                           .loss = t->loss, .done = t->done, .total = t->total > 0 ? t->total : NAN,
+                           .cached = NAN, .left_s = NAN};
     snprintf(v->unit, sizeof v->unit, "%s", t->unit);
     snprintf(v->amount_unit, sizeof v->amount_unit, "%s", t->amount_unit);
     pace(t, &v->rate, &v->amount_rate);
     bool again = node->stage->map && !t->counted;  // its progress begins anew with every entry
     if (v->rate > 0 && v->total >= v->done && !again) v->left_s = (v->total - v->done) / v->rate;
     if (t->counted) v->rate = NAN;  // chunks a second tell nothing
+    if (t->counted && v->done == 1 && !(v->total > 0)) v->unit[strlen(v->unit) - 1] = 0;
     if (t->remembered && t->entries) v->cached = (double)t->remembered / (double)t->entries;
     if (t->follows) v->doing = "another run is making it";
     else if (!v->working && v->done == 0) v->doing = "waits";

@@ -29,7 +29,7 @@ typedef struct tm_console_view {
     int stopping;              // Ctrl-C so often
     tm_console_node *nodes;
     size_t n_nodes;
-    const char *waiting[8];    // nodes that are yet to start, the first of them
+    const char *waiting[8];    // nodes that are yet to start, the first of them (NULL: no more are known)
     int n_waiting;
     char warnings[TM_CONSOLE_WARNINGS][240];  // the newest first; "" none
     char sample_of[160], sample[1024];        // "removed by clean/gopher: word_count 17", and a text

@@ -166,7 +166,7 @@ void tm_failure_tell(const tm_plan *plan, const tm_run_result *result, const tm_
     tm_diag_error(d, err);
     if (node) TM_DIAG(d->word, "%s", node->name);
     if (node && !node->named) d->word[0] = 0;
-    if (node) TM_DIAG(d->owner, "%s", node->stage->name);
+    if (node) TM_DIAG(d->owner, "%s", tm_node_called(node));
     const char *what = strcmp(d->code, "TM0414") == 0 ? take_place(d, err->text) : err->text;
     if (result->failed_node[0]) TM_DIAG(d->what, "%.150s: %.340s", result->failed_node, what);
     tell_kept(plan, result, p, d);

@@ -57,7 +57,8 @@ tm_console_look tm_screen_look(const tm_screen *s)
     struct winsize size = {0};
     const char *no_colour = getenv("NO_COLOR");
     ioctl(s->fd, TIOCGWINSZ, &size);
-    return (tm_console_look){.width = size.ws_col ? size.ws_col : 80, .height = size.ws_row ? size.ws_row : 24,
+    return (tm_console_look){.width = size.ws_col ? size.ws_col : 80,
+                             .height = size.ws_row ? size.ws_row : 24,
                              .utf8 = says_utf8(), .colour = !no_colour || !no_colour[0]};
 }
 
