@@ -3,8 +3,8 @@
 //
 //   lora_probe pass FOLDER IN OUT   logits, log-probabilities, loss, gradients, logits of the merged weights
 //   lora_probe copy FOLDER NEW      read base and adapter apart and write them again
-//   lora_probe fresh FOLDER NEW     a fresh adapter (rank 16, alpha 32, all linears) with some noise on its
-//   B's lora_probe merge FOLDER NEW     the merged weights as a plain folder
+//   lora_probe fresh FOLDER NEW     a fresh adapter (rank 16, alpha 32, all linears), noise on its Bs
+//   lora_probe merge FOLDER NEW     the merged weights as a plain folder
 //
 // IN and OUT are safetensors; IN holds I32 tensors ids, labels, positions [T] and cu_seqlens [S+1].
 #include <stdio.h>
