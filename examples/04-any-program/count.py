@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Counts words; records without any are left out."""
 import json
 import sys

@@ -34,6 +34,7 @@ local tuned = tm.sft { base, data = both { prefs.train }, epochs = 8, batch = 10
 local aligned = tm.dpo { tuned, data = prefs.train, valid = prefs.valid, beta = p.beta, epochs = 4, batch = 1024, length = 128,
                          lr = 1e-3, schedule = tm.wsd { warmup = 3 } }
 
-local exam = tm.evaluate { { before = tuned, after = aligned }, tasks = { pref = tm.preference { prefs.valid, per_token = true } } }
+local exam = tm.evaluate { { before = tuned, after = aligned },
+                           tasks = { pref = tm.preference { prefs.valid, per_token = true } } }
 
 return tm.graph { prefs = prefs, tuned = tuned, aligned = aligned, exam = exam }
