@@ -123,6 +123,7 @@ static tm_node *node_new(builder *b, const tm_stage *stage)
     node->stage = stage;
     TM_DIAG(node->called, "tm.%s", stage->as ? stage->as : stage->name);
     node->values = json_object();
+    node->smoke = g->smoke;
     g->nodes[g->n_nodes++] = node;
     return node;
 }
@@ -163,6 +164,14 @@ static void read_select(const json_t *json, tm_select *select)
     select->take = json_integer_value(json_object_get(json, "take"));
     const char *metric = json_string_value(json_object_get(json, "metric"));
     TM_DIAG(select->metric, "%s", metric ? metric : "");
+}
+
+// The steps of a smoke run are few: take each snapshot, and for one of later the last.
+static void select_smoke(tm_select *select)
+{
+    int64_t steps = strtoll(TM_SMOKE_STEPS, NULL, 10);
+    select->every = 0;
+    if (select->at > steps) select->at = steps;
 }
 
 // x:take(n) is a node of its own between producer and consumer.
@@ -241,6 +250,7 @@ tm_status graph_connect(builder *b, tm_node *node, const char *port, const tm_po
     link->from = from;
     link->out = tm_stage_output(from->stage, out ? out : "");
     read_select(json_object_get(ref, "select"), &link->select);
+    if (node->smoke) select_smoke(&link->select);
     if (link->out == 0) follow_namesake(link);
     if (link->out < 0) {
         no_port(b, node, port, row, from, out ? out : "");
@@ -345,6 +355,7 @@ static tm_status read_node(builder *b, const json_t *json, tm_error *err)
     tm_option_fault fault;
     if (tm_options_check(stage->options, options, &node->options, &fault) < 0)
         graph_option_fault(b, node, NULL, &fault);
+    else if (node->smoke) tm_options_smoke(stage->options, node->options);
     json_decref(options);
     graph_check_inputs(b, node, json_object_get(json, "args"));
     b->by_id[id] = node;
@@ -590,6 +601,7 @@ tm_status tm_graph_build(const json_t *evaluated, const char *path, tm_file_memo
     tm_status status = set_paths(b.graph, path, err);
     b.graph->params = json_incref(json_object_get(evaluated, "params"));
     b.graph->files = json_incref(json_object_get(evaluated, "files"));
+    b.graph->smoke = json_is_true(json_object_get(evaluated, "smoke"));
     if (status >= 0) status = build(&b, evaluated, err);
     tm_free(b.by_id);
     tm_hash_map_clear(&b.names);

@@ -38,6 +38,7 @@ struct tm_node {
     char name[192];       // unique; what people say on the command line
     bool named;           // in the returned table
     bool store;           // `store = true`
+    bool smoke;           // of a smoke run
     bool inserted;        // by the plan, as a conversion
     tm_node *serves;      // inserted conversions: the node that they stand before ...
     char serves_port[96]; // ... and its input
@@ -61,11 +62,14 @@ typedef struct tm_target {
     int out;
 } tm_target;
 
+// A smoke graph is that of a trial run: options are those that their rows have for it, sources give few
+// records, and its keys are no other graph's.
 typedef struct tm_graph {
     char *file;      // path as given
     char *folder;    // absolute
     json_t *params;  // as evaluated
     json_t *files;   // required files and their hashes
+    bool smoke;
     tm_node **nodes;
     size_t n_nodes;
     tm_target *targets;
@@ -73,7 +77,7 @@ typedef struct tm_graph {
 } tm_graph;
 
 // Build and check. On TM_EGRAPH `diags` says what is wrong. `path` is the graph file; `memory` (may be NULL)
-// knows hashes of files that sources name.
+// knows hashes of files that sources name. With "smoke": true in `evaluated` it is a smoke graph.
 tm_status tm_graph_build(const json_t *evaluated, const char *path, tm_file_memory *memory,
                          tm_graph **graph, tm_diags *diags, tm_error *err);
 void tm_graph_free(tm_graph *graph);

@@ -64,7 +64,10 @@ static tm_status bind_value(builder *b, tm_node *node, const char *place, const 
     tm_error err_of_value = {0};
     if (tm_options_check(value->options, options, canonical, &fault) < 0)
         graph_option_fault(b, node, given, &fault);
-    else json_object_set_new(*canonical, "$value", json_string(name));
+    else {
+        if (node->smoke) tm_options_smoke(value->options, *canonical);
+        json_object_set_new(*canonical, "$value", json_string(name));
+    }
     if (*canonical && value->check && value->check(*canonical, &err_of_value) < 0) {
         tm_diag *d = graph_value_fault(b, given, "TM0220", NULL);
         TM_DIAG(d->what, "tm.%s: %.400s", name, err_of_value.text);

@@ -39,6 +39,7 @@ static json_t *own_doc(const tm_node *node, unsigned without)
     if (json_object_size(node->values)) json_object_set(doc, "values", node->values);
     if (node->identity) json_object_set(doc, "files", node->identity);
     if (node->stage->libraries) json_object_set_new(doc, "libraries", json_string(node->stage->libraries));
+    if (node->smoke) json_object_set_new(doc, "smoke", json_true());
     if (node->stage->traits & TM_NUMERIC) json_object_set_new(doc, "numerics", json_string(TM_NUMERICS));
     return doc;
 }

@@ -210,6 +210,24 @@ tm_status tm_options_check(const tm_option *table, const json_t *args, json_t **
     return canonical ? TM_OK : TM_ENOMEM;
 }
 
+// The value for a smoke run; a new reference.
+static json_t *smoke_value(const tm_option *o, json_t *value)
+{
+    const char *dots = strstr(o->smoke, "..");
+    if (!dots) return json_loads(o->smoke, JSON_DECODE_ANY, NULL);
+    bool most = dots == o->smoke;
+    double bound = strtod(most ? dots + 2 : o->smoke, NULL), is = json_number_value(value);
+    if (json_is_number(value) && (most ? is <= bound : is >= bound)) return json_incref(value);
+    return o->kind == TM_OPT_INT ? json_integer((json_int_t)bound) : json_real(bound);
+}
+
+void tm_options_smoke(const tm_option *table, json_t *canonical)
+{
+    for (const tm_option *o = table; o && o->name; o++)
+        if (o->smoke)
+            json_object_set_new(canonical, o->name, smoke_value(o, json_object_get(canonical, o->name)));
+}
+
 static tm_status fill_list(const json_t *list, tm_string_list *into, tm_error *err)
 {
     size_t n = json_array_size(list);

@@ -42,6 +42,9 @@ typedef struct tm_option {
     const char *choices;  // CHOICE: "a b c"; VALUE: a family of values
     const char *help;     // one sentence
     unsigned flags;
+    // What a smoke run takes instead: "..5" at most that, also where nothing was given; "0.2.." at least
+    // that; else JSON. NULL: the same.
+    const char *smoke;
 } tm_option;
 
 typedef struct tm_string_list {
@@ -62,6 +65,9 @@ typedef struct tm_option_fault {
 // TM_EINVAL fills `fault`.
 tm_status tm_options_check(const tm_option *table, const json_t *args, json_t **canonical,
                            tm_option_fault *fault);
+
+// Canonical options as a smoke run takes them.
+void tm_options_smoke(const tm_option *table, json_t *canonical);
 
 // Fill a zeroed struct from a canonical object, which must outlive it. Lists are allocated and belong to the
 // struct: tm_options_clear frees them.

@@ -121,6 +121,7 @@ static json_t *node_message(const run *r, const run_group *g, int i)
     json_t *message = json_pack("{s:s, s:s, s:O, s:O, s:o}", "name", node->name, "stage", node->stage->name,
                                 "options", node->options, "values", node->values, "ports", ports);
     if (node->identity) json_object_set(message, "identity", node->identity);
+    if (node->smoke) json_object_set_new(message, "smoke", json_true());
     if (!g->has_resume) return message;
     char model[TM_HASH_HEX], state[TM_HASH_HEX];
     tm_hash_hex(g->resume.model, model);

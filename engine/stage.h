@@ -149,6 +149,13 @@ const char *tm_work_folder(const tm_work *work);   // of the graph file
 int tm_work_cores(tm_work *work);          // lent right now; call between steps, and use no more threads
 bool tm_work_stopping(tm_work *work);      // Ctrl-C: save a resume point and return TM_ESTOPPED
 
+// A smoke run sends little through the whole graph, to see that it holds together: sources give so many
+// records, judges look at so many, and requirements are looked at but let everything pass.
+#define TM_SMOKE_RECORDS 200
+#define TM_SMOKE_JUDGED 8
+#define TM_SMOKE_STEPS "5"
+bool tm_work_smoke(const tm_work *work);
+
 // Input ports by name. A port that is not connected has 0 entries.
 bool tm_work_connected(const tm_work *work, const char *port);
 // The next entry of a data port, decoded; the caller unrefs. Blocks; TM_DONE at the end.

@@ -53,6 +53,7 @@ struct tm_work {
     void *parsed, *state;
     input *inputs;
     size_t n_inputs;
+    bool smoke;
     json_t *resume;
     tm_hash resumed[2];  // model and state, pinned until the next snapshot
     json_t *measured;  // metric -> [step, value], of what was put last
@@ -155,6 +156,11 @@ const void *tm_work_options(const tm_work *work)
 void *tm_work_state(tm_work *work)
 {
     return work->state;
+}
+
+bool tm_work_smoke(const tm_work *work)
+{
+    return work->smoke;
 }
 
 const char *tm_work_name(const tm_work *work)
@@ -587,6 +593,7 @@ static tm_status work_init(worker *w, tm_work *work, const json_t *node, tm_erro
     work->options = json_object_get(node, "options");
     work->values = json_object_get(node, "values");
     work->identity = json_object_get(node, "identity");
+    work->smoke = json_is_true(json_object_get(node, "smoke"));
     work->resume = json_object_get(node, "resume");
     json_t *entries = json_object_get(work->resume, "entries");
     for (int i = 0; i < TM_MAX_PORTS; i++)

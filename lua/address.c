@@ -64,7 +64,21 @@ static tm_status no_run(const char *run, tm_error *err)
     return TM_ENOENT;
 }
 
-// Without a run in the address: the latest one that has the node. Runs of single nodes know only these.
+// The latest of the runs that has the node: of real ones, or of smoke runs.
+static void search_among(tm_store *store, tm_address *a, const uint64_t *numbers, size_t n, bool smoke,
+                         const json_t **node, const char *rest, size_t size)
+{
+    for (size_t i = n; i-- > 0 && !*node && n - i <= MAX_SEARCHED;) {
+        json_decref(a->record);
+        snprintf(a->run, sizeof a->run, "r%llu", (unsigned long long)numbers[i]);
+        a->record = tm_run_record(store, a->run);
+        if (json_is_true(json_object_get(a->record, "smoke")) != smoke) continue;
+        *node = find_node(a, json_object_get(a->record, "nodes"), rest, size);
+    }
+}
+
+// Without a run in the address: the latest one that has the node, a smoke run only where no other has it.
+// Runs of single nodes know only these.
 static tm_status search_runs(tm_store *store, tm_address *a, const json_t **node, const char *rest,
                              size_t size, tm_error *err)
 {
@@ -72,12 +86,8 @@ static tm_status search_runs(tm_store *store, tm_address *a, const json_t **node
     size_t n = 0;
     TM_TRY(tm_run_list(store, &numbers, &n, err));
     if (!n) return tm_fail(err, TM_ENOENT, "this store has no runs yet");
-    for (size_t i = n; i-- > 0 && !*node && n - i <= MAX_SEARCHED;) {
-        json_decref(a->record);
-        snprintf(a->run, sizeof a->run, "r%llu", (unsigned long long)numbers[i]);
-        a->record = tm_run_record(store, a->run);
-        *node = find_node(a, json_object_get(a->record, "nodes"), rest, size);
-    }
+    search_among(store, a, numbers, n, false, node, rest, size);
+    if (!*node) search_among(store, a, numbers, n, true, node, rest, size);
     if (!*node) {
         json_decref(a->record);
         snprintf(a->run, sizeof a->run, "r%llu", (unsigned long long)numbers[n - 1]);

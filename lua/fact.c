@@ -7,9 +7,11 @@
 #include <time.h>
 
 #include "engine/base/json.h"
+#include "lua/git.h"
 
 static const char *const fixed[] = {"run",  "status", "seconds", "age",    "when",   "graph",
-                                    "note", "tag",    "done",    "cached", "failed", NULL};
+                                    "note", "tag",    "done",    "cached", "failed",
+                                    "commit", "smoke", NULL};
 
 bool tm_fact_fixed(const char *name)
 {
@@ -111,6 +113,9 @@ static tm_fact of_fixed(const tm_past *past, const char *name)
     if (strcmp(name, "run") == 0) return of_text(past->run);
     if (strcmp(name, "status") == 0) return of_text(tm_past_status(past));
     if (strcmp(name, "note") == 0) return of_text(past->note);
+    if (strcmp(name, "commit") == 0) return of_text(tm_git_short(json_object_get(past->record, "git"), text));
+    if (strcmp(name, "smoke") == 0)
+        return of_text(json_is_true(json_object_get(past->record, "smoke")) ? "smoke" : "");
     if (strcmp(name, "tag") == 0) return of_tags(past->tags);
     if (strcmp(name, "graph") == 0) return of_text(json_string_value(json_object_get(past->record, "graph")));
     if (strcmp(name, "age") == 0) return shown_as(of_number(age), tm_duration_text(age, text));

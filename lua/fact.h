@@ -2,6 +2,8 @@
 // What can be asked of a run by name: what `runs --where`, --sort and `compare` speak of.
 //
 //   run status seconds age when graph note tag done cached failed     of every run
+//   commit                                                            "1a2b3c4", with "+" if it says not all
+//   smoke                                                             "smoke" of a smoke run
 //   rank                                                              a parameter of its graph
 //   valid.loss                                                        a metric: of the last node that has it
 //   tuned.valid.loss                                                  a metric of a node

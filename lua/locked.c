@@ -84,6 +84,8 @@ int tm_locked_begin(tm_session *session, const tm_cli *cli, const char *graph)
     char path[TM_PATH_MAX], folder[TM_PATH_MAX];
     tm_error err = {0};
     if (!tm_cli_flag(cli, "--locked") && !tm_cli_flag(cli, "--lock")) return TM_EXIT_OK;
+    if (tm_cli_flag(cli, "--smoke"))
+        return tm_cli_usage(cli, "a smoke run makes nothing that could be locked");
     tm_status status = tm_lock_path(graph, tm_cli_flag(cli, "--lock"), path, &err);
     if (status >= 0) status = tm_path(folder, &err, "%.*s.", (int)(tm_lock_name(graph) - graph), graph);
     if (status < 0) return tm_cli_fail(cli, &err);

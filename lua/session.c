@@ -144,6 +144,7 @@ int tm_session_graph(tm_session *session, const tm_cli *cli, const char *path)
     int code = tm_locked_begin(session, cli, path);
     if (code == TM_EXIT_OK) code = evaluate(cli, session->set, path, &data);
     if (code != TM_EXIT_OK) return code;
+    if (tm_cli_flag(cli, "--smoke")) json_object_set_new(data, "smoke", json_true());
     tm_diags *diags = calloc(1, sizeof *diags);
     char folder[TM_PATH_MAX];
     folder_of(path, folder, sizeof folder);
@@ -195,7 +196,8 @@ static json_t *last_run(const tm_session *session)
         json_t *record = tm_run_record(session->store, run);
         const char *graph = json_string_value(json_object_get(record, "path"));
         char *path = realpath(session->graph->file, NULL);
-        if (graph && path && strcmp(graph, path) == 0) found = record;
+        bool smoke = json_is_true(json_object_get(record, "smoke"));
+        if (graph && path && strcmp(graph, path) == 0 && smoke == session->graph->smoke) found = record;
         else json_decref(record);
         free(path);
     }

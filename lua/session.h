@@ -21,6 +21,9 @@
     {"--locked", 0, NULL, "refuse unless all that decides results is as tidemill.lock has it"}, \
     {"--lock", 0, "FILE", "the same with another lock than tidemill.lock beside the graph"}
 
+#define TM_SMOKE_FLAG                                                                             \
+    {"--smoke", 0, NULL, "200 records and 5 steps through the whole graph; apart from real results"}
+
 typedef struct tm_session {
     tm_graph *graph;
     tm_store *store;

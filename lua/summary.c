@@ -62,7 +62,7 @@ void tm_summary_print(const tm_plan *plan, tm_status status, const tm_run_result
     tm_measures_print(plan, stdout);
     json_array_foreach(placed, i, one) print_place(plan, json_string_value(json_object_get(one, "node")),
                                                    json_string_value(json_object_get(one, "path")));
-    if (status == TM_OK) print_try(plan);
+    if (status == TM_OK && !plan->graph->smoke) print_try(plan);
     printf("%s: %s in %.1f s; %d nodes run, %d cached", result->run,
            status == TM_OK         ? "done"
            : status == TM_ESTOPPED ? "stopped"

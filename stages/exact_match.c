@@ -22,7 +22,7 @@ static const tm_option options[] = {
     {"normal", TM_OPT_CHOICE, offsetof(match_options, normal), "\"trim\"", 0, 0, TM_NORMALS,
      "what does not count: trim: white space at the ends; words: case, punctuation, articles", 0},
     {"tokens", TM_OPT_INT, offsetof(match_options, tokens), "256", 1, 1 << 20, NULL,
-     "tokens of an answer, at most", 0},
+     "tokens of an answer, at most", 0, "..16"},
     {"stop", TM_OPT_LIST, offsetof(match_options, stop), "[]", 0, 0, NULL, "texts that end an answer", 0},
     {0},
 };

@@ -11,7 +11,7 @@ static const tm_option options[] = {
     {"format", TM_OPT_CHOICE, offsetof(tm_export_options, format), "\"hf\"", 0, 0, tm_export_format_names,
      "hf: a Hugging Face folder; gguf: one file for llama.cpp", 0},
     {"to", TM_OPT_PATH, offsetof(tm_export_options, to), "null", 0, 0, NULL,
-     "where to put it, relative to the graph file (`tidemill get` does it later)", TM_OPT_NOKEY},
+     "where to put it, relative to the graph file (`tidemill get` does it later)", TM_OPT_NOKEY, "null"},
     {"dtype", TM_OPT_STRING, offsetof(tm_export_options, dtype), "null", 0, 0, NULL,
      "type of the numbers; gguf: f16, f32 or q8_0; trtllm: f16, bf16 or f32", 0},
     {"device", TM_OPT_STRING, offsetof(tm_export_options, device), "null", 0, 0, NULL,

@@ -114,6 +114,7 @@ typedef struct reader {
     tm_batch *chunk;
     size_t chunk_bytes;
     int64_t n_documents, n_bad;
+    int64_t until;     // so many documents and no more
     double n_bytes;
     tm_buf record;     // text of a record
     char first_bad[256];
@@ -241,6 +242,11 @@ static tm_status add_line(reader *r, const char *source, const tm_jsonl_row *row
     return add(r, &doc, err);
 }
 
+static bool enough(const reader *r)
+{
+    return r->n_documents >= r->until;
+}
+
 static tm_status read_lines(reader *r, tm_archive *archive, const tm_member *member, const read_options *o,
                             tm_error *err)
 {
@@ -257,6 +263,7 @@ static tm_status read_lines(reader *r, tm_archive *archive, const tm_member *mem
         else if (!bad) status = add_line(r, source, &row, err);
         if (status < 0) break;
         if (bad) bad_line(r, source, &row, bad);
+        if (enough(r)) break;
     }
     tm_jsonl_close(lines);
     return status < 0 ? status : TM_OK;
@@ -279,7 +286,7 @@ static tm_status read_root(reader *r, const tm_corpus *corpus, const read_option
     while ((status = tm_archive_next(archive, &member, err)) == TM_OK) {
         status = is_jsonl(o) ? read_lines(r, archive, &member, o, err)
                              : read_document(r, archive, &member, err);
-        if (status < 0) break;
+        if (status < 0 || enough(r)) break;
         if (tm_work_stopping(r->work)) {
             status = tm_fail(err, TM_ESTOPPED, "stopped");
             break;
@@ -300,6 +307,14 @@ static tm_status none_found(const reader *r, const read_options *o, tm_error *er
     return TM_ENOENT;
 }
 
+// How many documents there are to be behind path i: in a smoke run each gives its share.
+static int64_t until(const tm_work *work, const read_options *o, size_t i)
+{
+    if (!tm_work_smoke(work)) return INT64_MAX;
+    int64_t n = (int64_t)o->path.n, share = (int64_t)(i + 1) * TM_SMOKE_RECORDS / n;
+    return share > (int64_t)i + 1 ? share : (int64_t)i + 1;
+}
+
 static tm_status run(tm_work *work, tm_error *err)
 {
     const read_options *o = tm_work_options(work);
@@ -307,6 +322,7 @@ static tm_status run(tm_work *work, tm_error *err)
     tm_status status = TM_OK;
     for (size_t i = 0; status >= 0 && i < o->path.n; i++) {
         tm_corpus corpus;
+        r.until = until(work, o, i);
         status = tm_corpus_parse(&corpus, tm_work_folder(work), o->path.items[i], o->match, err);
         if (status >= 0) status = read_root(&r, &corpus, o, err);
     }

@@ -4,7 +4,7 @@
 
 static const tm_option with_decay[] = {
     {"warmup", TM_OPT_INT, offsetof(tm_schedule_options, warmup), "50", 0, 1e9, NULL,
-     "steps of linear warmup", 0},
+     "steps of linear warmup", 0, "..1"},
     {"decay", TM_OPT_NUMBER, offsetof(tm_schedule_options, decay), "0.2", 0, 1, NULL,
      "share of the steps that decay", 0},
     {"floor", TM_OPT_NUMBER, offsetof(tm_schedule_options, floor), "0", 0, 1, NULL,
@@ -13,14 +13,14 @@ static const tm_option with_decay[] = {
 };
 static const tm_option with_floor[] = {
     {"warmup", TM_OPT_INT, offsetof(tm_schedule_options, warmup), "50", 0, 1e9, NULL,
-     "steps of linear warmup", 0},
+     "steps of linear warmup", 0, "..1"},
     {"floor", TM_OPT_NUMBER, offsetof(tm_schedule_options, floor), "0.1", 0, 1, NULL,
      "share of the peak at the end", 0},
     {0},
 };
 static const tm_option with_warmup[] = {
     {"warmup", TM_OPT_INT, offsetof(tm_schedule_options, warmup), "50", 0, 1e9, NULL,
-     "steps of linear warmup", 0},
+     "steps of linear warmup", 0, "..1"},
     {0},
 };
 

@@ -11,7 +11,7 @@ typedef struct split_options {
 
 static const tm_option options[] = {
     {"valid", TM_OPT_NUMBER, offsetof(split_options, valid), "0.02", 0, 1, NULL,
-     "share of documents held out", 0},
+     "share of documents held out", 0, "0.2.."},
     {"seed", TM_OPT_INT, offsetof(split_options, seed), "1", 0, 0x1p53, NULL, "another seed holds out others",
      0},
     {0},

@@ -16,6 +16,11 @@ static tm_status pinnable(const tm_past *past, tm_error *err)
     const char *status = tm_past_status(past);
     if (!json_object_get(past->record, "path"))
         return tm_fail(err, TM_EFORMAT, "%s does not say which graph it ran", past->run);
+    if (json_is_true(json_object_get(past->record, "smoke"))) {
+        tm_fail(err, TM_EINVAL, "%s was a smoke run: nothing of it is a result", past->run);
+        tm_hint(err, "name another run; `tidemill runs` lists them");
+        return TM_EINVAL;
+    }
     if (strcmp(status, "ok") == 0) return TM_OK;
     tm_fail(err, TM_EINVAL, "%s did not come to its end (%s), so there is nothing whole to pin", past->run,
             status);

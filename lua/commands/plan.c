@@ -4,7 +4,7 @@
 
 #include "lua/session.h"
 
-static const tm_flag flags[] = {TM_GRAPH_FLAGS, TM_CHOICE_FLAGS, TM_LOCK_FLAGS, {0}};
+static const tm_flag flags[] = {TM_GRAPH_FLAGS, TM_CHOICE_FLAGS, TM_LOCK_FLAGS, TM_SMOKE_FLAG, {0}};
 
 static void print_plan(const tm_plan *plan)
 {

@@ -22,6 +22,7 @@ static const tm_flag flags[] = {
     TM_GRAPH_FLAGS,
     TM_CHOICE_FLAGS,
     TM_LOCK_FLAGS,
+    TM_SMOKE_FLAG,
     {"--keep-going", 'k', NULL, "after a failure run what does not depend on it"},
     {"--cores", 'j', "N", "lend N cores (default: those this process may use)"},
     {"--console", 0, "live|plain", "what is shown meanwhile (default: live on a terminal, else plain lines)"},
@@ -43,6 +44,7 @@ static json_t *facts(const tm_cli *cli, const tm_session *session)
     json_t *all = json_pack("{s:s, s:o, s:s, s:O?, s:I, s:o}", "path", path ? path : session->graph->file,
                             "args", args, "version", TM_VERSION, "files", session->graph->files, "pid",
                             (json_int_t)getpid(), "environment", tm_environment());
+    if (session->graph->smoke) json_object_set_new(all, "smoke", json_true());
     json_t *git = tm_git_state(session->graph->folder, session->graph->files);
     if (git) json_object_set_new(all, "git", git);
     json_object_set_new(all, "texts", tm_graph_texts(session->graph));
@@ -71,6 +73,25 @@ static int exit_status(tm_status status, const tm_run_result *result)
     }
 }
 
+// What a smoke run showed, and the run that it was for.
+static void print_smoke(const tm_cli *cli, const tm_session *session, tm_status status)
+{
+    if (!session->graph->smoke || status == TM_ESTOPPED) return;
+    if (status >= 0)
+        printf("smoke: every node works on what the others give it (at most %d records of each source, %s"
+               " steps of each trainer); numbers mean nothing, and no other run uses them\n"
+               "real:  tidemill run",
+               TM_SMOKE_RECORDS, TM_SMOKE_STEPS);
+    else
+        printf("smoke: at most %d records came from each source; if that alone is the fault: tidemill run",
+               TM_SMOKE_RECORDS);
+    for (int i = 0; i < cli->n_args; i++) printf(" %s", cli->args[i]);
+    for (int i = 0; i < cli->n_given; i++)
+        if (strcmp(cli->given[2 * i], "--smoke") != 0)
+            printf(" %s%s%s", cli->given[2 * i], cli->given[2 * i + 1][0] ? " " : "", cli->given[2 * i + 1]);
+    putchar('\n');
+}
+
 // What failed, or could not be put where it is wanted. `diags` has none if all went well.
 static void tell(const tm_cli *cli, const tm_session *session, tm_status status, const tm_run_result *result,
                  const tm_error *err, const tm_error *placing, tm_diags *diags)
@@ -89,6 +110,7 @@ static json_t *as_json(const tm_session *session, tm_status status, const tm_run
                             "status", tm_status_name(status), "done", result->done, "cached", result->cached,
                             "failed", result->failed, "skipped", result->skipped, "seconds", result->seconds,
                             "failed_node", result->failed_node, "placed", placed, "locked", locked);
+    if (session->graph->smoke) json_object_set_new(all, "smoke", json_true());
     json_t *errors = tm_diags_json(diags, session->graph->folder);
     if (json_array_size(errors)) json_object_set(all, "error", json_array_get(errors, 0));
     if (json_array_size(errors)) json_object_set(all, "errors", errors);
@@ -111,6 +133,7 @@ static int finish(tm_cli *cli, tm_session *session, tm_status status, const tm_r
         tm_cli_print(cli, as_json(session, status, result, placed, locked, diags));
     } else {
         tm_summary_print(session->plan, status, result, placed);
+        print_smoke(cli, session, status);
         fflush(stdout);
         tm_diags_print(diags, session->graph->folder, stderr, cli->colour);
     }

@@ -50,12 +50,14 @@ static json_t *metrics_json(const tm_past *past)
 
 static json_t *run_json(const tm_past *p)
 {
-    return json_pack("{s:s, s:s, s:O?, s:O?, s:I, s:f, s:O?, s:O?, s:O?, s:s?, s:O, s:o, s:o}", "run", p->run,
-                     "status", tm_past_status(p), "graph", json_object_get(p->record, "graph"), "path",
+    return json_pack("{s:s, s:s, s:O?, s:O?, s:I, s:f, s:O?, s:O?, s:O?, s:s?, s:O, s:o, s:o, s:O?, s:b}",
+                     "run", p->run, "status", tm_past_status(p), "graph", json_object_get(p->record, "graph"), "path",
                      json_object_get(p->record, "path"), "started", (json_int_t)p->start_ms, "seconds",
                      tm_past_seconds(p), "done", json_object_get(p->end, "done"), "cached",
                      json_object_get(p->end, "cached"), "failed", json_object_get(p->end, "failed"), "note",
-                     p->note, "tags", p->tags, "params", params_json(p), "metrics", metrics_json(p));
+                     p->note, "tags", p->tags, "params", params_json(p), "metrics",
+                     metrics_json(p), "git", json_object_get(p->record, "git"), "smoke",
+                     json_is_true(json_object_get(p->record, "smoke")));
 }
 
 static void print_json(const tm_cli *cli, const tm_past_list *list)
@@ -67,8 +69,9 @@ static void print_json(const tm_cli *cli, const tm_past_list *list)
 
 static void print_csv(const tm_past_list *list)
 {
-    static const char *const first[] = {"run",    "when",   "graph", "status", "seconds", "done",
-                                        "cached", "failed", "tag",   "note",   NULL};
+    static const char *const first[] = {"run",    "when",   "graph",  "status", "seconds",
+                                        "done",   "cached", "failed", "commit", "smoke",
+                                        "tag",    "note",   NULL};
     const char *name;
     json_t *unused, *names = tm_past_list_columns(list);
     tm_table *table = tm_table_new();
@@ -130,11 +133,15 @@ static void print_table(const tm_cli *cli, const tm_past_list *list, const tm_wh
         tm_table_optional(t);
     }
     tm_table_column(t, "graph", false);
+    tm_table_column(t, "commit", false);
+    tm_table_optional(t);
+    tm_table_column(t, "smoke", false);
+    tm_table_optional(t);
     tm_table_column(t, "tags", false);
     tm_table_column(t, "note", false);
     for (size_t i = 0; i < list->n; i++) {
         static const char *const first[] = {"run", "when", "status", "seconds", "done", "cached", NULL};
-        static const char *const last[] = {"graph", "tag", "note", NULL};
+        static const char *const last[] = {"graph", "commit", "smoke", "tag", "note", NULL};
         const tm_past *p = &list->runs[i];
         for (int k = 0; first[k]; k++) tm_table_cell(t, "%s", tm_fact_of(p, first[k]).text);
         json_object_foreach(names, name, unused) tm_table_cell(t, "%s", tm_fact_of(p, name).text);

@@ -11,7 +11,8 @@ typedef struct tm_texts {
     uint64_t n_documents;
 } tm_texts;
 
-// All that an input port gives. Clear it also after a failure.
+// All that an input port gives; in a smoke run a few: no more than TM_SMOKE_JUDGED, and none
+// after 32 KiB. Clear it also after a failure.
 tm_status tm_texts_take(tm_texts *texts, tm_work *work, const char *port, tm_error *err);
 void tm_texts_clear(tm_texts *texts);
 

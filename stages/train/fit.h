@@ -25,7 +25,7 @@ typedef struct tm_fit_options {
 // The rows of these options: one table and one set of defaults for all trainers.
 #define TM_FIT_OPTIONS \
     {"steps", TM_OPT_INT, offsetof(tm_fit_options, steps), "null", 1, 1e9, NULL, \
-     "updates (default: as many as `epochs` take)", TM_OPT_EXTENDS}, \
+     "updates (default: as many as `epochs` take)", TM_OPT_EXTENDS, ".." TM_SMOKE_STEPS}, \
     {"epochs", TM_OPT_INT, offsetof(tm_fit_options, epochs), "null", 1, 1e6, NULL, \
      "passes over the data; with `steps`, stop where the first of them ends (default: 1 without `steps`)", \
      TM_OPT_EXTENDS}, \
@@ -51,11 +51,11 @@ typedef struct tm_fit_options {
     {"valid_every", TM_OPT_INT, offsetof(tm_fit_options, valid_every), "null", 1, 1e9, NULL, \
      "steps between measures on `valid` besides those at snapshots (default: none; with `stop` 50)", 0}, \
     {"valid_tokens", TM_OPT_INT, offsetof(tm_fit_options, valid_tokens), "65536", 1, 1e9, NULL, \
-     "held-out labels that are measured, at most", 0}, \
+     "held-out labels that are measured, at most", 0, "..2048"}, \
     {"stop", TM_OPT_VALUE, offsetof(tm_fit_options, stop), "null", 0, 0, "stop", \
      "end when a measure on `valid` no longer gets better: { patience = 3, metric = \"valid.loss\" }", 0}, \
     {"checkpoint_every", TM_OPT_INT, offsetof(tm_fit_options, checkpoint_every), "200", 1, 1e9, NULL, \
-     "steps between snapshots", TM_OPT_NOKEY}, \
+     "steps between snapshots", TM_OPT_NOKEY, "..3"}, \
     {"keep", TM_OPT_VALUE, offsetof(tm_fit_options, keep), "null", 0, 0, "keep", \
      "whose bytes stay: { best = 1, last = 1 } (default: those of all snapshots)", TM_OPT_NOKEY}, \
     {"seed", TM_OPT_INT, offsetof(tm_fit_options, seed), "1", 0, 0x1p53, NULL, "of weights and order", 0}

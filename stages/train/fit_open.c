@@ -182,7 +182,7 @@ static tm_status open_schedule(fit *f, tm_error *err)
     f->counted = total == 0;
     if (f->counted) TM_TRY(count_steps(f, &total, err));
     TM_TRY(tm_schedule_of(f->o->schedule, rate_of(f), total, &f->schedule, err));
-    if (f->schedule.warmup * 2 > total)
+    if (f->schedule.warmup * 2 > total && !tm_work_smoke(f->work))
         tm_work_log(
             f->work,
             "the warmup takes %llu of %llu steps: a shorter one is schedule = tm.%s { warmup = %llu }",

@@ -36,7 +36,7 @@ class Git(WithWorkplace):
     def test_a_clean_tree_is_its_commit_and_no_line(self):
         commit = self.commit("graph.lua", "corpus")
         self.assertEqual(self.state(), ({"commit": commit, "branch": "trunk", "changed": 0, "files": [], "graph": []}, []))
-        self.assertIn(f"{commit[:7]}  ", self.ok("runs"))
+        self.assertRegex(self.ok("runs"), rf"(?m){commit[:7]}$")
 
     def test_changed_files_are_named_and_shown_by_run_runs_and_status(self):
         commit = self.commit("graph.lua", "corpus")
@@ -50,7 +50,7 @@ class Git(WithWorkplace):
                          (2, ["corpus/09.txt", "graph.lua"], ["graph.lua"]))
         said = f"commit {commit[:7]} and 2 changed files; graph.lua is not as committed"
         self.assertEqual(lines, ["git   " + said])
-        self.assertIn(f"{commit[:7]}+ ", self.ok("runs"))
+        self.assertRegex(self.ok("runs"), rf"(?m){commit[:7]}\+$")
         self.assertIn(said, self.ok("status"))
 
     def test_a_graph_that_git_does_not_follow_is_not_as_committed(self):

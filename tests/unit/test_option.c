@@ -23,11 +23,12 @@ typedef struct options {
 
 static const tm_option table[] = {
     {"shout", TM_OPT_BOOL, offsetof(options, shout), "false", 0, 0, NULL, "loud", 0},
-    {"steps", TM_OPT_INT, offsetof(options, steps), NULL, 1, 1000, NULL, "how many", 0},
-    {"rate", TM_OPT_NUMBER, offsetof(options, rate), "0.5", 0, INFINITY, NULL, "how fast", 0},
-    {"mode", TM_OPT_CHOICE, offsetof(options, mode), "\"fast\"", 0, 0, "fast slow", "which way", 0},
+    {"steps", TM_OPT_INT, offsetof(options, steps), NULL, 1, 1000, NULL, "how many", 0, "..5"},
+    {"rate", TM_OPT_NUMBER, offsetof(options, rate), "0.5", 0, INFINITY, NULL, "how fast", 0, "0.25.."},
+    {"mode", TM_OPT_CHOICE, offsetof(options, mode), "\"fast\"", 0, 0, "fast slow", "which way", 0,
+     "\"slow\""},
     {"note", TM_OPT_STRING, offsetof(options, note), "null", 0, 0, NULL, "a remark", 0},
-    {"where", TM_OPT_PATH, offsetof(options, where), "\"here\"", 0, 0, NULL, "a place", 0},
+    {"where", TM_OPT_PATH, offsetof(options, where), "\"here\"", 0, 0, NULL, "a place", 0, "null"},
     {"keep", TM_OPT_LIST, offsetof(options, keep), "[\"en\"]", 0, 0, NULL, "languages", 0},
     {"schedule", TM_OPT_VALUE, offsetof(options, schedule), "null", 0, 0, "schedule", "a curve", 0},
     {0},
@@ -152,6 +153,30 @@ static void the_nearest_name_is_suggested_only_when_it_is_near(void **state)
     assert_null(tm_nearest("temperature", names));
 }
 
+static void smokes(const char *args, int64_t steps, double rate)
+{
+    json_t *canonical;
+    assert_int_equal(check(args, &canonical), TM_OK);
+    tm_options_smoke(table, canonical);
+    assert_int_equal(json_integer_value(json_object_get(canonical, "steps")), steps);
+    assert_true(json_number_value(json_object_get(canonical, "rate")) == rate);
+    assert_string_equal(json_string_value(json_object_get(canonical, "mode")), "slow");
+    assert_true(json_is_null(json_object_get(canonical, "where")));
+    assert_true(json_is_false(json_object_get(canonical, "shout")));
+    json_decref(canonical);
+}
+
+static void a_smoke_run_takes_what_rows_have_for_it(void **unused)
+{
+    (void)unused;
+    smokes("{\"steps\": 900, \"rate\": 0.1}", 5, 0.25);
+    smokes("{\"steps\": 3, \"rate\": 0.75}", 3, 0.75);
+    json_t *canonical = json_pack("{s:n}", "steps");
+    tm_options_smoke(table, canonical);
+    assert_int_equal(json_integer_value(json_object_get(canonical, "steps")), 5);
+    json_decref(canonical);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -160,6 +185,7 @@ int main(void)
         cmocka_unit_test(faults_name_the_option_the_value_and_the_remedy),
         cmocka_unit_test(values_of_another_kind_are_refused),
         cmocka_unit_test(a_struct_is_filled_from_the_canonical_form),
+        cmocka_unit_test(a_smoke_run_takes_what_rows_have_for_it),
         cmocka_unit_test(the_nearest_name_is_suggested_only_when_it_is_near),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
