@@ -5,7 +5,6 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "engine/stage.h"
 #include "lua/differ.h"
 #include "lua/edit.h"
 #include "lua/fact.h"
@@ -116,13 +115,6 @@ static json_t *diff_code(const tm_past *a, const tm_past *b)
 
 // ---- nodes ----
 
-static bool is_data(const tm_past_node *node)
-{
-    const tm_stage *stage = tm_stage_find(node->stage);
-    const tm_type *type = stage ? tm_type_find(stage->outputs[0].type) : NULL;
-    return type && !type->tree && strcmp(type->name, "metrics") != 0;
-}
-
 static void diff_node(const tm_past_node *x, const tm_past_node *y, json_t *inputs, json_t *changed)
 {
     size_t i;
@@ -158,7 +150,7 @@ static void diff_nodes(const tm_past *a, const tm_past *b, json_t *out)
         }
         diff_node(x, y, inputs, changed);
         int64_t n = rows_of(a, x), m = rows_of(b, y);
-        if (n >= 0 && m >= 0 && n != m && is_data(y))
+        if (n >= 0 && m >= 0 && n != m && tm_past_gives_records(y))
             json_object_set_new(records, y->name, pair(json_integer(n), json_integer(m)));
     }
     for (size_t i = 0; i < a->n_nodes; i++)

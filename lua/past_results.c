@@ -14,6 +14,13 @@ const tm_past_port *tm_past_port_of(const tm_past_node *node, const char *port)
     return NULL;
 }
 
+bool tm_past_gives_records(const tm_past_node *node)
+{
+    const tm_stage *stage = tm_stage_find(node->stage);
+    const tm_type *type = stage ? tm_type_find(stage->outputs[0].type) : NULL;
+    return type && !type->tree && strcmp(type->name, "metrics") != 0;
+}
+
 static tm_status add_metrics(tm_past_node *node, const tm_batch *batch, tm_error *err)
 {
     for (size_t row = 0; row < tm_batch_rows(batch); row++) {

@@ -1,133 +1,233 @@
 // SPDX-License-Identifier: Apache-2.0
-// why: what made a node run, named field by field, from the keys that two runs recorded.
+// why: what made a node run, named field by field, from what two runs recorded.
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "engine/key.h"
+#include "lua/fact.h"
+#include "lua/run_name.h"
 #include "lua/runs.h"
+#include "lua/cause.h"
 
-static const tm_flag flags[] = {{"--run", 'r', "RUN", "of this run (default: the latest)"}, {0}};
+static const tm_flag flags[] = {
+    {"--run", 'r', "RUN", "of this run (default: the latest that has the node)"},
+    {"--than", 0, "RUN",
+     "compared with this one (default: the run of this graph before it that has the node)"},
+    {0},
+};
 
-// The run before `view` of the same graph file, or one that has no journal left: record NULL.
-static void find_before(tm_store *store, const tm_run_view *view, tm_run_view *before)
+enum { WIDTH = 90 };
+
+// ---- which runs ----
+
+// "r7:tuned" or "tuned".
+static void split(const char *text, char run[32], const char **node)
 {
-    uint64_t *numbers = NULL;
+    size_t digits = text[0] == 'r' ? strspn(text + 1, "0123456789") : 0;
+    run[0] = 0;
+    *node = text;
+    if (!digits || text[1 + digits] != ':' || digits > 20) return;
+    snprintf(run, 32, "%.*s", (int)digits + 1, text);
+    *node = text + digits + 2;
+}
+
+static tm_status unknown(const tm_past *past, const char *node, tm_error *err)
+{
+    const char *near = tm_nearest_key(past->index, node);
+    tm_fail(err, TM_ENOENT, "run %s has no node \"%s\"", past->run, node);
+    if (near)
+        tm_hint(err, "did you mean \"%s\"?", near);
+    else
+        tm_hint(err, "`tidemill status %s` lists its nodes", past->run);
+    return TM_ENOENT;
+}
+
+// The newest run that has the node: below `below` and of the same graph as `like`, where these are given.
+static tm_status search(tm_store *store, const char *node, const tm_past *like, tm_past *past, tm_error *err)
+{
+    uint64_t *numbers = NULL, below = like ? strtoull(like->run + 1, NULL, 10) : UINT64_MAX;
     size_t n = 0;
-    const json_t *path = json_object_get(view->record, "path");
-    uint64_t mine = strtoull(view->run + 1, NULL, 10);
-    *before = (tm_run_view){0};
-    if (tm_run_list(store, &numbers, &n, NULL) < 0) return;
-    while (n-- > 0 && !before->record) {
+    bool found = false;
+    *past = (tm_past){0};
+    TM_TRY(tm_run_list(store, &numbers, &n, err));
+    while (n-- > 0 && !found) {
         char run[32];
-        if (numbers[n] >= mine) continue;
         snprintf(run, sizeof run, "r%llu", (unsigned long long)numbers[n]);
-        if (tm_run_view_read(store, run, before, NULL) >= 0 && path &&
-            json_equal(json_object_get(before->record, "path"), path))
-            break;
-        tm_run_view_clear(before);
+        if (numbers[n] >= below || tm_past_read(store, run, past, NULL) < 0) continue;
+        found = tm_past_find(past, node) && (!like || json_equal(json_object_get(past->record, "path"),
+                                                                 json_object_get(like->record, "path")));
+        if (!found) tm_past_clear(past);
     }
     tm_free(numbers);
+    return found ? TM_OK : TM_ENOENT;
 }
 
-static const json_t *planned(const tm_run_view *view, const char *node)
+static tm_status read_named(tm_store *store, const char *name, const char *node, tm_past *past, tm_error *err)
 {
-    return json_object_get(json_object_get(view->record, "nodes"), node);
+    char run[32];
+    TM_TRY(tm_run_name(store, name, run, err));
+    TM_TRY(tm_past_read(store, run, past, err));
+    return tm_past_find(past, node) ? TM_OK : unknown(past, node, err);
 }
 
-// The name of the node with this recipe.
-static const char *by_recipe(const tm_run_view *view, const json_t *recipe)
+static tm_status read_now(tm_store *store, const char *run, const char *node, tm_past *past, tm_error *err)
 {
-    const char *name;
-    json_t *node;
-    json_object_foreach(json_object_get(view->record, "nodes"), name, node)
-        if (json_equal(json_object_get(node, "recipe"), recipe)) return name;
-    return NULL;
+    if (run) return read_named(store, run, node, past, err);
+    tm_status status = search(store, node, NULL, past, err);
+    if (status != TM_ENOENT) return status;
+    TM_TRY(tm_past_read(store, NULL, past, err));
+    return unknown(past, node, err);
 }
 
-typedef struct chain {
-    json_t *because;  // list of {"node", "field"}
-    const tm_run_view *now, *then;
-} chain;
+// ---- for people ----
 
-// Follow what differs upstream: a node's own document first, else the first input that differs.
-static void explain(chain *c, const char *name, int depth)
+static const char *string_of(const json_t *object, const char *field)
 {
-    const json_t *now = planned(c->now, name), *then = planned(c->then, name);
-    char text[320];
-    if (!then) {
-        json_array_append_new(c->because,
-                              json_pack("{s:s, s:s}", "node", name, "field", "it is new in this graph"));
-        return;
-    }
-    if (tm_key_difference(json_object_get(then, "own"), json_object_get(now, "own"), text, sizeof text)) {
-        json_array_append_new(c->because, json_pack("{s:s, s:s}", "node", name, "field", text));
-        return;
-    }
-    const char *port;
-    json_t *input;
-    json_object_foreach(json_object_get(now, "inputs"), port, input)
-    {
-        const json_t *old = json_object_get(json_object_get(then, "inputs"), port);
-        if (json_equal(old, input)) continue;
-        const char *from = by_recipe(c->now, json_object_get(input, "recipe"));
-        snprintf(text, sizeof text, "its %s%s comes from %.100s, which changed",
-                 port[0] ? "input " : "main input", port, from ? from : "elsewhere");
-        json_array_append_new(c->because, json_pack("{s:s, s:s}", "node", name, "field", text));
-        if (from && depth < 64) explain(c, from, depth + 1);
-        return;
-    }
+    const char *text = json_string_value(json_object_get(object, field));
+    return text ? text : "";
 }
 
-static const char *state_of(const tm_run_view *view, const char *node)
+static const char *word_for(const char *state, bool again)
 {
-    const char *same = json_string_value(json_object_get(planned(view, node), "same"));
-    const char *state = json_string_value(
-        json_object_get(json_object_get(view->nodes, same ? same : node), "state"));
-    return state ? state : "waiting";
+    if (strcmp(state, "done") == 0) return again ? "reran" : "ran";
+    if (strcmp(state, "cached") == 0) return "was cached";
+    if (strcmp(state, "not run") == 0) return "was not run";
+    if (strcmp(state, "running") == 0) return "is running";
+    if (strcmp(state, "waiting") == 0) return "waits";
+    return state;
 }
 
-static void print_chain(const tm_run_view *now, const tm_run_view *then, const char *node,
-                        const json_t *because)
+static void print_head(const json_t *why)
 {
-    const json_t *plan = planned(now, node);
-    size_t i;
+    char took[32];
+    const char *before = string_of(why, "before"), *was = string_of(why, "was");
+    const json_t *seconds = json_object_get(why, "seconds");
+    printf("%s %s in %s", string_of(why, "node"), word_for(string_of(why, "state"), before[0] && was[0]),
+           string_of(why, "run"));
+    if (seconds || was[0]) printf(" (");
+    if (seconds) printf("%s%s", tm_duration_text(json_number_value(seconds), took), was[0] ? "; " : "");
+    if (was[0]) printf("%s in %s", strcmp(was, "done") == 0 ? "ran" : was, before);
+    printf("%s\n", seconds || was[0] ? ")" : "");
+}
+
+static void print_cause(const json_t *cause)
+{
+    int depth = (int)json_integer_value(json_object_get(cause, "depth"));
+    const char *from = json_string_value(json_object_get(cause, "from"));
+    const json_t *rows = json_object_get(cause, "rows"), *through = json_object_get(cause, "through");
+    size_t i, n = json_array_size(through);
     json_t *one;
-    const char *reason = json_string_value(json_object_get(plan, "reason"));
-    printf("%s: %s in %s (the plan said: %s%s%s)\n", node, state_of(now, node), now->run,
-           json_string_value(json_object_get(plan, "state")), reason && reason[0] ? ", " : "",
-           reason ? reason : "");
-    if (!then->record) printf(" because  there is no earlier run of this graph to compare with\n");
-    else if (!json_array_size(because))
-        printf(" same     stage, version, options and inputs are those of %s\n", then->run);
-    json_array_foreach(because, i, one)
-        printf(" %*sbecause  %s: %s\n", (int)i * 2, "", json_string_value(json_object_get(one, "node")),
-               json_string_value(json_object_get(one, "field")));
+    printf(" %*sbecause  ", 2 * depth, "");
+    if (from)
+        printf("%s is %s", string_of(cause, "field"), string_of(cause, "text"));
+    else
+        printf("%s %s", string_of(cause, "node"), string_of(cause, "text"));
+    if (rows) {
+        long long x = (long long)json_integer_value(json_array_get(rows, 0));
+        long long y = (long long)json_integer_value(json_array_get(rows, 1));
+        if (x != y) printf(", %lld -> %lld records (%+lld)", x, y, y - x);
+    }
+    if (json_is_true(json_object_get(cause, "new")))
+        printf(", an input it did not have");
+    else if (from)
+        printf(", made anew%s", json_is_true(json_object_get(cause, "above")) ? " as above" : "");
+    if (n) printf(", by way of ");
+    json_array_foreach((json_t *)through, i, one)
+    {
+        if (i == 4 && n > 6) printf(", .. %zu more", n - 5);
+        if (i < 4 || i == n - 1 || n <= 6) printf("%s%s", i ? ", " : "", json_string_value(one));
+    }
+    putchar('\n');
 }
 
-static tm_status why(const tm_cli *cli, tm_store *store, const char *node, tm_error *err)
+static void print_list(const char *head, const json_t *names)
 {
-    tm_run_view now, then;
-    const char *run = tm_cli_flag(cli, "--run");
-    TM_TRY(tm_run_view_read(store, run, &now, err));
-    tm_status status = TM_OK;
-    if (!planned(&now, node)) {
-        const char *near = tm_nearest_key(json_object_get(now.record, "nodes"), node);
-        status = tm_fail(err, TM_ENOENT, "run %s has no node \"%s\"", now.run, node);
-        if (near) tm_hint(err, "did you mean \"%s\"?", near);
-    } else {
-        find_before(store, &now, &then);
-        chain c = {json_array(), &now, &then};
-        if (then.record) explain(&c, node, 0);
-        if (cli->json)
-            tm_cli_print(cli,
-                         json_pack("{s:s, s:s, s:s, s:s?, s:O, s:O?}", "node", node, "run", now.run, "state",
-                                   state_of(&now, node), "before", then.record ? then.run : NULL, "because",
-                                   c.because, "plan", planned(&now, node)));
-        else print_chain(&now, &then, node, c.because);
-        json_decref(c.because);
-        tm_run_view_clear(&then);
+    size_t i, used = 10;
+    json_t *name;
+    if (!json_array_size(names)) return;
+    printf(" %-8s", head);
+    json_array_foreach((json_t *)names, i, name)
+    {
+        const char *text = json_string_value(name);
+        if ((used += strlen(text) + 1) > WIDTH) {
+            printf(" and %zu more", json_array_size(names) - i);
+            break;
+        }
+        printf(" %s", text);
     }
-    tm_run_view_clear(&now);
+    putchar('\n');
+}
+
+// What is behind it, one line for each state.
+static void print_then(const json_t *then)
+{
+    static const char *const states[][2] = {{"done", "ran"},      {"cached", "cached"},
+                                            {"failed", "failed"}, {"not run", "not run"},
+                                            {"running", "runs"},  {"waiting", "waits"}};
+    const char *node;
+    json_t *state;
+    for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
+        json_t *names = json_array();
+        char head[32];
+        json_object_foreach((json_t *)then, node,
+                            state) if (strcmp(json_string_value(state), states[i][0]) == 0)
+            json_array_append_new(names, json_string(node));
+        snprintf(head, sizeof head, "then %s:", states[i][1]);
+        print_list(head, names);
+        json_decref(names);
+    }
+}
+
+static void print(const json_t *why)
+{
+    size_t i;
+    json_t *cause, *plan = json_object_get(why, "plan"), *because = json_object_get(why, "because");
+    const char *before = string_of(why, "before"), *reason = string_of(plan, "reason");
+    bool cached = strcmp(string_of(why, "state"), "cached") == 0;
+    print_head(why);
+    json_array_foreach(because, i, cause) print_cause(cause);
+    if (!json_array_size(because) || cached)
+        printf(" plan     %s%s%s\n", string_of(plan, "state"), reason[0] ? ", " : "", reason);
+    if (!before[0])
+        printf(" because  no earlier run of this graph has it\n");
+    else if (!json_array_size(because))
+        printf(" same     all of it is as in %s\n", before);
+    else if (cached)
+        printf(" yet      what was there fits: it was made before from just this\n");
+    if (json_array_size(because)) print_list("same", json_object_get(why, "same"));
+    print_then(json_object_get(why, "then"));
+}
+
+// ---- the command ----
+
+static tm_status compare(const tm_cli *cli, tm_store *store, tm_past *now, tm_past *before, const char *node,
+                         tm_error *err)
+{
+    const char *than = tm_cli_flag(cli, "--than");
+    tm_status status =
+        than ? read_named(store, than, node, before, err) : search(store, node, now, before, err);
+    if (status < 0 && (than || status != TM_ENOENT)) return status;
+    TM_TRY(tm_past_results(now, store, err));
+    if (before->record) TM_TRY(tm_past_results(before, store, err));
+    json_t *why = tm_cause(now, before->record ? before : NULL, tm_past_find(now, node));
+    if (!why) return tm_fail(err, TM_ENOMEM, "no memory to say why");
+    if (!cli->json)
+        print(why);
+    else
+        tm_cli_print(cli, json_incref(why));
+    json_decref(why);
+    return TM_OK;
+}
+
+static tm_status why(const tm_cli *cli, tm_store *store, tm_error *err)
+{
+    char run[32];
+    const char *node, *given = tm_cli_flag(cli, "--run");
+    tm_past now = {0}, before = {0};
+    split(cli->args[0], run, &node);
+    tm_status status = read_now(store, given ? given : run[0] ? run : NULL, node, &now, err);
+    if (status >= 0) status = compare(cli, store, &now, &before, node, err);
+    tm_past_clear(&now);
+    tm_past_clear(&before);
     return status;
 }
 
@@ -136,12 +236,18 @@ static int exec(tm_cli *cli)
     tm_session session = {0};
     tm_error err = {0};
     int code = tm_session_store(&session, cli, 0);
-    if (code == TM_EXIT_OK && why(cli, session.store, cli->args[0], &err) < 0) code = tm_cli_fail(cli, &err);
+    if (code == TM_EXIT_OK && why(cli, session.store, &err) < 0) code = tm_cli_fail(cli, &err);
     tm_session_close(&session);
     return code;
 }
 
 const tm_command tm_command_why = {
-    .name = "why", .brief = "Say why a node ran (or did not) in the latest or any past run.", .usage = "NODE",
-    .example = "tidemill why base --run r12", .min = 1, .max = 1, .flags = flags, .exec = exec,
+    .name = "why",
+    .brief = "Say why a node ran (or did not) in the latest or any past run.",
+    .usage = "[RUN:]NODE",
+    .example = "tidemill why r12:base",
+    .min = 1,
+    .max = 1,
+    .flags = flags,
+    .exec = exec,
 };

@@ -117,10 +117,10 @@ class AfterThreeRuns(WithWorkplace):
         self.assertTrue(self.ok("generate", "base", "--prompt", "The", "--tokens", "2").startswith("The"))
 
     def test_why_names_the_field_with_both_values_also_for_past_runs(self):
-        self.assertIn("because  base: options lr 0.003 -> 0.002", self.ok("why", "base"))
-        self.assertRegex(self.ok("why", "curve"), r"comes from base, which changed\n +because  base: options lr 0\.003 -> 0\.002")
-        self.assertIn("those of r2", self.ok("why", "clean"))
-        self.assertIn("those of r1", self.ok("why", "base", "--run", "r2"))
+        self.assertIn("because  base lr 0.003 -> 0.002", self.ok("why", "base"))
+        self.assertRegex(self.ok("why", "curve"), r"is base, made anew\n +because  base lr 0\.003 -> 0\.002")
+        self.assertIn("as in r2", self.ok("why", "clean"))
+        self.assertIn("as in r1", self.ok("why", "base", "--run", "r2"))
         self.assertIn("no earlier run", self.ok("why", "base", "-r", "r1"))
         why = self.json("why", "curve")
         self.assertEqual([step["node"] for step in why["because"]], ["curve", "base"])

@@ -155,6 +155,32 @@ class AfterFourRuns(WithWorkplace):
         self.assertEqual(self.json("diff", "r3", "r4")["nodes"]["added"], ["gate"])
         self.assertIn("did you mean baseline?", self.fails(2, "diff", "r1", "baselin"))
 
+    # ---- why ----
+
+    def test_why_follows_a_change_upstream_to_the_files(self):
+        out = self.ok("why", "r3:vocab")
+        self.assertRegex(out, r"^vocab reran in r3 \(\d.*; cached in r2\)\n"
+                         r" because  main input is docs\.train, (\d+ -> \d+ records \([+-]\d+\), )?made anew, by way of clean, clean/gopher,.*\n"
+                         r"   because  read 1 file added \(70\.txt\), 1 file removed \(06\.txt\), 1 file changed \(05\.txt\)\n"
+                         r" same     size ")
+        self.assertRegex(out, r"\n then ran: base\.data .*base curve model")
+        why = self.json("why", "r3:base")
+        self.assertEqual([cause["text"] for cause in why["because"] if cause["depth"] == 0][:3],
+                         ["steps 20 -> 30", "lr 0.002 -> 0.003", "seed 1 -> 7"])
+        self.assertEqual(sum(cause["field"] == "files" for cause in why["because"]), 1)
+        self.assertTrue(any(cause.get("above") for cause in why["because"]))
+        self.assertEqual((why["then"]["curve"], why["was"]), ("done", "done"))
+
+    def test_why_answers_for_cached_new_and_failed_nodes_and_other_runs(self):
+        self.assertRegex(self.ok("why", "r4:gate"), r"^gate failed in r4\n plan +run, not run before\n because +no earlier run")
+        self.assertIn(" then not run: model\n", self.ok("why", "gate"))
+        self.assertIn("lr 0.003 -> 0.002", self.ok("why", "r2:base", "--than", "baseline"))
+        base = self.json("why", "r3:base", "--than", "r1")
+        self.assertEqual([cause["text"] for cause in base["because"]][:2], ["steps 20 -> 30", "seed 1 -> 7"])
+        self.assertIn("same     all of it is as in r4\n", self.ok("why", "r4:curve", "--than", "r4"))
+        self.assertIn('run r4 has no node "bsae"', self.fails(2, "why", "bsae"))
+        self.assertIn("there is no run r9", self.fails(2, "why", "r9:base"))
+
 
 if __name__ == "__main__":
     unittest.main()
