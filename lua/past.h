@@ -88,4 +88,5 @@ tm_past_node *tm_past_find(const tm_past *past, const char *node);
 const tm_past_node *tm_past_work(const tm_past *past, const tm_past_node *node);
 const tm_past_series *tm_past_metric(const tm_past_node *node, const char *name);
 const tm_past_port *tm_past_port_of(const tm_past_node *node, const char *port);
-bool tm_past_gives_records(const tm_past_node *node);  // documents and their kin: neither snapshots nor metrics
+// It gives documents or their kin: neither snapshots nor metrics.
+bool tm_past_gives_records(const tm_past_node *node);

@@ -160,7 +160,8 @@ class AfterFourRuns(WithWorkplace):
     def test_why_follows_a_change_upstream_to_the_files(self):
         out = self.ok("why", "r3:vocab")
         self.assertRegex(out, r"^vocab reran in r3 \(\d.*; cached in r2\)\n"
-                         r" because  main input is docs\.train, (\d+ -> \d+ records \([+-]\d+\), )?made anew, by way of clean, clean/gopher,.*\n"
+                         r" because  main input is docs\.train, (\d+ -> \d+ records \([+-]\d+\), )?"
+                         r"made anew, by way of clean, clean/gopher,.*\n"
                          r"   because  read 1 file added \(70\.txt\), 1 file removed \(06\.txt\), 1 file changed \(05\.txt\)\n"
                          r" same     size ")
         self.assertRegex(out, r"\n then ran: base\.data .*base curve model")
