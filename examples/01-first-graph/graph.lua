@@ -15,7 +15,7 @@ local p = tm.params {
 -- What is on the right of `=` is a node. It does nothing yet: a graph file only says what is to be done.
 local pages = tm.read { p.docs }
 local clean = tm.curate { pages, tm.fix_unicode {}, tm.exact_dedup {} }
-local docs  = tm.split { clean, valid = 0.1 }                          -- docs.train, docs.valid
+local docs  = tm.split { tm.cut { clean, size = 4000 }, valid = 0.1 }   -- docs.train, docs.valid
 local vocab = tm.train_tokenizer { docs.train, size = 1024 }
 
 local base  = tm.pretrain {

@@ -12,11 +12,11 @@ local tm = require "tidemill"
 
 local p = tm.params { bar = tm.number { 6, doc = "loss on held-out pages, at most" } }
 
-local docs  = tm.split { tm.read { "../../docs/*.md" }, valid = 0.2 }
+local docs  = tm.split { tm.cut { tm.read { "../../docs/*.md" }, size = 4000 }, valid = 0.2 }
 local vocab = tm.train_tokenizer { docs.train, size = 600 }
 local base  = tm.pretrain {
   tm.llama { layers = 2, width = 64, heads = 4, length = 128 },
-  tokenizer = vocab, data = docs.train:take(2), valid = docs.valid,
+  tokenizer = vocab, data = docs.train:take(5), valid = docs.valid,
   steps = 120, batch = 512, length = 128, lr = 1e-2, schedule = tm.wsd { warmup = 10 }, checkpoint_every = 20,
   keep = tm.keep { best = 1, last = 1 },             -- the bytes of the other snapshots are freed as training goes on
 }

@@ -11,7 +11,7 @@ local tm = require "tidemill"
 
 local p = tm.params { rates = tm.choice { "two", choices = { "two", "three" } } }
 
-local docs  = tm.split { tm.read { "../../docs/*.md" }, valid = 0.15 }
+local docs  = tm.split { tm.cut { tm.read { "../../docs/*.md" }, size = 4000 }, valid = 0.15 }
 local vocab = tm.train_tokenizer { docs.train, size = 400 }
 
 local trials = tm.sweep({ lr = p.rates == "two" and { 3e-4, 1e-2 } or { 3e-4, 3e-3, 1e-2 }, width = { 16, 32 }, seed = { 1, 2 } },

@@ -60,6 +60,7 @@ tm_status fit_validate(fit *f, int64_t step, double *watched, tm_error *err)
     tm_pack *pack = NULL;
     tm_pack_options how = fit_pack_options(f);
     how.window = 0;
+    how.held_out = true;
     how.epochs = 1;
     if (f->kind->rows == TM_FEED_TOKENS) how.overlong = TM_OVERLONG_CUT;
     tm_documents documents = tm_feed_documents(&f->valid_feed);

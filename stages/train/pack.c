@@ -196,10 +196,19 @@ static tm_status load_window(tm_pack *p, tm_error *err)
 static tm_status nothing(const tm_pack *p, tm_error *err)
 {
     unsigned long long dropped = p->at.dropped;
-    if (!dropped) return tm_fail(err, TM_EINVAL, "the data has nothing to train on");
-    tm_fail(err, TM_EINVAL, "the data has nothing to train on: %llu texts are longer than length (%u tokens)",
-            dropped, p->options.length);
-    tm_hint(err, "a larger length (and batch), or overlong = \"truncate\"");
+    const char *what = p->options.held_out ? "valid has nothing to measure on"
+                                           : "the data has nothing to train on";
+    if (dropped) {
+        tm_fail(err, TM_EINVAL, "%s: %llu texts are longer than length (%u tokens)", what, dropped,
+                p->options.length);
+        tm_hint(err, "a larger length (and batch), or overlong = \"truncate\"");
+        return TM_EINVAL;
+    }
+    tm_fail(err, TM_EINVAL, "%s", what);
+    if (p->options.held_out)
+        tm_hint(err,
+                "hold out a larger share, or cut documents into pieces first: tm.split { tm.cut { docs }, "
+                "valid = 0.1 }");
     return TM_EINVAL;
 }
 

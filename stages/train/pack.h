@@ -54,6 +54,7 @@ typedef struct tm_pack_options {
     uint32_t window;  // documents of a shuffle window; 0: documents in order, nothing is shuffled
     uint64_t seed;
     uint64_t epochs;  // 0: without end
+    bool held_out;    // what the data are, in messages
 } tm_pack_options;
 
 // Where the sequence of batches stands. Plain numbers: copy it, store it, compare it.

@@ -39,6 +39,8 @@ class Examples(unittest.TestCase):
         os.mkdir(f"{cls.root}/docs")
         for page in glob.glob(f"{ROOT}/docs/*.md"):
             shutil.copy(page, f"{cls.root}/docs")
+        with open(f"{cls.root}/docs/none.md", "w", encoding="utf-8") as file:
+            file.write("A page without a section.\n")
 
     def begin(self, name):
         self.folder = f"{self.root}/examples/{name}"
@@ -109,7 +111,8 @@ class Examples(unittest.TestCase):
         self.assertIn("Bounds, errors, logs", {section["meta"]["heading"] for section in sections})
         longest = self.records("longest")
         self.assertEqual(max(section["bytes"] for section in sections), max(section["bytes"] for section in longest))
-        self.assertEqual({record["meta"]["removed"] for record in self.records("sections.removed")}, {"sections.no_section"})
+        self.assertEqual({(record["source"], record["meta"]["removed"]) for record in self.records("sections.removed")},
+                         {("none.md", "sections.no_section")})
 
     def test_04_programs_count_and_sort(self):
         self.every_command_runs("04-any-program")

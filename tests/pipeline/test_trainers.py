@@ -307,6 +307,13 @@ return tm.graph { long = long }""")
         plan = json.loads(self.tidemill("plan", "graph.lua", "--json"))["nodes"]
         self.assertEqual({name for name, node in plan.items() if node["state"] != "cached"}, {"dpo", "final"})
 
+    def test_held_out_data_of_which_there_are_none_are_an_error_that_says_so(self):
+        none = "tm.stage { name = 'none', gives = 'chat', each = function() return 'none' end }"
+        self.graph(SFT.replace("local tuned", f"local none = {none}\nlocal tuned").replace("valid = halves", "valid = none"))
+        err = json.loads(self.tidemill("run", "graph.lua", "--json", code=1))["error"]
+        self.assertIn("valid has nothing to measure on", err["what"])
+        self.assertIn("tm.cut", err["fix"])
+
     def test_a_length_that_leaves_nothing_is_an_error_that_says_so(self):
         self.graph(SFT.replace("length = 96, lr = 3e-3, adapter", "length = 2, lr = 3e-3, adapter"))
         done = subprocess.run([PROGRAM, "run", "graph.lua", "--store", self.path("store")], cwd=self.folder, capture_output=True,
