@@ -2,7 +2,7 @@
 --
 --   tidemill run graph.lua
 --   tidemill inspect exam                          the numbers
---   tidemill generate base --prompt "A stage"      what it learned to write
+--   tidemill generate base --prompt "A stage" -t 0.7      what it learned to write
 --
 -- The documents are the pages of this project's manual. Give other ones with --set docs='PATH/*.txt'.
 local tm = require "tidemill"
