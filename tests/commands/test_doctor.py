@@ -27,7 +27,8 @@ class Doctor(WithWorkplace):
                               env={**os.environ, **env}, preexec_fn=before, timeout=60)
         self.assertEqual(done.stderr, "")
         said = json.loads(done.stdout)
-        counted = {state: sum(row["state"] == state for row in said["checks"]) for state in ("ok", "warning", "missing", "damaged")}
+        counted = {state: sum(row["state"] == state for row in said["checks"])
+                   for state in ("ok", "warning", "missing", "damaged")}
         self.assertEqual(counted, {state: said[state] for state in counted})
         self.assertEqual([row["name"] for row in said["checks"]], CHECKS)
         for row in said["checks"]:
