@@ -14,6 +14,7 @@
 #include "lua/label.h"
 #include "lua/locked.h"
 #include "lua/place.h"
+#include "lua/report/report.h"
 #include "lua/send/live.h"
 #include "lua/session.h"
 #include "lua/summary.h"
@@ -118,6 +119,15 @@ static json_t *as_json(const tm_session *session, tm_status status, const tm_run
     return all;
 }
 
+// What this run did as a page. A report that could not be written is no failure of the run.
+static bool leave_report(const tm_cli *cli, const tm_session *session, const char *run, char path[TM_PATH_MAX])
+{
+    tm_error err = {0};
+    if (tm_report_leave(session->store, run, path, &err) >= 0) return true;
+    if (!cli->json) fprintf(stderr, "there is no report of this run: %s\n", err.text);
+    return false;
+}
+
 static int finish(tm_cli *cli, tm_session *session, tm_status status, const tm_run_result *result,
                   const tm_error *err)
 {
@@ -129,11 +139,16 @@ static int finish(tm_cli *cli, tm_session *session, tm_status status, const tm_r
     tm_place_all(session->plan, placed, &placing);
     tell(cli, session, status, result, err, &placing, diags);
     json_t *locked = status == TM_OK ? tm_locked_results(session) : NULL;
+    char report[TM_PATH_MAX];
+    bool reported = leave_report(cli, session, result->run, report);
     if (cli->json) {
-        tm_cli_print(cli, as_json(session, status, result, placed, locked, diags));
+        json_t *all = as_json(session, status, result, placed, locked, diags);
+        if (reported) json_object_set_new(all, "report", json_string(report));
+        tm_cli_print(cli, all);
     } else {
         tm_summary_print(session->plan, status, result, placed);
         print_smoke(cli, session, status);
+        if (reported) printf("report: %s\n", report);
         fflush(stdout);
         tm_diags_print(diags, session->graph->folder, stderr, cli->colour);
     }

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: Apache-2.0
+// Two runs side by side: what was set differently, what came of it.
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lua/counts.h"
+#include "lua/git.h"
+#include "lua/report/chain.h"
+#include "lua/report/measures.h"
+
+typedef struct pair {
+    tm_report a, b;
+} pair;
+
+static void cell_json(tm_buf *page, const json_t *v)
+{
+    char *text = v && !json_is_string(v) ? json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
+    tm_html(page, "<td>%s</td>", text ? text : v ? json_string_value(v) : "–");
+    free(text);
+}
+
+static void begin_table(const pair *p, tm_buf *page, const char *caption, const char *first, const char *last)
+{
+    tm_html(page, "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"%s\"><table class=\"sort\"><caption>%s</caption><thead><tr><th scope=\"col\">%s</th><th scope=\"col\">%s</th>"
+                  "<th scope=\"col\">%s</th>", caption, caption, first, p->a.past.run, p->b.past.run);
+    if (last) tm_html(page, "<th scope=\"col\" class=\"n\">%s</th>", last);
+    tm_buf_str(page, "</tr></thead><tbody>\n");
+}
+
+static void end_table(tm_buf *page)
+{
+    tm_buf_str(page, "</tbody></table></div>\n");
+}
+
+static const json_t *param_of(const tm_past *past, const char *name)
+{
+    size_t i;
+    json_t *one;
+    json_array_foreach(json_object_get(past->record, "params"), i, one)
+    {
+        const char *own = json_string_value(json_object_get(one, "name"));
+        if (own && strcmp(own, name) == 0) return json_object_get(one, "value");
+    }
+    return NULL;
+}
+
+static int differing(const pair *p, const tm_past *from, bool only_here, tm_buf *page)
+{
+    size_t i;
+    json_t *one;
+    int n = 0;
+    json_array_foreach(json_object_get(from->record, "params"), i, one)
+    {
+        const char *name = json_string_value(json_object_get(one, "name"));
+        const json_t *a = name ? param_of(&p->a.past, name) : NULL, *b = name ? param_of(&p->b.past, name) : NULL;
+        if (!name || (only_here && a) || (a && b && json_equal(a, b))) continue;
+        tm_html(page, "<tr><th scope=\"row\">%s</th>", name);
+        cell_json(page, a);
+        cell_json(page, b);
+        tm_buf_str(page, "</tr>\n");
+        n++;
+    }
+    return n;
+}
+
+// Whether an option, or the stage, of a node differs.
+static int changed_options(const tm_past_node *a, const tm_past_node *b, tm_buf *page)
+{
+    const json_t *x = json_object_get(a->plan, "own"), *y = json_object_get(b->plan, "own");
+    const char *name;
+    json_t *value;
+    int n = 0;
+    static const char *const parts[] = {"options", "values", "files", NULL};
+    for (int i = 0; parts[i]; i++) {
+        json_object_foreach(json_object_get(y, parts[i]), name, value)
+        {
+            const json_t *before = json_object_get(json_object_get(x, parts[i]), name);
+            if (before && json_equal(before, value)) continue;
+            bool big = json_is_object(value) && json_object_get(value, "$code");
+            tm_html(page, "<tr><th scope=\"row\">%s: %s</th>", a->name, name);
+            if (big) tm_buf_str(page, "<td>its text</td><td>another text</td>");
+            else {
+                cell_json(page, before);
+                cell_json(page, value);
+            }
+            tm_buf_str(page, "</tr>\n");
+            n++;
+        }
+    }
+    return n;
+}
+
+static void settings(const pair *p, tm_buf *page)
+{
+    tm_buf rows = {0};
+    int n = differing(p, &p->a.past, false, &rows) + differing(p, &p->b.past, true, &rows);
+    for (size_t i = 0; i < p->a.past.n_nodes; i++) {
+        const tm_past_node *other = tm_past_find(&p->b.past, p->a.past.nodes[i].name);
+        if (other) n += changed_options(&p->a.past.nodes[i], other, &rows);
+        else if (++n) tm_html(&rows, "<tr><th scope=\"row\">%s</th><td>there</td><td>–</td></tr>\n", p->a.past.nodes[i].name);
+    }
+    for (size_t i = 0; i < p->b.past.n_nodes; i++)
+        if (!tm_past_find(&p->a.past, p->b.past.nodes[i].name) && ++n)
+            tm_html(&rows, "<tr><th scope=\"row\">%s</th><td>–</td><td>there</td></tr>\n", p->b.past.nodes[i].name);
+    tm_report_open(page, "settings", "What differs");
+    if (n) {
+        begin_table(p, page, "Parameters, options and nodes that differ", "what", NULL);
+        tm_buf_add(page, rows.data, rows.size);
+        end_table(page);
+    } else {
+        tm_buf_str(page, "<p>The same parameters, nodes and options.</p>\n");
+    }
+    page->failed |= rows.failed;
+    tm_buf_clear(&rows);
+    tm_report_close(page);
+}
+
+// ---- figures ----
+
+static void text_row(tm_buf *page, const char *name, const char *a, const char *b)
+{
+    tm_html(page, "<tr><th scope=\"row\">%s</th><td>%s</td><td>%s</td></tr>\n", name, a, b);
+}
+
+static const char *text_at(const tm_past *past, const char *field)
+{
+    const char *text = json_string_value(json_object_get(past->record, field));
+    return text ? text : "–";
+}
+
+static void outline(const pair *p, tm_buf *page)
+{
+    const tm_past *a = &p->a.past, *b = &p->b.past;
+    char x[160], y[160];
+    begin_table(p, page, "The runs", "what", NULL);
+    text_row(page, "graph", text_at(a, "graph"), text_at(b, "graph"));
+    text_row(page, "state", tm_past_status(a), tm_past_status(b));
+    text_row(page, "begun", tm_report_date(a->start_ms, x), tm_report_date(b->start_ms, y));
+    text_row(page, "time", tm_html_seconds(tm_past_seconds(a), x), tm_html_seconds(tm_past_seconds(b), y));
+    if (a->note || b->note) text_row(page, "note", a->note ? a->note : "–", b->note ? b->note : "–");
+    text_row(page, "code", tm_git_text(json_object_get(a->record, "git"), x, sizeof x), tm_git_text(json_object_get(b->record, "git"), y, sizeof y));
+    end_table(page);
+}
+
+// ---- measures ----
+
+static void measure_row(tm_buf *page, const tm_past_node *node, const tm_past_series *x, const tm_past_series *y)
+{
+    double a = x->values[x->n - 1], b = y->values[y->n - 1], d = b - a;
+    double ea = x->errors[x->n - 1], eb = y->errors[y->n - 1], e = sqrt(ea * ea + eb * eb);
+    tm_html(page, "<tr><th scope=\"row\">%s: %s</th><td class=\"n\">", node->name, x->name);
+    tm_measure_cell(page, x);
+    tm_buf_str(page, "</td><td class=\"n\">");
+    tm_measure_cell(page, y);
+    tm_html(page, "</td><td class=\"n\" data-v=\"%.9g\">%s%.4f", d, d > 0 ? "+" : "", d);
+    if (isfinite(e) && d != 0 && fabs(d) <= e) tm_buf_str(page, " <span class=\"about\">within the errors</span>");
+    tm_buf_str(page, "</td></tr>\n");
+}
+
+static void measures(const pair *p, tm_buf *page)
+{
+    bool open = false;
+    for (size_t i = 0; i < p->a.past.n_nodes; i++) {
+        const tm_past_node *node = &p->a.past.nodes[i], *other = tm_past_find(&p->b.past, node->name);
+        for (size_t k = 0; other && k < node->n_series; k++) {
+            const tm_past_series *y = tm_past_metric(other, node->series[k].name);
+            if (!y || !y->n || !node->series[k].n) continue;
+            if (!open) {
+                tm_report_open(page, "measures", "Measures");
+                tm_buf_str(page, "<p>Last values, with standard errors where there are some. A difference within the errors of both runs is marked; "
+                                 "both were judged on the same documents only if these are the same in both runs.</p>\n");
+                begin_table(p, page, "Measures of both runs", "measure", "difference");
+            }
+            open = true;
+            measure_row(page, node, &node->series[k], y);
+        }
+    }
+    if (open) {
+        end_table(page);
+        tm_report_close(page);
+    }
+}
+
+// ---- curves ----
+
+static bool worth(const tm_past_series *x, const tm_past_series *y)
+{
+    return x->n > 1 && y && y->n > 1 && (x->n != y->n || memcmp(x->values, y->values, x->n * sizeof *x->values) != 0);
+}
+
+static void curves(const pair *p, tm_buf *page)
+{
+    int n = 0;
+    char id[32], names[2][140], title[300];
+    for (size_t i = 0; i < p->a.past.n_nodes; i++) {
+        const tm_past_node *node = &p->a.past.nodes[i], *other = tm_past_find(&p->b.past, node->name);
+        for (size_t k = 0; other && k < node->n_series && n < 24; k++) {
+            const tm_past_series *x = &node->series[k], *y = tm_past_metric(other, x->name);
+            if (!worth(x, y)) continue;
+            if (!n) tm_report_open(page, "curves", "Curves");
+            if (!n) tm_buf_str(page, "<div class=\"charts\">\n");
+            snprintf(id, sizeof id, "curve%d", n++);
+            snprintf(title, sizeof title, "%.120s: %s", node->name, x->name);
+            snprintf(names[0], sizeof names[0], "%s", p->a.past.run);
+            snprintf(names[1], sizeof names[1], "%s", p->b.past.run);
+            tm_curve pairs[2] = {{names[0], x->n, x->steps, x->values, 0, false}, {names[1], y->n, y->steps, y->values, 1, false}};
+            tm_html(page, "<figure><figcaption>%s</figcaption>", title);
+            tm_chart_curves(page, id, title, pairs, 2);
+            tm_buf_str(page, "</figure>\n");
+        }
+    }
+    if (n) {
+        tm_buf_str(page, "</div>\n");
+        tm_report_close(page);
+    }
+}
+
+// ---- curation ----
+
+static void count_cells(tm_buf *page, int64_t a, int64_t b)
+{
+    char text[TM_COUNT_TEXT];
+    tm_html(page, "<td class=\"n\">%s</td>", a < 0 ? "–" : tm_count_text(a, text));
+    tm_html(page, "<td class=\"n\">%s</td>", b < 0 ? "–" : tm_count_text(b, text));
+    if (a >= 0 && b >= 0) tm_html(page, "<td class=\"n\">%s%s</td></tr>\n", b > a ? "+" : "", tm_count_text(b - a, text));
+    else tm_buf_str(page, "<td class=\"n\">–</td></tr>\n");
+}
+
+static int64_t removed_at(const tm_chain *c, const char *step)
+{
+    for (size_t i = 0; i < c->n; i++)
+        if (strcmp(c->steps[i]->name, step) == 0) return c->removed[i];
+    return -1;
+}
+
+static void chains(const pair *p, const tm_chain *x, const tm_chain *y, tm_buf *page)
+{
+    char caption[224];
+    const char *name = x->steps[x->n - 1]->name;
+    snprintf(caption, sizeof caption, "Documents of %.180s", name);
+    begin_table(p, page, caption, "what", "difference");
+    tm_buf_str(page, "<tr><th scope=\"row\">came in</th>");
+    count_cells(page, x->all, y->all);
+    for (size_t i = 0; i < x->n; i++) {
+        tm_html(page, "<tr><th scope=\"row\">removed by %s</th>", strcmp(x->steps[i]->name, name) == 0 ? x->steps[i]->stage : x->steps[i]->name);
+        count_cells(page, x->removed[i], removed_at(y, x->steps[i]->name));
+    }
+    for (size_t i = 0; i < y->n; i++)
+        if (removed_at(x, y->steps[i]->name) < 0) {
+            tm_html(page, "<tr><th scope=\"row\">removed by %s</th>", y->steps[i]->name);
+            count_cells(page, -1, y->removed[i]);
+        }
+    tm_buf_str(page, "<tr><th scope=\"row\">kept</th>");
+    count_cells(page, x->kept[x->n - 1], y->kept[y->n - 1]);
+    end_table(page);
+}
+
+static void curation(const pair *p, tm_buf *page)
+{
+    bool open = false;
+    tm_chain x, y;
+    for (size_t i = 0; i < p->a.past.n_nodes; i++) {
+        const tm_past_node *other = tm_past_find(&p->b.past, p->a.past.nodes[i].name);
+        if (!other || !tm_chain_find(&p->a.past, &p->a.past.nodes[i], &x) || !tm_chain_find(&p->b.past, other, &y)) continue;
+        if (!open) tm_report_open(page, "curation", "Curation");
+        open = true;
+        chains(p, &x, &y, page);
+    }
+    if (open) tm_report_close(page);
+}
+
+// ---- time ----
+
+static void times(const pair *p, tm_buf *page)
+{
+    char a[TM_HTML_NUMBER], b[TM_HTML_NUMBER];
+    tm_report_open(page, "times", "Time of each node");
+    begin_table(p, page, "Seconds at work; cached nodes took none", "node", "difference");
+    for (size_t i = 0; i < p->a.past.n_nodes; i++) {
+        const tm_past_node *x = &p->a.past.nodes[i], *y = tm_past_find(&p->b.past, x->name);
+        if (!y || (x->seconds < 0 && y->seconds < 0)) continue;
+        tm_html(page, "<tr><th scope=\"row\">%s</th><td class=\"n\" data-v=\"%.3f\">%s</td><td class=\"n\" data-v=\"%.3f\">%s</td>", x->name, x->seconds,
+                x->seconds < 0 ? x->state : tm_html_seconds(x->seconds, a), y->seconds, y->seconds < 0 ? y->state : tm_html_seconds(y->seconds, b));
+        if (x->seconds >= 0 && y->seconds >= 0) tm_html(page, "<td class=\"n\">%s%.1f s</td></tr>\n", y->seconds > x->seconds ? "+" : "", y->seconds - x->seconds);
+        else tm_buf_str(page, "<td class=\"n\">–</td></tr>\n");
+    }
+    end_table(page);
+    tm_report_close(page);
+}
+
+static void write_page(const pair *p, tm_buf *page)
+{
+    char title[96];
+    snprintf(title, sizeof title, "%s and %s", p->a.past.run, p->b.past.run);
+    tm_report_frame(page, title);
+    tm_html(page, "<header><h1>Runs %s</h1></header>\n<main id=\"main\">\n", title);
+    tm_buf_str(page, "<section aria-labelledby=\"runs-h\"><h2 id=\"runs-h\">The runs</h2>\n");
+    outline(p, page);
+    tm_report_close(page);
+    settings(p, page);
+    measures(p, page);
+    curves(p, page);
+    curation(p, page);
+    times(p, page);
+    tm_buf_str(page, "</main>\n<footer><p>Made by Tidemill from the journals of both runs and what their store has.</p></footer>\n");
+    tm_report_frame_end(page);
+}
+
+static tm_status read_run(tm_report *r, tm_store *store, const char *run, tm_error *err)
+{
+    r->store = store;
+    TM_TRY(tm_past_read(store, run, &r->past, err));
+    return tm_past_results(&r->past, store, err);
+}
+
+tm_status tm_report_compare(tm_store *store, const char *a, const char *b, tm_buf *page, tm_error *err)
+{
+    pair *p = tm_calloc(1, sizeof *p);
+    if (!p) return tm_fail(err, TM_ENOMEM, "no memory for a report");
+    tm_status status = read_run(&p->a, store, a, err);
+    if (status >= 0) status = read_run(&p->b, store, b, err);
+    if (status >= 0) {
+        write_page(p, page);
+        status = tm_buf_status(page, err);
+    }
+    if (p->a.past.record) tm_past_clear(&p->a.past);
+    if (p->b.past.record) tm_past_clear(&p->b.past);
+    tm_free(p);
+    return status;
+}

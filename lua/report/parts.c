@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the sections of a report share.
+#include "lua/report/parts.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "engine/stage.h"
+#include "engine/store_key.h"
+#include "lua/counts.h"
+#include "report_css.h"
+#include "report_js.h"
+#include "report_policy.h"
+
+void tm_report_open(tm_buf *page, const char *id, const char *title)
+{
+    tm_html(page, "<section id=\"%s\" aria-labelledby=\"%s-h\"><h2 id=\"%s-h\">%s</h2>\n", id, id, id, title);
+}
+
+void tm_report_close(tm_buf *page)
+{
+    tm_buf_str(page, "</section>\n");
+}
+
+void tm_report_frame(tm_buf *page, const char *title)
+{
+    tm_buf_str(page, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
+    tm_html(page, "<meta http-equiv=\"Content-Security-Policy\" content=\"%s\">\n", report_policy);
+    tm_buf_str(page, "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+                     "<meta name=\"color-scheme\" content=\"light dark\">\n");
+    tm_html(page, "<title>%s</title>\n<style>", title);
+    tm_buf_str(page, report_css);
+    tm_buf_str(page, "</style>\n</head>\n<body>\n<a class=\"skip\" href=\"#main\">Skip to the content</a>\n"
+                     "<svg class=\"hidden\" aria-hidden=\"true\"><title>hatching</title><defs><pattern id=\"hatch\" class=\"hatch\" "
+                     "width=\"5\" height=\"5\" patternUnits=\"userSpaceOnUse\"><rect width=\"5\" height=\"5\"/>"
+                     "<path d=\"M-1 6L6 -1\"/></pattern></defs></svg>\n");
+}
+
+void tm_report_frame_end(tm_buf *page)
+{
+    tm_buf_str(page, "<script>");
+    tm_buf_str(page, report_js);
+    tm_buf_str(page, "</script>\n</body>\n</html>\n");
+}
+
+static const struct {
+    const char *state, *sign, *class;
+} states[] = {
+    {"done", "✓", "done"},      {"ok", "✓", "done"},         {"cached", "≡", "cached"},
+    {"failed", "✗", "failed"},  {"running", "▸", "other"},   {"stopped", "■", "other"},
+    {"waiting", "…", "other"},  {"not run", "–", "other"},   {"interrupted", "■", "failed"},
+    {NULL, "·", "other"},
+};
+
+const char *tm_report_sign(const char *state)
+{
+    size_t i = 0;
+    while (states[i].state && strcmp(states[i].state, state) != 0) i++;
+    return states[i].sign;
+}
+
+const char *tm_report_class(const char *state)
+{
+    size_t i = 0;
+    while (states[i].state && strcmp(states[i].state, state) != 0) i++;
+    return states[i].class;
+}
+
+const tm_past_node *tm_report_chain(const tm_past *past, const tm_past_node *node)
+{
+    char name[256];
+    const char *slash = strrchr(node->name, '/');
+    if (!slash) return NULL;
+    snprintf(name, sizeof name, "%.*s", (int)(slash - node->name), node->name);
+    return tm_past_find(past, name);
+}
+
+const tm_past_node *tm_report_maker(const tm_past *past, const char *recipe)
+{
+    for (size_t i = 0; recipe && i < past->n_nodes; i++) {
+        const char *own = json_string_value(json_object_get(past->nodes[i].plan, "recipe"));
+        if (own && strcmp(own, recipe) == 0) return &past->nodes[i];
+    }
+    return NULL;
+}
+
+bool tm_report_executed(const tm_past_node *node)
+{
+    return node->n_spans > 0;
+}
+
+const char *tm_report_family(const tm_past_node *node)
+{
+    const tm_stage *stage = tm_stage_find(node->stage);
+    return stage ? stage->family : "";
+}
+
+const char *tm_report_date(int64_t ms, char text[TM_HTML_NUMBER])
+{
+    struct tm parts;
+    time_t t = (time_t)(ms / 1000);
+    text[0] = 0;
+    if (localtime_r(&t, &parts)) strftime(text, TM_HTML_NUMBER, "%Y-%m-%d %H:%M:%S", &parts);
+    return text;
+}
+
+const char *tm_report_made(const tm_past_node *node, char text[96])
+{
+    char count[TM_COUNT_TEXT];
+    const tm_stage *stage = tm_stage_find(node->stage);
+    const tm_type *type = stage ? tm_type_find(stage->outputs[0].type) : NULL;
+    bool tree = type && type->tree;
+    int64_t n = tree ? node->entries : node->rows;
+    text[0] = 0;
+    if (type && n >= 0)
+        snprintf(text, 96, "%s %s%s", tm_count_text(n, count), tree ? type->entry : "record", n == 1 ? "" : "s");
+    return text;
+}
+
+const tm_record *tm_report_record(const tm_report *report, const tm_past_node *node)
+{
+    tm_hash recipe;
+    const char *hex = json_string_value(json_object_get(node->plan, "recipe"));
+    return hex && tm_hash_parse(hex, &recipe) ? tm_key_by_recipe(report->store, recipe) : NULL;
+}
