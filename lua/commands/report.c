@@ -68,7 +68,8 @@ static tm_status put(const tm_cli *cli, const tm_buf *page, const char *path, tm
     TM_TRY(tm_file_write(path, page->data, page->size, false, err));
     char *whole = realpath(path, NULL);
     if (cli->json)
-        tm_cli_print(cli, json_pack("{s:s, s:I}", "path", whole ? whole : path, "bytes", (json_int_t)page->size));
+        tm_cli_print(cli,
+                     json_pack("{s:s, s:I}", "path", whole ? whole : path, "bytes", (json_int_t)page->size));
     else
         printf("%s\n", path);
     tm_status status = tm_cli_flag(cli, "--open") ? show(whole ? whole : path, err) : TM_OK;
@@ -84,7 +85,8 @@ static int exec(tm_cli *cli)
     char path[TM_PATH_MAX];
     bool two = tm_cli_flag(cli, "--compare") != NULL;
     if (two && cli->n_args != 2) return tm_cli_usage(cli, "--compare takes two runs");
-    if (!two && cli->n_args > 1) return tm_cli_usage(cli, "one run has one report; --compare puts two side by side");
+    if (!two && cli->n_args > 1)
+        return tm_cli_usage(cli, "one run has one report; --compare puts two side by side");
     int code = tm_session_store(&session, cli, 0);
     if (code == TM_EXIT_OK) {
         tm_status status = find_place(cli, session.store, path, &err);

@@ -120,7 +120,8 @@ static json_t *as_json(const tm_session *session, tm_status status, const tm_run
 }
 
 // What this run did as a page. A report that could not be written is no failure of the run.
-static bool leave_report(const tm_cli *cli, const tm_session *session, const char *run, char path[TM_PATH_MAX])
+static bool leave_report(const tm_cli *cli, const tm_session *session, const char *run,
+                         char path[TM_PATH_MAX])
 {
     tm_error err = {0};
     if (tm_report_leave(session->store, run, path, &err) >= 0) return true;

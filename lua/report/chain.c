@@ -13,7 +13,8 @@ static int64_t removed_by(const tm_past_node *node)
 static bool sifts(const tm_past_node *node)
 {
     const tm_stage *stage = tm_stage_find(node->stage);
-    return stage && strcmp(stage->outputs[0].type, "documents") == 0 && tm_stage_output(stage, "removed") >= 0;
+    return stage && strcmp(stage->outputs[0].type, "documents") == 0 &&
+           tm_stage_output(stage, "removed") >= 0;
 }
 
 bool tm_chain_find(const tm_past *past, const tm_past_node *end, tm_chain *c)

@@ -56,8 +56,10 @@ static void y_axis(tm_buf *page, const scale *y, double right)
     int n = ticks(y, step);
     for (int i = 0; i < n; i++) {
         double v = (ceil(y->min / step) + i) * step;
-        tm_html(page, "<path class=\"grid\" d=\"M%.0f %.1fH%.0f\"/><text class=\"tick end\" x=\"%.0f\" y=\"%.1f\">%s</text>",
-                LEFT, at(y, v), right, LEFT - 6, at(y, v) + 4, tick_text(v, step, text));
+        tm_html(
+            page,
+            "<path class=\"grid\" d=\"M%.0f %.1fH%.0f\"/><text class=\"tick end\" x=\"%.0f\" y=\"%.1f\">%s</text>",
+            LEFT, at(y, v), right, LEFT - 6, at(y, v) + 4, tick_text(v, step, text));
     }
 }
 
@@ -137,8 +139,8 @@ static void add_curve(tm_buf *page, const tm_curve *c, const scale *x, const sca
     tm_buf_str(page, "\"/>");
     for (size_t i = 0; c->n <= 24 && i < c->n; i++)
         if (isfinite(c->ys[i]))
-            tm_html(page, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"%s\"/>", at(x, (double)c->xs[i]), at(y, c->ys[i]),
-                    c->earlier ? "1.8" : "2.6");
+            tm_html(page, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"%s\"/>", at(x, (double)c->xs[i]),
+                    at(y, c->ys[i]), c->earlier ? "1.8" : "2.6");
     tm_buf_str(page, "</g>");
 }
 
@@ -169,16 +171,19 @@ static void add_names(tm_buf *page, const tm_curve *curves, size_t n, const scal
     size_t order[MOST_CURVES];
     place_names(curves, n, y, places, order);
     for (size_t i = 0; i < n; i++)
-        tm_html(page, "<path class=\"curve s%d%s\" d=\"M%.0f %.1fh12\"/><text class=\"name\" x=\"%.0f\" y=\"%.1f\">%s</text>",
-                curves[i].style % 6, curves[i].earlier ? " earlier" : "", right + 5, places[i], right + 20,
-                places[i] + 4, curves[i].name);
+        tm_html(
+            page,
+            "<path class=\"curve s%d%s\" d=\"M%.0f %.1fh12\"/><text class=\"name\" x=\"%.0f\" y=\"%.1f\">%s</text>",
+            curves[i].style % 6, curves[i].earlier ? " earlier" : "", right + 5, places[i], right + 20,
+            places[i] + 4, curves[i].name);
 }
 
 static void begin(tm_buf *page, const char *id, const char *title, const tm_curve *curves, size_t n)
 {
     char first[TM_HTML_NUMBER], last[TM_HTML_NUMBER];
-    tm_html(page, "<svg class=\"chart\" viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-labelledby=\"%s-t %s-d\">", WIDTH,
-            HEIGHT, id, id);
+    tm_html(page,
+            "<svg class=\"chart\" viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-labelledby=\"%s-t %s-d\">",
+            WIDTH, HEIGHT, id, id);
     tm_html(page, "<title id=\"%s-t\">%s</title><desc id=\"%s-d\">", id, title, id);
     for (size_t i = 0; i < n; i++)
         tm_html(page, "%s: from %s at step %lld to %s at step %lld. ", curves[i].name,
@@ -213,8 +218,9 @@ static void add_bars(tm_buf *page, const scale *x, const scale *y, int n_bins, c
         for (size_t k = 0; k < n; k++) {
             double count = bars[k].counts[bin];
             if (count <= 0) continue;
-            tm_html(page, "<rect class=\"bar b%zu\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>", k,
-                    x->from + bin * width + 0.5, at(y, sum + count), width - 1, at(y, sum) - at(y, sum + count));
+            tm_html(page, "<rect class=\"bar b%zu\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>",
+                    k, x->from + bin * width + 0.5, at(y, sum + count), width - 1,
+                    at(y, sum) - at(y, sum + count));
             sum += count;
         }
     }
@@ -223,18 +229,22 @@ static void add_bars(tm_buf *page, const scale *x, const scale *y, int n_bins, c
 static void bars_names(tm_buf *page, const tm_bars *bars, size_t n)
 {
     for (size_t k = 0; k < n; k++)
-        tm_html(page, "<rect class=\"bar b%zu\" x=\"%.0f\" y=\"%zu\" width=\"12\" height=\"12\"/><text class=\"name\" x=\"%.0f\" y=\"%zu\">%s</text>",
-                k, WIDTH - RIGHT + 6, 14 + 20 * k, WIDTH - RIGHT + 23, 24 + 20 * k, bars[k].name);
+        tm_html(
+            page,
+            "<rect class=\"bar b%zu\" x=\"%.0f\" y=\"%zu\" width=\"12\" height=\"12\"/>"
+            "<text class=\"name\" x=\"%.0f\" y=\"%zu\">%s</text>",
+            k, WIDTH - RIGHT + 6, 14 + 20 * k, WIDTH - RIGHT + 23, 24 + 20 * k, bars[k].name);
 }
 
 static void bars_begin(tm_buf *page, const char *id, const char *title, double min, double max, int n_bins,
                        const tm_bars *bars, size_t n)
 {
     char from[TM_HTML_NUMBER], to[TM_HTML_NUMBER];
-    tm_html(page, "<svg class=\"chart\" viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-labelledby=\"%s-t %s-d\">", WIDTH,
-            HEIGHT, id, id);
-    tm_html(page, "<title id=\"%s-t\">%s</title><desc id=\"%s-d\">%d bars from %s to %s.", id, title, id, n_bins,
-            tm_html_value(min, from), tm_html_value(max, to));
+    tm_html(page,
+            "<svg class=\"chart\" viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-labelledby=\"%s-t %s-d\">",
+            WIDTH, HEIGHT, id, id);
+    tm_html(page, "<title id=\"%s-t\">%s</title><desc id=\"%s-d\">%d bars from %s to %s.", id, title, id,
+            n_bins, tm_html_value(min, from), tm_html_value(max, to));
     for (size_t k = 0; k < n; k++) {
         tm_html(page, " %s:", bars[k].name);
         for (int bin = 0; bin < n_bins; bin++) tm_html(page, " %.0f", bars[k].counts[bin]);
@@ -248,8 +258,10 @@ static void add_mark(tm_buf *page, const scale *x, double mark, const char *name
     double place = at(x, mark);
     if (!isfinite(mark) || mark < x->min || mark > x->max) return;
     const char *anchor = place > x->to - 40 ? "end" : place < x->from + 40 ? "start" : "mid";
-    tm_html(page, "<path class=\"mark\" d=\"M%.1f %.0fV%.0f\"/><text class=\"tick %s\" x=\"%.1f\" y=\"%.0f\">%s %g</text>",
-            place, TOP + 4, HEIGHT - BOTTOM, anchor, place, TOP, name, x->tens ? pow(10, mark) : mark);
+    tm_html(
+        page,
+        "<path class=\"mark\" d=\"M%.1f %.0fV%.0f\"/><text class=\"tick %s\" x=\"%.1f\" y=\"%.0f\">%s %g</text>",
+        place, TOP + 4, HEIGHT - BOTTOM, anchor, place, TOP, name, x->tens ? pow(10, mark) : mark);
 }
 
 void tm_chart_bars(tm_buf *page, const char *id, const char *title, double min, double max, bool tens,

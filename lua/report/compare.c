@@ -15,15 +15,20 @@ typedef struct pair {
 
 static void cell_json(tm_buf *page, const json_t *v)
 {
-    char *text = v && !json_is_string(v) ? json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
+    char *text = v && !json_is_string(v)
+                     ? json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(9))
+                     : NULL;
     tm_html(page, "<td>%s</td>", text ? text : v ? json_string_value(v) : "–");
     free(text);
 }
 
-static void begin_table(const pair *p, tm_buf *page, const char *caption, const char *first, const char *last)
+static void begin_table(const pair *p, tm_buf *page, const char *caption, const char *first,
+                        const char *last)
 {
-    tm_html(page, "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"%s\"><table class=\"sort\"><caption>%s</caption><thead><tr><th scope=\"col\">%s</th><th scope=\"col\">%s</th>"
-                  "<th scope=\"col\">%s</th>", caption, caption, first, p->a.past.run, p->b.past.run);
+    tm_report_wide(page, caption);
+    tm_html(page, "<table class=\"sort\"><caption>%s</caption><thead><tr>", caption);
+    tm_html(page, "<th scope=\"col\">%s</th><th scope=\"col\">%s</th><th scope=\"col\">%s</th>", first,
+            p->a.past.run, p->b.past.run);
     if (last) tm_html(page, "<th scope=\"col\" class=\"n\">%s</th>", last);
     tm_buf_str(page, "</tr></thead><tbody>\n");
 }
@@ -53,7 +58,8 @@ static int differing(const pair *p, const tm_past *from, bool only_here, tm_buf 
     json_array_foreach(json_object_get(from->record, "params"), i, one)
     {
         const char *name = json_string_value(json_object_get(one, "name"));
-        const json_t *a = name ? param_of(&p->a.past, name) : NULL, *b = name ? param_of(&p->b.past, name) : NULL;
+        const json_t *a = name ? param_of(&p->a.past, name) : NULL,
+                     *b = name ? param_of(&p->b.past, name) : NULL;
         if (!name || (only_here && a) || (a && b && json_equal(a, b))) continue;
         tm_html(page, "<tr><th scope=\"row\">%s</th>", name);
         cell_json(page, a);
@@ -98,11 +104,14 @@ static void settings(const pair *p, tm_buf *page)
     for (size_t i = 0; i < p->a.past.n_nodes; i++) {
         const tm_past_node *other = tm_past_find(&p->b.past, p->a.past.nodes[i].name);
         if (other) n += changed_options(&p->a.past.nodes[i], other, &rows);
-        else if (++n) tm_html(&rows, "<tr><th scope=\"row\">%s</th><td>there</td><td>–</td></tr>\n", p->a.past.nodes[i].name);
+        else if (++n)
+            tm_html(&rows, "<tr><th scope=\"row\">%s</th><td>there</td><td>–</td></tr>\n",
+                    p->a.past.nodes[i].name);
     }
     for (size_t i = 0; i < p->b.past.n_nodes; i++)
         if (!tm_past_find(&p->a.past, p->b.past.nodes[i].name) && ++n)
-            tm_html(&rows, "<tr><th scope=\"row\">%s</th><td>–</td><td>there</td></tr>\n", p->b.past.nodes[i].name);
+            tm_html(&rows, "<tr><th scope=\"row\">%s</th><td>–</td><td>there</td></tr>\n",
+                    p->b.past.nodes[i].name);
     tm_report_open(page, "settings", "What differs");
     if (n) {
         begin_table(p, page, "Parameters, options and nodes that differ", "what", NULL);
@@ -139,13 +148,15 @@ static void outline(const pair *p, tm_buf *page)
     text_row(page, "begun", tm_report_date(a->start_ms, x), tm_report_date(b->start_ms, y));
     text_row(page, "time", tm_html_seconds(tm_past_seconds(a), x), tm_html_seconds(tm_past_seconds(b), y));
     if (a->note || b->note) text_row(page, "note", a->note ? a->note : "–", b->note ? b->note : "–");
-    text_row(page, "code", tm_git_text(json_object_get(a->record, "git"), x, sizeof x), tm_git_text(json_object_get(b->record, "git"), y, sizeof y));
+    text_row(page, "code", tm_git_text(json_object_get(a->record, "git"), x, sizeof x),
+             tm_git_text(json_object_get(b->record, "git"), y, sizeof y));
     end_table(page);
 }
 
 // ---- measures ----
 
-static void measure_row(tm_buf *page, const tm_past_node *node, const tm_past_series *x, const tm_past_series *y)
+static void measure_row(tm_buf *page, const tm_past_node *node, const tm_past_series *x,
+                        const tm_past_series *y)
 {
     double a = x->values[x->n - 1], b = y->values[y->n - 1], d = b - a;
     double ea = x->errors[x->n - 1], eb = y->errors[y->n - 1], e = sqrt(ea * ea + eb * eb);
@@ -154,7 +165,8 @@ static void measure_row(tm_buf *page, const tm_past_node *node, const tm_past_se
     tm_buf_str(page, "</td><td class=\"n\">");
     tm_measure_cell(page, y);
     tm_html(page, "</td><td class=\"n\" data-v=\"%.9g\">%s%.4f", d, d > 0 ? "+" : "", d);
-    if (isfinite(e) && d != 0 && fabs(d) <= e) tm_buf_str(page, " <span class=\"about\">within the errors</span>");
+    if (isfinite(e) && d != 0 && fabs(d) <= e)
+        tm_buf_str(page, " <span class=\"about\">within the errors</span>");
     tm_buf_str(page, "</td></tr>\n");
 }
 
@@ -168,8 +180,10 @@ static void measures(const pair *p, tm_buf *page)
             if (!y || !y->n || !node->series[k].n) continue;
             if (!open) {
                 tm_report_open(page, "measures", "Measures");
-                tm_buf_str(page, "<p>Last values, with standard errors where there are some. A difference within the errors of both runs is marked; "
-                                 "both were judged on the same documents only if these are the same in both runs.</p>\n");
+                tm_buf_str(
+                    page,
+                    "<p>Last values, with standard errors where there are some. A difference within the errors of both "
+                    "runs is marked; both were judged on the same documents only if these are the same in both runs.</p>\n");
                 begin_table(p, page, "Measures of both runs", "measure", "difference");
             }
             open = true;
@@ -186,7 +200,8 @@ static void measures(const pair *p, tm_buf *page)
 
 static bool worth(const tm_past_series *x, const tm_past_series *y)
 {
-    return x->n > 1 && y && y->n > 1 && (x->n != y->n || memcmp(x->values, y->values, x->n * sizeof *x->values) != 0);
+    return x->n > 1 && y && y->n > 1 &&
+           (x->n != y->n || memcmp(x->values, y->values, x->n * sizeof *x->values) != 0);
 }
 
 static void curves(const pair *p, tm_buf *page)
@@ -204,7 +219,8 @@ static void curves(const pair *p, tm_buf *page)
             snprintf(title, sizeof title, "%.120s: %s", node->name, x->name);
             snprintf(names[0], sizeof names[0], "%s", p->a.past.run);
             snprintf(names[1], sizeof names[1], "%s", p->b.past.run);
-            tm_curve pairs[2] = {{names[0], x->n, x->steps, x->values, 0, false}, {names[1], y->n, y->steps, y->values, 1, false}};
+            tm_curve pairs[2] = {{names[0], x->n, x->steps, x->values, 0, false},
+                                 {names[1], y->n, y->steps, y->values, 1, false}};
             tm_html(page, "<figure><figcaption>%s</figcaption>", title);
             tm_chart_curves(page, id, title, pairs, 2);
             tm_buf_str(page, "</figure>\n");
@@ -223,7 +239,8 @@ static void count_cells(tm_buf *page, int64_t a, int64_t b)
     char text[TM_COUNT_TEXT];
     tm_html(page, "<td class=\"n\">%s</td>", a < 0 ? "–" : tm_count_text(a, text));
     tm_html(page, "<td class=\"n\">%s</td>", b < 0 ? "–" : tm_count_text(b, text));
-    if (a >= 0 && b >= 0) tm_html(page, "<td class=\"n\">%s%s</td></tr>\n", b > a ? "+" : "", tm_count_text(b - a, text));
+    if (a >= 0 && b >= 0)
+        tm_html(page, "<td class=\"n\">%s%s</td></tr>\n", b > a ? "+" : "", tm_count_text(b - a, text));
     else tm_buf_str(page, "<td class=\"n\">–</td></tr>\n");
 }
 
@@ -243,7 +260,8 @@ static void chains(const pair *p, const tm_chain *x, const tm_chain *y, tm_buf *
     tm_buf_str(page, "<tr><th scope=\"row\">came in</th>");
     count_cells(page, x->all, y->all);
     for (size_t i = 0; i < x->n; i++) {
-        tm_html(page, "<tr><th scope=\"row\">removed by %s</th>", strcmp(x->steps[i]->name, name) == 0 ? x->steps[i]->stage : x->steps[i]->name);
+        tm_html(page, "<tr><th scope=\"row\">removed by %s</th>",
+                strcmp(x->steps[i]->name, name) == 0 ? x->steps[i]->stage : x->steps[i]->name);
         count_cells(page, x->removed[i], removed_at(y, x->steps[i]->name));
     }
     for (size_t i = 0; i < y->n; i++)
@@ -262,7 +280,9 @@ static void curation(const pair *p, tm_buf *page)
     tm_chain x, y;
     for (size_t i = 0; i < p->a.past.n_nodes; i++) {
         const tm_past_node *other = tm_past_find(&p->b.past, p->a.past.nodes[i].name);
-        if (!other || !tm_chain_find(&p->a.past, &p->a.past.nodes[i], &x) || !tm_chain_find(&p->b.past, other, &y)) continue;
+        if (!other || !tm_chain_find(&p->a.past, &p->a.past.nodes[i], &x) ||
+            !tm_chain_find(&p->b.past, other, &y))
+            continue;
         if (!open) tm_report_open(page, "curation", "Curation");
         open = true;
         chains(p, &x, &y, page);
@@ -280,9 +300,14 @@ static void times(const pair *p, tm_buf *page)
     for (size_t i = 0; i < p->a.past.n_nodes; i++) {
         const tm_past_node *x = &p->a.past.nodes[i], *y = tm_past_find(&p->b.past, x->name);
         if (!y || (x->seconds < 0 && y->seconds < 0)) continue;
-        tm_html(page, "<tr><th scope=\"row\">%s</th><td class=\"n\" data-v=\"%.3f\">%s</td><td class=\"n\" data-v=\"%.3f\">%s</td>", x->name, x->seconds,
-                x->seconds < 0 ? x->state : tm_html_seconds(x->seconds, a), y->seconds, y->seconds < 0 ? y->state : tm_html_seconds(y->seconds, b));
-        if (x->seconds >= 0 && y->seconds >= 0) tm_html(page, "<td class=\"n\">%s%.1f s</td></tr>\n", y->seconds > x->seconds ? "+" : "", y->seconds - x->seconds);
+        tm_html(
+            page,
+            "<tr><th scope=\"row\">%s</th><td class=\"n\" data-v=\"%.3f\">%s</td><td class=\"n\" data-v=\"%.3f\">%s</td>",
+            x->name, x->seconds, x->seconds < 0 ? x->state : tm_html_seconds(x->seconds, a), y->seconds,
+            y->seconds < 0 ? y->state : tm_html_seconds(y->seconds, b));
+        if (x->seconds >= 0 && y->seconds >= 0)
+            tm_html(page, "<td class=\"n\">%s%.1f s</td></tr>\n", y->seconds > x->seconds ? "+" : "",
+                    y->seconds - x->seconds);
         else tm_buf_str(page, "<td class=\"n\">–</td></tr>\n");
     }
     end_table(page);
@@ -303,7 +328,9 @@ static void write_page(const pair *p, tm_buf *page)
     curves(p, page);
     curation(p, page);
     times(p, page);
-    tm_buf_str(page, "</main>\n<footer><p>Made by Tidemill from the journals of both runs and what their store has.</p></footer>\n");
+    tm_buf_str(
+        page,
+        "</main>\n<footer><p>Made by Tidemill from the journals of both runs and what their store has.</p></footer>\n");
     tm_report_frame_end(page);
 }
 

@@ -42,9 +42,13 @@ static void reasons(const tm_report *report, const tm_past_node *node, tm_buf *p
 static void bar(tm_buf *page, double kept, double removed, double all)
 {
     double w = 150 / (all > 0 ? all : 1), cut = removed > 0 && removed * w < 1 ? 1 : removed * w;
-    tm_html(page, "<td class=\"share\"><svg width=\"152\" height=\"14\" aria-hidden=\"true\"><title>kept and removed</title><rect class=\"bar b0\" "
-                  "width=\"%.1f\" height=\"14\"/>", kept * w);
-    if (removed > 0) tm_html(page, "<rect class=\"bar b1\" x=\"%.1f\" width=\"%.1f\" height=\"14\"/>", kept * w + 1, cut);
+    tm_html(
+        page,
+        "<td class=\"share\"><svg width=\"152\" height=\"14\" aria-hidden=\"true\"><title>kept and removed</title>"
+        "<rect class=\"bar b0\" width=\"%.1f\" height=\"14\"/>",
+        kept * w);
+    if (removed > 0)
+        tm_html(page, "<rect class=\"bar b1\" x=\"%.1f\" width=\"%.1f\" height=\"14\"/>", kept * w + 1, cut);
     tm_buf_str(page, "</svg></td>");
 }
 
@@ -53,9 +57,11 @@ static void funnel_rows(const tm_report *report, const tm_chain *c, tm_buf *page
     char in[TM_COUNT_TEXT], out[TM_COUNT_TEXT], cut[TM_COUNT_TEXT];
     for (size_t i = 0; i < c->n; i++) {
         const char *slash = strrchr(c->steps[i]->name, '/');
-        tm_html(page, "<tr><th scope=\"row\">%s</th><td class=\"n\">%s</td><td class=\"n\">%s</td><td class=\"n\">%s</td>",
-                slash ? slash + 1 : c->steps[i]->stage, tm_count_text(c->kept[i] + c->removed[i], in),
-                c->removed[i] ? tm_count_text(c->removed[i], cut) : "0", tm_count_text(c->kept[i], out));
+        tm_html(
+            page,
+            "<tr><th scope=\"row\">%s</th><td class=\"n\">%s</td><td class=\"n\">%s</td><td class=\"n\">%s</td>",
+            slash ? slash + 1 : c->steps[i]->stage, tm_count_text(c->kept[i] + c->removed[i], in),
+            c->removed[i] ? tm_count_text(c->removed[i], cut) : "0", tm_count_text(c->kept[i], out));
         bar(page, (double)c->kept[i], (double)c->removed[i], (double)c->all);
         tm_buf_str(page, "<td class=\"fold\">");
         reasons(report, c->steps[i], page);
@@ -67,12 +73,17 @@ static void funnel(const tm_report *report, const tm_chain *c, tm_buf *page)
 {
     char kept[TM_COUNT_TEXT], all[TM_COUNT_TEXT];
     const char *name = c->steps[c->n - 1]->name;
-    tm_html(page, "<h3>%s: %s of %s documents kept", name, tm_count_text(c->kept[c->n - 1], kept), tm_count_text(c->all, all));
+    tm_html(page, "<h3>%s: %s of %s documents kept", name, tm_count_text(c->kept[c->n - 1], kept),
+            tm_count_text(c->all, all));
     if (c->all) tm_html(page, " (%.1f %%)", 100.0 * (double)c->kept[c->n - 1] / (double)c->all);
-    tm_html(page, "</h3><div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"What %s removed\"><table><caption>What each step of %s removed</caption><thead><tr>"
-                  "<th scope=\"col\">step</th><th scope=\"col\" class=\"n\">in</th><th scope=\"col\" class=\"n\">removed</th>"
-                  "<th scope=\"col\" class=\"n\">kept</th><th scope=\"col\">share</th><th scope=\"col\">reasons</th></tr></thead><tbody>\n",
-            name, name);
+    tm_buf_str(page, "</h3>\n");
+    tm_report_wide(page, "What each step removed");
+    tm_html(page,
+            "<table><caption>What each step of %s removed</caption><thead><tr><th scope=\"col\">step</th>"
+            "<th scope=\"col\" class=\"n\">in</th><th scope=\"col\" class=\"n\">removed</th>"
+            "<th scope=\"col\" class=\"n\">kept</th><th scope=\"col\">share</th><th scope=\"col\">reasons</th>"
+            "</tr></thead><tbody>\n",
+            name);
     funnel_rows(report, c, page);
     tm_buf_str(page, "</tbody></table></div>\n");
 }
@@ -119,8 +130,8 @@ static void widen(double mark, double *min, double *max)
     if (mark >= *max) *max = mark + 0.02 * (mark - *min);
 }
 
-static void histogram(tm_buf *page, const char *id, const char *title, const char *about, const tm_numbers *kept,
-                      const tm_numbers *removed, const double bounds[2])
+static void histogram(tm_buf *page, const char *id, const char *title, const char *about,
+                      const tm_numbers *kept, const tm_numbers *removed, const double bounds[2])
 {
     double min, max, marks[2] = {NAN, NAN};
     tm_bars bars[2] = {{.name = "kept"}, {.name = "removed"}};
@@ -161,8 +172,11 @@ static void histograms(const char *chain, int number, tm_documents *d, tm_buf *p
     }
     tm_buf_str(page, "</div>\n");
     if (n)
-        tm_html(page, "<p>Scores of removed documents are those on record; those of kept ones were measured for this report on the text "
-                      "that %s gave. Values beyond the outermost hundredth stand in the outermost bars.</p>\n", chain);
+        tm_html(
+            page,
+            "<p>Scores of removed documents are those on record; those of kept ones were measured for this report on the text "
+            "that %s gave. Values beyond the outermost hundredth stand in the outermost bars.</p>\n",
+            chain);
     if (d->every > 1) tm_html(page, "<p>Of every %zu chunks one was read.</p>\n", d->every);
 }
 
@@ -171,8 +185,10 @@ static void histograms(const char *chain, int number, tm_documents *d, tm_buf *p
 static void example(tm_buf *page, const char *badge, const char *class, const tm_shown *s)
 {
     char value[TM_HTML_NUMBER], size[TM_COUNT_TEXT];
-    tm_html(page, "<article class=\"example\"><h4><span class=\"%s\">%s</span> <span class=\"source\">%s</span></h4><p class=\"about\">%s",
-            class, badge, s->source, tm_size_text(s->bytes, size));
+    tm_html(
+        page,
+        "<article class=\"example\"><h4><span class=\"%s\">%s</span> <span class=\"source\">%s</span></h4><p class=\"about\">%s",
+        class, badge, s->source, tm_size_text(s->bytes, size));
     if (isfinite(s->value)) tm_html(page, ", value %s", tm_html_value(s->value, value));
     if (s->of) tm_html(page, ", like %s", s->of);
     tm_buf_str(page, "</p><pre dir=\"auto\" tabindex=\"0\">");
@@ -185,7 +201,9 @@ static void examples(const char *chain, const tm_documents *d, tm_buf *page)
     char badge[128];
     int n = 0;
     if (!d->n_reasons && !d->n_kept) return;
-    tm_html(page, "<details open><summary>Examples of what %s removed and kept</summary><div class=\"examples\">\n", chain);
+    tm_html(page,
+            "<details open><summary>Examples of what %s removed and kept</summary><div class=\"examples\">\n",
+            chain);
     for (int k = 0; k < 2; k++)
         for (size_t i = 0; i < d->n_reasons && n < MOST_EXAMPLES; i++) {
             const tm_reason *reason = &d->reasons[i];

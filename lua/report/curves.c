@@ -147,10 +147,14 @@ static void table(const chart *c, tm_buf *page)
     char text[TM_HTML_NUMBER];
     int64_t *steps = all_steps(c, &n);
     if (!steps) return;
-    tm_html(page, "<details><summary>As a table</summary><div class=\"wide\" tabindex=\"0\" role=\"region\" "
-                  "aria-label=\"%s of %s as a table\"><table><caption>%s of %s by step</caption><thead><tr><th scope=\"col\">step</th>",
-            c->quantity, c->node->name, c->quantity, c->node->name);
-    for (size_t k = 0; k < c->n; k++) tm_html(page, "<th scope=\"col\" class=\"n\">%s</th>", c->curves[k].name);
+    tm_buf_str(page, "<details><summary>As a table</summary>\n");
+    tm_report_wide(page, c->quantity);
+    tm_html(
+        page,
+        "<table><caption>%s of %s by step</caption><thead><tr><th scope=\"col\">step</th>",
+        c->quantity, c->node->name);
+    for (size_t k = 0; k < c->n; k++)
+        tm_html(page, "<th scope=\"col\" class=\"n\">%s</th>", c->curves[k].name);
     tm_buf_str(page, "</tr></thead><tbody>\n");
     for (size_t i = 0; i < n; i++) {
         if (!shown(c, steps, i, n)) continue;
@@ -191,7 +195,9 @@ void tm_report_curves(const tm_report *report, tm_buf *page)
     if (!all) return;
     tm_report_open(page, "curves", "Training and evaluation by step");
     if (report->n_earlier)
-        tm_buf_str(page, "<p>Thin curves are those of earlier runs of the same graph file, where they differ.</p>\n");
+        tm_buf_str(
+            page,
+            "<p>Thin curves are those of earlier runs of the same graph file, where they differ.</p>\n");
     tm_buf_str(page, "<div class=\"charts\">\n");
     chart *c = tm_calloc(1, sizeof *c);
     for (size_t i = 0; c && i < past->n_nodes; i++)
@@ -202,6 +208,8 @@ void tm_report_curves(const tm_report *report, tm_buf *page)
             }
     tm_free(c);
     tm_buf_str(page, "</div>\n");
-    if (n < all) tm_html(page, "<p>%d of %d charts. <code>tidemill inspect %s:NODE.metrics</code> has all.</p>\n", n, all, past->run);
+    if (n < all)
+        tm_html(page, "<p>%d of %d charts. <code>tidemill inspect %s:NODE.metrics</code> has all.</p>\n", n,
+                all, past->run);
     tm_report_close(page);
 }

@@ -55,8 +55,11 @@ static void show(tm_shown *s, const tm_doc *doc, const json_t *meta)
 {
     const char *of = json_string_value(json_object_get(meta, "of"));
     const json_t *value = json_object_get(meta, "value");
-    *s = (tm_shown){.source = clipped(doc->source, 300), .text = clipped(doc->text, EXAMPLE), .bytes = doc->text.size,
-                    .of = of ? tm_strdup(of) : NULL, .value = json_is_number(value) ? json_number_value(value) : NAN};
+    *s = (tm_shown){.source = clipped(doc->source, 300),
+                    .text = clipped(doc->text, EXAMPLE),
+                    .bytes = doc->text.size,
+                    .of = of ? tm_strdup(of) : NULL,
+                    .value = json_is_number(value) ? json_number_value(value) : NAN};
 }
 
 // ---- logs ----
@@ -86,7 +89,8 @@ static tm_status each_document(reader *r, const tm_past_node *node, const char *
     tm_artifact log = {0};
     tm_status status = TM_OK;
     if (!p || !p->there || tm_artifact_get(r->report->store, p->artifact, &log, NULL) < 0) return TM_OK;
-    for (size_t i = 0; i < log.count && status >= 0 && strcmp(log.kind, "documents") == 0; i += r->into->every)
+    for (size_t i = 0; i < log.count && status >= 0 && strcmp(log.kind, "documents") == 0;
+         i += r->into->every)
         if (log.entries[i].rows) status = each_chunk(r, log.entries[i].hash, on, err);
     tm_artifact_clear(&log);
     return status;

@@ -9,7 +9,8 @@
 
 static void value(tm_buf *page, const json_t *v)
 {
-    char *text = json_is_string(v) ? NULL : json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(9));
+    char *text = json_is_string(v) ? NULL
+                                   : json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(9));
     tm_html(page, "%s", text ? text : json_is_string(v) ? json_string_value(v) : "–");
     free(text);
 }
@@ -19,13 +20,17 @@ static void parameters(const tm_past *past, tm_buf *page)
     size_t i;
     json_t *one, *all = json_object_get(past->record, "params");
     if (!json_array_size(all)) return;
-    tm_buf_str(page, "<h3>Parameters</h3><div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Parameters\"><table><caption>Parameters of the graph; "
-                     "● marks those that were set</caption><thead><tr><th scope=\"col\">name</th><th scope=\"col\">value</th>"
-                     "<th scope=\"col\">default</th><th scope=\"col\">what it is</th></tr></thead><tbody>\n");
+    tm_buf_str(page, "<h3>Parameters</h3>\n");
+    tm_report_wide(page, "Parameters");
+    tm_buf_str(page,
+               "<table><caption>Parameters of the graph; ● marks those that were set</caption><thead><tr>"
+               "<th scope=\"col\">name</th><th scope=\"col\">value</th>"
+               "<th scope=\"col\">default</th><th scope=\"col\">what it is</th></tr></thead><tbody>\n");
     json_array_foreach(all, i, one)
     {
         bool set = !json_equal(json_object_get(one, "value"), json_object_get(one, "default"));
-        tm_html(page, "<tr><th scope=\"row\">%s</th><td%s>", json_string_value(json_object_get(one, "name")), set ? " class=\"best\"" : "");
+        tm_html(page, "<tr><th scope=\"row\">%s</th><td%s>", json_string_value(json_object_get(one, "name")),
+                set ? " class=\"best\"" : "");
         value(page, json_object_get(one, "value"));
         tm_buf_str(page, set ? " <span role=\"img\" aria-label=\"set\">●</span></td><td>" : "</td><td>");
         value(page, json_object_get(one, "default"));
@@ -37,7 +42,9 @@ static void parameters(const tm_past *past, tm_buf *page)
 // As a shell takes it.
 static void word(tm_buf *page, const char *text)
 {
-    bool plain = *text && !text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%")];
+    bool plain =
+        *text &&
+        !text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%")];
     if (plain) {
         tm_html(page, " %s", text);
         return;
@@ -64,7 +71,10 @@ static void again(const tm_past *past, tm_buf *page)
     tm_buf_str(page, "tidemill run");
     json_array_foreach(json_object_get(past->record, "args"), i, arg) word(page, json_string_value(arg));
     tm_buf_str(page, "</code></pre>\n");
-    if (tm_git_dirty(git)) tm_buf_str(page, "<p>The work tree was not as it was committed: the commit alone does not give this run.</p>\n");
+    if (tm_git_dirty(git))
+        tm_buf_str(
+            page,
+            "<p>The work tree was not as it was committed: the commit alone does not give this run.</p>\n");
 }
 
 static void row(tm_buf *page, const char *name, const char *text)
@@ -87,7 +97,8 @@ static void code(const tm_past *past, tm_buf *page)
     json_array_foreach(json_object_get(past->record, "files"), i, file)
     {
         hex = json_string_value(json_object_get(file, "hash"));
-        tm_html(page, "<tr><th scope=\"row\">%s</th><td><code>%s</code></td></tr>\n", json_string_value(json_object_get(file, "path")), hex);
+        tm_html(page, "<tr><th scope=\"row\">%s</th><td><code>%s</code></td></tr>\n",
+                json_string_value(json_object_get(file, "path")), hex);
     }
     json_array_foreach(json_object_get(git, "files"), i, file) row(page, "changed", json_string_value(file));
 }
@@ -115,8 +126,13 @@ static void environment(const tm_past *past, tm_buf *page)
 
 static void begin_table(tm_buf *page, const char *title, const char *caption)
 {
-    tm_html(page, "<div><h3>%s</h3><div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"%s\"><table><caption>%s</caption><thead><tr><th scope=\"col\">what</th>"
-                  "<th scope=\"col\">value</th></tr></thead><tbody>\n", title, title, caption);
+    tm_html(page, "<div><h3>%s</h3>\n", title);
+    tm_report_wide(page, title);
+    tm_html(
+        page,
+        "<table><caption>%s</caption><thead><tr><th scope=\"col\">what</th><th scope=\"col\">value</th></tr>"
+        "</thead><tbody>\n",
+        caption);
 }
 
 void tm_report_facts(const tm_report *report, tm_buf *page)

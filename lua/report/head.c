@@ -17,7 +17,8 @@ static int64_t bytes_made(const tm_past *past)
 {
     int64_t sum = 0;
     for (size_t i = 0; i < past->n_nodes; i++)
-        if (strcmp(past->nodes[i].state, "done") == 0 && past->nodes[i].bytes > 0) sum += past->nodes[i].bytes;
+        if (strcmp(past->nodes[i].state, "done") == 0 && past->nodes[i].bytes > 0)
+            sum += past->nodes[i].bytes;
     return sum;
 }
 
@@ -31,7 +32,8 @@ static int count_state(const tm_past *past, const char *state)
 static void figures(const tm_past *past, tm_buf *page)
 {
     char text[128], size[TM_COUNT_TEXT];
-    int failed = count_state(past, "failed"), left = count_state(past, "not run") + count_state(past, "waiting");
+    int failed = count_state(past, "failed"),
+        left = count_state(past, "not run") + count_state(past, "waiting");
     tm_buf_str(page, "<dl class=\"figures\">\n");
     figure(page, "time", tm_html_seconds(tm_past_seconds(past), text));
     snprintf(text, sizeof text, "%d run, %d cached", count_state(past, "done"), count_state(past, "cached"));
@@ -68,11 +70,14 @@ void tm_report_head(const tm_report *report, tm_buf *page)
             tm_report_sign(status), strcmp(status, "ok") == 0 ? "done" : status, past->run);
     tm_html(page, "<p class=\"about\">%s, begun %s",
             json_string_value(json_object_get(past->record, "graph")), tm_report_date(past->start_ms, date));
-    json_array_foreach(past->tags, i, tag) tm_html(page, " <span class=\"tag\">%s</span>", json_string_value(tag));
+    json_array_foreach(past->tags, i, tag)
+        tm_html(page, " <span class=\"tag\">%s</span>", json_string_value(tag));
     tm_buf_str(page, "</p>\n");
     if (past->note) tm_html(page, "<p class=\"note\">%s</p>\n", past->note);
     figures(past, page);
     failures(past, page);
-    if (past->damaged) tm_html(page, "<p class=\"fault\">%zu damaged lines of the journal were passed over.</p>\n", past->damaged);
+    if (past->damaged)
+        tm_html(page, "<p class=\"fault\">%zu damaged lines of the journal were passed over.</p>\n",
+                past->damaged);
     tm_buf_str(page, "</header>\n");
 }

@@ -121,7 +121,8 @@ static void make_spots(tm_rows *r, const tm_layout *l)
 static void number(tm_rows *r)
 {
     for (int row = 0; row < r->n_rows; row++)
-        for (int i = r->start[row]; i < r->start[row + 1]; i++) r->spots[r->order[i]].place = i - r->start[row];
+        for (int i = r->start[row]; i < r->start[row + 1]; i++)
+            r->spots[r->order[i]].place = i - r->start[row];
 }
 
 static int crossings(const tm_rows *r)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the boxes and lines of a drawn graph go: layers from top to bottom, few crossings, straight long lines.
+// Where the boxes and lines of a drawn graph go: layers from top to bottom, few crossings, straight long
+// lines.
 //
 // Sugiyama, Tagawa, Toda 1981: layers by longest path, long links cut into one piece a layer, order within a
 // layer by barycentres, places by least squares under the order (pool adjacent violators). Depends on the
@@ -16,8 +17,8 @@ typedef struct tm_box {
 
 typedef struct tm_line {
     int from, to;  // given: boxes; `from` stands above
-    // Filled: the points it passes through, from the lower edge of a box to the upper edge of another; two for
-    // each layer between them (where it enters and leaves the row). Freed by tm_layout_clear.
+    // Filled: the points it passes through, from the lower edge of a box to the upper edge of another; two
+    // for each layer between them (where it enters and leaves the row). Freed by tm_layout_clear.
     double *xs, *ys;
     int n;
 } tm_line;

@@ -43,7 +43,8 @@ static void inputs(const tm_report *report, const tm_past_node *node, const json
     bool first = true;
     json_object_foreach(json_object_get(node->plan, "inputs"), port, input)
     {
-        const tm_past_node *maker = tm_report_maker(&report->past, json_string_value(json_object_get(input, "recipe")));
+        const tm_past_node *maker = tm_report_maker(&report->past,
+                                                    json_string_value(json_object_get(input, "recipe")));
         const char *out = json_string_value(json_object_get(input, "out"));
         const char *hex = json_string_value(json_object_get(json_object_get(by_hash, port), "hash"));
         tm_html(page, "%s%s%s", first ? "" : "<br>", port, port[0] ? ": " : "");
@@ -64,8 +65,10 @@ static void row(const tm_report *report, const tm_past_node *node, const tm_reco
     const json_t *own = json_object_get(node->plan, "own");
     const char *libraries = json_string_value(json_object_get(own, "libraries"));
     const char *run = json_string_value(json_object_get(facts, "run"));
-    tm_html(page, "<tr id=\"made-%d\"><th scope=\"row\">%s</th><td>%s %lld%s%s</td><td>", (int)(node - report->past.nodes), node->name, node->stage,
-            (long long)json_integer_value(json_object_get(own, "version")), libraries ? ", " : "", libraries ? libraries : "");
+    tm_html(page, "<tr id=\"made-%d\"><th scope=\"row\">%s</th><td>%s %lld%s%s</td><td>",
+            (int)(node - report->past.nodes), node->name, node->stage,
+            (long long)json_integer_value(json_object_get(own, "version")), libraries ? ", " : "",
+            libraries ? libraries : "");
     for (size_t i = 0; i < record->n_ports; i++) {
         tm_hash_hex(record->ports[i].artifact, hex);
         tm_html(page, "%s%s%s", i ? "<br>" : "", record->ports[i].name, record->ports[i].name[0] ? " " : "");
@@ -73,7 +76,8 @@ static void row(const tm_report *report, const tm_past_node *node, const tm_reco
     }
     tm_buf_str(page, "</td><td>");
     inputs(report, node, json_object_get(facts, "inputs"), page);
-    tm_html(page, "</td><td>%s%s%s</td></tr>\n", run ? run : "", run ? ", " : "", tm_report_date(record->time_ms, date));
+    tm_html(page, "</td><td>%s%s%s</td></tr>\n", run ? run : "", run ? ", " : "",
+            tm_report_date(record->time_ms, date));
     json_decref(facts);
 }
 
@@ -86,11 +90,14 @@ void tm_report_lineage(const tm_report *report, tm_buf *page)
         if (!record) continue;
         if (!open) {
             tm_report_open(page, "lineage", "Lineage");
-            tm_buf_str(page, "<details><summary>What each result was made from, by content</summary>"
-                             "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Lineage\"><table><caption>Results are named by "
-                             "the hash of their bytes; equal names are equal bytes</caption><thead><tr><th scope=\"col\">node</th>"
-                             "<th scope=\"col\">stage and version</th><th scope=\"col\">result</th>"
-                             "<th scope=\"col\">made from</th><th scope=\"col\">first made</th></tr></thead><tbody>\n");
+            tm_buf_str(page, "<details><summary>What each result was made from, by content</summary>\n");
+            tm_report_wide(page, "Lineage");
+            tm_buf_str(
+                page,
+                "<table><caption>Results are named by "
+                "the hash of their bytes; equal names are equal bytes</caption><thead><tr><th scope=\"col\">node</th>"
+                "<th scope=\"col\">stage and version</th><th scope=\"col\">result</th>"
+                "<th scope=\"col\">made from</th><th scope=\"col\">first made</th></tr></thead><tbody>\n");
             open = true;
         }
         row(report, &past->nodes[i], record, page);

@@ -70,7 +70,8 @@ static int made_at(const tm_past *past, const tm_past_node *judge, const char *m
     json_t *input;
     json_object_foreach(json_object_get(judge->plan, "inputs"), port, input)
     {
-        const tm_past_node *maker = tm_report_maker(past, json_string_value(json_object_get(input, "recipe")));
+        const tm_past_node *maker = tm_report_maker(past,
+                                                    json_string_value(json_object_get(input, "recipe")));
         if (maker && strcmp(port + (port[0] == '.'), model) == 0) return (int)(maker - past->nodes);
     }
     return -1;
@@ -117,7 +118,8 @@ void tm_measure_cell(tm_buf *page, const tm_past_series *s)
         return;
     }
     tm_html(page, "%.4f", s->values[s->n - 1]);
-    if (isfinite(s->errors[s->n - 1])) tm_html(page, " <span class=\"error\">± %.4f</span>", s->errors[s->n - 1]);
+    if (isfinite(s->errors[s->n - 1]))
+        tm_html(page, " <span class=\"error\">± %.4f</span>", s->errors[s->n - 1]);
 }
 
 static void body(const tm_past_node *node, const sheet *s, tm_buf *page)
@@ -144,8 +146,8 @@ static void one_judge(const tm_past *past, const tm_past_node *node, sheet *s, t
     read_sheet(node, s);
     sort_models(past, node, s);
     const tm_past_series *first = &node->series[0];
-    tm_html(page, "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Measures of %s\"><table class=\"sort\"><caption>%s",
-            node->name, node->name);
+    tm_report_wide(page, node->name);
+    tm_html(page, "<table class=\"sort\"><caption>%s", node->name);
     if (first->n > 1) tm_html(page, ", at step %lld, the last", (long long)first->steps[first->n - 1]);
     tm_buf_str(page, "</caption><thead><tr><th scope=\"col\">measure</th>");
     for (size_t k = 0; k < s->n_models; k++)
@@ -164,8 +166,10 @@ void tm_report_measures(const tm_report *report, tm_buf *page)
         if (!s) {
             s = tm_calloc(1, sizeof *s);
             tm_report_open(page, "evaluation", "Evaluation");
-            tm_buf_str(page, "<p>Behind ± is the standard error over records. ★ marks the best of a row, whether or not the "
-                             "difference is larger than the errors.</p>\n");
+            tm_buf_str(
+                page,
+                "<p>Behind ± is the standard error over records. ★ marks the best of a row, whether or not the "
+                "difference is larger than the errors.</p>\n");
         }
         if (s) one_judge(past, &past->nodes[i], s, page);
     }

@@ -12,7 +12,8 @@ static void inputs(const tm_past *past, const tm_past_node *node, tm_buf *page)
     bool first = true;
     json_object_foreach(json_object_get(node->plan, "inputs"), port, input)
     {
-        const tm_past_node *maker = tm_report_maker(past, json_string_value(json_object_get(input, "recipe")));
+        const tm_past_node *maker = tm_report_maker(past,
+                                                    json_string_value(json_object_get(input, "recipe")));
         const char *out = json_string_value(json_object_get(input, "out"));
         if (!maker) continue;
         tm_html(page, "%s%s%s%s", first ? "" : ", ", maker->name, out && *out ? "." : "", out ? out : "");
@@ -70,12 +71,16 @@ void tm_report_nodes(const tm_report *report, tm_buf *page)
     bool measured = measures(past);
     if (!past->n_nodes) return;
     tm_report_open(page, "nodes", "Nodes: time and disk");
-    tm_html(page, "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Nodes\"><table class=\"sort\"><caption>Every "
-                  "node of the graph. Fused nodes are executed together, and the last of them has their time%s"
-                  "</caption><thead><tr><th scope=\"col\">node</th><th scope=\"col\">stage</th><th scope=\"col\">state</th>"
-                  "<th scope=\"col\" class=\"n\">time</th><th scope=\"col\">made</th><th scope=\"col\" class=\"n\">bytes</th>",
-            measured ? "; cores are the most lent at once, memory the most that a worker took" : "");
-    if (measured) tm_buf_str(page, "<th scope=\"col\" class=\"n\">cores</th><th scope=\"col\" class=\"n\">memory</th>");
+    tm_report_wide(page, "Nodes");
+    tm_html(
+        page,
+        "<table class=\"sort\"><caption>Every "
+        "node of the graph. Fused nodes are executed together, and the last of them has their time%s"
+        "</caption><thead><tr><th scope=\"col\">node</th><th scope=\"col\">stage</th><th scope=\"col\">state</th>"
+        "<th scope=\"col\" class=\"n\">time</th><th scope=\"col\">made</th><th scope=\"col\" class=\"n\">bytes</th>",
+        measured ? "; cores are the most lent at once, memory the most that a worker took" : "");
+    if (measured)
+        tm_buf_str(page, "<th scope=\"col\" class=\"n\">cores</th><th scope=\"col\" class=\"n\">memory</th>");
     tm_buf_str(page, "<th scope=\"col\">from</th><th scope=\"col\">why it ran</th></tr></thead><tbody>\n");
     for (size_t i = 0; i < past->n_nodes; i++) row(past, &past->nodes[i], measured, page);
     tm_buf_str(page, "</tbody></table></div>\n");

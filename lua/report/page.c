@@ -5,7 +5,8 @@
 
 #include "lua/report/parts.h"
 
-const tm_report_means tm_report_quick = {.sample_seconds = 0.25, .model_bytes = 32000000, .read_bytes = 4000000};
+const tm_report_means tm_report_quick = {
+    .sample_seconds = 0.25, .model_bytes = 32000000, .read_bytes = 4000000};
 const tm_report_means tm_report_patient = {
     .sample_seconds = 20, .model_bytes = 2000000000, .read_bytes = 64000000};
 
@@ -47,7 +48,8 @@ static void write_page(const tm_report *r, tm_buf *page)
     char title[160];
     tm_buf parts[N_SECTIONS] = {0};
     const char *graph = json_string_value(json_object_get(r->past.record, "graph"));
-    snprintf(title, sizeof title, "%s of %.120s: %s", r->past.run, graph ? graph : "a graph", tm_past_status(&r->past));
+    snprintf(title, sizeof title, "%s of %.120s: %s", r->past.run, graph ? graph : "a graph",
+             tm_past_status(&r->past));
     tm_report_frame(page, title);
     tm_report_head(r, page);
     tm_buf_str(page, "<nav aria-label=\"Contents\"><ul>");
@@ -61,7 +63,10 @@ static void write_page(const tm_report *r, tm_buf *page)
         tm_buf_add(page, parts[i].data, parts[i].size);
         tm_buf_clear(&parts[i]);
     }
-    tm_html(page, "</main>\n<footer><p>Made by Tidemill from the journal of %s and what its store has.</p></footer>\n", r->past.run);
+    tm_html(
+        page,
+        "</main>\n<footer><p>Made by Tidemill from the journal of %s and what its store has.</p></footer>\n",
+        r->past.run);
     tm_report_frame_end(page);
 }
 

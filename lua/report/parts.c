@@ -22,6 +22,11 @@ void tm_report_close(tm_buf *page)
     tm_buf_str(page, "</section>\n");
 }
 
+void tm_report_wide(tm_buf *page, const char *label)
+{
+    tm_html(page, "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"%s\">", label);
+}
+
 void tm_report_frame(tm_buf *page, const char *title)
 {
     tm_buf_str(page, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
@@ -30,10 +35,12 @@ void tm_report_frame(tm_buf *page, const char *title)
                      "<meta name=\"color-scheme\" content=\"light dark\">\n");
     tm_html(page, "<title>%s</title>\n<style>", title);
     tm_buf_str(page, report_css);
-    tm_buf_str(page, "</style>\n</head>\n<body>\n<a class=\"skip\" href=\"#main\">Skip to the content</a>\n"
-                     "<svg class=\"hidden\" aria-hidden=\"true\"><title>hatching</title><defs><pattern id=\"hatch\" class=\"hatch\" "
-                     "width=\"5\" height=\"5\" patternUnits=\"userSpaceOnUse\"><rect width=\"5\" height=\"5\"/>"
-                     "<path d=\"M-1 6L6 -1\"/></pattern></defs></svg>\n");
+    tm_buf_str(
+        page,
+        "</style>\n</head>\n<body>\n<a class=\"skip\" href=\"#main\">Skip to the content</a>\n"
+        "<svg class=\"hidden\" aria-hidden=\"true\"><title>hatching</title><defs><pattern id=\"hatch\" class=\"hatch\" "
+        "width=\"5\" height=\"5\" patternUnits=\"userSpaceOnUse\"><rect width=\"5\" height=\"5\"/>"
+        "<path d=\"M-1 6L6 -1\"/></pattern></defs></svg>\n");
 }
 
 void tm_report_frame_end(tm_buf *page)
@@ -113,7 +120,8 @@ const char *tm_report_made(const tm_past_node *node, char text[96])
     int64_t n = tree ? node->entries : node->rows;
     text[0] = 0;
     if (type && n >= 0)
-        snprintf(text, 96, "%s %s%s", tm_count_text(n, count), tree ? type->entry : "record", n == 1 ? "" : "s");
+        snprintf(text, 96, "%s %s%s", tm_count_text(n, count), tree ? type->entry : "record",
+                 n == 1 ? "" : "s");
     return text;
 }
 

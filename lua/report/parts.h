@@ -14,6 +14,8 @@ tm_report_section tm_report_head, tm_report_picture, tm_report_timeline, tm_repo
 // <section> with its heading; `id` is also that of the entry in the contents.
 void tm_report_open(tm_buf *page, const char *id, const char *title);
 void tm_report_close(tm_buf *page);
+// A box that scrolls by itself, for what is wider than a phone, called `label`; is closed by </div>.
+void tm_report_wide(tm_buf *page, const char *label);
 // The frame of a page: head, styles, policy; and its end with the script.
 void tm_report_frame(tm_buf *page, const char *title);
 void tm_report_frame_end(tm_buf *page);

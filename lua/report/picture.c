@@ -202,12 +202,13 @@ static void draw_line(tm_buf *page, const tm_line *line)
 static void draw(const picture *p, int n, tm_buf *page)
 {
     const tm_layout *l = &p->layout;
-    tm_html(page, "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"The graph, drawn\">"
-                  "<svg class=\"graph\" width=\"%.0f\" height=\"%.0f\" viewBox=\"-4 -4 %.0f %.0f\" role=\"group\" "
-                  "aria-labelledby=\"picture-t picture-d\">"
-                  "<title id=\"picture-t\">The graph of this run</title>"
-                  "<desc id=\"picture-d\">%d boxes and %d links, from the sources at the top to the results at the "
-                  "bottom. The table of nodes says the same in words.</desc>\n",
+    tm_report_wide(page, "The graph, drawn");
+    tm_html(page,
+            "<svg class=\"graph\" width=\"%.0f\" height=\"%.0f\" viewBox=\"-4 -4 %.0f %.0f\" role=\"group\" "
+            "aria-labelledby=\"picture-t picture-d\">"
+            "<title id=\"picture-t\">The graph of this run</title>"
+            "<desc id=\"picture-d\">%d boxes and %d links, from the sources at the top to the results at the "
+            "bottom. The table of nodes says the same in words.</desc>\n",
             l->width + 8, l->height + 8, l->width + 8, l->height + 8, n, l->n_lines);
     for (int i = 0; i < l->n_lines; i++) draw_line(page, &l->lines[i]);
     for (int i = 0; i < n; i++) draw_box(page, &p->report->past, &p->units[i], &l->boxes[i]);
@@ -224,7 +225,9 @@ static tm_status make(picture *p, tm_buf *page, tm_error *err)
         return tm_fail(err, TM_ENOMEM, "no memory to draw the graph");
     int n = collect(p);
     if (n > MOST_BOXES) {
-        tm_html(page, "<p>A graph of %d boxes is too big to be drawn here; the table of nodes has them all.</p>\n", n);
+        tm_html(page,
+                "<p>A graph of %d boxes is too big to be drawn here; the table of nodes has them all.</p>\n",
+                n);
         return TM_OK;
     }
     for (int i = 0; i < n; i++) measure_box(&p->units[i], &p->layout.boxes[i]);
@@ -244,9 +247,10 @@ void tm_report_picture(const tm_report *report, tm_buf *page)
     if (!report->past.n_nodes) return;
     tm_report_open(page, "graph", "Graph");
     if (make(&p, page, NULL) < 0) page->failed = true;
-    tm_buf_str(page, "<p class=\"legend\"><span class=\"done\">✓ made in this run, and how long it took</span> "
-                     "<span class=\"cached\">≡ cached: made before</span> "
-                     "<span class=\"failed\">✗ failed</span> <span>– not run</span></p>\n");
+    tm_buf_str(page,
+               "<p class=\"legend\"><span class=\"done\">✓ made in this run, and how long it took</span> "
+               "<span class=\"cached\">≡ cached: made before</span> "
+               "<span class=\"failed\">✗ failed</span> <span>– not run</span></p>\n");
     tm_report_close(page);
     tm_free(p.units);
     tm_free(p.unit_of);

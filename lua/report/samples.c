@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What each model says to the same prompts. The models of the store are asked while the report is made, within
-// a limit of time; whoever was not asked is named.
+// What each model says to the same prompts. The models of the store are asked while the report is made,
+// within a limit of time; whoever was not asked is named.
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -69,7 +69,8 @@ static char *question_of(tm_view text)
     {
         const char *role = json_string_value(json_object_get(message, "role"));
         const char *said = json_string_value(json_object_get(message, "content"));
-        if (!found && role && said && strcmp(role, "user") == 0 && strlen(said) < 600) found = tm_strdup(said);
+        if (!found && role && said && strcmp(role, "user") == 0 && strlen(said) < 600)
+            found = tm_strdup(said);
     }
     json_decref(record);
     return found;
@@ -149,7 +150,8 @@ static bool in_time(void *self, tm_view text)
     return now() < ((samples *)self)->until;
 }
 
-static tm_status answer(samples *s, speaker *who, size_t i, tm_opened *opened, tm_device *device, tm_error *err)
+static tm_status answer(samples *s, speaker *who, size_t i, tm_opened *opened, tm_device *device,
+                        tm_error *err)
 {
     tm_encoded ids = {0};
     tm_decoder *decoder = NULL;
@@ -197,7 +199,8 @@ static void ask_all(samples *s)
         tm_error err = {0};
         const tm_past_port *port = tm_past_port_of(who->node, "");
         if (!device) who->why_not = "this report was made without asking models";
-        else if (port->bytes / port->entries > means->model_bytes) who->why_not = "it is too large to be asked for this report";
+        else if (port->bytes / port->entries > means->model_bytes)
+            who->why_not = "it is too large to be asked for this report";
         else if (now() >= s->until) who->why_not = "the time for samples was used up";
         else if (ask(s, who, device, &err) < 0) {
             snprintf(who->why, sizeof who->why, "%.150s", err.text);
@@ -213,13 +216,16 @@ static void show_answer(const samples *s, const speaker *who, size_t i, tm_buf *
 {
     tm_html(page, "<dt>%s <span class=\"about\">%s</span></dt><dd>", who->node->name, who->node->stage);
     if (who->why_not)
-        tm_html(page, "<p class=\"about\">Not asked: %s. <code>tidemill generate %s:%s</code></p>", who->why_not, s->report->past.run, who->node->name);
+        tm_html(page, "<p class=\"about\">Not asked: %s. <code>tidemill generate %s:%s</code></p>",
+                who->why_not, s->report->past.run, who->node->name);
     else {
         tm_buf_str(page, "<pre dir=\"auto\">");
         tm_html_text(page, tm_buf_view(&who->answers[i]));
         tm_buf_str(page, "</pre>");
-        if (!who->answers[i].size) tm_buf_str(page, "<p class=\"about\">It ended at once, without a word.</p>");
-        if (who->cut[i]) tm_buf_str(page, "<p class=\"about\">Cut off: the time for samples was used up.</p>");
+        if (!who->answers[i].size)
+            tm_buf_str(page, "<p class=\"about\">It ended at once, without a word.</p>");
+        if (who->cut[i])
+            tm_buf_str(page, "<p class=\"about\">Cut off: the time for samples was used up.</p>");
     }
     tm_buf_str(page, "</dd>\n");
 }
@@ -227,8 +233,11 @@ static void show_answer(const samples *s, const speaker *who, size_t i, tm_buf *
 static void show(const samples *s, tm_buf *page)
 {
     tm_report_open(page, "samples", "Samples");
-    tm_html(page, "<p>Each model was given the same prompts when this report was made: at most %d tokens, always the likeliest. "
-                  "Prompts are from the documents of this run, held out where it holds some out.</p>\n", TOKENS);
+    tm_html(
+        page,
+        "<p>Each model was given the same prompts when this report was made: at most %d tokens, always the likeliest. "
+        "Prompts are from the documents of this run, held out where it holds some out.</p>\n",
+        TOKENS);
     for (size_t i = 0; i < s->n_prompts; i++) {
         tm_html(page, "<h3>%s</h3><blockquote dir=\"auto\">%s</blockquote><dl class=\"answers\">\n",
                 s->prompts[i].chat ? "A question" : "A beginning to go on from", s->prompts[i].text);

@@ -90,12 +90,14 @@ static void draw_line(const timeline *t, const line *l, double y, tm_buf *page)
     for (size_t i = 0; i < l->first->n_spans; i++) {
         const tm_past_span *span = &l->first->spans[i];
         double from = x_of(t, (double)span->begin_ms), to = x_of(t, span_end(t, span));
-        tm_html(page, "<rect class=\"span %s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.0f\" rx=\"2\"/>",
+        tm_html(page,
+                "<rect class=\"span %s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.0f\" rx=\"2\"/>",
                 tm_report_class(l->last->state), from, y + 3, to - from < 1.5 ? 1.5 : to - from, ROW - 6);
         last = to;
     }
     const tm_past_span *span = &l->first->spans[l->first->n_spans - 1];
-    double seconds = l->last->seconds >= 0 ? l->last->seconds : (span_end(t, span) - (double)span->begin_ms) / 1000;
+    double seconds = l->last->seconds >= 0 ? l->last->seconds
+                                           : (span_end(t, span) - (double)span->begin_ms) / 1000;
     tm_html(page, "<text class=\"time\" x=\"%.1f\" y=\"%.1f\">%s %s</text></g>\n", last + 5, y + 14,
             tm_report_sign(l->last->state), tm_html_seconds(seconds, time));
 }
@@ -112,11 +114,14 @@ static void draw_axis(const timeline *t, double height, tm_buf *page)
 {
     double seconds = t->end_ms / 1000, step = tm_chart_step(seconds, 8);
     char text[TM_HTML_NUMBER];
-    if (seconds > 60) step = step <= 10 ? 10 : step <= 20 ? 20 : step <= 50 ? 60 : 60 * tm_chart_step(seconds / 60, 8);
+    if (seconds > 60)
+        step = step <= 10 ? 10 : step <= 20 ? 20 : step <= 50 ? 60 : 60 * tm_chart_step(seconds / 60, 8);
     for (int i = 0; i <= 16 && i * step <= seconds * 1.0001; i++) {
         double s = i * step, x = x_of(t, s * 1000);
-        tm_html(page, "<path class=\"grid\" d=\"M%.1f 18V%.0f\"/><text class=\"tick mid\" x=\"%.1f\" y=\"12\">%s</text>", x,
-                height, x, s > 0 ? moment(s, text) : "0");
+        tm_html(
+            page,
+            "<path class=\"grid\" d=\"M%.1f 18V%.0f\"/><text class=\"tick mid\" x=\"%.1f\" y=\"12\">%s</text>",
+            x, height, x, s > 0 ? moment(s, text) : "0");
     }
 }
 
@@ -171,8 +176,9 @@ static void draw_cores(const timeline *t, double top, bool known, tm_buf *page)
     }
     tm_html(page, "<text class=\"name end\" x=\"%.0f\" y=\"%.0f\">%s</text>", LEFT - 8, top + CORES / 2 + 4,
             known ? "cores lent, at most" : "nodes at work");
-    tm_html(page, "<text class=\"tick end\" x=\"%.0f\" y=\"%.0f\">%lld</text><path class=\"area\" d=\"M%.1f %.1f", LEFT - 8,
-            top + 10, (long long)most, LEFT, top + CORES);
+    tm_html(page,
+            "<text class=\"tick end\" x=\"%.0f\" y=\"%.0f\">%lld</text><path class=\"area\" d=\"M%.1f %.1f",
+            LEFT - 8, top + 10, (long long)most, LEFT, top + CORES);
     now = 0;
     for (size_t i = 0; i < n; i++) {
         now += changes[i].cores;
@@ -181,7 +187,8 @@ static void draw_cores(const timeline *t, double top, bool known, tm_buf *page)
         tm_html(page, "H%.1fV%.1f", x_of(t, changes[i].ms),
                 top + CORES - (CORES - 4) * (double)shown / (double)most);
     }
-    tm_html(page, "V%.1fZ\"/><path class=\"axis\" d=\"M%.0f %.1fH%.0f\"/>\n", top + CORES, LEFT, top + CORES, WIDTH - RIGHT);
+    tm_html(page, "V%.1fZ\"/><path class=\"axis\" d=\"M%.0f %.1fH%.0f\"/>\n", top + CORES, LEFT, top + CORES,
+            WIDTH - RIGHT);
     tm_free(changes);
 }
 
@@ -190,11 +197,13 @@ static void draw(const timeline *t, tm_buf *page)
     char time[TM_HTML_NUMBER];
     size_t n = t->n < MOST_ROWS ? t->n : MOST_ROWS;
     double top = 24 + ROW * (double)n, height = top + 12 + CORES + 4;
-    tm_html(page, "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Timeline\">"
-                  "<svg class=\"timeline\" viewBox=\"0 0 %.0f %.0f\" role=\"group\" aria-labelledby=\"time-t time-d\">"
-                  "<title id=\"time-t\">When each node was at work</title><desc id=\"time-d\">%zu bars over %s. The table "
-                  "of nodes has the times as numbers.</desc>\n",
-            WIDTH, height, n, tm_html_seconds(t->end_ms / 1000, time));
+    tm_report_wide(page, "Timeline");
+    tm_html(
+        page,
+        "<svg class=\"timeline\" viewBox=\"0 0 %.0f %.0f\" role=\"group\" aria-labelledby=\"time-t time-d\">"
+        "<title id=\"time-t\">When each node was at work</title><desc id=\"time-d\">%zu bars over %s. The table "
+        "of nodes has the times as numbers.</desc>\n",
+        WIDTH, height, n, tm_html_seconds(t->end_ms / 1000, time));
     draw_axis(t, top, page);
     for (size_t i = 0; i < n; i++) draw_line(t, &t->lines[i], 20 + ROW * (double)i, page);
     draw_cores(t, top + 12, cores_known(t), page);
@@ -214,7 +223,9 @@ void tm_report_timeline(const tm_report *report, tm_buf *page)
         tm_report_open(page, "timeline", "Timeline");
         if (t.n) draw(&t, page);
         else tm_buf_str(page, "<p>No node was executed.</p>\n");
-        if (cached && t.n) tm_html(page, "<p>%zu more node%s cached: made before, and took no time.</p>\n", cached, cached == 1 ? " was" : "s were");
+        if (cached && t.n)
+            tm_html(page, "<p>%zu more node%s cached: made before, and took no time.</p>\n", cached,
+                    cached == 1 ? " was" : "s were");
         tm_report_close(page);
     }
     tm_free(t.lines);

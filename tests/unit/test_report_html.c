@@ -21,7 +21,8 @@ static void the_signs_of_markup_become_references(void **state)
     check(tm_view_str("</script><script>alert(\"a\" & 'b')</script>"),
           "&lt;/script&gt;&lt;script&gt;alert(&quot;a&quot; &amp; &#39;b&#39;)&lt;/script&gt;");
     check(tm_view_str("&lt;"), "&amp;lt;");
-    check(tm_view_str("plain text, \xc3\xa4 and \xf0\x9f\x8c\x8a\n\tstay"), "plain text, \xc3\xa4 and \xf0\x9f\x8c\x8a\n\tstay");
+    check(tm_view_str("plain text, \xc3\xa4 and \xf0\x9f\x8c\x8a\n\tstay"),
+          "plain text, \xc3\xa4 and \xf0\x9f\x8c\x8a\n\tstay");
     check((tm_view){0}, "");
 }
 

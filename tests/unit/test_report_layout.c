@@ -31,7 +31,8 @@ static void random_graph(drawing *d, int n, uint32_t seed)
         d->boxes[i].width = 60 + draw_number(&seed) % 120;
         d->boxes[i].height = 30 + draw_number(&seed) % 90;
         for (int k = 0; i && k < 1 + (int)(draw_number(&seed) % 3); k++)
-            d->lines[d->layout.n_lines++] = (tm_line){.from = (int)(draw_number(&seed) % (uint32_t)i), .to = i};
+            d->lines[d->layout.n_lines++] = (tm_line){.from = (int)(draw_number(&seed) % (uint32_t)i),
+                                                      .to = i};
     }
 }
 
