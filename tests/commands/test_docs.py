@@ -9,7 +9,8 @@ is what they say, but for numbers.
   ```json      parses
   ```c         a stage, which tests/pipeline builds and runs
   ```text      anything else: is not looked at. A fence without a word is an error, and one with `elsewhere` behind
-               it (```lua elsewhere) is for another program or machine.
+               it (```lua elsewhere) is for another program or machine. With a file behind it (```lua first.lua) it is
+               what the commands of the page find under that name from there on.
 
 Commands run in a copy of a small project (see `Project`), in which graph.lua and graphs/quickstart.lua have been run and
 the runs r1 to r12 are there. What cannot be run in a test is in ELSEWHERE, with the reason.
@@ -41,6 +42,9 @@ ELSEWHERE = (
     ("tensorboard ", "waits for a browser"),
     ("tidemill completion fish | source", "is for fish"),
 )
+
+# Pages that begin with an empty store.
+FRESH = ("docs/first-graph.md", "docs/cache.md")
 
 COMMON = """local tm = require "tidemill"
 local questions = require "questions"
@@ -82,6 +86,7 @@ class Block:
         self.page, self.line, self.text = page, line, text
         self.word, _, where = words.partition(" ")
         self.here = where != "elsewhere"
+        self.file = where if "." in where else None
 
     def __str__(self):
         return f"{self.page}:{self.line} ({self.word})"
@@ -170,7 +175,7 @@ def whole(block):
 def bounded(command):
     """A command that goes on until Ctrl-C gets one, a path that stands for any is one, and a long training is short."""
     command = command.replace("/path/to/html", "../corpus")
-    if " run " in command:
+    if " run " in command and "graphs/" in command:
         command = re.sub(r"\bsteps=\d+", "steps=30", command)
     return f"timeout -s INT 0.5 {command} || test $? = 124" if "--listen" in command else command
 
@@ -275,12 +280,17 @@ class Docs(unittest.TestCase):
         """Does `work(block, folder)` for the blocks of all pages; a page has one copy of the project."""
         n = 0
         for page in PAGES:
-            found = [block for block in blocks(page) if block.word in words and block.here and page not in MADE]
+            found = [block for block in blocks(page) if block.here and page not in MADE and (block.word in words or block.file)]
             folder = self.project.copy() if found else None
+            if folder and page in FRESH:
+                shutil.rmtree(folder + "/.tidemill")
             for block in found:
                 with self.subTest(str(block)):
-                    n += 1
-                    work(block, folder)
+                    if block.file:
+                        self.project.write(os.path.join(folder, block.file), block.text)
+                    if block.word in words:
+                        n += 1
+                        work(block, folder)
             if folder:
                 shutil.rmtree(folder)
         return n
