@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "engine/store_artifact.h"
+#include "lua/table.h"
 
 #define NAME 96
 #define CELL 24
@@ -92,35 +93,44 @@ static bool is_first(const measures *all, size_t i, bool model)
     return true;
 }
 
-static void print_head(const measures *all, const char *node, FILE *file)
+static size_t count_first(const measures *all, bool model)
 {
-    char title[NAME];
-    fprintf(file, "%-28s", node);
-    for (size_t i = 0; i < all->n; i++) {
-        if (!is_first(all, i, true)) continue;
-        if (all->rows[i].model[0])
-            snprintf(title, sizeof title, "%s", all->rows[i].model);
-        else
-            snprintf(title, sizeof title, "step %lld", (long long)all->rows[i].step);
-        fprintf(file, "  %-18s", title);
-    }
-    fputc('\n', file);
+    size_t n = 0;
+    for (size_t i = 0; i < all->n; i++) n += is_first(all, i, model);
+    return n;
 }
 
+static const char *title_of(const measure *m, bool model, char title[NAME + 8])
+{
+    if (!model) snprintf(title, NAME + 8, "%s", m->name);
+    else if (m->model[0]) snprintf(title, NAME + 8, "%s", m->model);
+    else snprintf(title, NAME + 8, "step %lld", (long long)m->step);
+    return title;
+}
+
+// Models side by side; of many, as in a sweep, each has a row.
 static void print_table(const measures *all, const char *node, FILE *file)
 {
-    char text[CELL];
-    print_head(all, node, file);
+    char text[CELL], title[NAME + 8];
+    size_t n_models = count_first(all, true);
+    bool across = n_models <= 5 || n_models <= count_first(all, false);
+    tm_table *table = tm_table_new();
+    tm_table_column(table, node, false);
+    for (size_t i = 0; i < all->n; i++)
+        if (is_first(all, i, across)) tm_table_column(table, title_of(&all->rows[i], across, title), false);
     for (size_t i = 0; i < all->n; i++) {
-        if (!is_first(all, i, false)) continue;
-        fprintf(file, "  %-26s", all->rows[i].name);
+        const measure *row = &all->rows[i];
+        if (!is_first(all, i, !across)) continue;
+        tm_table_cell(table, "  %s", title_of(row, !across, title));
         for (size_t k = 0; k < all->n; k++) {
-            if (!is_first(all, k, true)) continue;
-            cell(find(all, all->rows[k].model, all->rows[i].name), text);
-            fprintf(file, "  %-18s", text);
+            const measure *column = &all->rows[k];
+            if (!is_first(all, k, across)) continue;
+            cell(across ? find(all, column->model, row->name) : find(all, row->model, column->name), text);
+            tm_table_cell(table, "%s", text);
         }
-        fputc('\n', file);
     }
+    tm_table_print(table, file);
+    tm_table_free(table);
 }
 
 // Where in the graph the model that a judge calls `label` is made.

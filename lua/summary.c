@@ -7,9 +7,11 @@
 #include <unistd.h>
 
 #include "engine/store_artifact.h"
+#include "lua/console_draw.h"
 #include "lua/counts.h"
 #include "lua/funnel.h"
 #include "lua/measures.h"
+#include "lua/past.h"
 #include "lua/session.h"
 
 static void print_place(const tm_plan *plan, const char *name, const char *path)
@@ -23,27 +25,16 @@ static void print_place(const tm_plan *plan, const char *name, const char *path)
     tm_artifact_clear(&log);
 }
 
-// Whether a model was taught to answer, somewhere on its way.
-static bool answers(const tm_node *node)
-{
-    while (node) {
-        if (strcmp(node->stage->name, "sft") == 0 || strcmp(node->stage->name, "dpo") == 0) return true;
-        const tm_link *link = tm_node_link(node, "");
-        node = link ? link->from : NULL;
-    }
-    return false;
-}
-
-// A line to go on with: talk to the last model that answers and is not a smaller copy.
+// A line to go on with: talk to the last model that was taught to answer and is not a smaller copy.
 static void print_try(const tm_plan *plan)
 {
     const tm_node *talker = NULL;
     for (size_t i = 0; i < plan->graph->n_nodes; i++) {
-        const tm_plan_node *p = &plan->nodes[i];
-        bool model = strcmp(p->node->stage->outputs[0].type, "model") == 0 && !p->node->inserted;
-        bool export = strcmp(p->node->stage->family, "export") == 0;
-        if (p->wanted && model && !export && !strchr(p->node->name, '.') && answers(p->node))
-            talker = p->node;
+        const tm_node *node = plan->nodes[i].node;
+        bool model = strcmp(node->stage->outputs[0].type, "model") == 0 && node->named;
+        bool export = strcmp(node->stage->family, "export") == 0;
+        if (plan->nodes[i].wanted && model && !export && json_object_get(node->attrs[0], "answers"))
+            talker = node;
     }
     if (!talker) return;
     char here[TM_PATH_MAX], found[TM_PATH_MAX] = "";
@@ -51,6 +42,59 @@ static void print_try(const tm_plan *plan)
     const char *store = tm_store_folder(plan->store);
     bool near = strcmp(found, store) == 0;  // a command started here finds it by itself
     printf("try: tidemill chat %s%s%s\n", talker->name, near ? "" : " --store ", near ? "" : store);
+}
+
+// ---- what the journal tells ----
+
+static int by_seconds(const void *a, const void *b)
+{
+    const tm_past_node *x = *(const tm_past_node *const *)a, *y = *(const tm_past_node *const *)b;
+    return (x->seconds < y->seconds) - (x->seconds > y->seconds);
+}
+
+// Of a long run, the nodes that took a twentieth of it or more, the longest first.
+static void print_times(const tm_past *past, double seconds)
+{
+    const tm_past_node **nodes = calloc(past->n_nodes + 1, sizeof *nodes);
+    char time[24];
+    size_t n = 0;
+    if (!nodes || seconds < 10) {
+        free(nodes);
+        return;
+    }
+    for (size_t i = 0; i < past->n_nodes; i++)
+        if (!past->nodes[i].same && past->nodes[i].seconds >= seconds / 20) nodes[n++] = &past->nodes[i];
+    if (n) qsort(nodes, n, sizeof *nodes, by_seconds);
+    for (size_t i = 0; i < n && i < 6; i++)
+        printf("%s%s %s", i ? ", " : "time: ", nodes[i]->name, tm_console_time(nodes[i]->seconds, time));
+    if (n) putchar('\n');
+    free(nodes);
+}
+
+static void print_warnings(const tm_past *past)
+{
+    static const char *const bad[][2] = {{"bad_lines", "lines could not be used"},
+                                         {"bad_records", "records could not be used"},
+                                         {"overlong", "texts were longer than `length`"}};
+    for (size_t i = 0; i < past->n_nodes; i++) {
+        const tm_past_node *node = &past->nodes[i];
+        for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
+            long long n = (long long)json_integer_value(json_object_get(node->counts, bad[k][0]));
+            if (n) printf("warning: %s: %lld %s (tidemill logs %s)\n", node->name, n, bad[k][1], node->name);
+        }
+        if (node->deaths)
+            printf("warning: %s: its worker died %d time%s and was replaced (tidemill logs %s)\n", node->name,
+                   node->deaths, node->deaths == 1 ? "" : "s", node->name);
+    }
+}
+
+static void print_recap(const tm_plan *plan, const tm_run_result *result)
+{
+    tm_past past;
+    if (tm_past_read(plan->store, result->run, &past, NULL) < 0) return;
+    print_times(&past, result->seconds);
+    print_warnings(&past);
+    tm_past_clear(&past);
 }
 
 void tm_summary_print(const tm_plan *plan, tm_status status, const tm_run_result *result,
@@ -62,6 +106,7 @@ void tm_summary_print(const tm_plan *plan, tm_status status, const tm_run_result
     tm_measures_print(plan, stdout);
     json_array_foreach(placed, i, one) print_place(plan, json_string_value(json_object_get(one, "node")),
                                                    json_string_value(json_object_get(one, "path")));
+    print_recap(plan, result);
     if (status == TM_OK && !plan->graph->smoke) print_try(plan);
     printf("%s: %s in %.1f s; %d nodes run, %d cached", result->run,
            status == TM_OK         ? "done"

@@ -111,6 +111,7 @@ tm_status tm_fit_check(tm_check *c, const tm_fit_kind *kind, tm_error *err)
         if (tokenizer) json_object_set(c->outputs[0], "tokenizer", tokenizer);
     }
     json_object_set_new(c->outputs[0], "dtype", json_string("f32"));
+    if (kind->rows != TM_FEED_TOKENS) json_object_set_new(c->outputs[0], "answers", json_string("chat"));
     name_metrics(c, kind);
     TM_TRY(check_length(c, kind, err));
     TM_TRY(check_overlong(c, kind, err));

@@ -173,7 +173,7 @@ return tm.graph { long = long }""")
         process = subprocess.Popen([PROGRAM, "run", "graph.lua", "--store", self.path("store")], cwd=self.folder,
                                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         for line in process.stderr:
-            if "step 1 of" in line:
+            if "running   1 of" in line:
                 time.sleep(0.2)  # within the second step, the last that there is data for
                 process.send_signal(signal.SIGINT)
                 break
