@@ -6,25 +6,41 @@
 
 #include "engine/store_tree.h"
 #include "lua/address.h"
+#include "lua/before.h"
+#include "lua/pick.h"
 #include "lua/tensors.h"
 
 static const tm_flag flags[] = {
     {"--count", 'n', "N", "show so many records (default 5)"},
     {"--skip", 0, "N", "leave so many out first"},
     {"--full", 0, NULL, "whole texts; every tensor"},
+    {"--grep", 'g', "TEXT", "only records that have these characters in their text, source or meta"},
+    {"--id", 0, "ID", "only records whose id begins so"},
+    {"--not-in", 0, "ADDRESS", "only records whose id another result does not have"},
+    {"--sample", 0, "N", "N records drawn by chance"},
+    {"--seed", 0, "N", "of the draw (default 1)"},
+    {"--before", 'b', NULL, "what each document was in the node's input, word by word: [-out-]{+in+}"},
     {0},
 };
 
+// What is shown, and of which records.
 typedef struct window {
-    int64_t skip, left;
-    bool full;
-    json_t *records;  // with --json, else NULL
+    tm_pick pick;
+    bool full, before;
+    const tm_type *type;
+    json_t *records;  // with --json and --before, else NULL
 } window;
+
+static size_t cut_at(tm_view v, size_t n)
+{
+    if (n >= v.size) return v.size;
+    while (n > 0 && ((unsigned char)v.data[n] & 0xc0) == 0x80) n--;  // not inside a character
+    return n;
+}
 
 static json_t *text_json(tm_view v, bool full)
 {
-    size_t n = full || v.size <= 400 ? v.size : 400;
-    while (n > 0 && n < v.size && ((unsigned char)v.data[n] & 0xc0) == 0x80) n--;  // not inside a character
+    size_t n = cut_at(v, full ? v.size : 400);
     json_t *text = json_stringn(v.data ? v.data : "", n);
     return text ? text : json_string("(not UTF-8)");
 }
@@ -120,48 +136,57 @@ static void print_record(const tm_type *type, const json_t *record)
     free(meta);
 }
 
-static void show_rows(const tm_type *type, const tm_batch *batch, window *w)
+static tm_status show_row(void *arg, const tm_batch *batch, size_t row, tm_error *err)
 {
-    for (size_t row = 0; row < tm_batch_rows(batch) && w->left > 0; row++) {
-        if (w->skip > 0) {
-            w->skip--;
-            continue;
-        }
-        json_t *record = strcmp(type->name, "documents") == 0 ? document_json(batch, row, w->full)
-                         : strcmp(type->name, "tokens") == 0  ? tokens_json(batch, row, w->full)
-                         : strcmp(type->name, "metrics") == 0 ? metric_json(batch, row)
-                                                              : row_json(type, batch, row, w->full);
-        w->left--;
-        if (w->records) json_array_append_new(w->records, record);
-        else {
-            print_record(type, record);
-            json_decref(record);
-        }
+    window *w = arg;
+    const char *type = w->type->name;
+    bool full = w->full || w->before;
+    json_t *record = strcmp(type, "documents") == 0 ? document_json(batch, row, full)
+                     : strcmp(type, "tokens") == 0  ? tokens_json(batch, row, full)
+                     : strcmp(type, "metrics") == 0 ? metric_json(batch, row)
+                                                    : row_json(w->type, batch, row, full);
+    if (!record) return tm_fail(err, TM_ENOMEM, "no memory for a record");
+    if (w->records) json_array_append(w->records, record);
+    else print_record(w->type, record);
+    json_decref(record);
+    return TM_OK;
+}
+
+// Each record as its words became what they are.
+static void print_befores(const window *w, const char *from)
+{
+    size_t i;
+    json_t *record;
+    json_array_foreach(w->records, i, record)
+    {
+        const json_t *before = json_object_get(record, "before");
+        const char *source = json_string_value(json_object_get(record, "source"));
+        bool same = json_is_string(before) && json_equal(before, json_object_get(record, "text"));
+        printf("--- %s  %s  %s %s\n", json_string_value(json_object_get(record, "id")), source ? source : "",
+               json_is_null(before) ? "not in"
+               : same               ? "as in"
+                                    : "changed since",
+               from);
+        const char *text = json_string_value(json_object_get(record, "text"));
+        tm_view shown = tm_view_str(text ? text : "");
+        if (!json_is_null(before) && !same) tm_before_print(json_object_get(record, "edits"), w->full);
+        else printf("%.*s\n", (int)cut_at(shown, w->full ? shown.size : 400), shown.data);
     }
 }
 
-static tm_status show_data(tm_store *store, const tm_type *type, const tm_artifact *log, window *w,
-                           tm_error *err)
+static tm_status show_data(const tm_cli *cli, tm_store *store, const tm_address *a, const tm_artifact *log,
+                           window *w, json_t *into, tm_error *err)
 {
-    for (size_t i = 0; i < log->count && w->left > 0; i++) {
-        if (w->skip >= (int64_t)log->entries[i].rows) {
-            w->skip -= (int64_t)log->entries[i].rows;
-            continue;
-        }
-        tm_blob blob = {0};
-        tm_batch *batch = NULL;
-        tm_status status = tm_store_get(store, log->entries[i].hash, &blob, err);
-        if (status == TM_ENOENT)
-            tm_hint(
-                err,
-                "it was made inside a group and only its hash is kept; `store = true` on the node keeps its bytes");
-        if (status >= 0)
-            status = tm_batch_decode(tm_view_of(blob.data, blob.size), type->cols, type->n_cols, &batch, err);
-        if (status >= 0) show_rows(type, batch, w);
-        tm_batch_unref(batch);
-        tm_blob_clear(&blob);
-        TM_TRY(status);
-    }
+    char from[300];
+    w->type = a->type;
+    if (w->before && strcmp(a->type->name, "documents") != 0)
+        return tm_fail(err, TM_EINVAL, "--before is for documents, and %s gives %s", a->node, a->type->name);
+    if (w->before && !w->records) w->records = json_array();
+    tm_status status = tm_pick_rows(store, a->type, log, &w->pick, show_row, w, err);
+    if (status < 0 || !w->before) return status;
+    TM_TRY(tm_before_add(store, a, w->records, from, err));
+    json_object_set_new(into, "input", json_string(from));
+    if (!cli->json) print_befores(w, from);
     return TM_OK;
 }
 
@@ -272,7 +297,7 @@ static tm_status show(const tm_cli *cli, tm_store *store, const tm_address *a, w
     if (!cli->json) print_counts(counts);
     if (counts) json_object_set(into, "counts", (json_t *)counts);
     tm_status status = a->type->tree ? show_tree(cli, store, a, &log, into, err)
-                                     : show_data(store, a->type, &log, &w, err);
+                                     : show_data(cli, store, a, &log, &w, into, err);
     if (w.records) json_object_set_new(into, "records", w.records);
     tm_artifact_clear(&log);
     return status;
@@ -303,14 +328,38 @@ static tm_status show_parts(const tm_cli *cli, tm_store *store, const tm_address
     return status;
 }
 
-static tm_status inspect(const tm_cli *cli, tm_store *store, double skip, double count, tm_error *err)
+// The ids at the address that --not-in names.
+static tm_status read_others(tm_store *store, const char *text, tm_ids *ids, tm_error *err)
+{
+    tm_address a, part;
+    size_t i;
+    json_t *address;
+    TM_TRY(tm_address_resolve(store, text, &a, err));
+    json_t *parts = tm_address_parts(store, &a);
+    tm_status status = TM_OK;
+    json_array_foreach(parts, i, address)
+    {
+        tm_artifact log = {0};
+        status = tm_address_resolve(store, json_string_value(address), &part, err);
+        if (status < 0) break;
+        status = tm_artifact_get(store, part.artifact, &log, err);
+        if (status >= 0) status = tm_ids_read(store, part.type, &log, ids, err);
+        tm_artifact_clear(&log);
+        tm_address_clear(&part);
+        if (status < 0) break;
+    }
+    json_decref(parts);
+    tm_address_clear(&a);
+    return status;
+}
+
+static tm_status inspect(const tm_cli *cli, tm_store *store, window w, tm_error *err)
 {
     tm_address a;
     json_t *shown = NULL;
     TM_TRY(tm_address_resolve(store, cli->args[0], &a, err));
     bool metrics = strcmp(a.type->name, "metrics") == 0;
-    window w = {.skip = (int64_t)skip, .left = count >= 0 ? (int64_t)count : metrics ? 1000 : 5,
-                .full = tm_cli_flag(cli, "--full") != NULL};
+    if (w.pick.left < 0) w.pick.left = metrics ? 1000 : 5;
     json_t *parts = tm_address_parts(store, &a);
     tm_status status = json_array_size(parts) > 1 ? show_parts(cli, store, &a, parts, w, &shown, err)
                                                   : show(cli, store, &a, w, &shown, err);
@@ -321,23 +370,42 @@ static tm_status inspect(const tm_cli *cli, tm_store *store, double skip, double
     return status;
 }
 
+static int read_flags(const tm_cli *cli, window *w)
+{
+    double skip = 0, count = -1, seed = 1;
+    bool sample = tm_cli_flag(cli, "--sample") != NULL;
+    int code = tm_cli_number(cli, "--skip", 0, &skip);
+    if (code == TM_EXIT_OK) code = tm_cli_number(cli, sample ? "--sample" : "--count", 0, &count);
+    if (code == TM_EXIT_OK) code = tm_cli_number(cli, "--seed", 0, &seed);
+    w->pick = (tm_pick){.skip = (int64_t)skip, .left = (int64_t)count, .text = tm_cli_flag(cli, "--grep"),
+                        .id = tm_cli_flag(cli, "--id"), .sample = sample, .seed = (uint64_t)seed};
+    w->full = tm_cli_flag(cli, "--full") != NULL;
+    w->before = tm_cli_flag(cli, "--before") != NULL;
+    return code;
+}
+
 static int exec(tm_cli *cli)
 {
     tm_session session = {0};
     tm_error err = {0};
-    double skip = 0, count = -1;
-    int code = tm_cli_number(cli, "--skip", 0, &skip);
-    if (code == TM_EXIT_OK) code = tm_cli_number(cli, "--count", 0, &count);
+    tm_ids others = {0};
+    window w = {0};
+    const char *other = tm_cli_flag(cli, "--not-in");
+    int code = read_flags(cli, &w);
     if (code == TM_EXIT_OK) code = tm_session_store(&session, cli, 0);
-    if (code == TM_EXIT_OK && inspect(cli, session.store, skip, count, &err) < 0)
-        code = tm_cli_fail(cli, &err);
+    if (code == TM_EXIT_OK && other) {
+        w.pick.without = &others;
+        if (read_others(session.store, other, &others, &err) < 0) code = tm_cli_fail(cli, &err);
+    }
+    if (code == TM_EXIT_OK && inspect(cli, session.store, w, &err) < 0) code = tm_cli_fail(cli, &err);
+    tm_ids_clear(&others);
     tm_session_close(&session);
     return code;
 }
 
 const tm_command tm_command_inspect = {
     .name = "inspect",
-    .brief = "Look into a result: records, metrics, the files of a snapshot.",
+    .brief = "Look into a result: records (and what they were before), metrics, the files of a snapshot.",
     .usage = "ADDRESS",
     .example = "tidemill inspect clean/gopher.removed",
     .min = 1,

@@ -182,6 +182,62 @@ class AfterFourRuns(WithWorkplace):
         self.assertIn('run r4 has no node "bsae"', self.fails(2, "why", "bsae"))
         self.assertIn("there is no run r9", self.fails(2, "why", "r9:base"))
 
+    # ---- inspect ----
+
+    def records(self, *args):
+        return self.json("inspect", *args, "-n", "100")["records"]
+
+    def test_inspect_finds_records_by_text_and_id_and_those_another_result_lacks(self):
+        everything = self.records("r3:clean")
+        with_mill = [record["id"] for record in self.records("r3:clean", "--full") if "wheel." in record["text"]]
+        self.assertTrue(0 < len(with_mill) < len(everything))
+        self.assertEqual([record["id"] for record in self.records("r3:clean", "--grep", "wheel.")], with_mill)
+        one = everything[7]
+        self.assertEqual([record["id"] for record in self.records("r3:clean", "--id", one["id"][:12])], [one["id"]])
+        new = {record["source"] for record in self.records("r3:clean", "--not-in", "r1:clean")}
+        self.assertEqual(new, {"05.txt", "70.txt"})
+        gone = {record["source"] for record in self.records("r1:clean", "--not-in", "r3:clean")}
+        self.assertEqual(gone, {"05.txt", "06.txt"})
+        self.assertEqual(self.records("r1:read", "--not-in", "r1:clean", "--grep", "short")[0]["source"], "short0.txt")
+        removed = {record["id"] for record in self.records("clean.removed")}
+        self.assertEqual({record["id"] for record in self.records("read", "--not-in", "clean")}, removed)
+        self.assertIn("metrics have no ids", self.fails(2, "inspect", "base.metrics", "--id", "x"))
+        self.assertIn("did you mean", self.fails(2, "inspect", "clean", "--not-in", "claen"))
+
+    def test_samples_are_drawn_by_seed_from_what_fits(self):
+        first = [record["id"] for record in self.records("clean", "--sample", "9")]
+        self.assertEqual([record["id"] for record in self.records("clean", "--sample", "9", "--seed", "1")], first)
+        other = [record["id"] for record in self.records("clean", "--sample", "9", "--seed", "2")]
+        self.assertNotEqual(first, other)
+        order = [record["id"] for record in self.records("clean")]
+        self.assertEqual(sorted(first, key=order.index), first)
+        self.assertEqual((len(set(first)), len(self.records("clean", "--sample", "500"))), (9, len(order)))
+        for record in self.records("clean", "--full", "--grep", "river", "--sample", "4"):
+            self.assertIn("river", record["text"])
+        drawn = {record["id"] for seed in range(40) for record in self.records("clean", "--sample", "9", "--seed", str(seed))}
+        self.assertGreater(len(drawn), 50)
+
+    def test_before_shows_what_a_stage_did_to_a_document_word_by_word(self):
+        self.place.write("mend.lua", 'local tm = require "tidemill"\n'
+                         'local docs = tm.read { "mend/*.txt" }\n'
+                         'local clean = tm.curate { docs, tm.stage { name = "mend", takes = "documents", gives = "documents",\n'
+                         '  each = function(doc, o, emit) emit { text = doc.text:gsub("old", "new"), id = doc.id } end } {},\n'
+                         '  tm.exact_dedup {} }\nreturn tm.graph { docs = docs, mended = clean }\n')
+        self.place.write("mend/a.txt", "The old mill " + "turns and " * 40 + "the old wheel stands.\n")
+        self.place.write("mend/b.txt", "Nothing to mend here.\n")
+        code, _, err = self.place.tidemill("run", "mend.lua", "--quiet", store="mended")
+        self.assertEqual(code, 0, err)
+        out = self.ok("inspect", "mended", "--before", store="mended")
+        self.assertRegex(out, r"a\.txt  changed since r1:docs\nThe \[-old -\]\{\+new \+\}mill .* \.\. .*"
+                         r"the \[-old -\]\{\+new \+\}wheel stands\.")
+        self.assertRegex(out, r"b\.txt  as in r1:docs\nNothing to mend here\.")
+        shown = self.json("inspect", "mended", "--before", store="mended")
+        record = [record for record in shown["records"] if record["source"] == "a.txt"][0]
+        self.assertEqual("".join(text for kind, text in record["edits"] if kind != "in"), record["before"])
+        self.assertEqual("".join(text for kind, text in record["edits"] if kind != "out"), record["text"])
+        self.assertEqual(shown["input"], "r1:docs")
+        self.assertIn("--before is for documents", self.fails(2, "inspect", "base.data", "--before"))
+
 
 if __name__ == "__main__":
     unittest.main()
