@@ -8,7 +8,7 @@
 #include "lua/edit.h"
 #include "lua/pick.h"
 
-enum { CONTEXT = 60 };  // bytes shown of a long stretch, on each side
+enum { CONTEXT = 60 }; // bytes shown of a long stretch, on each side
 
 // ---- the input ----
 
@@ -37,7 +37,8 @@ static bool there(tm_store *store, const char *hex, const char *port, tm_artifac
     return false;
 }
 
-static tm_status find_input(tm_store *store, const tm_address *a, tm_artifact *log, char from[300], tm_error *err)
+static tm_status find_input(tm_store *store, const tm_address *a, tm_artifact *log, char from[300],
+                            tm_error *err)
 {
     // The name of a curate chain stands for all of it: its input is that of its first step.
     const json_t *nodes = json_object_get(a->record, "nodes"), *node = json_object_get(nodes, a->node);
@@ -62,7 +63,7 @@ static tm_status find_input(tm_store *store, const tm_address *a, tm_artifact *l
 // ---- the records of it ----
 
 typedef struct lookup {
-    json_t *wanted;  // id -> list of records
+    json_t *wanted; // id -> list of records
 } lookup;
 
 // Of several that one record became, "ID#n", the input has "ID".
@@ -83,8 +84,10 @@ static json_t *edits_json(const char *before, const char *after)
     for (size_t i = 0; i < n;) {
         size_t k = i;
         tm_buf text = {0};
-        for (; k < n && edits[k].kind == edits[i].kind; k++) tm_buf_add(&text, edits[k].piece.data, edits[k].piece.size);
-        json_array_append_new(all, json_pack("[s, s%]", kinds[edits[i].kind], text.data ? text.data : "", text.size));
+        for (; k < n && edits[k].kind == edits[i].kind; k++)
+            tm_buf_add(&text, edits[k].piece.data, edits[k].piece.size);
+        json_array_append_new(
+            all, json_pack("[s, s%]", kinds[edits[i].kind], text.data ? text.data : "", text.size));
         tm_buf_clear(&text);
         i = k;
     }
@@ -139,7 +142,7 @@ tm_status tm_before_add(tm_store *store, const tm_address *address, json_t *reco
 
 // ---- for people ----
 
-static size_t character(const char *text, size_t at)  // not inside one
+static size_t character(const char *text, size_t at) // not inside one
 {
     while (at > 0 && ((unsigned char)text[at] & 0xc0) == 0x80) at--;
     return at;

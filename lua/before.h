@@ -5,9 +5,9 @@
 
 #include "lua/address.h"
 
-// Of documents, as `inspect` shows them (objects with "id" and whole "text"): adds "before", the text, or null
-// where the input has no such record, and "edits", [["same"|"out"|"in", text], ...], the way to it word by
-// word. `from` receives the address of the input. TM_EINVAL: the node has no documents as input.
+// Of documents, as `inspect` shows them (objects with "id" and whole "text"): adds "before", the text, or
+// null where the input has no such record, and "edits", [["same"|"out"|"in", text], ...], the way to it word
+// by word. `from` receives the address of the input. TM_EINVAL: the node has no documents as input.
 tm_status tm_before_add(tm_store *store, const tm_address *address, json_t *records, char from[300],
                         tm_error *err);
 // "[-out-]{+in+}" as git writes it; the middle of long stretches is left out unless `full`.

@@ -8,7 +8,8 @@
 
 // ---- chunks ----
 
-static tm_status read_chunk(tm_store *store, const tm_type *type, tm_hash hash, tm_batch **batch, tm_error *err)
+static tm_status read_chunk(tm_store *store, const tm_type *type, tm_hash hash, tm_batch **batch,
+                            tm_error *err)
 {
     tm_blob blob = {0};
     tm_status status = tm_store_get(store, hash, &blob, err);
@@ -48,11 +49,13 @@ static tm_status add_ids(const tm_batch *batch, tm_ids *ids, tm_error *err)
         ids->sorted = grown;
         ids->capacity = capacity;
     }
-    for (size_t row = 0; row < rows; row++) ids->sorted[ids->n++] = hash_of(tm_batch_get_bytes(batch, 0, row));
+    for (size_t row = 0; row < rows; row++)
+        ids->sorted[ids->n++] = hash_of(tm_batch_get_bytes(batch, 0, row));
     return TM_OK;
 }
 
-tm_status tm_ids_read(tm_store *store, const tm_type *type, const tm_artifact *log, tm_ids *ids, tm_error *err)
+tm_status tm_ids_read(tm_store *store, const tm_type *type, const tm_artifact *log, tm_ids *ids,
+                      tm_error *err)
 {
     if (!has_ids(type)) return tm_fail(err, TM_EINVAL, "%s have no ids to compare by", type->name);
     for (size_t i = 0; i < log->count; i++) {
@@ -115,7 +118,7 @@ typedef struct walk {
     const tm_pick *pick;
     // Whether somebody wants one of the next n that fit; only asked where nothing is filtered.
     bool (*wants)(void *arg, int64_t first, int64_t n);
-    tm_status (*take)(void *arg, const tm_batch *batch, size_t row, int64_t i, tm_error *err);  // TM_DONE ends
+    tm_status (*take)(void *arg, const tm_batch *batch, size_t row, int64_t i, tm_error *err); // TM_DONE ends
     void *arg;
 } walk;
 
@@ -179,7 +182,7 @@ typedef struct sample {
     tm_pick *pick;
     tm_pick_row *each;
     void *arg;
-    drawn *drawn;  // while drawing by key, then by place
+    drawn *drawn; // while drawing by key, then by place
     size_t n, most, next;
 } sample;
 
@@ -188,8 +191,10 @@ static void draw(sample *s, int64_t i)
     uint64_t key = tm_random_u64(s->pick->seed, 0, (uint64_t)i);
     size_t at = s->n;
     if (!s->most || (at == s->most && s->drawn[at - 1].key <= key)) return;
-    if (at == s->most) at--;
-    else s->n++;
+    if (at == s->most)
+        at--;
+    else
+        s->n++;
     for (; at > 0 && s->drawn[at - 1].key > key; at--) s->drawn[at] = s->drawn[at - 1];
     s->drawn[at] = (drawn){key, i};
 }
@@ -238,8 +243,10 @@ static tm_status take_sample(walk *w, tm_pick *pick, tm_pick_row *each, void *ar
     w->wants = all_wanted;
     w->take = draw_take;
     tm_status status = TM_OK;
-    if (filters(pick)) status = walk_log(w, err);
-    else for (int64_t i = 0; i < (int64_t)w->log->rows; i++) draw(&s, i);
+    if (filters(pick))
+        status = walk_log(w, err);
+    else
+        for (int64_t i = 0; i < (int64_t)w->log->rows; i++) draw(&s, i);
     qsort(s.drawn, s.n, sizeof *s.drawn, by_place);
     w->wants = sample_wants;
     w->take = sample_take;
@@ -252,7 +259,12 @@ tm_status tm_pick_rows(tm_store *store, const tm_type *type, const tm_artifact *
                        tm_pick_row *each, void *arg, tm_error *err)
 {
     window own = {.pick = pick, .each = each, .arg = arg, .first = pick->skip};
-    walk w = {.store = store, .type = type, .log = log, .pick = pick, .arg = &own, .wants = window_wants,
+    walk w = {.store = store,
+              .type = type,
+              .log = log,
+              .pick = pick,
+              .arg = &own,
+              .wants = window_wants,
               .take = window_take};
     if ((pick->id || pick->without) && !has_ids(type))
         return tm_fail(err, TM_EINVAL, "%s have no ids", type->name);

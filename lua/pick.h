@@ -13,16 +13,17 @@ typedef struct tm_ids {
 } tm_ids;
 
 // Add those of a log whose type has ids (TM_EINVAL: it has none).
-tm_status tm_ids_read(tm_store *store, const tm_type *type, const tm_artifact *log, tm_ids *ids, tm_error *err);
+tm_status tm_ids_read(tm_store *store, const tm_type *type, const tm_artifact *log, tm_ids *ids,
+                      tm_error *err);
 void tm_ids_clear(tm_ids *ids);
 bool tm_ids_have(const tm_ids *ids, tm_view id);
 
 typedef struct tm_pick {
-    int64_t skip, left;     // of what fits the rest
-    const char *text;       // has these bytes in a column of text or in its meta, or NULL
-    const char *id;         // its id begins so, or NULL
-    const tm_ids *without;  // its id is none of these, or NULL
-    bool sample;            // `left` of what fits, by chance
+    int64_t skip, left;    // of what fits the rest
+    const char *text;      // has these bytes in a column of text or in its meta, or NULL
+    const char *id;        // its id begins so, or NULL
+    const tm_ids *without; // its id is none of these, or NULL
+    bool sample;           // `left` of what fits, by chance
     uint64_t seed;
 } tm_pick;
 
