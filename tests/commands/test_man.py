@@ -23,7 +23,8 @@ def say(*args):
 def plain(page):
     """Roff without its escapes and with blanks for line ends."""
     text = re.sub(r"\\f[BIR]|\\&", "", page)
-    for escape, sign in (("\\(ga", "`"), ("\\(aq", "'"), ("\\(ha", "^"), ("\\(ti", "~"), ("\\-", "-"), (" \\\n", " "), ("\\e", "\\")):
+    for escape, sign in (("\\(ga", "`"), ("\\(aq", "'"), ("\\(ha", "^"), ("\\(ti", "~"), ("\\-", "-"), (" \\\n", " "),
+                         ("\\e", "\\")):
         text = text.replace(escape, sign)
     return re.sub(r"\s+", " ", text)
 
@@ -66,9 +67,8 @@ class Man(unittest.TestCase):
                 path = os.path.join(folder, f"tidemill-{name}.1")
                 with open(path, "w", encoding="utf-8") as file:
                     file.write(page)
-                done = subprocess.run([*command, path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                      env={**os.environ, "LC_ALL": "C.UTF-8"}, check=False)
-                said += done.stdout.decode() if command[0] == "mandoc" else done.stdout.decode().partition("x T utf8")[0]
+                done = subprocess.run([*command, path], capture_output=True, env={**os.environ, "LC_ALL": "C.UTF-8"}, check=False)
+                said += done.stderr.decode() + (done.stdout.decode() if command[0] == "mandoc" else "")
                 self.assertEqual(done.returncode, 0, (name, said))
         return said
 
