@@ -150,7 +150,7 @@ tm_status tm_accept(tm_plan *plan, const char *node, char *what, size_t size, tm
     const tm_node *found = tm_graph_find(plan->graph, node);
     const tm_record *record;
     json_t *inputs;
-    if (!found) return tm_fail(err, TM_EINVAL, "the graph has no node \"%s\"", node);
+    if (!found) return tm_fail_as(err, TM_EINVAL, "TM0506", "the graph has no node \"%s\"", node);
     tm_plan_node *p = &plan->nodes[plan->nodes[found->index].same];
     TM_TRY(must_have_inputs(plan, p, err));
     TM_TRY(tm_plan_content(plan, p, &record, err));

@@ -56,7 +56,7 @@ tm_status tm_run_folder(tm_store *store, const char *run, char path[TM_PATH_MAX]
 {
     uint64_t number;
     if (!run_number(run, &number))
-        return tm_fail(err, TM_EINVAL, "\"%.40s\" is not a run, as \"r12\" is", run);
+        return tm_fail_as(err, TM_EINVAL, "TM0505", "\"%.40s\" is not a run, as \"r12\" is", run);
     return tm_store_at(store, path, err, "runs/%s", run);
 }
 
@@ -246,7 +246,7 @@ static tm_status open_reader(tm_store *store, const char *run, tm_journal_reader
     uint64_t last;
     if (!run) {
         TM_TRY(last_run(store, &last, err));
-        if (last == 0) return tm_fail(err, TM_ENOENT, "there are no runs in %s yet", tm_store_folder(store));
+        if (last == 0) return tm_fail_as(err, TM_ENOENT, "TM0505", "there are no runs in %s yet", tm_store_folder(store));
         snprintf(name, sizeof name, "r%" PRIu64, last);
         run = name;
     }
@@ -254,7 +254,7 @@ static tm_status open_reader(tm_store *store, const char *run, tm_journal_reader
     TM_TRY(tm_store_at(store, r->path, err, "runs/%s/journal", run));
     tm_status status = tm_fd_open(r->path, O_RDONLY, 0, &r->fd, err);
     if (status == TM_ENOENT)
-        return tm_fail(err, TM_ENOENT, "there is no run %s in %s", run, tm_store_folder(store));
+        return tm_fail_as(err, TM_ENOENT, "TM0505", "there is no run %s in %s", run, tm_store_folder(store));
     return status;
 }
 

@@ -90,7 +90,7 @@ static tm_status named(const tm_plan *plan, const char *name, const tm_node **no
     const char **names = tm_calloc(plan->graph->n_nodes + 1, sizeof *names);
     for (size_t i = 0; names && i < plan->graph->n_nodes; i++) names[i] = plan->graph->nodes[i]->name;
     const char *near = names ? tm_nearest(name, names) : NULL;
-    tm_fail(err, TM_EINVAL, "the graph has no node \"%s\"", name);
+    tm_fail_as(err, TM_EINVAL, "TM0506", "the graph has no node \"%s\"", name);
     if (near) tm_hint(err, "did you mean \"%s\"?", near);
     else tm_hint(err, "`tidemill graph` lists the nodes");
     tm_free(names);
@@ -641,7 +641,7 @@ static tm_status check_only(const tm_plan *plan, const tm_plan_options *o, tm_er
     for (size_t i = 0; i < plan->graph->n_nodes; i++) {
         const tm_plan_node *p = &plan->nodes[i];
         if (!p->wanted || p->same != (int)i || p->group == group || p->state == TM_CACHED) continue;
-        tm_fail(err, TM_EINVAL, "--only %s: its input %s is not there (%s: %s)", o->only, p->node->name,
+        tm_fail_as(err, TM_EINVAL, "TM0509", "--only %s: its input %s is not there (%s: %s)", o->only, p->node->name,
                 p->kind, p->reason);
         tm_hint(err, "use --until %s to make what it needs as well", o->only);
         return TM_EINVAL;

@@ -65,18 +65,18 @@ static tm_status best_step(tm_store *store, const char *metric, const tm_artifac
         tm_blob_clear(&blob);
     }
     tm_artifact_clear(&log);
-    if (status >= 0 && !any) return tm_fail(err, TM_ENOENT, "no snapshot has the metric \"%s\"", metric);
+    if (status >= 0 && !any) return tm_fail_as(err, TM_ENOENT, "TM0508", "no snapshot has the metric \"%s\"", metric);
     return status;
 }
 
 tm_status tm_select_entry(tm_store *store, const tm_select *select, const tm_artifact *log, tm_hash metrics,
                           size_t *index, tm_error *err)
 {
-    if (!log->count) return tm_fail(err, TM_ENOENT, "the log has no snapshots");
+    if (!log->count) return tm_fail_as(err, TM_ENOENT, "TM0508", "the log has no snapshots");
     int64_t step = select->at;
     if (select->kind == TM_SELECT_BEST) TM_TRY(best_step(store, select->metric, log, metrics, &step, err));
     *index = log->count - 1;
     if (select->kind == TM_SELECT_LAST || select->kind == TM_SELECT_LATEST) return TM_OK;
     if (find_step(store, log, step, index)) return TM_OK;
-    return tm_fail(err, TM_ENOENT, "there is no snapshot of step %lld", (long long)step);
+    return tm_fail_as(err, TM_ENOENT, "TM0508", "there is no snapshot of step %lld", (long long)step);
 }

@@ -45,7 +45,7 @@ static tm_status must_be_free(const char *folder, tm_error *err)
     tm_status status = TM_OK;
     for (size_t i = 0; i < names.count && status == TM_OK; i++)
         if (!ours(names.names[i]))
-            status = tm_fail(err, TM_EFORMAT, "%s is not a store, and not empty: it has \"%s\"", folder,
+            status = tm_fail_as(err, TM_EFORMAT, "TM0501", "%s is not a store, and not empty: it has \"%s\"", folder,
                              names.names[i]);
     tm_names_clear(&names);
     return status;
@@ -86,9 +86,9 @@ static tm_status check_format(tm_store *store, tm_error *err)
         store->flags |= TM_STORE_READ_ONLY;
         return TM_OK;
     }
-    if (status == TM_ENOENT) tm_fail(err, TM_ENOENT, "there is no store at %s", store->folder);
+    if (status == TM_ENOENT) tm_fail_as(err, TM_ENOENT, "TM0501", "there is no store at %s", store->folder);
     if (status == TM_OK && !tm_view_eq(tm_buf_view(&text), tm_view_str(format_text)))
-        status = tm_fail(err, TM_EFORMAT, "%s says \"%.40s\"; this program knows \"%.16s\"", path,
+        status = tm_fail_as(err, TM_EFORMAT, "TM0503", "%s says \"%.40s\"; this program knows \"%.16s\"", path,
                          text.data ? text.data : "", format_text);
     tm_buf_clear(&text);
     return status;
@@ -171,7 +171,7 @@ void tm_store_leave(int fd)
 tm_status tm_store_writable(const tm_store *store, tm_error *err)
 {
     if (!(store->flags & TM_STORE_READ_ONLY)) return TM_OK;
-    return tm_fail(err, TM_EINVAL, "the store %s was opened for reading only", store->folder);
+    return tm_fail_as(err, TM_EINVAL, "TM0501", "the store %s was opened for reading only", store->folder);
 }
 
 static tm_status make_session(tm_store *store, tm_error *err)

@@ -24,7 +24,7 @@ static tm_status missing(tm_hash hash, tm_error *err)
 {
     char hex[TM_HASH_HEX];
     tm_hash_hex(hash, hex);
-    return tm_fail(err, TM_ENOENT, "object %s is not in the store", hex);
+    return tm_fail_as(err, TM_ENOENT, "TM0509", "object %s is not in the store", hex);
 }
 
 tm_status tm_object_find(const tm_store *store, tm_hash hash, char path[TM_PATH_MAX], bool *packed,

@@ -618,7 +618,7 @@ static tm_status check_unchanged(const tm_work *work, const json_t *planned, tm_
     json_t *now = json_object();
     tm_status status = work->stage->identity(&check, now, err);
     if (status >= 0 && tm_key_difference(planned, now, text, sizeof text)) {
-        status = tm_fail(err, TM_EFAILED, "files changed while they were read: %.200s", text);
+        status = tm_fail_as(err, TM_EFAILED, "TM0417", "files changed while they were read: %.200s", text);
         tm_hint(err, "run again when nothing writes to them");
     }
     json_decref(now);

@@ -23,7 +23,7 @@ static tm_status split(const char *text, tm_address *a, const char **rest, size_
         *rest = colon + 1;
     }
     *size = at ? (size_t)(at - *rest) : strlen(*rest);
-    if (at && at < *rest) return tm_fail(err, TM_EINVAL, "\"%s\" is no address", text);
+    if (at && at < *rest) return tm_fail_as(err, TM_EINVAL, "TM0510", "\"%s\" is no address", text);
     snprintf(a->at, sizeof a->at, "%s", at ? at + 1 : "");
     return TM_OK;
 }
@@ -31,7 +31,7 @@ static tm_status split(const char *text, tm_address *a, const char **rest, size_
 static tm_status unknown_node(const tm_address *a, const json_t *nodes, const char *word, tm_error *err)
 {
     const char *near = tm_nearest_key(nodes, word);
-    tm_fail(err, TM_ENOENT, "run %s has no node \"%s\"", a->run, word);
+    tm_fail_as(err, TM_ENOENT, "TM0506", "run %s has no node \"%s\"", a->run, word);
     if (near)
         tm_hint(err, "did you mean \"%s\"?", near);
     else
@@ -59,7 +59,7 @@ static const json_t *find_node(tm_address *a, const json_t *nodes, const char *r
 
 static tm_status no_run(const char *run, tm_error *err)
 {
-    tm_fail(err, TM_ENOENT, "there is no run %s", run);
+    tm_fail_as(err, TM_ENOENT, "TM0505", "there is no run %s", run);
     tm_hint(err, "`tidemill runs` lists them");
     return TM_ENOENT;
 }
@@ -85,7 +85,7 @@ static tm_status search_runs(tm_store *store, tm_address *a, const json_t **node
     uint64_t *numbers = NULL;
     size_t n = 0;
     TM_TRY(tm_run_list(store, &numbers, &n, err));
-    if (!n) return tm_fail(err, TM_ENOENT, "this store has no runs yet");
+    if (!n) return tm_fail_as(err, TM_ENOENT, "TM0505", "this store has no runs yet");
     search_among(store, a, numbers, n, false, node, rest, size);
     if (!*node) search_among(store, a, numbers, n, true, node, rest, size);
     if (!*node) {
@@ -117,7 +117,7 @@ static tm_status find_in_run(tm_store *store, tm_address *a, const json_t **node
 // A port that stands for something else has no bytes of its own.
 static tm_status alias_port(const tm_address *a, const tm_port *port, tm_error *err)
 {
-    tm_fail(err, TM_ENOENT, "%s.%s is that of the %s%s of %s, and is kept there", a->node, a->port,
+    tm_fail_as(err, TM_ENOENT, "TM0507", "%s.%s is that of the %s%s of %s, and is kept there", a->node, a->port,
             port->via[0] ? "input " : "main input", port->via, a->node);
     tm_hint(err, "name it in the graph: return tm.graph { %s = %s.%s }", a->port, a->node, a->port);
     return TM_ENOENT;
@@ -145,9 +145,9 @@ static tm_status find_port(tm_address *a, tm_error *err)
     if (alias >= (int)n) return alias_port(a, &a->stage->outputs[alias], err);
     const char *near = a->port[0] ? tm_nearest(a->port, names) : NULL;
     if (a->port[0])
-        tm_fail(err, TM_ENOENT, "%s (%s) has no port \"%s\"", a->node, a->stage->name, a->port);
+        tm_fail_as(err, TM_ENOENT, "TM0507", "%s (%s) has no port \"%s\"", a->node, a->stage->name, a->port);
     else
-        tm_fail(err, TM_ENOENT, "%s (%s) has several ports: name one", a->node, a->stage->name);
+        tm_fail_as(err, TM_ENOENT, "TM0507", "%s (%s) has several ports: name one", a->node, a->stage->name);
     if (near)
         tm_hint(err, "did you mean %s.%s?", a->node, near);
     else
@@ -162,7 +162,7 @@ static tm_status find_artifact(tm_store *store, tm_address *a, const json_t *nod
     TM_TRY(tm_key_refresh(store, err));
     const tm_record *record = hex && tm_hash_parse(hex, &recipe) ? tm_key_by_recipe(store, recipe) : NULL;
     if (!record) {
-        tm_fail(err, TM_ENOENT, "%s of run %s has no result yet", a->node, a->run);
+        tm_fail_as(err, TM_ENOENT, "TM0509", "%s of run %s has no result yet", a->node, a->run);
         tm_hint(err, "`tidemill status %s` shows how far it is", a->run);
         return TM_ENOENT;
     }
@@ -175,7 +175,7 @@ static tm_status find_artifact(tm_store *store, tm_address *a, const json_t *nod
         if (strcmp(record->ports[i].name, "metrics") == 0) a->metrics = record->ports[i].artifact;
     }
     a->facts = json_loads(record->json, 0, NULL);
-    return found ? TM_OK : tm_fail(err, TM_ENOENT, "%s has no result at port \"%s\"", a->node, a->port);
+    return found ? TM_OK : tm_fail_as(err, TM_ENOENT, "TM0509", "%s has no result at port \"%s\"", a->node, a->port);
 }
 
 // A chain whose last step removes nothing: its other steps may have. The last that can stands for them.
@@ -209,7 +209,7 @@ static tm_status resolve(tm_store *store, const char *text, tm_address *a, tm_er
     a->stage = tm_recorded_stage(node);
     if (!a->stage) {
         const char *stage = json_string_value(json_object_get(node, "stage"));
-        return tm_fail(err, TM_EUNSUPPORTED, "stage %s of run %s is not in this program", stage ? stage : "?",
+        return tm_fail_as(err, TM_EUNSUPPORTED, "TM0506", "stage %s of run %s is not in this program", stage ? stage : "?",
                        a->run);
     }
     node = find_remover(a, node);
@@ -274,7 +274,7 @@ tm_status tm_address_entry(tm_store *store, const tm_address *a, tm_entry *entry
         select.kind = TM_SELECT_BEST;
         snprintf(select.metric, sizeof select.metric, "valid.loss");
     } else if (a->at[0] && strcmp(a->at, "latest") != 0) {
-        if (*end) return tm_fail(err, TM_EINVAL, "\"@%s\" picks nothing: use @STEP, @best or @latest", a->at);
+        if (*end) return tm_fail_as(err, TM_EINVAL, "TM0508", "\"@%s\" picks nothing: use @STEP, @best or @latest", a->at);
         select = (tm_select){.kind = TM_SELECT_AT, .at = step};
     }
     TM_TRY(tm_artifact_get(store, a->artifact, &log, err));
@@ -295,7 +295,7 @@ static tm_status tree_folder(tm_store *store, const char *text, char path[TM_PAT
     TM_TRY(tm_address_resolve(store, text, &a, err));
     tm_status status = a.type->tree
                            ? tm_address_entry(store, &a, &entry, err)
-                           : tm_fail(err, TM_EINVAL, "%s gives %s, not a folder", a.node, a.type->name);
+                           : tm_fail_as(err, TM_EINVAL, "TM0510", "%s gives %s, not a folder", a.node, a.type->name);
     if (status >= 0) status = tm_store_pin(store, entry.hash, err);
     if (status >= 0) status = tm_tree_folder(store, entry.hash, path, err);
     tm_address_clear(&a);
@@ -315,7 +315,7 @@ tm_status tm_address_folder(const tm_cli *cli, const char *text, tm_store **stor
     if (holds(text, "config.json") || holds(text, "tokenizer.json") || holds(text, "adapter_config.json"))
         return tm_path(path, err, "%s", text);
     if (holds(text, ".")) {
-        tm_fail(err, TM_ENOENT, "the folder %s is no model and no tokenizer", text);
+        tm_fail_as(err, TM_ENOENT, "TM0310", "the folder %s is no model and no tokenizer", text);
         tm_hint(err, "a model has a config.json, a tokenizer a tokenizer.json");
         return TM_ENOENT;
     }

@@ -79,7 +79,7 @@ int tm_own_stage_describe(tm_cli *cli)
     } else if (code == TM_EXIT_OK) {
         tm_error err = {0};
         const char *near = tm_nearest(cli->args[1], names);
-        tm_fail(&err, TM_ENOENT, "%s makes no stage \"%s\"", cli->args[0], cli->args[1]);
+        tm_fail_as(&err, TM_ENOENT, "TM0007", "%s makes no stage \"%s\"", cli->args[0], cli->args[1]);
         if (near) tm_hint(&err, "did you mean \"%s\"?", near);
         code = tm_cli_fail(cli, &err);
     }

@@ -88,7 +88,7 @@ tm_status tm_past_list_sort(tm_past_list *list, const char *name, const json_t *
     if (strcmp(o.name, "run") == 0) o.name = "when";
     if (!json_object_get(names, o.name)) {
         const char *near = tm_nearest_key(names, o.name);
-        tm_fail(err, TM_EINVAL, "--sort: no run here has a \"%s\"", o.name);
+        tm_fail_as(err, TM_EINVAL, "TM0004", "--sort: no run here has a \"%s\"", o.name);
         if (near) tm_hint(err, "did you mean %s?", near);
         return TM_EINVAL;
     }

@@ -35,7 +35,7 @@ static bool has_tag(tm_store *store, const char *run, const char *tag, json_t *a
 static tm_status unknown(const char *text, const json_t *tags, tm_error *err)
 {
     const char *near = tm_nearest_key(tags, text);
-    tm_fail(err, TM_ENOENT, "there is no run or tag \"%.60s\"", text);
+    tm_fail_as(err, TM_ENOENT, "TM0505", "there is no run or tag \"%.60s\"", text);
     if (near) tm_hint(err, "did you mean %s?", near);
     else tm_hint(err, "a run is named as r12 is; `tidemill runs` lists them with their tags");
     return TM_ENOENT;

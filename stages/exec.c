@@ -279,6 +279,7 @@ static tm_status read_lines(cutter *c, FILE *file, tm_error *err)
         if (!line.size) continue;
         status = tm_record_read(line, shape, &record, err);
         if (status >= 0) status = add_record(c, &record, line, err);
+        if (status == TM_EFORMAT) tm_error_class(err, "TM0416");
         if (status < 0) tm_error_prefix(err, "%s: line %zu of {out}", o->program.items[0], number);
     }
     tm_record_clear(&record);
@@ -292,7 +293,7 @@ static tm_status take_records(tm_work *work, const char *path, tm_error *err)
     cutter c = {.work = work};
     FILE *file = fopen(path, "re");
     if (!file) {
-        tm_fail(err, TM_EFAILED, "%s wrote no {out}", o->program.items[0]);
+        tm_fail_as(err, TM_EFAILED, "TM0416", "%s wrote no {out}", o->program.items[0]);
         tm_hint(err, "{out} is the path of a file of JSON lines that it has to write");
         return TM_EFAILED;
     }
@@ -317,7 +318,7 @@ static tm_status take_folder(tm_work *work, const char *path, tm_error *err)
     tm_names_clear(&names);
     TM_TRY(tm_path(must, err, "%s/%s", path, needs));
     if (!empty && tm_file_exists(must)) return tm_put_tree(work, "", path, json_object(), NULL, NULL, err);
-    tm_fail(err, TM_EFAILED, "%s wrote no %s into {out}", o->program.items[0],
+    tm_fail_as(err, TM_EFAILED, "TM0416", "%s wrote no %s into {out}", o->program.items[0],
             needs[0] && !empty ? needs : "file");
     tm_hint(err, "{out} is an empty folder that it has to fill");
     return TM_EFAILED;
@@ -351,7 +352,7 @@ static tm_status run_folder(tm_work *work, tm_error *err)
     char scratch[TM_PATH_MAX];
     tm_snapshot snapshot;
     tm_status status = tm_take_tree(work, "", &snapshot, err);
-    if (status == TM_DONE) return tm_fail(err, TM_EFAILED, "its input is empty");
+    if (status == TM_DONE) return tm_fail_as(err, TM_EFAILED, "TM0303", "its input is empty");
     TM_TRY(status);
     TM_TRY(tm_work_scratch(work, scratch, sizeof scratch, err));
     status = run_on(work, snapshot.folder, scratch, err);

@@ -299,7 +299,7 @@ static tm_status read_root(reader *r, const tm_corpus *corpus, const read_option
 
 static tm_status none_found(const reader *r, const read_options *o, tm_error *err)
 {
-    tm_fail(err, TM_ENOENT, "no documents in \"%s\"%s%s%s", o->path.items[0],
+    tm_fail_as(err, TM_ENOENT, "TM0303", "no documents in \"%s\"%s%s%s", o->path.items[0],
             o->path.n > 1 ? " and the other paths" : "", o->match[0] ? ", matching " : "", o->match);
     if (r->n_bad)
         tm_hint(err, "%lld lines were bad, the first at %s", (long long)r->n_bad, r->first_bad);

@@ -66,7 +66,7 @@ static tm_status count_all(tm_work *work, tm_bpe_counter *counter, tm_error *err
     }
     TM_TRY(status);
     if (n > 0) return TM_OK;
-    tm_fail(err, TM_EINVAL, "there are no documents to learn from");
+    tm_fail_as(err, TM_EINVAL, "TM0303", "there are no documents to learn from");
     tm_hint(err, "curation may have removed all: `tidemill inspect` shows why");
     return TM_EINVAL;
 }

@@ -50,6 +50,17 @@ tm_status tm_fail(tm_error *err, tm_status status, const char *format, ...)
     return status;
 }
 
+tm_status tm_fail_as(tm_error *err, tm_status status, const char *code, const char *format, ...)
+{
+    if (!err) return status;
+    va_list args;
+    va_start(args, format);
+    set(err, status, 0, format, args);
+    va_end(args);
+    tm_error_class(err, code);
+    return status;
+}
+
 static tm_status status_of_errno(int sys)
 {
     switch (sys) {

@@ -57,6 +57,10 @@ const char *tm_status_text(tm_status status);
 tm_status tm_fail(tm_error *err, tm_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+// The same with a class of its own instead of that of its status.
+tm_status tm_fail_as(tm_error *err, tm_status status, const char *code, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
 // The same for a failed system call: appends ": strerror(errno)", and maps ENOSPC/EDQUOT, ENOMEM and ENOENT
 // to their own codes, everything else to TM_EIO.
 tm_status tm_fail_errno(tm_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -168,12 +168,13 @@ static int exec(tm_cli *cli)
     if (tm_value_find(name)) return describe_value(cli, tm_value_find(name));
     if (tm_type_find(name)) return describe_type(cli, tm_type_find(name));
     for (size_t i = 0; tm_type_at(i) && n < 40; i++) names[n++] = tm_type_at(i)->name;
-    for (const tm_stage *const *s = tm_stages; *s && n < 200; s++) names[n++] = (*s)->name;
+    for (const tm_stage *const *s = tm_stages; *s && n < 200; s++)
+        if (!((*s)->traits & TM_INTERNAL)) names[n++] = (*s)->name;
     for (const tm_value *const *v = tm_values; *v && n < 255; v++) names[n++] = (*v)->name;
     names[n] = NULL;
     tm_error err = {0};
     const char *near = tm_nearest(name, names);
-    tm_fail(&err, TM_ENOENT, "there is no stage, value or type \"%s\"", name);
+    tm_fail_as(&err, TM_ENOENT, "TM0007", "there is no stage, value or type \"%s\"", name);
     if (near) tm_hint(&err, "did you mean \"%s\"?", near);
     else tm_hint(&err, "`tidemill stages` lists them");
     return tm_cli_fail(cli, &err);

@@ -146,7 +146,7 @@ static int no_starter(const tm_cli *cli, const char *name)
     tm_error err = {0};
     tm_starter_names(names, 32);
     const char *near = tm_nearest(name, names);
-    tm_fail(&err, TM_ENOENT, "there is no starter \"%s\"", name);
+    tm_fail_as(&err, TM_ENOENT, "TM0007", "there is no starter \"%s\"", name);
     if (near) tm_hint(&err, "did you mean `tidemill init %s`?", near);
     else tm_hint(&err, "`tidemill init --list` lists them; with a folder: tidemill init text %s", name);
     return tm_cli_fail(cli, &err);

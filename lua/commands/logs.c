@@ -78,7 +78,7 @@ static bool is_alive(const tm_run_view *view)
 static tm_status no_such_node(const tm_run_view *view, const char *node, tm_error *err)
 {
     const char *near = tm_nearest_key(json_object_get(view->record, "nodes"), node);
-    tm_fail(err, TM_ENOENT, "run %s has no node \"%s\"", view->run, node);
+    tm_fail_as(err, TM_ENOENT, "TM0506", "run %s has no node \"%s\"", view->run, node);
     if (near) tm_hint(err, "did you mean \"%s\"?", near);
     else tm_hint(err, "`tidemill status %s` lists its nodes", view->run);
     return TM_ENOENT;

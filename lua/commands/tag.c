@@ -42,7 +42,7 @@ static tm_status change(const tm_cli *cli, tm_past *past, bool *changed, tm_erro
     }
     for (int i = 0; (text = tm_cli_flag_at(cli, "--drop", i)); i++) {
         if (!tm_label_drop(past->tags, text))
-            return tm_fail(err, TM_ENOENT, "%s has no tag \"%.60s\"", past->run, text);
+            return tm_fail_as(err, TM_ENOENT, "TM0505", "%s has no tag \"%.60s\"", past->run, text);
         *changed = true;
     }
     if (!(text = tm_cli_flag(cli, "--note"))) return TM_OK;

@@ -62,6 +62,7 @@ tm_status tm_answers_read(tm_answers *a, tm_view output, tm_record_shape shape, 
         number++;
         tm_status status = n ? add_answer(a, tm_view_of(at, n), shape, err) : TM_OK;
         if (status < 0) {
+            if (err && status != TM_ENOMEM) tm_error_class(err, "TM0416");
             tm_error_prefix(err, "line %zu of what it gave (%.*s)", number, (int)(n < 60 ? n : 60), at);
             if (err && !err->hint[0])
                 tm_hint(err,

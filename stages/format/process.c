@@ -79,7 +79,7 @@ static tm_status add_env(start *c, const json_t *env, size_t *n, tm_error *err)
         const char *secret = json_string_value(json_object_get(value, "$secret"));
         const char *text = secret ? getenv(secret) : json_string_value(value);
         if (!text) {
-            tm_fail(err, TM_EFAILED, "the secret %s is not set", secret);
+            tm_fail_as(err, TM_EFAILED, "TM0415", "the secret %s is not set", secret);
             tm_hint(err, "set the environment variable %s", secret);
             return TM_EFAILED;
         }
@@ -131,9 +131,9 @@ static tm_status judge(tm_work *work, const char *name, const tm_program_end *en
         return TM_ERETRY;
     }
     if (end->signal)
-        tm_fail(err, TM_EFAILED, "%s was ended by signal %d (%s): %.500s", name, end->signal,
+        tm_fail_as(err, TM_EFAILED, "TM0415", "%s was ended by signal %d (%s): %.500s", name, end->signal,
                 strsignal(end->signal), last);
-    else tm_fail(err, TM_EFAILED, "%s ended with exit status %d: %.500s", name, end->status, last);
+    else tm_fail_as(err, TM_EFAILED, "TM0415", "%s ended with exit status %d: %.500s", name, end->status, last);
     tm_hint(err, "all that it said is in the log: `tidemill logs %s`", tm_work_name(work));
     return TM_EFAILED;
 }

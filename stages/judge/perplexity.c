@@ -116,7 +116,7 @@ tm_status tm_perplexity_measure(const tm_subject *subject, const tm_texts *texts
     const tm_model *model = subject->model;
     const tm_tokenizer *tokenizer = subject->tokenizer;
     source from = {.texts = texts, .tokenizer = tokenizer};
-    if (!texts->n_bytes) return tm_fail(err, TM_EINVAL, "there is no held-out text to measure on");
+    if (!texts->n_bytes) return tm_fail_as(err, TM_EINVAL, "TM0303", "there is no held-out text to measure on");
     uint32_t length = (uint32_t)o->length < model->config.length ? (uint32_t)o->length : model->config.length;
     tm_pack_options how = {.tokens = length > BATCH_TOKENS ? length : BATCH_TOKENS,
                            .length = length,
@@ -134,7 +134,7 @@ tm_status tm_perplexity_measure(const tm_subject *subject, const tm_texts *texts
     if (status >= 0) status = tm_pass_new(&pass, model, subject->device, TM_PASS_FORWARD, how.tokens, err);
     sums s = {0};
     if (status >= 0) status = run_batches(pass, pack, log_probs, from.shares, &s, err);
-    if (status >= 0 && !s.n) status = tm_fail(err, TM_EINVAL, "the held-out text has no tokens");
+    if (status >= 0 && !s.n) status = tm_fail_as(err, TM_EINVAL, "TM0303", "the held-out text has no tokens");
     if (status >= 0) status = conclude(&from, &s, result, err);
     if (pass) tm_pass_free(pass);
     if (pack) tm_pack_free(pack);
