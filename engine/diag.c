@@ -151,9 +151,15 @@ static void print_source(const tm_spot *spot, FILE *to, const paint *p)
     fprintf(to, "%s\n", p->off);
 }
 
+// Further lines of a text stand below its first; what could move the cursor is left out.
 static void print_field(const char *name, const char *text, FILE *to, const paint *p)
 {
-    if (text[0]) fprintf(to, "%s%-6s%s %s\n", p->label, name, p->off, text);
+    if (!text[0]) return;
+    fprintf(to, "%s%-6s%s ", p->label, name, p->off);
+    for (; *text; text++)
+        if (*text == '\n' && text[1]) fputs("\n       ", to);
+        else if ((unsigned char)*text >= 0x20 && *text != 0x7f) fputc(*text, to);
+    fputc('\n', to);
 }
 
 static bool told_before(const tm_diags *diags, size_t i)

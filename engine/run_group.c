@@ -264,14 +264,17 @@ void group_fail_at(run *r, run_group *g, const char *node, const tm_error *error
 {
     json_t *facts = group_facts(r, g);
     if (!node) node = group_name(r, g);
+    // What has no class of its own is a stage's failure here, not that of a command line.
+    const char *code = error->code[0] || error->status != TM_EINVAL ? tm_error_code(error) : "TM0401";
     json_object_set_new(facts, "in", json_string(node));
-    json_object_set_new(facts, "code", json_string(tm_error_code(error)));
+    json_object_set_new(facts, "code", json_string(code));
     json_object_set_new(facts, "text", json_string(error->text));
     json_object_set_new(facts, "hint", json_string(error->hint));
     json_object_set_new(facts, "why", json_string(error->why));
     run_event(r, "failed", facts);
     if (!r->failed) {
         r->result->error = *error;
+        tm_error_class(&r->result->error, code);
         snprintf(r->result->failed_node, sizeof r->result->failed_node, "%s", node);
     }
     r->failed = r->lost_inputs = true;

@@ -13,7 +13,7 @@
 #define MAX_SEARCHED 100 // runs looked through for a node
 
 // Split "[RUN:]REST[@AT]"; gives where REST begins and its length.
-static tm_status split(const char *text, tm_address *a, const char **rest, size_t *size, tm_error *err)
+static void split(const char *text, tm_address *a, const char **rest, size_t *size)
 {
     const char *colon = strchr(text, ':'), *at = strrchr(text, '@');
     *rest = text;
@@ -23,9 +23,7 @@ static tm_status split(const char *text, tm_address *a, const char **rest, size_
         *rest = colon + 1;
     }
     *size = at ? (size_t)(at - *rest) : strlen(*rest);
-    if (at && at < *rest) return tm_fail_as(err, TM_EINVAL, "TM0510", "\"%s\" is no address", text);
     snprintf(a->at, sizeof a->at, "%s", at ? at + 1 : "");
-    return TM_OK;
 }
 
 static tm_status unknown_node(const tm_address *a, const json_t *nodes, const char *word, tm_error *err)
@@ -203,7 +201,7 @@ static tm_status resolve(tm_store *store, const char *text, tm_address *a, tm_er
 {
     const char *rest;
     size_t size;
-    TM_TRY(split(text, a, &rest, &size, err));
+    split(text, a, &rest, &size);
     const json_t *node;
     TM_TRY(find_in_run(store, a, &node, rest, size, err));
     a->stage = tm_recorded_stage(node);

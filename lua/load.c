@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "lua/child.h"
+#include "lua/explained.h"
 #include "lua/frame.h"
 #include "lua/jail.h"
 #include "lua/load_files.h"
@@ -37,40 +38,6 @@ typedef struct talk {
     json_t *log, *result;
     tm_lua_fault *fault;
 } talk;
-
-const tm_lua_code tm_lua_codes[] = {
-    {"TM0100", "the graph file cannot be read"},
-    {"TM0101", "the text is not Lua"},
-    {"TM0102", "the graph file raised an error while it was evaluated"},
-    {"TM0103", "a global that does not exist is used"},
-    {"TM0104", "a global would be made; use local"},
-    {"TM0105", "tm has no function of this name"},
-    {"TM0106", "a node has no port or method of this name"},
-    {"TM0107", "a parameter is declared wrongly"},
-    {"TM0108", "there is no parameter of this name"},
-    {"TM0109", "the value of a parameter is missing, of the wrong kind or out of bounds"},
-    {"TM0110", "a step stands where a node is due, or the other way round, or braces are missing"},
-    {"TM0111",
-     "a node or a metric is compared or computed with; values come only when the graph runs (tm.gate)"},
-    {"TM0112", "a value cannot be part of a graph"},
-    {"TM0113", "a function of tm is used in a way it cannot be"},
-    {"TM0114", "a file that is required is not there, or may not be required"},
-    {"TM0115", "a part of Lua that graph files do without"},
-    {"TM0116", "a table with keys that have no order is walked"},
-    {"TM0117", "a metatable with a finalizer or weak entries"},
-    {"TM0118", "a function of tm has no option of this name"},
-    {"TM0119", "a selector is used wrongly"},
-    {"TM0120", "evaluating the graph file takes too many steps"},
-    {"TM0121", "evaluating the graph file takes too much memory"},
-    {"TM0122", "evaluating the graph file takes too much time"},
-    {"TM0124", "the graph is too big"},
-    {"TM0125", "the graph process died"},
-    {"TM0126", "the graph process cannot be closed off on this system"},
-    {"TM0127", "a function cannot be the body of a stage"},
-    {"TM0128",
-     "the value of an option of a stage written in Lua is missing, of the wrong kind or out of bounds"},
-    {NULL, NULL},
-};
 
 // ---- faults ----
 
@@ -152,10 +119,11 @@ static tm_status fault_of_json(talk *t, const tm_buf *body, tm_error *err)
     for (char *c = t->fault->traceback; *c; c++)
         if ((unsigned char)*c < 0x20 && *c != '\n') *c = '?';
     json_decref(json);
-    const tm_lua_code *known = tm_lua_codes;
-    while (known->code && strcmp(known->code, code) != 0) known++;
-    if (!known->code)
+    tm_explained known;
+    if (!tm_explained_find(code, &known))
         return fault_set(t, err, "TM0125", "the graph process gave no answer that can be read", REPORT);
+    bool raised = !fix[0] && strcmp(code, "TM0102") == 0;
+    if (raised) snprintf(fix, sizeof fix, "print(...) before that line shows what the values are");
     return fault_set(t, err, code, what, fix[0] ? fix : NULL);
 }
 

@@ -41,7 +41,7 @@ typedef struct tm_graph_source {
     void *user;
 } tm_graph_source;
 
-// What is wrong with a graph file. Codes are TM01nn, see tm_lua_codes; the file is relative to the graph's
+// What is wrong with a graph file. Codes are TM01nn, see lua/errors.md; the file is relative to the graph's
 // folder.
 typedef struct tm_lua_fault {
     tm_diag diag;
@@ -56,9 +56,3 @@ typedef struct tm_lua_fault {
 // metrics.
 tm_status tm_graph_eval(const tm_graph_source *source, const char *catalogue, json_t **out,
                         tm_lua_fault *fault, tm_error *err);
-
-// The codes of faults, each with what it means; the last has code NULL.
-typedef struct tm_lua_code {
-    const char *code, *meaning;
-} tm_lua_code;
-extern const tm_lua_code tm_lua_codes[];

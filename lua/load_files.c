@@ -18,12 +18,8 @@ static tm_status read_all(int fd, const char *name, tm_buf *text, tm_error *err)
 {
     struct stat info;
     if (fstat(fd, &info) < 0) return tm_fail_errno(err, "%s", name);
-    if (!S_ISREG(info.st_mode)) {
-        bool folder = S_ISDIR(info.st_mode);
-        tm_fail(err, TM_EINVAL, "%s is %s, not a file", name, folder ? "a folder" : "something else");
-        tm_hint(err, folder ? "name a graph file in it" : "name a graph file");
-        return TM_EINVAL;
-    }
+    if (S_ISDIR(info.st_mode)) return tm_fail(err, TM_EINVAL, "%s is a folder", name);
+    if (!S_ISREG(info.st_mode)) return tm_fail(err, TM_EINVAL, "%s is no file", name);
     if (info.st_size > TM_GRAPH_FILE_MAX) return tm_fail(err, TM_EINVAL, "%s is bigger than 4 MiB", name);
     tm_buf_reset(text);
     while (text->size <= TM_GRAPH_FILE_MAX) {
@@ -79,6 +75,7 @@ tm_status tm_graph_files_open(tm_graph_files *files, const char *path, tm_buf *t
     tm_status status = read_all(fd, path, text, err);
     close(fd);
     if (status < 0) tm_error_class(err, "TM0100");
+    if (status == TM_EINVAL) tm_hint(err, "name a graph file: text in Lua, of at most 4 MiB");
     if (status < 0) return status;
     files->folder = open(folder, O_RDONLY | O_CLOEXEC | O_DIRECTORY);
     if (files->folder < 0) return tm_fail_errno(err, "%s", folder);

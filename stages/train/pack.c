@@ -199,16 +199,18 @@ static tm_status nothing(const tm_pack *p, tm_error *err)
     const char *what = p->options.held_out ? "valid has nothing to measure on"
                                            : "the data has nothing to train on";
     if (dropped) {
-        tm_fail(err, TM_EINVAL, "%s: %llu texts are longer than length (%u tokens)", what, dropped,
-                p->options.length);
+        tm_fail_as(err, TM_EINVAL, "TM0303", "%s: %llu texts are longer than length (%u tokens)", what, dropped,
+                   p->options.length);
         tm_hint(err, "a larger length (and batch), or overlong = \"truncate\"");
         return TM_EINVAL;
     }
-    tm_fail(err, TM_EINVAL, "%s", what);
+    tm_fail_as(err, TM_EINVAL, "TM0303", "%s", what);
     if (p->options.held_out)
         tm_hint(err,
                 "hold out a larger share, or cut documents into pieces first: tm.split { tm.cut { docs }, "
                 "valid = 0.1 }");
+    else
+        tm_hint(err, "see what went into it: `tidemill status` counts the records of each node");
     return TM_EINVAL;
 }
 

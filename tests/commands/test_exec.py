@@ -97,8 +97,8 @@ class Programs(WithWorkplace):
     def test_another_status_fails_with_its_last_words(self):
         self.program("bad.sh", "echo first >&2\necho last words >&2\nexit 3\n")
         err = self.fails(1, "run", self.graph("bad.lua", 'tm.exec { docs, program = { "bad.sh" } }'), "-q", store="bad")
-        self.assertIn("bad.sh ended with exit status 3: first", err)
-        self.assertIn("last words", err)
+        self.assertIn("bad.sh ended with exit status 3\n", err)
+        self.assertIn("why    its last words: first\n       last words\n", err)
         self.program("shot.sh", "kill -SEGV $$\n")
         err = self.fails(1, "run", self.graph("shot.lua", 'tm.exec { docs, program = { "shot.sh" } }'), "-q", store="bad")
         self.assertIn("shot.sh was ended by signal 11", err)

@@ -14,6 +14,7 @@
 
 #include "engine/base/hash.h"
 #include "lua/child.h"
+#include "lua/explained.h"
 
 #define GOLDEN "tests/fixtures/graph/golden"
 // Of the canonical JSON of GOLDEN.lua, which is in GOLDEN.json. Rerun with TM_UPDATE=1 after a change on
@@ -329,9 +330,9 @@ static void every_code_of_a_fault_has_a_meaning(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes; i++) {
-        const tm_lua_code *row = tm_lua_codes;
-        while (row->code && strcmp(row->code, mistakes[i].code) != 0) row++;
-        assert_non_null(row->code);
+        tm_explained explained;
+        assert_true(tm_explained_find(mistakes[i].code, &explained));
+        assert_true(explained.title.size > 0 && explained.text.size > 0);
     }
 }
 
