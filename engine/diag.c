@@ -157,8 +157,10 @@ static void print_field(const char *name, const char *text, FILE *to, const pain
     if (!text[0]) return;
     fprintf(to, "%s%-6s%s ", p->label, name, p->off);
     for (; *text; text++)
-        if (*text == '\n' && text[1]) fputs("\n       ", to);
-        else if ((unsigned char)*text >= 0x20 && *text != 0x7f) fputc(*text, to);
+        if (*text == '\n' && text[1])
+            fputs("\n       ", to);
+        else if ((unsigned char)*text >= 0x20 && *text != 0x7f)
+            fputc(*text, to);
     fputc('\n', to);
 }
 

@@ -246,7 +246,9 @@ static tm_status open_reader(tm_store *store, const char *run, tm_journal_reader
     uint64_t last;
     if (!run) {
         TM_TRY(last_run(store, &last, err));
-        if (last == 0) return tm_fail_as(err, TM_ENOENT, "TM0505", "there are no runs in %s yet", tm_store_folder(store));
+        if (last == 0)
+            return tm_fail_as(err, TM_ENOENT, "TM0505", "there are no runs in %s yet",
+                              tm_store_folder(store));
         snprintf(name, sizeof name, "r%" PRIu64, last);
         run = name;
     }

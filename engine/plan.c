@@ -641,8 +641,8 @@ static tm_status check_only(const tm_plan *plan, const tm_plan_options *o, tm_er
     for (size_t i = 0; i < plan->graph->n_nodes; i++) {
         const tm_plan_node *p = &plan->nodes[i];
         if (!p->wanted || p->same != (int)i || p->group == group || p->state == TM_CACHED) continue;
-        tm_fail_as(err, TM_EINVAL, "TM0509", "--only %s: its input %s is not there (%s: %s)", o->only, p->node->name,
-                p->kind, p->reason);
+        tm_fail_as(err, TM_EINVAL, "TM0509", "--only %s: its input %s is not there (%s: %s)", o->only,
+                   p->node->name, p->kind, p->reason);
         tm_hint(err, "use --until %s to make what it needs as well", o->only);
         return TM_EINVAL;
     }

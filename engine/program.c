@@ -218,7 +218,7 @@ static tm_status read_more(runner *r, int *fd, tm_error *err)
             tm_buf_add(r->output, block, (size_t)n);
             if (r->output->size > r->program->max_output)
                 return tm_fail_as(err, TM_EFAILED, "TM0416", "the program gave more than %zu MiB",
-                               r->program->max_output >> 20);
+                                  r->program->max_output >> 20);
             TM_TRY(tm_buf_status(r->output, err));
         }
     }

@@ -65,7 +65,8 @@ static tm_status best_step(tm_store *store, const char *metric, const tm_artifac
         tm_blob_clear(&blob);
     }
     tm_artifact_clear(&log);
-    if (status >= 0 && !any) return tm_fail_as(err, TM_ENOENT, "TM0508", "no snapshot has the metric \"%s\"", metric);
+    if (status >= 0 && !any)
+        return tm_fail_as(err, TM_ENOENT, "TM0508", "no snapshot has the metric \"%s\"", metric);
     return status;
 }
 

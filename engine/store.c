@@ -45,8 +45,8 @@ static tm_status must_be_free(const char *folder, tm_error *err)
     tm_status status = TM_OK;
     for (size_t i = 0; i < names.count && status == TM_OK; i++)
         if (!ours(names.names[i]))
-            status = tm_fail_as(err, TM_EFORMAT, "TM0501", "%s is not a store, and not empty: it has \"%s\"", folder,
-                             names.names[i]);
+            status = tm_fail_as(err, TM_EFORMAT, "TM0501", "%s is not a store, and not empty: it has \"%s\"",
+                                folder, names.names[i]);
     tm_names_clear(&names);
     return status;
 }
@@ -88,8 +88,8 @@ static tm_status check_format(tm_store *store, tm_error *err)
     }
     if (status == TM_ENOENT) tm_fail_as(err, TM_ENOENT, "TM0501", "there is no store at %s", store->folder);
     if (status == TM_OK && !tm_view_eq(tm_buf_view(&text), tm_view_str(format_text)))
-        status = tm_fail_as(err, TM_EFORMAT, "TM0503", "%s says \"%.40s\"; this program knows \"%.16s\"", path,
-                         text.data ? text.data : "", format_text);
+        status = tm_fail_as(err, TM_EFORMAT, "TM0503", "%s says \"%.40s\"; this program knows \"%.16s\"",
+                            path, text.data ? text.data : "", format_text);
     tm_buf_clear(&text);
     return status;
 }

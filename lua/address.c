@@ -115,8 +115,8 @@ static tm_status find_in_run(tm_store *store, tm_address *a, const json_t **node
 // A port that stands for something else has no bytes of its own.
 static tm_status alias_port(const tm_address *a, const tm_port *port, tm_error *err)
 {
-    tm_fail_as(err, TM_ENOENT, "TM0507", "%s.%s is that of the %s%s of %s, and is kept there", a->node, a->port,
-            port->via[0] ? "input " : "main input", port->via, a->node);
+    tm_fail_as(err, TM_ENOENT, "TM0507", "%s.%s is that of the %s%s of %s, and is kept there", a->node,
+               a->port, port->via[0] ? "input " : "main input", port->via, a->node);
     tm_hint(err, "name it in the graph: return tm.graph { %s = %s.%s }", a->port, a->node, a->port);
     return TM_ENOENT;
 }
@@ -173,7 +173,8 @@ static tm_status find_artifact(tm_store *store, tm_address *a, const json_t *nod
         if (strcmp(record->ports[i].name, "metrics") == 0) a->metrics = record->ports[i].artifact;
     }
     a->facts = json_loads(record->json, 0, NULL);
-    return found ? TM_OK : tm_fail_as(err, TM_ENOENT, "TM0509", "%s has no result at port \"%s\"", a->node, a->port);
+    return found ? TM_OK
+                 : tm_fail_as(err, TM_ENOENT, "TM0509", "%s has no result at port \"%s\"", a->node, a->port);
 }
 
 // A chain whose last step removes nothing: its other steps may have. The last that can stands for them.
@@ -272,7 +273,9 @@ tm_status tm_address_entry(tm_store *store, const tm_address *a, tm_entry *entry
         select.kind = TM_SELECT_BEST;
         snprintf(select.metric, sizeof select.metric, "valid.loss");
     } else if (a->at[0] && strcmp(a->at, "latest") != 0) {
-        if (*end) return tm_fail_as(err, TM_EINVAL, "TM0508", "\"@%s\" picks nothing: use @STEP, @best or @latest", a->at);
+        if (*end)
+            return tm_fail_as(err, TM_EINVAL, "TM0508", "\"@%s\" picks nothing: use @STEP, @best or @latest",
+                              a->at);
         select = (tm_select){.kind = TM_SELECT_AT, .at = step};
     }
     TM_TRY(tm_artifact_get(store, a->artifact, &log, err));
@@ -291,9 +294,9 @@ static tm_status tree_folder(tm_store *store, const char *text, char path[TM_PAT
     tm_address a;
     tm_entry entry;
     TM_TRY(tm_address_resolve(store, text, &a, err));
-    tm_status status = a.type->tree
-                           ? tm_address_entry(store, &a, &entry, err)
-                           : tm_fail_as(err, TM_EINVAL, "TM0510", "%s gives %s, not a folder", a.node, a.type->name);
+    tm_status status = a.type->tree ? tm_address_entry(store, &a, &entry, err)
+                                    : tm_fail_as(err, TM_EINVAL, "TM0510", "%s gives %s, not a folder",
+                                                 a.node, a.type->name);
     if (status >= 0) status = tm_store_pin(store, entry.hash, err);
     if (status >= 0) status = tm_tree_folder(store, entry.hash, path, err);
     tm_address_clear(&a);

@@ -78,7 +78,8 @@ tm_status tm_place_lines(tm_store *store, const tm_type *type, const tm_hash *ar
 {
     char part[TM_PATH_MAX];
     tm_status status = TM_OK;
-    if (!replace && tm_file_exists(path)) return tm_fail_as(err, TM_EEXIST, "TM0306", "%s is there already", path);
+    if (!replace && tm_file_exists(path))
+        return tm_fail_as(err, TM_EEXIST, "TM0306", "%s is there already", path);
     TM_TRY(tm_path(part, err, "%s.%016llx.tmp", path, (unsigned long long)tm_time_ns()));
     FILE *file = fopen(part, "we");
     if (!file) return tm_fail_errno(err, "%s", part);

@@ -319,7 +319,7 @@ static tm_status take_folder(tm_work *work, const char *path, tm_error *err)
     TM_TRY(tm_path(must, err, "%s/%s", path, needs));
     if (!empty && tm_file_exists(must)) return tm_put_tree(work, "", path, json_object(), NULL, NULL, err);
     tm_fail_as(err, TM_EFAILED, "TM0416", "%s wrote no %s into {out}", o->program.items[0],
-            needs[0] && !empty ? needs : "file");
+               needs[0] && !empty ? needs : "file");
     tm_hint(err, "{out} is an empty folder that it has to fill");
     return TM_EFAILED;
 }

@@ -7,7 +7,7 @@
 #include "lua/cli.h"
 #include "lua/explained.h"
 
-enum { MOST = 200 };  // codes
+enum { MOST = 200 }; // codes
 
 static json_t *as_json(const tm_explained *e)
 {
@@ -20,8 +20,10 @@ static int list(const tm_cli *cli)
     tm_explained e;
     json_t *all = json_array();
     for (size_t i = 0; tm_explained_at(i, &e); i++) {
-        if (cli->json) json_array_append_new(all, as_json(&e));
-        else printf("%s  %.*s\n", e.code, (int)e.title.size, e.title.data);
+        if (cli->json)
+            json_array_append_new(all, as_json(&e));
+        else
+            printf("%s  %.*s\n", e.code, (int)e.title.size, e.title.data);
     }
     if (cli->json) return tm_cli_print(cli, json_pack("{s:o}", "codes", all));
     json_decref(all);
@@ -39,8 +41,10 @@ static void read_code(const char *text, char code[32])
     letters[n] = 0;
     const char *digits = strncmp(letters, "TM", 2) == 0 ? letters + 2 : letters;
     bool number = *digits && strspn(digits, "0123456789") == strlen(digits) && strlen(digits) <= 4;
-    if (number) snprintf(code, 32, "TM%.*s%.4s", (int)(4 - strlen(digits)), "0000", digits);
-    else snprintf(code, 32, "%s", letters);
+    if (number)
+        snprintf(code, 32, "TM%.*s%.4s", (int)(4 - strlen(digits)), "0000", digits);
+    else
+        snprintf(code, 32, "%s", letters);
 }
 
 static int unknown(const tm_cli *cli, const char *text, const char *code)
@@ -56,8 +60,10 @@ static int unknown(const tm_cli *cli, const char *text, const char *code)
     names[n] = NULL;
     const char *near = tm_nearest(code, names);
     tm_fail_as(&err, TM_ENOENT, "TM0008", "there is no code %.60s", text);
-    if (near) tm_hint(&err, "did you mean %s?", near);
-    else tm_hint(&err, "`tidemill explain` lists them");
+    if (near)
+        tm_hint(&err, "did you mean %s?", near);
+    else
+        tm_hint(&err, "`tidemill explain` lists them");
     return tm_cli_fail(cli, &err);
 }
 

@@ -133,9 +133,12 @@ static tm_status judge(tm_work *work, const char *name, const tm_program_end *en
     if (end->signal)
         tm_fail_as(err, TM_EFAILED, "TM0415", "%s was ended by signal %d (%s)", name, end->signal,
                    strsignal(end->signal));
-    else tm_fail_as(err, TM_EFAILED, "TM0415", "%s ended with exit status %d", name, end->status);
-    if (end->last[0]) tm_why(err, "its last words: %.480s", end->last);
-    else tm_why(err, "it said nothing on stderr");
+    else
+        tm_fail_as(err, TM_EFAILED, "TM0415", "%s ended with exit status %d", name, end->status);
+    if (end->last[0])
+        tm_why(err, "its last words: %.480s", end->last);
+    else
+        tm_why(err, "it said nothing on stderr");
     tm_hint(err, "all that it said is in the log: `tidemill logs %s`", tm_work_name(work));
     return TM_EFAILED;
 }

@@ -50,7 +50,8 @@ static tm_status finish(tm_continuations *list, size_t first, const char *mask, 
         list->mask[i] = i > start && (mask ? mask[i - start] != 0 : i - start >= first);
         n_counted += list->mask[i];
     }
-    if (!n_counted) return tm_fail_as(err, TM_EINVAL, "TM0303", "it has no tokens to look at behind a first one");
+    if (!n_counted)
+        return tm_fail_as(err, TM_EINVAL, "TM0303", "it has no tokens to look at behind a first one");
     list->starts[++list->n] = list->ids.size;
     return TM_OK;
 }

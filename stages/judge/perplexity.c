@@ -116,7 +116,8 @@ tm_status tm_perplexity_measure(const tm_subject *subject, const tm_texts *texts
     const tm_model *model = subject->model;
     const tm_tokenizer *tokenizer = subject->tokenizer;
     source from = {.texts = texts, .tokenizer = tokenizer};
-    if (!texts->n_bytes) return tm_fail_as(err, TM_EINVAL, "TM0303", "there is no held-out text to measure on");
+    if (!texts->n_bytes)
+        return tm_fail_as(err, TM_EINVAL, "TM0303", "there is no held-out text to measure on");
     uint32_t length = (uint32_t)o->length < model->config.length ? (uint32_t)o->length : model->config.length;
     tm_pack_options how = {.tokens = length > BATCH_TOKENS ? length : BATCH_TOKENS,
                            .length = length,

@@ -170,5 +170,5 @@ tm_status tm_questions_read(tm_questions *questions, const tm_texts *texts, cons
     if (n_bad) tm_work_count(work, "bad_records", (int64_t)n_bad);
     if (questions->n) return TM_OK;
     return tm_fail_as(err, TM_EINVAL, "TM0303", "there is no record with choices and an answer%s%s",
-                   n_bad ? "; the last: " : "", why.text);
+                      n_bad ? "; the last: " : "", why.text);
 }
