@@ -80,7 +80,7 @@ class Place:
 
     def call(self, *args):
         done = subprocess.run([PROGRAM, *args], cwd=self.folder, capture_output=True, text=True, timeout=60)
-        return done.returncode, done.stderr.replace(self.folder, "/home/you")
+        return done.returncode, done.stderr.replace(self.folder, "/data")
 
     def example(self, code, text, kind):
         if text.startswith("$ tidemill "):
