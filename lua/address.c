@@ -208,8 +208,8 @@ static tm_status resolve(tm_store *store, const char *text, tm_address *a, tm_er
     a->stage = tm_recorded_stage(node);
     if (!a->stage) {
         const char *stage = json_string_value(json_object_get(node, "stage"));
-        return tm_fail_as(err, TM_EUNSUPPORTED, "TM0506", "stage %s of run %s is not in this program", stage ? stage : "?",
-                       a->run);
+        return tm_fail_as(err, TM_EUNSUPPORTED, "TM0506", "stage %s of run %s is not in this program",
+                          stage ? stage : "?", a->run);
     }
     node = find_remover(a, node);
     TM_TRY(find_port(a, err));

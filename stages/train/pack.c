@@ -199,8 +199,8 @@ static tm_status nothing(const tm_pack *p, tm_error *err)
     const char *what = p->options.held_out ? "valid has nothing to measure on"
                                            : "the data has nothing to train on";
     if (dropped) {
-        tm_fail_as(err, TM_EINVAL, "TM0303", "%s: %llu texts are longer than length (%u tokens)", what, dropped,
-                   p->options.length);
+        tm_fail_as(err, TM_EINVAL, "TM0303", "%s: %llu texts are longer than length (%u tokens)", what,
+                   dropped, p->options.length);
         tm_hint(err, "a larger length (and batch), or overlong = \"truncate\"");
         return TM_EINVAL;
     }

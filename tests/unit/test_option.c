@@ -103,7 +103,8 @@ static void faults_name_the_option_the_value_and_the_remedy(void **state)
             "the options are shout, steps, rate, mode, note, where, keep, schedule", "");
     refuses("{\"steps\": 1001}", "steps", "option \"steps\" must lie between 1 and 1000", "it is 1001",
             "write: steps = 1, or up to 1000");
-    refuses("{\"steps\": 1, \"rate\": -1}", "rate", "option \"rate\" must be at least 0", "it is -1", "");
+    refuses("{\"steps\": 1, \"rate\": -1}", "rate", "option \"rate\" must be at least 0", "it is -1",
+            "for example its default: rate = 0.5");
     refuses("{\"steps\": 1, \"mode\": \"slwo\"}", "mode", "option \"mode\" must be one of: fast slow",
             "it is \"slwo\"", "did you mean \"slow\"?");
 }
