@@ -33,7 +33,7 @@ MAY = {  # folder of the file: folders of the headers it may include
     "stages": JUDGE | EXPORT | SCRIPT,  # and not one another
     "lua": JUDGE | EXPORT | SCRIPT | {"lua"},
 }
-GENERATED = {"kernels/names.h", "kernels/entries.h", "tidemill_lua.h", "definitions_lua.h",
+GENERATED = {"kernels/names.h", "kernels/entries.h", "tidemill_lua.h", "definitions_lua.h", "errors_md.h",
              "templates.inc", "completion_bash.h", "completion_fish.h", "completion_zsh.h",
              "report_css.h", "report_js.h", "report_policy.h"}  # the build makes them
 INCLUDE = re.compile(r'\s*#\s*include\s*"([^"]+)"')
