@@ -80,6 +80,7 @@ typedef struct run_group {
     bool freeing;     // training states that are not needed any more
     tm_log *kept;
     json_t *counts;   // node -> name -> n
+    int64_t memory;   // most that one of its workers had at once
 } run_group;
 
 typedef struct put_ref {

@@ -472,9 +472,11 @@ static void on_cores(run_worker *w, const json_t *message)
     w->asked_cores = 0;
 }
 
-static void release_worker(run *r, run_worker *w)
+static void release_worker(run *r, run_worker *w, const json_t *message)
 {
     run_group *g = &r->groups[w->group];
+    int64_t memory = json_integer_value(json_object_get(message, "memory"));
+    if (memory > g->memory) g->memory = memory;
     w->group = -1;
     w->cores = w->asked_cores = 0;
     group_worker_done(r, g);
@@ -545,7 +547,7 @@ static void on_message(run *r, run_worker *w, json_t *message)
         json_decref(w->question);
         w->question = json_incref(message);
         worker_serve(r, w);
-    } else if (strcmp(op, "done") == 0) release_worker(r, w);
+    } else if (strcmp(op, "done") == 0) release_worker(r, w, message);
     else if (strcmp(op, "failed") == 0) on_failed(r, w, g, message);
     else if (strcmp(op, "cores") == 0) on_cores(w, message);
     else if (!active) return;

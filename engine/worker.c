@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "engine/base/machine.h"
 #include "engine/base/utf8.h"
 #include "engine/confine.h"
 #include "engine/key.h"
@@ -778,8 +779,11 @@ static tm_status serve_one(worker *w, const json_t *group, tm_error *err)
     tm_error failure = {0};
     tm_status status = open_store(w, group, &failure);
     w->failed[0] = 0;
+    tm_machine_peak_reset();
     if (status >= 0) status = run_group(w, group, &failure);
-    if (status >= 0) return send_message(w, json_pack("{s:s}", "op", "done"), err);
+    if (status >= 0) return send_message(w, json_pack("{s:s, s:I}", "op", "done", "memory",
+                                                         (json_int_t)tm_machine_peak()),
+                                            err);
     return send_message(w,
                         json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:s}", "op", "failed", "code", failure.code,
                                   "status", (int)status, "text", failure.text, "hint", failure.hint, "why",

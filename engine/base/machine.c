@@ -52,6 +52,24 @@ int64_t tm_machine_memory(void)
     return bytes;
 }
 
+int64_t tm_machine_peak(void)
+{
+    FILE *file = fopen("/proc/self/status", "re");
+    char line[256];
+    long long kib = 0;
+    while (file && !kib && fgets(line, sizeof line, file)) sscanf(line, "VmHWM: %lld", &kib);
+    if (file) fclose(file);
+    return kib * 1024;
+}
+
+void tm_machine_peak_reset(void)
+{
+    FILE *file = fopen("/proc/self/clear_refs", "we");
+    if (!file) return;
+    fputs("5", file);
+    fclose(file);
+}
+
 #ifdef __x86_64__
 static bool has_avx2(void)
 {

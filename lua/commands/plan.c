@@ -2,11 +2,48 @@
 // plan: what a run would do to every node, and why.
 #include <stdio.h>
 
+#include "lua/estimate.h"
+#include "lua/fact.h"
 #include "lua/session.h"
 
 static const tm_flag flags[] = {TM_GRAPH_FLAGS, TM_CHOICE_FLAGS, TM_LOCK_FLAGS, TM_SMOKE_FLAG, {0}};
 
-static void print_plan(const tm_plan *plan)
+// Of a piece of work that will or may run, at its last node: "~ 96 s".
+static void time_text(const tm_needs *needs, const tm_plan_node *p, char text[40])
+{
+    char duration[32];
+    const tm_estimate *e = &needs->nodes[p->node->index];
+    text[0] = 0;
+    if (p->state == TM_CACHED || e->sure == TM_SURE_NONE || e->seconds < 0.05) return;
+    snprintf(text, 40, "%s%s", e->sure <= TM_SURE_OTHER ? "~~ " : "~ ",
+             tm_duration_text(e->seconds, duration));
+}
+
+static void print_needs(const tm_needs *n)
+{
+    char least[32], most[32], memory[16], disk[16], room[16], text[160];
+    if (!n->known && !n->unknown) return;
+    printf("time    ");
+    if (n->most > n->least * 1.02 + 0.1)
+        printf("%s to %s", tm_duration_text(n->least, least), tm_duration_text(n->most, most));
+    else printf("%s", n->known ? tm_duration_text(n->most, most) : "not known");
+    if (n->known)
+        printf(", %s", n->sure == TM_SURE_SAME   ? "from runs of the same work"
+                       : n->sure == TM_SURE_NODE ? "in part from runs with other options"
+                                                 : "in part guessed (~~) from other nodes");
+    if (n->unknown) printf("; %d of %d not known: nothing like them was run here", n->unknown,
+                           n->known + n->unknown);
+    putchar('\n');
+    if (n->memory >= 0)
+        printf("memory  %s in the biggest worker, of %s\n", tm_cli_size((uint64_t)n->memory, memory),
+               tm_cli_size((uint64_t)n->memory_there, room));
+    if (n->known && n->disk_free >= 0)
+        printf("disk    up to %s%s, %s are free\n", tm_cli_size((uint64_t)n->disk, disk),
+               n->unknown ? " and what is not known" : "", tm_cli_size((uint64_t)n->disk_free, room));
+    if (tm_needs_too_much(n, text, sizeof text)) fprintf(stderr, "warning: %s\n", text);
+}
+
+static void print_plan(const tm_plan *plan, const tm_needs *needs)
 {
     int width = 4, counts[3] = {0};
     for (size_t i = 0; i < plan->graph->n_nodes; i++) {
@@ -18,10 +55,39 @@ static void print_plan(const tm_plan *plan)
         if (!p->wanted) continue;
         counts[p->state]++;
         const char *name = plan->graph->nodes[i]->name;
-        if (p->reason[0]) printf("%-*s  %-22s %s\n", width, name, p->kind, p->reason);
+        char time[40];
+        time_text(needs, p, time);
+        if (time[0] || p->reason[0])
+            printf("%-*s  %-22s %-*s %s\n", width, name, p->kind, needs->known ? 14 : 0, time, p->reason);
         else printf("%-*s  %s\n", width, name, p->kind);
     }
     printf("%d cached, %d to run, %d maybe\n", counts[TM_CACHED], counts[TM_RUN], counts[TM_MAYBE]);
+    print_needs(needs);
+}
+
+static json_t *as_json(const tm_plan *plan, const tm_needs *needs)
+{
+    json_t *all = tm_plan_json(plan), *nodes = json_object_get(all, "nodes");
+    for (size_t g = 0; g < plan->n_groups; g++) {
+        const tm_group *group = &plan->groups[g];
+        const tm_node *last = plan->nodes[group->nodes[group->n - 1]].node;
+        json_t *node = json_object_get(nodes, last->name);
+        if (group->state != TM_CACHED && node)
+            json_object_set_new(node, "estimate", tm_estimate_json(&needs->nodes[last->index]));
+    }
+    json_object_set_new(all, "needs", tm_needs_json(needs));
+    return all;
+}
+
+static int show(const tm_cli *cli, const tm_session *session)
+{
+    tm_needs needs;
+    tm_error err = {0};
+    if (tm_needs_of(session->plan, session->home, &needs, &err) < 0) return tm_cli_fail(cli, &err);
+    if (cli->json) tm_cli_print(cli, as_json(session->plan, &needs));
+    else print_plan(session->plan, &needs);
+    tm_needs_clear(&needs);
+    return TM_EXIT_OK;
 }
 
 static int exec(tm_cli *cli)
@@ -30,15 +96,13 @@ static int exec(tm_cli *cli)
     int code = tm_session_graph(&session, cli, cli->args[0]);
     if (code == TM_EXIT_OK) code = tm_session_store(&session, cli, TM_STORE_MAYBE);
     if (code == TM_EXIT_OK) code = tm_session_plan(&session, cli, cli->args + 1);
-    if (code == TM_EXIT_OK) {
-        if (cli->json) tm_cli_print(cli, tm_plan_json(session.plan));
-        else print_plan(session.plan);
-    }
+    if (code == TM_EXIT_OK) code = show(cli, &session);
     tm_session_close(&session);
     return code;
 }
 
 const tm_command tm_command_plan = {
-    .name = "plan", .brief = "Say what a run would do to every node, and why.", .usage = "GRAPH [NODE...]",
-    .example = "tidemill plan graph.lua --set steps=2000", .min = 1, .max = -1, .flags = flags, .exec = exec,
+    .name = "plan", .brief = "Say what a run would do to every node, and why, and what it needs.",
+    .usage = "GRAPH [NODE...]", .example = "tidemill plan graph.lua --set steps=2000",
+    .min = 1, .max = -1, .flags = flags, .exec = exec,
 };

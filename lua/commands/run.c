@@ -8,6 +8,7 @@
 #include "engine/run.h"
 #include "lua/console.h"
 #include "lua/environment.h"
+#include "lua/estimate.h"
 #include "lua/failure.h"
 #include "lua/git.h"
 #include "lua/graph_texts.h"
@@ -60,6 +61,19 @@ static void say_where(const tm_session *session, const json_t *git)
     char text[320];
     fprintf(stderr, "store %s\n", tm_store_folder(session->store));
     if (tm_git_dirty(git)) fprintf(stderr, "git   %s\n", tm_git_text(git, text, sizeof text));
+}
+
+// What will not fit is said before the work begins.
+static void warn_of_needs(const tm_session *session)
+{
+    tm_needs needs;
+    char text[160];
+    bool work = false;
+    for (size_t g = 0; g < session->plan->n_groups; g++) work |= session->plan->groups[g].state != TM_CACHED;
+    if (!work) return;
+    if (tm_needs_of(session->plan, session->home, &needs, NULL) < 0) return;
+    if (tm_needs_too_much(&needs, text, sizeof text)) fprintf(stderr, "warning: %s\n", text);
+    tm_needs_clear(&needs);
 }
 
 static int exit_status(tm_status status, const tm_run_result *result)
@@ -206,6 +220,7 @@ static int exec(tm_cli *cli)
     if (code == TM_EXIT_OK) {
         json_t *about = facts(cli, &session);
         if (kind != TM_CONSOLE_NONE) say_where(&session, json_object_get(about, "git"));
+        if (kind != TM_CONSOLE_NONE) warn_of_needs(&session);
         watchers told = {tm_console_new(session.plan, kind), tm_live_new(session.store)};
         tm_run_options options = {.cores = (int)(cores < 4096 ? cores : 4096),
                                   .keep_going = tm_cli_flag(cli, "--keep-going") != NULL,

@@ -222,5 +222,54 @@ class Lock(WithWorkplace):
         self.assertIn("vocab", graphs["second.lua"]["results"])
 
 
+class Needs(WithWorkplace):
+    """What a plan says of time, memory and disk, from one recorded run."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        code, _, err = cls.place.tidemill("run", "graph.lua", "--set", "steps=8")
+        assert code == 0, err
+
+    def estimates(self, *args):
+        plan = self.json("plan", "graph.lua", *args)
+        return plan["needs"], {name: node["estimate"] for name, node in plan["nodes"].items() if "estimate" in node}
+
+    def test_without_runs_nothing_is_known_and_that_is_said(self):
+        plan = self.json("plan", "graph.lua", store="none")
+        self.assertEqual((plan["needs"]["known"], plan["needs"]["seconds"]), (0, 0))
+        self.assertIn("time    not known", self.ok("plan", "graph.lua", store="none"))
+
+    def test_what_is_cached_needs_nothing(self):
+        needs, nodes = self.estimates("--set", "steps=8")
+        self.assertEqual((needs["seconds"], needs["seconds_most"], needs["disk"], nodes), (0, 0, 0, {}))
+
+    def test_the_same_work_once_more_takes_what_it_took(self):
+        took = self.json("status", "r1")["nodes"]
+        needs, nodes = self.estimates("--set", "steps=8", "--from", "docs")
+        for name in "docs", "vocab", "base":
+            self.assertEqual((nodes[name]["sure"], nodes[name]["runs"]), ("same", 1))
+        self.assertAlmostEqual(nodes["vocab"]["seconds"], took["vocab"]["seconds"], places=3)
+        self.assertGreater(needs["memory"], 4e6)
+        self.assertGreater(needs["disk_free"], needs["disk"])
+        self.assertGreaterEqual(needs["disk"], sum(nodes[name]["bytes"] for name in ("vocab", "base", "model")))
+
+    def test_a_trainer_is_scaled_by_its_steps(self):
+        took = self.json("status", "r1")["nodes"]["base"]["seconds"]
+        _, nodes = self.estimates("--set", "steps=800", "--set", "lr=1e-2")
+        self.assertEqual(nodes["base"]["sure"], "node")
+        self.assertAlmostEqual(nodes["base"]["seconds"] / took, 100, delta=1)
+        text = self.ok("plan", "graph.lua", "--set", "steps=800", "--set", "lr=1e-2")
+        self.assertRegex(text, r"base +run +~ ")
+        self.assertRegex(text, r"time +\d.* s.*, in part from runs with other options")
+        self.assertRegex(text, r"memory +\d+ MB in the biggest worker")
+
+    def test_the_whole_takes_no_less_than_its_longest_node_and_no_more_than_all(self):
+        needs, nodes = self.estimates("--set", "steps=8", "--from", "read")
+        times = [one["seconds"] for one in nodes.values()]
+        self.assertLessEqual(needs["seconds_most"], sum(times) + 0.1)
+        self.assertGreaterEqual(needs["seconds_most"], needs["seconds"])
+
+
 if __name__ == "__main__":
     unittest.main()
