@@ -11,6 +11,13 @@ static const tm_port *find_port(const tm_port *ports, size_t n, const char *name
     return NULL;
 }
 
+static const tm_option *find_option(const tm_stage *stage, const char *name)
+{
+    for (const tm_option *o = stage->options; o && o->name; o++)
+        if (strcmp(o->name, name) == 0) return o;
+    return NULL;
+}
+
 // `value`: the value that has the option, or NULL if it is the stage's.
 void graph_option_fault(builder *b, tm_node *node, const json_t *value, const tm_option_fault *fault)
 {
@@ -94,6 +101,26 @@ static tm_status bind_table(builder *b, tm_node *node, const char *name, const t
     return TM_OK;
 }
 
+// The type that the port takes in the end: what its conversions are made of.
+static const char *type_at_last(const tm_port *row)
+{
+    const tm_stage *via = row->via && row->via[0] ? tm_stage_find(row->via) : NULL;
+    return via ? type_at_last(&via->inputs[0]) : row->type;
+}
+
+// A text where a node is due is most likely a path: the stage that reads such a thing from one.
+static bool reader_fix(const tm_port *row, const json_t *given, tm_diag *d)
+{
+    const char *type = json_is_string(given) ? type_at_last(row) : NULL;
+    for (const tm_stage *const *s = tm_stages; type && *s; s++) {
+        if ((*s)->inputs[0].name || !find_option(*s, "path") || !(*s)->outputs[0].type) continue;
+        if (strcmp((*s)->outputs[0].type, type) != 0) continue;
+        TM_DIAG(d->fix, "if that is a path, write: tm.%s { \"%.60s\" }", (*s)->name, json_string_value(given));
+        return true;
+    }
+    return false;
+}
+
 static void wrong_port(builder *b, tm_node *node, const char *name, const tm_port *row, const json_t *given)
 {
     char input[128];
@@ -105,7 +132,7 @@ static void wrong_port(builder *b, tm_node *node, const char *name, const tm_por
             row->value ? row->value : "");
     if (value) TM_DIAG(d->why, "it is given the value tm.%s", value);
     else TM_DIAG(d->why, "it is given %.80s", shown ? shown : "?");
-    graph_how_to_give(row, d->fix, sizeof d->fix);
+    if (!reader_fix(row, given, d)) graph_how_to_give(row, d->fix, sizeof d->fix);
     free(shown);
 }
 
@@ -163,13 +190,6 @@ static json_t *name_value(const tm_node *node, const tm_option *o, json_t *arg)
     if (!only) return NULL;
     return json_pack("{s:s, s:s, s:i, s:O}", "$value", only->name, "file", node->file, "line", node->line,
                      "args", arg);
-}
-
-static const tm_option *find_option(const tm_stage *stage, const char *name)
-{
-    for (const tm_option *o = stage->options; o && o->name; o++)
-        if (strcmp(o->name, name) == 0) return o;
-    return NULL;
 }
 
 tm_status graph_bind_arg(builder *b, tm_node *node, const char *key, json_t *arg, json_t *options,
