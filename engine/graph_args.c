@@ -115,7 +115,8 @@ static bool reader_fix(const tm_port *row, const json_t *given, tm_diag *d)
     for (const tm_stage *const *s = tm_stages; type && *s; s++) {
         if ((*s)->inputs[0].name || !find_option(*s, "path") || !(*s)->outputs[0].type) continue;
         if (strcmp((*s)->outputs[0].type, type) != 0) continue;
-        TM_DIAG(d->fix, "if that is a path, write: tm.%s { \"%.60s\" }", (*s)->name, json_string_value(given));
+        TM_DIAG(d->fix, "if that is a path, write: tm.%s { \"%.60s\" }", (*s)->name,
+                json_string_value(given));
         return true;
     }
     return false;
