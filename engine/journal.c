@@ -332,7 +332,7 @@ tm_status tm_journal_reader_next(tm_journal_reader *reader, json_t **record, tm_
 {
     *record = NULL;
     for (size_t searched = 0;;) {
-        char *start = reader->window.data + reader->from;
+        char *start = reader->window.data ? reader->window.data + reader->from : NULL;
         size_t left = reader->window.size - reader->from, got;
         char *end = left > searched ? memchr(start + searched, '\n', left - searched) : NULL;
         if (end) {
