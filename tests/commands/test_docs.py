@@ -31,9 +31,8 @@ from workplace import PROGRAM, document
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
 MADE = ("docs/commands.md", "docs/stages.md")  # made by the program, and compared with it by tests of their own
-PAGES = [os.path.relpath(path, ROOT) for path in
-         [os.path.join(ROOT, "README.md"), *sorted(glob.glob(os.path.join(ROOT, "docs/*.md"))),
-          *sorted(glob.glob(os.path.join(ROOT, "docs/internals/*.md")))]]
+PAGES = ["README.md", "examples/README.md", *sorted(os.path.relpath(path, ROOT) for pattern in ("*.md", "internals/*.md")
+                                                    for path in glob.glob(os.path.join(ROOT, "docs", pattern)))]
 
 # What cannot run here: how it begins, and why.
 ELSEWHERE = (
@@ -188,6 +187,7 @@ class Project:
         self.folder = self.path("project")
         self.write("bin/tidemill", f'#!/bin/sh\nexec "{PROGRAM}" "$@"\n', 0o755)
         self.write("project/mill", f'#!/bin/sh\nexec "{PROGRAM}" "$@"\n', 0o755)
+        self.write("bin/xdg-open", '#!/bin/sh\ntest -f "$1"\n', 0o755)
         self.data()
         self.graphs()
         self.run_ok("git init -q . && tidemill run graphs/quickstart.lua -q")
