@@ -239,5 +239,61 @@ class AfterFourRuns(WithWorkplace):
         self.assertIn("--before is for documents", self.fails(2, "inspect", "base.data", "--before"))
 
 
+SWEEP = """local tm = require "tidemill"
+local docs = tm.split { tm.read { "corpus/*.txt" }, valid = 0.1 }
+local vocab = tm.train_tokenizer { docs.train, size = 400 }
+local trials = tm.sweep({ lr = { 1e-3, 0.003 }, decay = { "none", "cosine" } }, function(v)
+  local model = tm.pretrain { tm.llama { layers = 1, width = 32, heads = 4, length = 64 }, tokenizer = vocab,
+    data = docs.train, valid = docs.valid, steps = 8, batch = 256, length = 64, lr = v.lr,
+    schedule = v.decay == "cosine" and tm.cosine { warmup = 2 } or tm.wsd { warmup = 2 } }
+  return { model = model, exam = tm.evaluate { model, tasks = { text = tm.perplexity { docs.valid, length = 64 } } } }
+end)
+return tm.graph { trials = trials }
+"""
+
+
+class AfterASweep(WithWorkplace):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.place.write("sweep.lua", SWEEP)
+        for _ in range(2):
+            code, out, err = cls.place.tidemill("run", "sweep.lua", "--quiet", "--tag", "tried")
+            assert code == 0, out + err
+
+    def test_compare_is_a_row_for_each_point_with_what_differs_and_what_came_of_it(self):
+        lines = self.ok("compare", "r1:trials").splitlines()
+        self.assertEqual(lines[0].split()[:4], ["decay", "lr", "valid.loss", "text.bits_per_byte"])
+        self.assertEqual([line.split()[:2] for line in lines[1:]],
+                         [["cosine", "0.001"], ["cosine", "0.003"], ["none", "0.001"], ["none", "0.003"]])
+        self.assertRegex(lines[1], r" \d\.\d+ \+-0\.\d+ .* done +\d+\.\d s$")
+        rows = self.json("compare", "tried", "--full")["rows"]
+        self.assertEqual(rows[3]["params"], {"decay": "none", "lr": 0.003})
+        metrics = self.json("inspect", "trials/decay=none,lr=3e-3.model.metrics", "-n", "99")["records"]
+        for name in ("valid.loss", "train.loss"):
+            last = [row["value"] for row in metrics if row["name"] == name][-1]
+            self.assertEqual(rows[3]["metrics"][name]["value"], last)
+        self.assertEqual({row["state"] for row in self.json("compare", "r2:trials")["rows"]}, {"cached"})
+
+    def test_compare_sorts_and_writes_csv(self):
+        for sort, down in (("text.loss", False), ("-valid.loss", True)):
+            rows = list(csv.DictReader(io.StringIO(self.ok("compare", "trials", "--csv", "--sort", sort))))
+            values = [float(row[sort.lstrip("-")]) for row in rows]
+            self.assertEqual((values, len(rows)), (sorted(values, reverse=down), 4))
+        rows = self.json("compare", "trials", "--sort", "lr")["rows"]
+        self.assertEqual([row["name"] for row in rows], ["decay=cosine,lr=1e-3", "decay=none,lr=1e-3",
+                                                         "decay=cosine,lr=3e-3", "decay=none,lr=3e-3"])
+        self.assertIn("did you mean valid.loss?", self.fails(2, "compare", "trials", "--sort", "valid.los"))
+
+    def test_runs_are_compared_with_one_another_and_wrong_names_are_helped(self):
+        rows = self.json("compare", "r1", "tried")["rows"]
+        self.assertEqual([row["name"] for row in rows], ["r1", "r2"])
+        self.assertEqual(rows[0]["metrics"], rows[1]["metrics"])
+        self.assertRegex(self.ok("compare", "r1", "r2"), r"^run +trials/decay=")
+        self.assertIn("did you mean trials?", self.fails(2, "compare", "r1:trails"))
+        self.assertIn("did you mean trials?", self.fails(2, "compare", "trails"))
+        self.assertIn("there is no run r7", self.fails(2, "compare", "r1", "r7"))
+
+
 if __name__ == "__main__":
     unittest.main()
