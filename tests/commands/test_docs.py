@@ -61,13 +61,18 @@ local prefs = tm.split { tm.read { "pairs.jsonl", format = "preference" }, valid
 local tuned = tm.sft { base, data = chat.train, valid = chat.valid, steps = 2, batch = 256, length = 128,
                        adapter = tm.lora { rank = 2 } }
 local dpo   = tm.dpo { tuned, data = prefs.train, steps = 2, batch = 512, length = 128 }
+local trials = tm.sweep({ lr = { 1e-3, 3e-3 } }, function(v)
+  return tm.pretrain { shape, tokenizer = vocab, data = docs.train, valid = docs.valid, steps = 2, batch = 256,
+                       length = 64, lr = v.lr }
+end)
 local exam  = tm.evaluate { { base = base, tuned = tuned }, tasks = { text = tm.perplexity { docs.valid } } }
 """
 
 PRELUDES = {"docs/stages-in-lua.md": 'local tm = require "tidemill"\nlocal docs = tm.read { "docs/*.txt" }\n'}
 
 GRAPH = COMMON + """
-return tm.graph { clean = clean, docs = docs, vocab = vocab, base = base, tuned = tuned, dpo = dpo, exam = exam }
+return tm.graph { clean = clean, docs = docs, vocab = vocab, base = base, tuned = tuned, dpo = dpo, exam = exam,
+                  trials = trials }
 """
 # The main job, made small.
 QUICK = [("tm.int { 1600, min = 10", "tm.int { 10, min = 10"), ("{ 2048, min = 300", "{ 300, min = 300"),
@@ -120,9 +125,10 @@ def commands(block):
 
 
 def masked(line):
-    """A line without what changes from run to run: numbers, sizes, and how much space is between words."""
+    """A line without what changes from run to run: numbers, sizes, estimates, and how much space is between words."""
     line = re.sub(r"\b[0-9a-f]{7,}\b|\d[\d,.]*(e[-+]?\d+)?", "0", line)
-    return " ".join(re.sub(r"\b0 (B|KB|MB|GB|ms|s|min)\b", "0 unit", line).split())
+    line = re.sub(r"\b0 (B|KB|MB|GB|ms|s|min|h)\b", "0 unit", line)
+    return " ".join(re.sub(r"~+ 0 unit( 0 unit)?", "", line).split())
 
 
 def missing(shown, said):
