@@ -80,7 +80,7 @@ static void take_prompt(samples *s, const tm_doc *doc)
 {
     char *question = question_of(doc->text);
     bool chat = question != NULL;
-    if (!question && doc->text.size > 80 && doc->text.data[0] != '{') question = cut_words(doc->text, PROMPT);
+    if (!question && doc->text.size > 80 && !strchr("{[<", doc->text.data[0])) question = cut_words(doc->text, PROMPT);
     for (size_t i = 0; i < s->n_prompts; i++)
         if (s->prompts[i].chat == chat) {
             tm_free(question);
@@ -112,17 +112,19 @@ static void look_into(samples *s, const tm_past_port *port)
     tm_artifact_clear(&log);
 }
 
-// Held-out documents first; without any, those that the run has.
+// Held-out documents first; for what none of them gives, others, the last in the graph first.
 static void find_prompts(samples *s)
 {
     const tm_past *past = &s->report->past;
     for (int pass = 0; pass < 2; pass++)
-        for (size_t i = 0; i < past->n_nodes && s->n_prompts < 2; i++)
-            for (size_t k = 0; k < past->nodes[i].n_ports && s->n_prompts < 2; k++) {
-                const tm_past_port *port = &past->nodes[i].ports[k];
-                bool held = strcmp(port->name, "valid") == 0, side = strcmp(port->name, "removed") == 0;
-                if (pass == 0 ? held : !side && !s->n_prompts) look_into(s, port);
+        for (size_t i = 0; i < past->n_nodes; i++) {
+            const tm_past_node *node = &past->nodes[pass ? past->n_nodes - 1 - i : i];
+            for (size_t k = 0; k < node->n_ports && s->n_prompts < 2; k++) {
+                bool held = strcmp(node->ports[k].name, "valid") == 0;
+                if (pass ? !held && strcmp(node->ports[k].name, "removed") != 0 : held)
+                    look_into(s, &node->ports[k]);
             }
+        }
 }
 
 // ---- models ----
