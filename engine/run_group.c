@@ -465,7 +465,7 @@ static void lend_free_cores(run *r)
         if (!(group_node(r, g, 0)->stage->traits & TM_ELASTIC)) continue;
         int most = group_cores(r, g), more = most && most - w->cores < free ? most - w->cores : free;
         if (more < 1) continue;
-        w->cores += more;
+        worker_lend(r, w, w->cores + more);
         free -= more;
         tm_wire_put(&w->wire, json_pack("{s:s, s:i}", "op", "cores", "n", w->cores), NULL);
     }

@@ -81,6 +81,7 @@ typedef struct run_group {
     tm_log *kept;
     json_t *counts;   // node -> name -> n
     int64_t memory;   // most that one of its workers had at once
+    int most_cores;   // lent to its workers at once
 } run_group;
 
 typedef struct put_ref {
@@ -209,6 +210,7 @@ bool group_may_be_cached(run *r, run_group *g);  // judged by what its inputs ga
 void maybe_free(run_maybe *maybe);
 
 // run_worker.c
+void worker_lend(run *r, run_worker *w, int cores);  // so many from now on; it works on a group
 tm_status worker_assign(run *r, run_group *g, int cores, tm_error *err);
 void worker_serve(run *r, run_worker *w);     // answer its question if that is possible now
 void worker_readable(run *r, run_worker *w);  // handle what it sent

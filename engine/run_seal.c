@@ -198,6 +198,7 @@ static json_t *sealed_facts(run *r, const run_group *g)
     json_object_set_new(facts, "rows", json_integer((json_int_t)rows));
     json_object_set_new(facts, "bytes", json_integer((json_int_t)bytes));
     json_object_set(facts, "counts", g->counts);
+    json_object_set_new(facts, "cores", json_integer(g->most_cores));
     if (g->memory) json_object_set_new(facts, "memory", json_integer(g->memory));
     return facts;
 }

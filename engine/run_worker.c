@@ -156,6 +156,16 @@ static bool group_hostile(const run *r, const run_group *g)
     return (traits & (TM_HOSTILE | TM_SCRIPT)) != 0;
 }
 
+void worker_lend(run *r, run_worker *w, int cores)
+{
+    int all = 0;
+    run_group *g = &r->groups[w->group];
+    w->cores = cores;
+    for (size_t i = 0; i < r->n_workers; i++)
+        if (r->workers[i]->group == w->group) all += r->workers[i]->cores;
+    if (all > g->most_cores) g->most_cores = all;
+}
+
 tm_status worker_assign(run *r, run_group *g, int cores, tm_error *err)
 {
     run_worker *w = NULL;
@@ -165,7 +175,7 @@ tm_status worker_assign(run *r, run_group *g, int cores, tm_error *err)
     if (!w) TM_TRY(worker_new(r, &w, err));
     w->hostile = hostile;
     w->group = (int)(g - r->groups);
-    w->cores = cores > 0 ? cores : 1;
+    worker_lend(r, w, cores > 0 ? cores : 1);
     w->asked_cores = 0;
     w->n_puts = w->n_durable = 0;
     g->workers++;
@@ -181,7 +191,7 @@ static bool get_core(run *r, run_worker *w)
         run_ask_for_core(r);
         return false;
     }
-    w->cores = 1;
+    worker_lend(r, w, 1);
     return true;
 }
 

@@ -81,6 +81,24 @@ static void place_row(const tm_layout *l, tm_rows *r, int row, block *blocks)
         }
 }
 
+// Long lines go straight down from where they begin, as far as boxes, which stay, leave room.
+static void straighten(const tm_layout *l, tm_rows *r, block *blocks)
+{
+    for (int row = 0; row < r->n_rows; row++) {
+        for (int i = r->start[row]; i < r->start[row + 1]; i++) {
+            tm_spot_of *s = &r->spots[r->order[i]];
+            s->weight = s->box < 0 ? 1 : 1e4;
+            s->sum = s->x * s->weight;
+        }
+        for (int i = 0; i < r->n_links; i++) {
+            const tm_spot_of *upper = &r->spots[r->links[i].upper];
+            tm_spot_of *lower = &r->spots[r->links[i].lower];
+            if (lower->row == row && lower->box < 0 && upper->box < 0) lower->sum = upper->x;
+        }
+        place_row(l, r, row, blocks);
+    }
+}
+
 static tm_status place_all(const tm_layout *l, tm_rows *r, tm_error *err)
 {
     block *blocks = tm_calloc((size_t)r->n_spots + 1, sizeof *blocks);
@@ -93,6 +111,7 @@ static tm_status place_all(const tm_layout *l, tm_rows *r, tm_error *err)
             find_wishes(r, row, ways);
             place_row(l, r, row, blocks);
         }
+    straighten(l, r, blocks);
     tm_free(blocks);
     return TM_OK;
 }

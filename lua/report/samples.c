@@ -80,7 +80,8 @@ static void take_prompt(samples *s, const tm_doc *doc)
 {
     char *question = question_of(doc->text);
     bool chat = question != NULL;
-    if (!question && doc->text.size > 80 && !strchr("{[<", doc->text.data[0])) question = cut_words(doc->text, PROMPT);
+    if (!question && doc->text.size > 80 && !strchr("{[<", doc->text.data[0]))
+        question = cut_words(doc->text, PROMPT);
     for (size_t i = 0; i < s->n_prompts; i++)
         if (s->prompts[i].chat == chat) {
             tm_free(question);

@@ -157,6 +157,7 @@ class ReportOfARun(WithWorkplace):
                                          "facts"})
         for node in self.json("status", "r2")["nodes"]:
             self.assertIn(node, sections["nodes"])
+        self.assertIn("cores lent, at most", sections["timeline"])
         self.assertIn("tidemill run graph.lua --quiet --set steps=30", sections["facts"])
         self.assertIn("clean: 61 of 68 documents kept", sections["curation"])
         self.assertIn("non_alpha_numeric 1, word_count 3", sections["curation"])
