@@ -17,6 +17,26 @@ static bool sifts(const tm_past_node *node)
            tm_stage_output(stage, "removed") >= 0;
 }
 
+static bool brings_code(const tm_past_node *node)
+{
+    const tm_stage *stage = tm_stage_find(node->stage);
+    return !stage || (stage->traits & (TM_SCRIPT | TM_PROGRAM));
+}
+
+// From the end: what a step was given is what it kept and removed, unless the step before knows better.
+static void count(tm_chain *c)
+{
+    int64_t rows = c->steps[c->n - 1]->rows;
+    for (size_t i = c->n; i-- > 0;) {
+        if (c->steps[i]->rows >= 0) rows = c->steps[i]->rows;
+        c->kept[i] = rows;
+        c->removed[i] = removed_by(c->steps[i]);
+        rows += c->removed[i];
+    }
+    c->all = rows;
+    for (size_t i = 0; i < c->n; i++) c->in[i] = i ? c->kept[i - 1] : c->all;
+}
+
 bool tm_chain_find(const tm_past *past, const tm_past_node *end, tm_chain *c)
 {
     bool any = sifts(end);
@@ -29,13 +49,6 @@ bool tm_chain_find(const tm_past *past, const tm_past_node *end, tm_chain *c)
     }
     c->steps[c->n++] = end;
     if (!any || end->rows < 0 || tm_report_chain(past, end)) return false;
-    int64_t rows = end->rows;
-    for (size_t i = c->n; i-- > 0;) {  // a step that gives other numbers of documents tells so itself
-        if (c->steps[i]->rows >= 0) rows = c->steps[i]->rows;
-        c->kept[i] = rows;
-        c->removed[i] = removed_by(c->steps[i]);
-        rows += c->removed[i];
-    }
-    c->all = rows;
-    return true;
+    count(c);
+    return c->n > 1 || (c->removed[0] > 0 && !brings_code(end));
 }

@@ -60,7 +60,7 @@ static void funnel_rows(const tm_report *report, const tm_chain *c, tm_buf *page
         tm_html(
             page,
             "<tr><th scope=\"row\">%s</th><td class=\"n\">%s</td><td class=\"n\">%s</td><td class=\"n\">%s</td>",
-            slash ? slash + 1 : c->steps[i]->stage, tm_count_text(c->kept[i] + c->removed[i], in),
+            slash ? slash + 1 : c->steps[i]->stage, tm_count_text(c->in[i], in),
             c->removed[i] ? tm_count_text(c->removed[i], cut) : "0", tm_count_text(c->kept[i], out));
         bar(page, (double)c->kept[i], (double)c->removed[i], (double)c->all);
         tm_buf_str(page, "<td class=\"fold\">");
