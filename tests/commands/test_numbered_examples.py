@@ -111,8 +111,8 @@ class Examples(unittest.TestCase):
         self.assertIn("Bounds, errors, logs", {section["meta"]["heading"] for section in sections})
         longest = self.records("longest")
         self.assertEqual(max(section["bytes"] for section in sections), max(section["bytes"] for section in longest))
-        self.assertEqual({(record["source"], record["meta"]["removed"]) for record in self.records("sections.removed")},
-                         {("none.md", "sections.no_section")})
+        self.assertIn(("none.md", "sections.no_section"),
+                      [(record["source"], record["meta"]["removed"]) for record in self.records("sections.removed")])
 
     def test_04_programs_count_and_sort(self):
         self.every_command_runs("04-any-program")
