@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // why: what made a node run, named field by field, from what two runs recorded.
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "lua/fact.h"
-#include "lua/run_name.h"
-#include "lua/runs.h"
+#include "lua/past_find.h"
+#include "lua/session.h"
 #include "lua/cause.h"
 
 static const tm_flag flags[] = {
@@ -16,67 +15,6 @@ static const tm_flag flags[] = {
 };
 
 enum { WIDTH = 90 };
-
-// ---- which runs ----
-
-// "r7:tuned" or "tuned".
-static void split(const char *text, char run[32], const char **node)
-{
-    size_t digits = text[0] == 'r' ? strspn(text + 1, "0123456789") : 0;
-    run[0] = 0;
-    *node = text;
-    if (!digits || text[1 + digits] != ':' || digits > 20) return;
-    snprintf(run, 32, "%.*s", (int)digits + 1, text);
-    *node = text + digits + 2;
-}
-
-static tm_status unknown(const tm_past *past, const char *node, tm_error *err)
-{
-    const char *near = tm_nearest_key(past->index, node);
-    tm_fail_as(err, TM_ENOENT, "TM0506", "run %s has no node \"%s\"", past->run, node);
-    if (near)
-        tm_hint(err, "did you mean \"%s\"?", near);
-    else
-        tm_hint(err, "`tidemill status %s` lists its nodes", past->run);
-    return TM_ENOENT;
-}
-
-// The newest run that has the node: below `below` and of the same graph as `like`, where these are given.
-static tm_status search(tm_store *store, const char *node, const tm_past *like, tm_past *past, tm_error *err)
-{
-    uint64_t *numbers = NULL, below = like ? strtoull(like->run + 1, NULL, 10) : UINT64_MAX;
-    size_t n = 0;
-    bool found = false;
-    *past = (tm_past){0};
-    TM_TRY(tm_run_list(store, &numbers, &n, err));
-    while (n-- > 0 && !found) {
-        char run[32];
-        snprintf(run, sizeof run, "r%llu", (unsigned long long)numbers[n]);
-        if (numbers[n] >= below || tm_past_read(store, run, past, NULL) < 0) continue;
-        found = tm_past_find(past, node) && (!like || json_equal(json_object_get(past->record, "path"),
-                                                                 json_object_get(like->record, "path")));
-        if (!found) tm_past_clear(past);
-    }
-    tm_free(numbers);
-    return found ? TM_OK : TM_ENOENT;
-}
-
-static tm_status read_named(tm_store *store, const char *name, const char *node, tm_past *past, tm_error *err)
-{
-    char run[32];
-    TM_TRY(tm_run_name(store, name, run, err));
-    TM_TRY(tm_past_read(store, run, past, err));
-    return tm_past_find(past, node) ? TM_OK : unknown(past, node, err);
-}
-
-static tm_status read_now(tm_store *store, const char *run, const char *node, tm_past *past, tm_error *err)
-{
-    if (run) return read_named(store, run, node, past, err);
-    tm_status status = search(store, node, NULL, past, err);
-    if (status != TM_ENOENT) return status;
-    TM_TRY(tm_past_read(store, NULL, past, err));
-    return unknown(past, node, err);
-}
 
 // ---- for people ----
 
@@ -199,16 +137,17 @@ static void print(const json_t *why)
 
 // ---- the command ----
 
-static tm_status compare(const tm_cli *cli, tm_store *store, tm_past *now, tm_past *before, const char *node,
-                         tm_error *err)
+static tm_status compare(const tm_cli *cli, tm_store *store, tm_past *now, const tm_past_node *node,
+                         tm_past *before, tm_error *err)
 {
     const char *than = tm_cli_flag(cli, "--than");
-    tm_status status =
-        than ? read_named(store, than, node, before, err) : search(store, node, now, before, err);
+    const tm_past_node *unused;
+    tm_status status = than ? tm_past_find_node(store, node->name, than, before, &unused, err)
+                            : tm_past_find_before(store, now, node->name, before, err);
     if (status < 0 && (than || status != TM_ENOENT)) return status;
     TM_TRY(tm_past_results(now, store, err));
     if (before->record) TM_TRY(tm_past_results(before, store, err));
-    json_t *why = tm_cause(now, before->record ? before : NULL, tm_past_find(now, node));
+    json_t *why = tm_cause(now, before->record ? before : NULL, node);
     if (!why) return tm_fail(err, TM_ENOMEM, "no memory to say why");
     if (!cli->json)
         print(why);
@@ -220,12 +159,10 @@ static tm_status compare(const tm_cli *cli, tm_store *store, tm_past *now, tm_pa
 
 static tm_status why(const tm_cli *cli, tm_store *store, tm_error *err)
 {
-    char run[32];
-    const char *node, *given = tm_cli_flag(cli, "--run");
+    const tm_past_node *node;
     tm_past now = {0}, before = {0};
-    split(cli->args[0], run, &node);
-    tm_status status = read_now(store, given ? given : run[0] ? run : NULL, node, &now, err);
-    if (status >= 0) status = compare(cli, store, &now, &before, node, err);
+    tm_status status = tm_past_find_node(store, cli->args[0], tm_cli_flag(cli, "--run"), &now, &node, err);
+    if (status >= 0) status = compare(cli, store, &now, node, &before, err);
     tm_past_clear(&now);
     tm_past_clear(&before);
     return status;

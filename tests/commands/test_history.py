@@ -6,7 +6,10 @@ usage: test_history.py PROGRAM [unittest arguments]
 """
 import csv
 import io
+import json
 import os
+import subprocess
+import time
 import unittest
 
 from workplace import PROGRAM, WithWorkplace, document
@@ -237,6 +240,79 @@ class AfterFourRuns(WithWorkplace):
         self.assertEqual("".join(text for kind, text in record["edits"] if kind != "out"), record["text"])
         self.assertEqual(shown["input"], "r1:docs")
         self.assertIn("--before is for documents", self.fails(2, "inspect", "base.data", "--before"))
+
+    # ---- shell ----
+
+    def test_shell_lays_the_inputs_of_a_failed_node_out_and_starts_a_program_beside_them(self):
+        def started(*program):
+            return subprocess.run([PROGRAM, "shell", "gate", "--store", self.place.path("store"), "--", *program],
+                                  check=False, capture_output=True, text=True,
+                                  env={**os.environ, "TMPDIR": self.place.path("tmp")})
+
+        os.mkdir(self.place.path("tmp"))
+
+        done = started("sh", "-c", 'cat error.txt node.json; ls input; sh -n rerun.sh; pwd; '
+                       'echo "$TIDEMILL_RUN $TIDEMILL_NODE"; echo "$TIDEMILL_RERUN"')
+        out = done.stdout
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("valid.loss < 0", out)
+        self.assertIn('"stage": "gate"', out)
+        self.assertIn("model.safetensors", out)
+        self.assertIn("\nr4 gate\ntidemill run " + self.place.path("graph.lua") + " gate --store ", out)
+        folder = [line for line in out.splitlines() if line.startswith("/") and "tidemill-gate-" in line][0]
+        self.assertFalse(os.path.exists(folder))
+        self.assertEqual(started("sh", "-c", "exit 7").returncode, 7)
+        self.assertIn("cannot start no-such-program", started("no-such-program").stderr)
+        self.assertEqual(os.listdir(self.place.path("tmp")), [])
+
+    def test_shell_writes_records_as_lines_and_gives_copies_that_cannot_harm_the_store(self):
+        laid = self.json("shell", "r2:base", "--to", self.place.path("laid"))
+        self.assertEqual({one["port"]: one["path"] for one in laid["inputs"]},
+                         {"data": "data.jsonl", "tokenizer": "tokenizer", "valid": "valid.jsonl"})
+        rows = self.json("inspect", "r2:base.data")["rows"]
+        lines = [json.loads(line) for line in self.place.read("laid/data.jsonl").splitlines()]
+        self.assertEqual((len(lines), len(lines[0]["ids"]) > 0), (rows, True))
+        self.assertIn("--set lr=2e-3", laid["rerun"])
+        with open(self.place.path("laid/tokenizer/tokenizer.json"), "r+", encoding="utf-8") as file:
+            file.write("spoilt")
+        self.ok("verify")
+        self.assertIn("is not empty", self.fails(1, "shell", "base", "--to", self.place.path("laid")))
+        inner = self.json("shell", "r1:clean/gopher", "--to", self.place.path("inner"))["inputs"][0]
+        self.assertEqual((inner["path"], inner["from"], inner["rows"]), ("input.jsonl", "clean/fix_unicode", 66))
+        missing = self.json("shell", "model", "--to", self.place.path("missing"))["inputs"][0]
+        self.assertEqual((missing.get("path"), missing["note"]), (None, "it was not made to its end"))
+
+    def test_shell_is_a_shell_on_a_terminal(self):
+        self.place.write("myshell", "#!/bin/sh\npwd > $HERE/where\necho $TIDEMILL_NODE >> $HERE/where\nexit 3\n")
+        os.chmod(self.place.path("myshell"), 0o755)
+        leader, follower = os.openpty()
+        done = subprocess.run([PROGRAM, "shell", "gate", "--store", self.place.path("store")], stdin=follower, check=False,
+                              capture_output=True, text=True, env={**os.environ, "SHELL": self.place.path("myshell"),
+                                                                   "HERE": self.place.folder, "TMPDIR": self.place.folder})
+        os.close(leader)
+        os.close(follower)
+        where = self.place.read("where").split()
+        self.assertEqual((done.returncode, where[1]), (3, "gate"))
+        self.assertIn("the files stay in " + where[0], done.stderr)
+        self.assertTrue(os.path.exists(os.path.join(where[0], "error.txt")))
+
+    # ---- logs ----
+
+    def test_logs_follow_a_live_run_to_its_end(self):
+        self.place.write("slow.lua", 'local tm = require "tidemill"\nreturn tm.graph { a = tm.exec { '
+                         'tm.read { "corpus/0*.txt" }, program = { "sh", "-c", "sleep 1; cat" } } }\n')
+        run = self.place.start("run", "slow.lua", "--quiet", store="slow")
+        while not os.path.exists(self.place.path("slow/runs/r1/journal")):
+            time.sleep(0.01)
+        follower = self.place.start("logs", "-f", "r1:a", store="slow")
+        whole = self.place.start("logs", "-f", "--json", store="slow")
+        out, err = follower.communicate(timeout=60)
+        last = json.loads(whole.communicate(timeout=60)[0].splitlines()[-1])
+        run.communicate(timeout=60)
+        self.assertEqual((run.returncode, follower.returncode, err), (0, 0, ""))
+        self.assertRegex(out, r"start +a .*\n(.*\n)*.* sealed +a ")
+        self.assertNotIn(" read ", out)
+        self.assertEqual((last["event"], last["status"]), ("end", "ok"))
 
 
 SWEEP = """local tm = require "tidemill"
