@@ -37,6 +37,7 @@ PAGES = ["README.md", "examples/README.md", *sorted(os.path.relpath(path, ROOT) 
 # What cannot run here: how it begins, and why.
 ELSEWHERE = (
     ("./mill test", "runs this test"),
+    ("./mill package", "builds a program of its own"),
     ("./mill run graphs/adapt.lua", "needs a model of 145 MB"),
     ("tensorboard ", "waits for a browser"),
     ("tidemill completion fish | source", "is for fish"),
