@@ -160,7 +160,8 @@ static int print_help(const tm_command *c)
 
 static int print_overview(void)
 {
-    printf("tidemill: language models from a graph file\n\nusage: tidemill COMMAND [ARGUMENTS]\n\n");
+    printf("tidemill: language models from a graph file\n\nusage: tidemill COMMAND [ARGUMENTS]\n"
+           "A first graph that runs: tidemill init text my-model\n\n");
     for (const tm_command *const *c = tm_commands; *c; c++) printf("  %-10s %s\n", (*c)->name, (*c)->brief);
     printf("\n`tidemill COMMAND --help` tells more. Exit status:");
 #define ROW(name, code, text) printf("\n  %3d  %s", code, text);

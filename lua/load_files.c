@@ -56,7 +56,8 @@ static tm_status not_opened(const char *path, tm_error *err)
     if (missing && tm_nearest_path(NULL, path, near, sizeof near))
         tm_hint(err, "did you mean %.400s?", near);
     else if (missing)
-        tm_hint(err, "name a graph file: paths are relative to the folder you are in");
+        tm_hint(err,
+                "name a graph file, as seen from the folder you are in; `tidemill init` writes a first one");
     tm_error_class(err, "TM0100");
     return status;
 }

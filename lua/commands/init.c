@@ -5,11 +5,12 @@
 // definitions are the program's own and are always written anew; .luarc.json is kept if it is there;
 // .gitignore gets a line.
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "engine/base/io.h"
 #include "engine/base/nearest.h"
-#include "lua/cli.h"
 #include "lua/definitions.h"
+#include "lua/session.h"
 #include "lua/starter.h"
 
 #define DEFINITIONS ".luals/tidemill.lua"
@@ -79,21 +80,34 @@ static bool has_line(const tm_buf *text, const char *line)
     return false;
 }
 
+// Where the store will be: the folder, or the root of the git work tree around it.
+static tm_status home_of(const char *folder, char home[TM_PATH_MAX], tm_error *err)
+{
+    char store[TM_PATH_MAX];
+    char *real = realpath(folder, NULL);
+    if (!real) return tm_fail_errno(err, "cannot find %s", folder);
+    tm_session_find_store(real, store);
+    *strrchr(store, '/') = 0;
+    tm_status status = tm_path(home, err, "%s", strcmp(store, real) == 0 ? folder : store);
+    free(real);
+    return status;
+}
+
 // The store is no part of the project.
 static tm_status write_gitignore(writing *w, tm_error *err)
 {
-    char path[TM_PATH_MAX];
+    char home[TM_PATH_MAX], path[TM_PATH_MAX];
     tm_buf text = {0};
-    TM_TRY(tm_path(path, err, "%s/.gitignore", w->folder));
+    TM_TRY(home_of(w->folder, home, err));
+    TM_TRY(tm_path(path, err, "%s/.gitignore", home));
+    const char *shown = strcmp(home, w->folder) == 0 ? ".gitignore" : path;
     tm_status status = tm_file_exists(path) ? tm_file_read(path, &text, err) : TM_OK;
-    if (status == TM_OK && !has_line(&text, ".tidemill")) {
-        if (text.size && text.data[text.size - 1] != '\n') tm_buf_char(&text, '\n');
-        tm_buf_str(&text, ".tidemill/\n");
-        status = tm_buf_status(&text, err);
-        if (status == TM_OK) status = write_file(w, ".gitignore", text.data, text.size, err);
-    } else if (status == TM_OK) {
-        json_array_append_new(w->kept, json_string(".gitignore"));
-    }
+    bool there = status == TM_OK && has_line(&text, ".tidemill");
+    if (text.size && text.data[text.size - 1] != '\n') tm_buf_char(&text, '\n');
+    tm_buf_str(&text, ".tidemill/\n");
+    if (status == TM_OK) status = tm_buf_status(&text, err);
+    if (status == TM_OK && !there) status = tm_file_write(path, text.data, text.size, false, err);
+    if (status == TM_OK) json_array_append_new(there ? w->kept : w->written, json_string(shown));
     tm_buf_clear(&text);
     return status;
 }
@@ -103,14 +117,27 @@ static bool is_written(const tm_starter_file *f, const char *starter)
     return strcmp(f->starter, starter) == 0 && strcmp(f->path, "next.txt") != 0;
 }
 
+// Files of the starter that are there already: the first one and how many.
+static size_t in_the_way(const writing *w, const char *starter, const char **first)
+{
+    size_t n = 0;
+    for (const tm_starter_file *f = tm_starter_files; f->path; f++)
+        if (is_written(f, starter) && is_there(w, f->path) && n++ == 0) *first = f->path;
+    return n;
+}
+
 static tm_status write_starter(writing *w, const char *starter, tm_error *err)
 {
-    for (const tm_starter_file *f = tm_starter_files; f->path; f++)
-        if (is_written(f, starter) && is_there(w, f->path)) {
-            tm_fail(err, TM_EEXIST, "%s/%s is there already; nothing was written", w->folder, f->path);
-            tm_hint(err, "name a folder that is new: tidemill init %s FOLDER", starter);
-            return TM_EEXIST;
-        }
+    const char *first = NULL;
+    char more[48] = "";
+    size_t n = in_the_way(w, starter, &first);
+    if (n > 1) snprintf(more, sizeof more, " and %zu more file%s are", n - 1, n == 2 ? "" : "s");
+    if (n) {
+        tm_fail(err, TM_EEXIST, "%s/%s%s there already; nothing was written", w->folder, first,
+                n > 1 ? more : " is");
+        tm_hint(err, "name a folder that is new: tidemill init %s FOLDER", starter);
+        return TM_EEXIST;
+    }
     for (const tm_starter_file *f = tm_starter_files; f->path; f++)
         if (is_written(f, starter)) TM_TRY(write_file(w, f->path, f->text, strlen(f->text), err));
     return TM_OK;

@@ -104,6 +104,21 @@ class Starters(InFolder):
         self.assertEqual(os.listdir(self.folder), ["samples"])
         self.assertEqual(self.read("samples", "tide.txt"), "my own")
 
+    def test_all_that_is_in_the_way_is_counted(self):
+        self.ok("init", "text")
+        code, _, err = self.tidemill("init", "lua")
+        self.assertEqual(code, 1)
+        self.assertIn("./graph.lua is there already", err)
+        self.assertIn("./graph.lua and 18 more files are there already", self.tidemill("init", "text")[2])
+
+    def test_the_store_is_ignored_where_it_will_be(self):
+        os.makedirs(self.path(".git"))
+        self.ok("init", "lua", "models/first")
+        self.assertEqual(self.read(".gitignore"), ".tidemill/\n")
+        self.assertFalse(os.path.exists(self.path("models/first/.gitignore")))
+        self.ok("run", "graph.lua", "--quiet", at="models/first")
+        self.assertTrue(os.path.isdir(self.path(".tidemill")))
+
     def test_files_of_the_project_are_kept(self):
         self.write("{}", ".luarc.json")
         self.write("dist", ".gitignore")
