@@ -7,7 +7,7 @@
 #include "lua/session.h"
 
 static const tm_flag flags[] = {
-    {"--to", 0, "TOOL", "tensorboard, mlflow, wandb or trace"},
+    {"--to", 0, tm_send_tool_names, "the tool"},
     {0},
 };
 
