@@ -11,13 +11,26 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import time
 import unittest
 import urllib.error
 import urllib.request
+import zlib
 
 from workplace import GRAPH, WithWorkplace
+
+
+def crc32c(data):
+    """Masked, as in event files."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    crc ^= 0xFFFFFFFF
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 class Sent(WithWorkplace):
@@ -62,6 +75,70 @@ class Sent(WithWorkplace):
         self.assertIn("r99", self.fails(2, "send", "r99", "--to", "trace"))
         self.place.write("file", "")
         self.assertIn("file", self.fails(1, "send", "r1", "file", "--to", "tensorboard"))
+
+    # ---- files of other tools, whose own readers are asked in tests/parity/test_other_tools.py ----
+
+    def notes(self):
+        events = [json.loads(line) for line in self.ok("logs", "r1", "--json").splitlines()]
+        return [e for e in events if e["event"] == "note"]
+
+    def event_records(self, folder):
+        """{node: [record]} of the event files below a folder, their sums checked."""
+        self.assertEqual(crc32c(b"123456789"), ((0xE3069283 >> 15 | 0xE3069283 << 17) + 0xA282EAD8) & 0xFFFFFFFF)
+        found = {}
+        for path in self.place.files(folder):
+            with open(path, "rb") as file:
+                data, at, records = file.read(), 0, []
+            while at < len(data):
+                size, head_sum = struct.unpack_from("<QI", data, at)
+                record, (record_sum,) = data[at + 12:at + 12 + size], struct.unpack_from("<I", data, at + 12 + size)
+                self.assertEqual((head_sum, record_sum), (crc32c(data[at:at + 8]), crc32c(record)), path)
+                records.append(record)
+                at += size + 16
+            found[os.path.relpath(os.path.dirname(path), self.place.path(folder))] = records
+        return found
+
+    def test_event_files_have_a_record_for_each_value_and_right_sums(self):
+        sent = self.ok("send", "r1", "tb", "--to", "tensorboard") and self.event_records("tb/r1")
+        live = self.event_records("store/runs/r1/tensorboard")
+        notes = [note["node"] for note in self.notes()]
+        self.assertGreater(len(notes), 3)
+        for node in set(notes):
+            self.assertEqual(len(live[node]) - 1, notes.count(node))  # the first names the version
+            self.assertGreaterEqual(len(sent[node]), len(live[node]))
+            self.assertIn(b"brain.Event:2", live[node][0])
+        self.assertIn(b"_hparams_/session_end_info", live["."][-1])
+        self.assertTrue(any(b"train/loss" in record for record in live["base"]))
+
+    def test_an_mlflow_store_has_each_point_once_however_often_it_is_sent(self):
+        for _ in range(2):
+            self.ok("send", "r1", "mlruns", "--to", "mlflow")
+        (path,) = [path for path in self.place.files("mlruns") if path.endswith("metrics/base/train.loss")]
+        lines = [line.split() for line in self.place.read(path).splitlines()]
+        wanted = [n for n in self.notes() if (n["node"], n["name"]) == ("base", "train.loss")]
+        self.assertEqual([int(step) for _, _, step in lines], [n["step"] for n in wanted])
+        for (time_ms, value, _), note in zip(lines, wanted):
+            self.assertAlmostEqual(float(value), note["value"], places=12)
+            self.assertEqual(int(time_ms), note["t"])
+        (steps,) = [path for path in self.place.files("mlruns") if path.endswith("params/steps")]
+        self.assertEqual(self.place.read(steps), "20")
+
+    def test_a_wandb_log_has_blocks_and_right_sums(self):
+        self.ok("send", "r1", "wandb", "--to", "wandb")
+        (path,) = [path for path in self.place.files("wandb") if path.endswith(".wandb")]
+        with open(path, "rb") as file:
+            data = file.read()
+        self.assertEqual(data[:7], b":W&B\xe1\xbe\0")
+        at, text = 7, b""
+        while at < len(data):
+            if 32768 - at % 32768 < 7:
+                at += 32768 - at % 32768
+            total, size, kind = struct.unpack_from("<IHB", data, at)
+            self.assertEqual(total, zlib.crc32(bytes([kind]) + data[at + 7:at + 7 + size]))
+            text += data[at + 7:at + 7 + size]
+            at += 7 + size
+        for note in self.notes():
+            self.assertIn(f"{note['node']}/{note['name'].replace('.', '/')}".encode(), text)
 
     # ---- drawings ----
 
