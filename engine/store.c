@@ -47,6 +47,7 @@ static tm_status must_be_free(const char *folder, tm_error *err)
         if (!ours(names.names[i]))
             status = tm_fail_as(err, TM_EFORMAT, "TM0501", "%s is not a store, and not empty: it has \"%s\"",
                                 folder, names.names[i]);
+    if (status < 0) tm_hint(err, "name a store, or a new or empty folder, with --store");
     tm_names_clear(&names);
     return status;
 }
@@ -77,6 +78,12 @@ static tm_status check_format(tm_store *store, tm_error *err)
     tm_buf text = {0};
     TM_TRY(tm_store_at(store, path, err, "format"));
     tm_status status = tm_file_read(path, &text, err);
+    if (status == TM_EIO && err && err->sys == ENOTDIR) {
+        tm_fail_as(err, TM_EINVAL, "TM0501", "%s is a file, or lies in one, and a store is a folder",
+                   store->folder);
+        tm_hint(err, "name a store, or a new or empty folder, with --store");
+        return TM_EINVAL;
+    }
     if (status == TM_ENOENT && store->flags & TM_STORE_CREATE) {
         tm_buf_clear(&text);
         return make(store, path, err);
@@ -87,9 +94,13 @@ static tm_status check_format(tm_store *store, tm_error *err)
         return TM_OK;
     }
     if (status == TM_ENOENT) tm_fail_as(err, TM_ENOENT, "TM0501", "there is no store at %s", store->folder);
-    if (status == TM_OK && !tm_view_eq(tm_buf_view(&text), tm_view_str(format_text)))
-        status = tm_fail_as(err, TM_EFORMAT, "TM0503", "%s says \"%.40s\"; this program knows \"%.16s\"",
-                            path, text.data ? text.data : "", format_text);
+    if (status == TM_OK && !tm_view_eq(tm_buf_view(&text), tm_view_str(format_text))) {
+        const char *has = text.data ? text.data : "";
+        status = tm_fail_as(err, TM_EFORMAT, "TM0503", "the store %s is of another version", store->folder);
+        tm_why(err, "%s says \"%.*s\", and this program knows \"%.16s\"", path,
+               (int)(strcspn(has, "\n") < 40 ? strcspn(has, "\n") : 40), has, format_text);
+        tm_hint(err, "use the program that made it, or another store: --store DIR");
+    }
     tm_buf_clear(&text);
     return status;
 }

@@ -263,6 +263,16 @@ static void hint_steps(tm_store *store, const tm_artifact *log, tm_error *err)
     if (list[0]) tm_hint(err, "its snapshots are of step %s", list);
 }
 
+static tm_status no_snapshot(const tm_address *a, tm_error *err)
+{
+    static const char *const words[] = {"best", "latest", NULL};
+    const char *near = tm_nearest(a->at, words);
+    tm_fail_as(err, TM_EINVAL, "TM0508", "\"@%s\" picks no snapshot", a->at);
+    if (near) tm_hint(err, "did you mean %s@%s?", a->node, near);
+    else tm_hint(err, "use %s@STEP, %s@best or %s@latest", a->node, a->node, a->node);
+    return TM_EINVAL;
+}
+
 tm_status tm_address_entry(tm_store *store, const tm_address *a, tm_entry *entry, tm_error *err)
 {
     tm_artifact log = {0};
@@ -273,9 +283,7 @@ tm_status tm_address_entry(tm_store *store, const tm_address *a, tm_entry *entry
         select.kind = TM_SELECT_BEST;
         snprintf(select.metric, sizeof select.metric, "valid.loss");
     } else if (a->at[0] && strcmp(a->at, "latest") != 0) {
-        if (*end)
-            return tm_fail_as(err, TM_EINVAL, "TM0508", "\"@%s\" picks nothing: use @STEP, @best or @latest",
-                              a->at);
+        if (*end) return no_snapshot(a, err);
         select = (tm_select){.kind = TM_SELECT_AT, .at = step};
     }
     TM_TRY(tm_artifact_get(store, a->artifact, &log, err));
@@ -294,9 +302,11 @@ static tm_status tree_folder(tm_store *store, const char *text, char path[TM_PAT
     tm_address a;
     tm_entry entry;
     TM_TRY(tm_address_resolve(store, text, &a, err));
-    tm_status status = a.type->tree ? tm_address_entry(store, &a, &entry, err)
-                                    : tm_fail_as(err, TM_EINVAL, "TM0510", "%s gives %s, not a folder",
-                                                 a.node, a.type->name);
+    tm_status status =
+        a.type->tree ? tm_address_entry(store, &a, &entry, err)
+                     : tm_fail_as(err, TM_EINVAL, "TM0510", "%s gives %s, where a model or tokenizer is due",
+                                  a.node, a.type->name);
+    if (!a.type->tree) tm_hint(err, "`tidemill status %s` lists the nodes; name one that trains", a.run);
     if (status >= 0) status = tm_store_pin(store, entry.hash, err);
     if (status >= 0) status = tm_tree_folder(store, entry.hash, path, err);
     tm_address_clear(&a);

@@ -18,6 +18,15 @@ const tm_flag tm_common_flags[] = {
     {0},
 };
 
+static const tm_flag *find_flag(const tm_flag *flags, const char *word, size_t n)
+{
+    for (const tm_flag *f = flags; f && f->name; f++) {
+        if (strlen(f->name) == n && strncmp(f->name, word, n) == 0) return f;
+        if (f->letter && n == 2 && word[0] == '-' && word[1] == f->letter) return f;
+    }
+    return NULL;
+}
+
 const char *tm_cli_flag_at(const tm_cli *cli, const char *name, int i)
 {
     for (int k = 0; k < cli->n_given; k++)
@@ -97,13 +106,32 @@ __attribute__((format(printf, 4, 5))) static int wrong(const tm_cli *cli, const 
     return TM_EXIT_USAGE;
 }
 
+// The value nearest to one that is none of a flag's choices ("any|same"), in `copy`.
+static const char *nearest_choice(const char *choices, const char *given, char copy[128])
+{
+    const char *names[16];
+    size_t n = 0;
+    char *save = NULL;
+    snprintf(copy, 128, "%s", choices);
+    for (char *word = strtok_r(copy, "|", &save); word && n < 15; word = strtok_r(NULL, "|", &save))
+        names[n++] = word;
+    names[n] = NULL;
+    return n > 1 && given ? tm_nearest(given, names) : NULL;
+}
+
 int tm_cli_usage(const tm_cli *cli, const char *format, ...)
 {
     va_list args;
+    char text[512], fix[256], choices[128];
     va_start(args, format);
-    misuse(cli, "TM0004", cli->command->example, format, args);
+    vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    return TM_EXIT_USAGE;
+    const tm_flag *f = find_flag(cli->command->flags, text, strcspn(text, " "));
+    const char *near = f && f->arg ? nearest_choice(f->arg, tm_cli_flag(cli, f->name), choices) : NULL;
+    if (near) snprintf(fix, sizeof fix, "did you mean %s %s?", f->name, near);
+    else if (f && f->arg) snprintf(fix, sizeof fix, "%s %s: %s", f->name, f->arg, f->help);
+    else snprintf(fix, sizeof fix, "for example: %s", cli->command->example);
+    return wrong(cli, "TM0004", fix, "%s", text);
 }
 
 int tm_cli_print(const tm_cli *cli, json_t *result)
@@ -173,15 +201,6 @@ static int print_overview(void)
 
 // ---- parsing ----
 
-static const tm_flag *find_flag(const tm_flag *flags, const char *word, size_t n)
-{
-    for (const tm_flag *f = flags; f && f->name; f++) {
-        if (strlen(f->name) == n && strncmp(f->name, word, n) == 0) return f;
-        if (f->letter && n == 2 && word[0] == '-' && word[1] == f->letter) return f;
-    }
-    return NULL;
-}
-
 static int unknown_flag(const tm_cli *cli, const char *word)
 {
     const char *names[64], *equals = strchr(word, '=');
@@ -197,6 +216,14 @@ static int unknown_flag(const tm_cli *cli, const char *word)
     else
         snprintf(fix, sizeof fix, "`tidemill %s --help` lists its flags", cli->command->name);
     return wrong(cli, "TM0002", fix, "%s has no flag %s", cli->command->name, word);
+}
+
+// What follows a flag may begin with '-', but is no other flag.
+static bool is_flag(const tm_cli *cli, const char *word)
+{
+    size_t n = strcspn(word, "=");
+    return strncmp(word, "--", 2) == 0 &&
+           (find_flag(cli->command->flags, word, n) || find_flag(tm_common_flags, word, n));
 }
 
 static int no_value(const tm_cli *cli, const tm_flag *f)
@@ -226,7 +253,7 @@ static int parse(tm_cli *cli, int argc, char **argv, const char **positional)
         if (!f) return unknown_flag(cli, word);
         const char *value = "";
         if (f->arg && word[n] && (!is_long || word[n] == '=')) value = word + n + is_long;
-        else if (f->arg && i + 1 < argc) value = argv[++i];
+        else if (f->arg && i + 1 < argc && !is_flag(cli, argv[i + 1])) value = argv[++i];
         else if (f->arg)
             return no_value(cli, f);
         else if (is_long && word[n])

@@ -142,6 +142,22 @@ static const char *rate_parameter(const tm_plan *plan, const tm_node *node, doub
     return NULL;
 }
 
+// What is to be done first, where the stage has no better word.
+static const char *remedy(const char *code)
+{
+    static const char *const table[][2] = {
+        {"TM0302", "put the file in its place"},
+        {"TM0304", "put a sound file in its place (fetch it again, compare the sizes)"},
+        {"TM0305", "take one of a kind that is read"},
+        {"TM0402", "take a smaller model, batch or length, or run fewer nodes at once (--cores 1)"},
+        {"TM0415", "mend the program or its arguments"},
+        {"TM0421", "see to what the system says"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (strcmp(table[i][0], code) == 0) return table[i][1];
+    return "mend that";
+}
+
 static void tell_fix(const tm_plan *plan, const tm_node *node, const tm_error *err, const char *typed,
                      tm_diag *d)
 {
@@ -154,7 +170,8 @@ static void tell_fix(const tm_plan *plan, const tm_node *node, const tm_error *e
     else if (err->hint[0])
         TM_DIAG(d->fix, "%s", err->hint);
     else
-        TM_DIAG(d->fix, "mend that, then `tidemill run %s` again: it goes on with what is kept", typed);
+        TM_DIAG(d->fix, "%s, then `tidemill run %s` again: it goes on with what is kept", remedy(d->code),
+                typed);
 }
 
 void tm_failure_tell(const tm_plan *plan, const tm_run_result *result, const tm_error *err, const char *typed,
@@ -164,8 +181,6 @@ void tm_failure_tell(const tm_plan *plan, const tm_run_result *result, const tm_
     const tm_plan_node *p = node ? &plan->nodes[node->index] : NULL;
     tm_diag *d = tm_diag_add(diags, "", node ? node->file : "", node ? node->line : 0);
     tm_diag_error(d, err);
-    if (node) TM_DIAG(d->word, "%s", node->name);
-    if (node && !node->named) d->word[0] = 0;
     if (node) TM_DIAG(d->owner, "%s", tm_node_called(node));
     const char *what = strcmp(d->code, "TM0414") == 0 ? take_place(d, err->text) : err->text;
     if (result->failed_node[0]) TM_DIAG(d->what, "%.150s: %.340s", result->failed_node, what);

@@ -37,6 +37,20 @@ static tm_status identity(const tm_check *c, json_t *into, tm_error *err)
     return tm_model_source_identity(&source, c->memory, into, err);
 }
 
+// Fetch and look at it; what is wrong with a copy is told of what it is a copy of.
+static tm_status fetch(const tm_model_source *source, const char *path, const char *folder,
+                       const char *tokenizer, const char *scratch, tm_error *err)
+{
+    tm_status status = tm_model_source_fetch(source, folder, scratch, err);
+    if (status >= 0) status = tm_dir_remove(scratch, err);
+    if (status >= 0) status = tm_model_copy_tokenizer(folder, tokenizer, err);
+    if (status < 0) {
+        tm_error_replace(err, folder, path);
+        tm_error_replace(err, scratch, path);
+    }
+    return status;
+}
+
 static tm_status run(tm_work *work, tm_error *err)
 {
     const model_options *o = tm_work_options(work);
@@ -46,9 +60,7 @@ static tm_status run(tm_work *work, tm_error *err)
     TM_TRY(tm_work_scratch(work, folder, sizeof folder, err));
     TM_TRY(tm_work_scratch(work, tokenizer, sizeof tokenizer, err));
     TM_TRY(tm_work_scratch(work, scratch, sizeof scratch, err));
-    TM_TRY(tm_model_source_fetch(&source, folder, scratch, err));
-    TM_TRY(tm_dir_remove(scratch, err));
-    TM_TRY(tm_model_copy_tokenizer(folder, tokenizer, err));
+    TM_TRY(fetch(&source, o->path, folder, tokenizer, scratch, err));
     TM_TRY(tm_put_tree(work, "tokenizer", tokenizer, json_object(), NULL, NULL, err));
     return tm_put_tree(work, "", folder, json_object(), NULL, NULL, err);
 }

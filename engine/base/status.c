@@ -145,6 +145,18 @@ tm_status tm_error_prefix(tm_error *err, const char *format, ...)
     return err->status;
 }
 
+void tm_error_replace(tm_error *err, const char *what, const char *with)
+{
+    char *at = err ? strstr(err->text, what) : NULL;
+    size_t n = strlen(what), m = strlen(with);
+    for (; at && n; at = strstr(at + m, what)) {
+        size_t rest = strlen(at + n) + 1;
+        if ((size_t)(at - err->text) + m + rest > sizeof err->text) return;
+        memmove(at + m, at + n, rest);
+        memcpy(at, with, m);
+    }
+}
+
 void tm_bug(const char *file, int line, const char *what)
 {
     fprintf(stderr, "tidemill: bug at %s:%d: %s does not hold\n", file, line, what);

@@ -76,6 +76,9 @@ const char *tm_error_code(const tm_error *err);
 // Put "prefix: " before the text of an error that is already set; returns its status.
 tm_status tm_error_prefix(tm_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+// Every `what` in the text of an error that is already set becomes `with`: a copy's path that of its source.
+void tm_error_replace(tm_error *err, const char *what, const char *with);
+
 #define TM_TRY(call)                                                           \
     do {                                                                       \
         tm_status tm_try_status_ = (call);                                     \

@@ -139,7 +139,6 @@ static tm_status judge(tm_work *work, const char *name, const tm_program_end *en
         tm_why(err, "its last words: %.480s", end->last);
     else
         tm_why(err, "it said nothing on stderr");
-    tm_hint(err, "all that it said is in the log: `tidemill logs %s`", tm_work_name(work));
     return TM_EFAILED;
 }
 

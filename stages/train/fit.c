@@ -8,31 +8,44 @@
 #include "engine/select.h"
 #include "stages/train/fit_internal.h"
 
-// "gradient norm 0.9, 41, inf; loss 3.2, 8.1, nan (steps 238 to 240)"
-static void tell_steps(const fit *f, const tm_step *bad, tm_error *err)
+// "nan" without the sign that it may have.
+static const char *number_text(double value, int digits, char text[32])
 {
-    const tm_step *first = NULL;
-    char norms[120] = "", losses[120] = "";
-    for (int i = 0; i <= TM_LAST_STEPS; i++) {
-        const tm_step *s = i < TM_LAST_STEPS ? &f->last[i] : bad;
-        size_t a = strlen(norms), b = strlen(losses);
-        if (!s->step) continue;
-        snprintf(norms + a, sizeof norms - a, "%s%.3g", a ? ", " : "", s->grad_norm);
-        snprintf(losses + b, sizeof losses - b, "%s%.4g", b ? ", " : "", s->loss);
-        if (!first) first = s;
-    }
-    tm_why(err, "gradient norm %s; loss %s (steps %llu to %llu); learning rate %.3g", norms, losses,
-           (unsigned long long)first->step, (unsigned long long)bad->step, bad->rate);
+    if (isnan(value)) snprintf(text, 32, "nan");
+    else snprintf(text, 32, "%.*g", digits, value);
+    return text;
 }
 
+// "gradient norm 0.9, 41, inf; loss 3.2, 8.1, nan at steps 238, 239, 240; learning rate 0.01"
+static void tell_steps(const fit *f, const tm_step *bad, tm_error *err)
+{
+    char norms[120] = "", losses[120] = "", steps[120] = "", text[32];
+    for (int i = 0; i <= TM_LAST_STEPS; i++) {
+        const tm_step *s = i < TM_LAST_STEPS ? &f->last[i] : bad;
+        size_t a = strlen(norms), b = strlen(losses), c = strlen(steps);
+        if (!s->step) continue;
+        snprintf(norms + a, sizeof norms - a, "%s%s", a ? ", " : "", number_text(s->grad_norm, 3, text));
+        snprintf(losses + b, sizeof losses - b, "%s%s", b ? ", " : "", number_text(s->loss, 4, text));
+        snprintf(steps + c, sizeof steps - c, "%s%llu", c ? ", " : "", (unsigned long long)s->step);
+    }
+    tm_why(err, "gradient norm %s; loss %s at step%s %s; learning rate %.3g", norms, losses,
+           strchr(steps, ',') ? "s" : "", steps, bad->rate);
+}
+
+// At the very first step no learning rate is to blame.
 static tm_status diverged(const fit *f, const tm_step *s, tm_error *err)
 {
     tm_fail(err, TM_EFAILED, "%s became %s at step %llu of %llu", isfinite(s->loss) ? "the gradient" : "loss",
             isnan(s->loss) || isnan(s->grad_norm) ? "NaN" : "infinite", (unsigned long long)s->step,
             (unsigned long long)f->schedule.total);
     tell_steps(f, s, err);
-    tm_hint(err, "a lower learning rate (lr is %.3g) or a longer warmup", f->schedule.peak);
-    tm_error_class(err, "TM0412");
+    if (s->step == 1) {
+        tm_hint(err, "look at what it begins with: the weights that it is given have values that are no numbers");
+        tm_error_class(err, "TM0411");
+    } else {
+        tm_hint(err, "a lower learning rate (lr is %.3g) or a longer warmup", f->schedule.peak);
+        tm_error_class(err, "TM0412");
+    }
     return TM_EFAILED;
 }
 

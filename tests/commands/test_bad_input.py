@@ -100,7 +100,7 @@ class BadInput(WithWorkplace):
 
     def test_a_store_that_cannot_be_made_is_told(self):
         self.place.write("file", "in the way")
-        err = self.fails(1, "run", "graph.lua", store="file/store")
+        err = self.fails(2, "run", "graph.lua", store="file/store")
         self.assertIn("file/store", err)
 
     def test_bytes_that_are_no_text_are_repaired_and_counted_as_documents(self):

@@ -75,6 +75,11 @@ class Workplace:
                                 env={**os.environ, **dict(env)},
                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
+    def plain(self, *args):
+        """The same without a store being named."""
+        done = subprocess.run([PROGRAM, *args], cwd=self.folder, capture_output=True, text=True, timeout=120)
+        return done.returncode, done.stdout, done.stderr
+
     def tidemill(self, *args, store="store", env=()):
         """(exit status, stdout, stderr)"""
         process = self.start(*args, store=store, env=env)
