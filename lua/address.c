@@ -268,8 +268,10 @@ static tm_status no_snapshot(const tm_address *a, tm_error *err)
     static const char *const words[] = {"best", "latest", NULL};
     const char *near = tm_nearest(a->at, words);
     tm_fail_as(err, TM_EINVAL, "TM0508", "\"@%s\" picks no snapshot", a->at);
-    if (near) tm_hint(err, "did you mean %s@%s?", a->node, near);
-    else tm_hint(err, "use %s@STEP, %s@best or %s@latest", a->node, a->node, a->node);
+    if (near)
+        tm_hint(err, "did you mean %s@%s?", a->node, near);
+    else
+        tm_hint(err, "use %s@STEP, %s@best or %s@latest", a->node, a->node, a->node);
     return TM_EINVAL;
 }
 

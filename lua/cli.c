@@ -128,9 +128,12 @@ int tm_cli_usage(const tm_cli *cli, const char *format, ...)
     va_end(args);
     const tm_flag *f = find_flag(cli->command->flags, text, strcspn(text, " "));
     const char *near = f && f->arg ? nearest_choice(f->arg, tm_cli_flag(cli, f->name), choices) : NULL;
-    if (near) snprintf(fix, sizeof fix, "did you mean %s %s?", f->name, near);
-    else if (f && f->arg) snprintf(fix, sizeof fix, "%s %s: %s", f->name, f->arg, f->help);
-    else snprintf(fix, sizeof fix, "for example: %s", cli->command->example);
+    if (near)
+        snprintf(fix, sizeof fix, "did you mean %s %s?", f->name, near);
+    else if (f && f->arg)
+        snprintf(fix, sizeof fix, "%s %s: %s", f->name, f->arg, f->help);
+    else
+        snprintf(fix, sizeof fix, "for example: %s", cli->command->example);
     return wrong(cli, "TM0004", fix, "%s", text);
 }
 
@@ -253,7 +256,8 @@ static int parse(tm_cli *cli, int argc, char **argv, const char **positional)
         if (!f) return unknown_flag(cli, word);
         const char *value = "";
         if (f->arg && word[n] && (!is_long || word[n] == '=')) value = word + n + is_long;
-        else if (f->arg && i + 1 < argc && !is_flag(cli, argv[i + 1])) value = argv[++i];
+        else if (f->arg && i + 1 < argc && !is_flag(cli, argv[i + 1]))
+            value = argv[++i];
         else if (f->arg)
             return no_value(cli, f);
         else if (is_long && word[n])

@@ -11,8 +11,10 @@
 // "nan" without the sign that it may have.
 static const char *number_text(double value, int digits, char text[32])
 {
-    if (isnan(value)) snprintf(text, 32, "nan");
-    else snprintf(text, 32, "%.*g", digits, value);
+    if (isnan(value))
+        snprintf(text, 32, "nan");
+    else
+        snprintf(text, 32, "%.*g", digits, value);
     return text;
 }
 
@@ -40,7 +42,8 @@ static tm_status diverged(const fit *f, const tm_step *s, tm_error *err)
             (unsigned long long)f->schedule.total);
     tell_steps(f, s, err);
     if (s->step == 1) {
-        tm_hint(err, "look at what it begins with: the weights that it is given have values that are no numbers");
+        tm_hint(err,
+                "look at what it begins with: the weights that it is given have values that are no numbers");
         tm_error_class(err, "TM0411");
     } else {
         tm_hint(err, "a lower learning rate (lr is %.3g) or a longer warmup", f->schedule.peak);
