@@ -181,7 +181,8 @@ def trained_on(name, status, **changes):
 
 trained_on("tokenizer_that_is_no_JSON", 1, tokenizer__json=lambda old: b'{"model": ')
 trained_on("tokenizer_of_another_kind", 1, tokenizer__json=lambda old: b'{"model": {"type": "Unigram", "vocab": []}}')
-trained_on("config_of_an_unknown_architecture", 1, config__json=lambda old: old.replace(b"Llama", b"Llamo").replace(b"llama", b"llamo"))
+trained_on("config_of_an_unknown_architecture", 1,
+           config__json=lambda old: old.replace(b"Llama", b"Llamo").replace(b"llama", b"llamo"))
 trained_on("weights_cut_off", 1, model__safetensors=lambda old: old[:len(old) // 2])
 trained_on("weights_with_a_broken_head", 1, model__safetensors=lambda old: old[:8] + b"[" + old[9:])
 trained_on("loss_that_is_not_a_number", 1, model__safetensors=lambda old: old[:-4096] + b"\0\0\xc0\x7f" * 1024)
@@ -214,7 +215,8 @@ def gguf_cut_off(place):
 # ---- stages that fail ----
 
 graph("lua_that_raises", 1, LUA.replace("BODY", "emit { text = doc.meta.title:upper() }").replace("BEFORE", ""))
-graph("lua_that_says_error", 1, LUA.replace("BODY", 'if #doc.text < 20 then error("too short to shout") end').replace("BEFORE", ""))
+graph("lua_that_says_error", 1,
+      LUA.replace("BODY", 'if #doc.text < 20 then error("too short to shout") end').replace("BEFORE", ""))
 graph("lua_without_end", 1, LUA.replace("BODY", "while true do end").replace("BEFORE", " seconds = 0.2,"))
 graph("lua_that_gives_no_record", 1, LUA.replace("BODY", "emit { txt = doc.text }").replace("BEFORE", ""))
 graph("lua_that_returns_a_table", 1, LUA.replace("BODY", "return { doc.text }").replace("BEFORE", ""))
