@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/file.h>
 
 #include "engine/store_gc_impl.h"
@@ -29,6 +30,61 @@ static bool always_kept(const tm_gc *g, const tm_record *record)
            (g->policy->keep && g->policy->keep(record, g->policy->arg));
 }
 
+// A record that may go.
+typedef struct other {
+    size_t index;
+    double worth;
+} other;
+
+// Of the most worth first, then the youngest.
+static int by_worth(const void *a, const void *b)
+{
+    const other *x = a, *y = b;
+    if (x->worth != y->worth) return x->worth > y->worth ? -1 : 1;
+    return x->index > y->index ? -1 : 1;
+}
+
+static tm_status tell_what_goes(tm_gc *g, const other *others, size_t n, tm_error *err)
+{
+    const tm_record **records = tm_calloc(n + 1, sizeof *records);
+    uint64_t *bytes = tm_calloc(n + 1, sizeof *bytes);
+    tm_status status = records && bytes ? TM_OK : no_memory(err);
+    for (size_t i = 0; i < n && status >= 0; i++) records[i] = tm_key_at(g->store, others[i].index);
+    if (status >= 0) status = tm_mark_apart(&g->marks, records, n, bytes, err);
+    for (size_t i = n; i-- > 0 && status >= 0;) g->policy->goes(records[i], bytes[i], g->policy->arg);
+    tm_free((void *)records);
+    tm_free(bytes);
+    return status;
+}
+
+static tm_status keep_what_fits(tm_gc *g, const other *others, size_t n, tm_error *err)
+{
+    bool fits = true;
+    size_t kept = 0;
+    for (; kept < n && fits; kept++) {
+        const tm_record *record = tm_key_at(g->store, others[kept].index);
+        TM_TRY(tm_mark_trial(&g->marks, record, g->policy->max_bytes, &fits, err));
+        g->keep[others[kept].index] = fits;
+    }
+    kept -= !fits;
+    return g->policy->goes ? tell_what_goes(g, others + kept, n - kept, err) : TM_OK;
+}
+
+static tm_status choose_others(tm_gc *g, tm_error *err)
+{
+    size_t n = 0;
+    other *others = tm_calloc(g->n_records + 1, sizeof *others);
+    if (!others) return no_memory(err);
+    for (size_t i = 0; i < g->n_records; i++)
+        if (!g->keep[i])
+            others[n++] = (other){i, g->policy->worth ? g->policy->worth(tm_key_at(g->store, i), g->policy->arg)
+                                                      : 0};
+    qsort(others, n, sizeof *others, by_worth);
+    tm_status status = keep_what_fits(g, others, n, err);
+    tm_free(others);
+    return status;
+}
+
 static tm_status choose_records(tm_gc *g, tm_error *err)
 {
     TM_TRY(tm_key_refresh(g->store, err));
@@ -41,13 +97,7 @@ static tm_status choose_records(tm_gc *g, tm_error *err)
         g->keep[i] = always_kept(g, record);
         if (g->keep[i]) TM_TRY(tm_mark_record(&g->marks, record, err));
     }
-    bool fits = g->policy->max_bytes > 0;
-    for (size_t i = g->n_records; i-- > 0 && fits;) {
-        if (g->keep[i]) continue;
-        TM_TRY(tm_mark_trial(&g->marks, tm_key_at(g->store, i), g->policy->max_bytes, &fits, err));
-        g->keep[i] = fits;
-    }
-    return TM_OK;
+    return g->policy->max_bytes > 0 ? choose_others(g, err) : TM_OK;
 }
 
 static void count_records(tm_gc *g)
@@ -157,6 +207,11 @@ static bool lease_held(tm_gc *g, const char *hex)
     return held;
 }
 
+static int64_t log_ms(const tm_gc *g)
+{
+    return g->policy->keep_log_ms ? g->policy->keep_log_ms : g->policy->keep_ms;
+}
+
 static tm_status mark_log(tm_gc *g, tm_hash recipe, const char *port, tm_error *err)
 {
     tm_log *log;
@@ -213,7 +268,7 @@ tm_status tm_gc_visit_log(tm_gc *g, const char *name, tm_error *err)
     tm_hash recipe;
     if (strlen(name) != 32 || !tm_hash_parse(name, &recipe)) return TM_OK;
     TM_TRY(tm_store_at(g->store, path, err, "logs/%s", name));
-    if (lease_held(g, name) || changed_ms(path) >= g->now - g->policy->keep_ms)
+    if (lease_held(g, name) || changed_ms(path) >= g->now - log_ms(g))
         return mark_ports(g, path, recipe, err);
     g->report->logs_removed++;
     tell_of(g, "log", name, 0);
@@ -348,7 +403,7 @@ static tm_status visit_lease(tm_gc *g, const char *name, tm_error *err)
     int fd;
     TM_TRY(tm_store_at(g->store, path, err, "leases/%s", name));
     TM_TRY(tm_store_at(g->store, log, err, "logs/%s", name));
-    if (g->dry_run || tm_file_exists(log) || changed_ms(path) >= g->now - g->policy->keep_ms) return TM_OK;
+    if (g->dry_run || tm_file_exists(log) || changed_ms(path) >= g->now - log_ms(g)) return TM_OK;
     TM_TRY(tm_fd_open(path, O_RDWR, 0, &fd, err));
     tm_status status = tm_fd_try_lock(fd, LOCK_EX, path, err);
     if (status == TM_OK) status = tm_file_remove(path, err);
@@ -383,7 +438,7 @@ static tm_status visit_memo(tm_gc *g, const char *name, tm_error *err)
     memo_look look = {g, false};
     tm_ledger *ledger;
     TM_TRY(tm_store_at(g->store, path, err, "memo/%s", name));
-    if (changed_ms(path) >= g->now - g->policy->keep_ms) return TM_OK;
+    if (changed_ms(path) >= g->now - log_ms(g)) return TM_OK;
     tm_status status = tm_ledger_open(path, "memo", look_at_memo, &look, &ledger, err);
     if (status < 0) return status == TM_ENOENT || status == TM_EFORMAT ? TM_OK : status;
     tm_ledger_close(ledger);

@@ -161,6 +161,13 @@ tm_status tm_mark_record(tm_marks *m, const tm_record *record, tm_error *err)
     return tm_mark_refs(m, record->json, err);
 }
 
+// What was marked since the trial began.
+static void take_back(tm_marks *m, uint64_t bytes)
+{
+    for (size_t i = 0; i < m->n_trial; i++) tm_hash_map_put(&m->table, m->trial[i], TAKEN_BACK);
+    m->bytes = bytes;
+}
+
 tm_status tm_mark_trial(tm_marks *m, const tm_record *record, uint64_t limit, bool *fits, tm_error *err)
 {
     uint64_t before = m->bytes;
@@ -169,10 +176,25 @@ tm_status tm_mark_trial(tm_marks *m, const tm_record *record, uint64_t limit, bo
     tm_status status = tm_mark_record(m, record, err);
     m->on_trial = false;
     *fits = m->bytes <= limit;
-    if (*fits || status < 0) return status;
-    for (size_t i = 0; i < m->n_trial; i++) tm_hash_map_put(&m->table, m->trial[i], TAKEN_BACK);
-    m->bytes = before;
-    return TM_OK;
+    if (!*fits && status >= 0) take_back(m, before);
+    return status;
+}
+
+tm_status tm_mark_apart(tm_marks *m, const tm_record *const *records, size_t n, uint64_t *bytes,
+                        tm_error *err)
+{
+    uint64_t before = m->bytes;
+    tm_status status = TM_OK;
+    m->on_trial = true;
+    m->n_trial = 0;
+    for (size_t i = 0; i < n && status >= 0; i++) {
+        uint64_t already = m->bytes;
+        status = tm_mark_record(m, records[i], err);
+        bytes[i] = m->bytes - already;
+    }
+    m->on_trial = false;
+    take_back(m, before);
+    return status;
 }
 
 void tm_marks_clear(tm_marks *m)

@@ -26,4 +26,8 @@ tm_status tm_mark_record(tm_marks *marks, const tm_record *record, tm_error *err
 // The same, taken back when more than `limit` bytes are marked then.
 tm_status tm_mark_trial(tm_marks *marks, const tm_record *record, uint64_t limit, bool *fits, tm_error *err);
 
+// What each of some records would add to those before it, in bytes. Nothing stays marked.
+tm_status tm_mark_apart(tm_marks *marks, const tm_record *const *records, size_t n, uint64_t *bytes,
+                        tm_error *err);
+
 void tm_marks_clear(tm_marks *marks);

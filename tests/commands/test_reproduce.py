@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import subprocess
+import time
 import unittest
 
 from workplace import WithWorkplace
@@ -269,6 +270,76 @@ class Needs(WithWorkplace):
         times = [one["seconds"] for one in nodes.values()]
         self.assertLessEqual(needs["seconds_most"], sum(times) + 0.1)
         self.assertGreaterEqual(needs["seconds_most"], needs["seconds"])
+
+
+class Room(WithWorkplace):
+    """gc --to, on a store with a changed run, a smoke run and a lock."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        for args in (["run", "graph.lua", "--set", "steps=4"], ["run", "graph.lua", "--smoke"],
+                     ["run", "graph.lua", "--set", "steps=8", "--set", "lr=1e-2"]):
+            code, _, err = cls.place.tidemill(*args)
+            assert code == 0, err
+
+    def copy(self, name):
+        """A store whose objects are not of this minute."""
+        shutil.copytree(self.place.path("store"), self.place.path(name))
+        for at, _, names in os.walk(self.place.path(name + "/objects")):
+            for one in names:
+                os.utime(os.path.join(at, one), (time.time() - 100, time.time() - 100))
+        return name
+
+    def bytes(self, store):
+        return sum(os.lstat(os.path.join(at, one)).st_size
+                   for at, _, names in os.walk(self.place.path(store + "/objects")) for one in names)
+
+    def test_the_cheapest_goes_first_and_a_dry_run_changes_nothing(self):
+        store = self.copy("dry")
+        before, size = self.place.files(store + "/objects"), self.bytes(store)
+        report = self.json("gc", "--to", str(size // 2), "--dry-run", store=store)
+        self.assertEqual(self.place.files(store + "/objects"), before)
+        ranks = [one["rank"] for one in report["results"]]
+        self.assertEqual(ranks, sorted(ranks, key=["smoke", "plain", "latest", "pinned"].index))
+        self.assertIn("smoke", ranks)
+        self.assertLessEqual(sum(one["bytes"] for one in report["results"]), report["bytes_removed"])
+        self.assertLessEqual(report["bytes_kept"], size // 2)
+        text = self.ok("gc", "--to", str(size // 2), "--dry-run", store=store)
+        self.assertRegex(text, r"(?m)^base +r1 +\d.* KB  rebuild \d.* s$")
+        self.assertRegex(text, r"rebuild \d.* s  of a smoke run")
+        self.assertIn("would free", text)
+
+    def test_what_was_freed_is_made_again_and_nothing_else(self):
+        store = self.copy("real")
+        size = self.bytes(store)
+        report = self.json("gc", "--to", str(int(size * 0.8)), store=store)
+        self.assertLessEqual(self.bytes(store), int(size * 0.8))
+        self.assertEqual(report["bytes_kept"], self.bytes(store))
+        gone = {one["node"] for one in report["results"] if one["rank"] == "latest"}
+        states = self.json("plan", "graph.lua", "--set", "steps=8", "--set", "lr=1e-2", store=store)["nodes"]
+        for name in "base", "vocab", "model":
+            self.assertEqual(states[name]["state"] != "cached", name in gone, (name, gone))
+
+    def test_latest_results_go_late_and_pinned_ones_last_and_both_are_named(self):
+        store = self.copy("late")
+        self.ok("pin", "r1", store=store)
+        try:
+            report = self.json("gc", "--to", "1", "--dry-run", store=store)
+            ranks = [one["rank"] for one in report["results"]]
+            self.assertEqual(ranks, sorted(ranks, key=["smoke", "plain", "latest", "pinned"].index))
+            self.assertEqual(ranks.count("pinned"), 11)
+            text = self.ok("gc", "--to", "1", "--dry-run", store=store)
+            self.assertRegex(text, r"base +r3 .*LATEST result of graph.lua")
+            self.assertRegex(text, r"base +r1 .*PINNED in tidemill.lock of graph.lua")
+        finally:
+            os.remove(self.place.path("tidemill.lock"))
+
+    def test_what_cannot_be_reached_is_refused_and_nothing_goes(self):
+        before = self.place.files("store/objects")
+        err = self.fails(5, "gc", "--to", "1000")
+        self.assertRegex(err, r"the store cannot get to 1.0 KB: .* have to stay, and nothing was freed")
+        self.assertEqual(self.place.files("store/objects"), before)
 
 
 if __name__ == "__main__":

@@ -138,6 +138,46 @@ static void a_size_limit_drops_the_oldest(void **state)
     assert_int_equal(report.objects_kept, 3);
 }
 
+static double by_name(const tm_record *record, void *arg)
+{
+    return tm_hash_eq(record->content, h("1")) ? 2 : tm_hash_eq(record->content, h("2")) ? 0 : 1;
+}
+
+static char gone[8];
+static uint64_t gone_bytes;
+
+static void hear(const tm_record *record, uint64_t bytes, void *arg)
+{
+    strcat(gone, tm_hash_eq(record->content, h("1")) ? "1" : tm_hash_eq(record->content, h("2")) ? "2" : "3");
+    gone_bytes += bytes;
+}
+
+static void of_a_size_limit_and_worths_the_least_goes_first_and_is_told_with_its_bytes(void **state)
+{
+    tm_store *s = fresh(state);
+    tm_gc_policy policy = all_goes;
+    bind_as(s, "1", 1000);
+    bind_as(s, "2", 2000);
+    bind_as(s, "3", 3000);
+    policy.max_bytes = 1 << 20;
+    tm_gc_report all = collect(s, &policy, true);
+    policy.worth = by_name;
+    policy.goes = hear;
+    policy.max_bytes = all.bytes_kept - 1;
+    gone[0] = 0;
+    gone_bytes = 0;
+    tm_gc_report report = collect(s, &policy, true);
+    assert_string_equal(gone, "2");
+    assert_int_equal(gone_bytes, report.bytes_removed);
+    policy.max_bytes = 1;
+    gone[0] = 0;
+    gone_bytes = 0;
+    report = collect(s, &policy, false);
+    assert_string_equal(gone, "231");
+    assert_int_equal(gone_bytes, all.bytes_kept);
+    assert_int_equal(report.bytes_removed, all.bytes_kept);
+}
+
 static void objects_younger_than_the_grace_period_stay(void **state)
 {
     tm_store *s = fresh(state);
@@ -472,6 +512,7 @@ int main(void)
         in_folder(an_old_record_goes_with_its_objects),
         in_folder(the_caller_can_keep_records_and_roots),
         in_folder(a_size_limit_drops_the_oldest),
+        in_folder(of_a_size_limit_and_worths_the_least_goes_first_and_is_told_with_its_bytes),
         in_folder(objects_younger_than_the_grace_period_stay),
         in_folder(pins_hold_until_their_store_is_closed),
         in_folder(remainders_of_dead_processes_are_removed),
