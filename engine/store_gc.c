@@ -75,10 +75,12 @@ static tm_status choose_others(tm_gc *g, tm_error *err)
     size_t n = 0;
     other *others = tm_calloc(g->n_records + 1, sizeof *others);
     if (!others) return no_memory(err);
-    for (size_t i = 0; i < g->n_records; i++)
-        if (!g->keep[i])
-            others[n++] = (other){i, g->policy->worth ? g->policy->worth(tm_key_at(g->store, i), g->policy->arg)
-                                                      : 0};
+    for (size_t i = 0; i < g->n_records; i++) {
+        if (g->keep[i]) continue;
+        others[n++].index = i;
+        if (g->policy->worth)
+            others[n - 1].worth = g->policy->worth(tm_key_at(g->store, i), g->policy->arg);
+    }
     qsort(others, n, sizeof *others, by_worth);
     tm_status status = keep_what_fits(g, others, n, err);
     tm_free(others);

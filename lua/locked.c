@@ -40,23 +40,42 @@ static void print_differences(const json_t *list, FILE *out)
     if (n > MAX_SHOWN) fprintf(out, "  and %zu more\n", n - MAX_SHOWN);
 }
 
+// "param lr: pinned 0.003, is 0.001; ...", as many as there is room for.
+static void join_differences(const json_t *list, char *text, size_t size)
+{
+    size_t i, n = 0;
+    json_t *one;
+    text[0] = 0;
+    json_array_foreach(list, i, one)
+    {
+        char pinned[128], now[128];
+        if (size - n < 192) break;
+        show(json_object_get(one, "pinned"), pinned);
+        show(json_object_get(one, "now"), now);
+        n += (size_t)snprintf(text + n, size - n, "%s%s %.60s: pinned %.40s, is %.40s", n ? "; " : "",
+                              json_string_value(json_object_get(one, "what")),
+                              json_string_value(json_object_get(one, "name")), pinned, now);
+    }
+    if (i < json_array_size(list)) snprintf(text + n, size - n, "; and %zu more", json_array_size(list) - i);
+}
+
 static int refuse(const tm_session *session, const tm_cli *cli, const char *graph, json_t *list)
 {
-    char what[512], fix[512];
+    tm_diags diags = {.n = 1};
+    tm_diag *d = &diags.items[0];
     size_t n = json_array_size(list);
-    snprintf(what, sizeof what, "%.150s is not what tidemill.lock pins: %zu difference%s", graph, n,
-             n == 1 ? "" : "s");
-    snprintf(fix, sizeof fix,
-             "bring back what was pinned; or accept what is there: `tidemill run %.150s`, then `tidemill pin`",
-             graph);
-    if (cli->json)
-        tm_cli_print(cli, json_pack("{s:{s:s, s:s, s:s, s:O}}", "error", "code", "locked", "message", what,
-                                    "fix", fix, "differences", list));
-    else {
-        fprintf(stderr, "tidemill: %s (%s)\n", what,
-                json_string_value(json_object_get(session->locked, "run")));
-        print_differences(list, stderr);
-        fprintf(stderr, "fix    %s\n", fix);
+    TM_DIAG(d->code, "TM0320");
+    TM_DIAG(d->what, "%.150s is not what tidemill.lock pins of %s: %zu difference%s", graph,
+            json_string_value(json_object_get(session->locked, "run")), n, n == 1 ? "" : "s");
+    join_differences(list, d->why, sizeof d->why);
+    TM_DIAG(d->fix, "bring back what was pinned; or accept what is there: `tidemill run %.150s`, then"
+                    " `tidemill pin`", graph);
+    if (cli->json) {
+        json_t *errors = tm_diags_json(&diags, NULL);
+        tm_cli_print(cli, json_pack("{s:O, s:o, s:O}", "error", json_array_get(errors, 0), "errors", errors,
+                                    "differences", list));
+    } else {
+        tm_diags_print(&diags, NULL, stderr, cli->colour);
     }
     json_decref(list);
     return TM_EXIT_LOCKED;

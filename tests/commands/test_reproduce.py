@@ -115,7 +115,7 @@ class Lock(WithWorkplace):
     def differences(self, *args):
         code, out, err = self.place.tidemill(*args, "--json")
         self.assertEqual(code, 8, out + err)
-        return [(one["what"], one["name"]) for one in json.loads(out)["error"]["differences"]]
+        return [(one["what"], one["name"]) for one in json.loads(out)["differences"]]
 
     def edit(self, change):
         lock = json.loads(self.lock)
@@ -152,7 +152,7 @@ class Lock(WithWorkplace):
         for command in "run", "plan", "check":
             self.assertEqual(self.differences(command, "graph.lua", "--locked", "--set", "lr=1e-3"), [("param", "lr")])
         err = self.fails(8, "run", "graph.lua", "--locked", "--set", "lr=1e-3")
-        self.assertRegex(err, r"param +lr +pinned 0.003, is 0.001")
+        self.assertRegex(err, r"why +param lr: pinned 0.003, is 0.001")
         self.assertIn("tidemill pin", err)
 
     def test_changed_new_and_lost_inputs_are_named(self):
