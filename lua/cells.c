@@ -139,13 +139,7 @@ size_t tm_cells_wrap(tm_buf *out, tm_view *text, size_t width, bool utf8)
 
 void tm_cells_clean(tm_buf *out, tm_view text, bool utf8)
 {
-    while (text.size) {
-        const char *line_end = memchr(text.data, '\n', text.size);
-        size_t size = line_end ? (size_t)(line_end - text.data) : text.size;
-        reader r = reader_of(tm_view_of(text.data, size), utf8);
-        r.exact = true;
-        for (cell c; next(&r, &c);) tm_buf_add(out, c.bytes, c.n_bytes);
-        if (line_end) tm_buf_char(out, '\n');
-        text = tm_view_of(text.data + size + (line_end != NULL), text.size - size - (line_end != NULL));
-    }
+    reader r = reader_of(text, utf8);
+    r.exact = true;
+    for (cell c; next(&r, &c);) tm_buf_add(out, c.bytes, c.n_bytes);
 }

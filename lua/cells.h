@@ -19,5 +19,5 @@ size_t tm_cells_put(tm_buf *out, tm_view text, size_t width, bool utf8);
 // cells, and moves `text` behind what was put.
 size_t tm_cells_wrap(tm_buf *out, tm_view *text, size_t width, bool utf8);
 
-// All of it, harmless, with its lines and the blanks in them.
+// All of it, harmless, with the blanks in it; line ends become blanks.
 void tm_cells_clean(tm_buf *out, tm_view text, bool utf8);

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "lua/cells.h"
 #include "lua/console_plain.h"
 #include "lua/screen.h"
 
@@ -53,24 +52,24 @@ static void draw(tm_console *c)
     c->frame_ns = tm_time_ns();
 }
 
-static void show_lines(tm_console *c)
+static void show_lines(tm_console *c, const char *event, const json_t *fields)
 {
-    bool utf8 = !c->screen || tm_screen_look(c->screen).utf8;
-    tm_buf clean = {0};
-    tm_cells_clean(&clean, tm_buf_view(&c->lines), utf8);
-    if (!clean.failed && c->screen) tm_screen_above(c->screen, clean.data, clean.size);
-    else if (!clean.failed) fwrite(clean.data, 1, clean.size, stderr);
-    tm_buf_clear(&clean);
-    tm_buf_reset(&c->lines);
+    if (c->screen) {
+        tm_console_look look = tm_screen_look(c->screen);
+        tm_console_plain_look(c->plain, look.width, look.utf8, look.colour);
+    }
+    tm_console_plain_event(c->plain, event, fields, &c->lines);
+    if (!c->lines.failed && c->lines.size && c->screen)
+        tm_screen_above(c->screen, c->lines.data, c->lines.size);
+    else if (!c->lines.failed && c->lines.size) fwrite(c->lines.data, 1, c->lines.size, stderr);
+    tm_buf_clear(&c->lines);
 }
 
 void tm_console_event(void *arg, const char *event, const json_t *fields)
 {
     tm_console *c = arg;
     if (!c) return;
-    if (c->screen) tm_console_plain_width(c->plain, tm_screen_look(c->screen).width);
-    tm_console_plain_event(c->plain, event, fields, &c->lines);
-    if (c->lines.size) show_lines(c);
+    show_lines(c, event, fields);
     if (!c->state) return;
     tm_console_state_event(c->state, event, fields);
     if (strcmp(event, "suspend") == 0) tm_screen_leave(c->screen);

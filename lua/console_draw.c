@@ -321,6 +321,12 @@ static void draw_stopping(const tm_console_view *v, const tm_console_look *look,
 
 // ---- all of it ----
 
+// Between what has scrolled away and what moves.
+static void lines_blank(tm_console_lines *lines)
+{
+    tm_buf_reset(&lines->line[lines->n++]);
+}
+
 typedef struct share {
     size_t nodes, waiting, warnings, sample;
 } share;
@@ -354,6 +360,7 @@ void tm_console_draw(const tm_console_view *v, const tm_console_look *look, tm_c
     if (room > TM_CONSOLE_LINES) room = TM_CONSOLE_LINES;
     bool stopping = v->stopping && room > 1;
     share s = divide(v, room - 1 - stopping);
+    if (s.nodes + s.waiting + s.warnings + s.sample + 12 < room) lines_blank(lines);
     draw_nodes(v, look, s.nodes, lines);
     if (s.waiting) draw_waiting(v, look, lines);
     for (size_t i = s.warnings; i-- > 0;) draw_warning(v->warnings[i], look, lines);

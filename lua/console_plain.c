@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "lua/cells.h"
 #include "lua/runs.h"
 
 #define LINE_NS 1000000000
@@ -12,6 +13,7 @@ struct tm_console_plain {
     const tm_plan *plan;
     bool progress;
     int pad;           // cells of a name
+    bool ascii, colour;
     int64_t start_ns;
     int64_t *line_ns;  // per node, the last line
     double *loss;      // per node, the last loss noted
@@ -51,16 +53,36 @@ static double num(const json_t *fields, const char *name)
     return json_number_value(json_object_get(fields, name));
 }
 
+void tm_console_plain_look(tm_console_plain *c, int width, bool utf8, bool colour)
+{
+    c->pad = width < 80 ? 0 : 24;
+    c->ascii = !utf8;
+    c->colour = colour;
+}
+
+static const char *colour_of(const char *state)
+{
+    static const char *const colours[][2] = {{"done", "32"},   {"step", "36"},     {"died", "31"},
+                                             {"again", "33"},  {"warning", "33"},  {"stopping", "33"}};
+    for (size_t i = 0; i < sizeof colours / sizeof *colours; i++)
+        if (strcmp(colours[i][0], state) == 0) return colours[i][1];
+    return "2";
+}
+
 static void head(const tm_console_plain *c, const json_t *f, const char *state, tm_buf *out)
 {
     double t = (double)(tm_time_ns() - c->start_ns) * 1e-9;
-    if (c->pad) tm_buf_fmt(out, "%7.1fs  %-*s %-9s ", t, c->pad, str(f, "node"), state);
-    else tm_buf_fmt(out, "%.1fs %s %s ", t, str(f, "node"), state);
+    if (c->pad) tm_buf_fmt(out, "%7.1fs  %-*s ", t, c->pad, str(f, "node"));
+    else tm_buf_fmt(out, "%.1fs %s ", t, str(f, "node"));
+    if (c->colour) tm_buf_fmt(out, "\033[%sm", colour_of(state));
+    tm_buf_fmt(out, "%-*s", c->pad ? 9 : 0, state);
+    tm_buf_str(out, c->colour ? "\033[0m " : " ");
 }
 
-void tm_console_plain_width(tm_console_plain *c, int width)
+// What a worker sent.
+static void text(const tm_console_plain *c, const char *sent, tm_buf *out)
 {
-    c->pad = width < 80 ? 0 : 24;
+    tm_cells_clean(out, tm_view_str(sent), !c->ascii);
 }
 
 static const tm_node *node_of(const tm_console_plain *c, const json_t *f)
@@ -84,7 +106,8 @@ static void on_progress(tm_console_plain *c, const json_t *f, tm_buf *out)
     head(c, f, "running", out);
     tm_buf_fmt(out, "%.0f", num(f, "done"));
     if (num(f, "total") > 0) tm_buf_fmt(out, " of %.0f", num(f, "total"));
-    tm_buf_fmt(out, " %s", str(f, "unit"));
+    tm_buf_char(out, ' ');
+    text(c, str(f, "unit"), out);
     if (c->loss[node->index] != 0) tm_buf_fmt(out, "  loss %.3f", c->loss[node->index]);
     tm_buf_char(out, '\n');
 }
@@ -97,12 +120,16 @@ static void on_entry(tm_console_plain *c, const json_t *f, tm_buf *out)
                json_is_true(json_object_get(f, "remembered")) ? " (remembered)" : "");
 }
 
-static void add_counts(const json_t *all, tm_buf *out)
+static void add_counts(const tm_console_plain *c, const json_t *all, tm_buf *out)
 {
     const char *node, *name;
     json_t *counts, *n;
     json_object_foreach((json_t *)all, node, counts) json_object_foreach(counts, name, n)
-        tm_buf_fmt(out, "%18s%s: %s %lld\n", "", node, name, (long long)json_integer_value(n));
+    {
+        tm_buf_fmt(out, "%18s%s: ", "", node);
+        text(c, name, out);
+        tm_buf_fmt(out, " %lld\n", (long long)json_integer_value(n));
+    }
 }
 
 static json_int_t removed_of(const json_t *all)
@@ -125,7 +152,7 @@ static void on_sealed(tm_console_plain *c, const json_t *f, tm_buf *out)
     tm_buf_fmt(out, "%.1f s, %s", num(f, "seconds"), tm_made_text(node ? node->stage : NULL, f, made));
     if (!c->progress && removed) tm_buf_fmt(out, "; %lld removed", (long long)removed);
     tm_buf_char(out, '\n');
-    if (c->progress) add_counts(counts, out);
+    if (c->progress) add_counts(c, counts, out);
 }
 
 static void on_start(tm_console_plain *c, const json_t *f, tm_buf *out)
@@ -163,14 +190,17 @@ static void on_note(tm_console_plain *c, const json_t *f, tm_buf *out)
     if (loss || strncmp(str(f, "name"), "rate", 4) == 0) return;
     if (!c->progress && node && crowded(c, node->index, (int64_t)num(f, "step"))) return;
     head(c, f, "step", out);
-    tm_buf_fmt(out, "%.0f  %s %.4f\n", num(f, "step"), str(f, "name"), num(f, "value"));
+    tm_buf_fmt(out, "%.0f  ", num(f, "step"));
+    text(c, str(f, "name"), out);
+    tm_buf_fmt(out, " %.4f\n", num(f, "value"));
 }
 
-static void text_line(const tm_console_plain *c, const char *state, const char *text, const json_t *f,
+static void text_line(const tm_console_plain *c, const char *state, const char *sent, const json_t *f,
                       tm_buf *out)
 {
     head(c, f, state, out);
-    tm_buf_fmt(out, "%s\n", text);
+    text(c, sent, out);
+    tm_buf_char(out, '\n');
 }
 
 static void on_stopping(const tm_console_plain *c, const json_t *f, tm_buf *out)

@@ -62,6 +62,7 @@ static void a_wide_window_shows_everything(void **state)
     tm_buf out = {0};
     assert_string_equal(
         draw(&view, (tm_console_look){.width = 150, .height = 30, .utf8 = true}, &out),
+        "\n"
         "● base               █████▊────────   41 %  670 of 1,600 steps  11 steps/s  11,513 tokens/s  loss 2.912 "
         "              1 min 23 s left  312.0 MB\n"
         "○ curve                                     1 snapshot                                                 "
@@ -99,6 +100,7 @@ static void without_utf8_every_byte_is_ascii(void **state)
     tm_console_view view = a_run();
     tm_buf out = {0};
     assert_string_equal(draw(&view, (tm_console_look){.width = 80, .height = 24}, &out),
+                        "\n"
                         "* base                41 %  670 of 1,600 steps  loss 2.912  1 min 23 s left\n"
                         "- curve                     1 snapshot\n"
                         "- clean/fuzzy_dedup         waits\n"
@@ -167,7 +169,7 @@ static void every_window_gets_a_frame_that_fits(void **state)
             draw(&view, (tm_console_look){.width = width, .height = height, .utf8 = width % 2}, &out);
     view = (tm_console_view){.left_s = 3, .all = 1, .running = 1};
     draw(&view, (tm_console_look){.width = 80, .height = 24}, &out);
-    assert_string_equal(out.data, "0 of 1 nodes done, 1 running  0 s, about 3 s left\n");
+    assert_string_equal(out.data, "\n0 of 1 nodes done, 1 running  0 s, about 3 s left\n");
     tm_buf_clear(&out);
 }
 
