@@ -20,13 +20,13 @@ struct tm_console {
     int64_t frame_ns;
 };
 
-tm_console *tm_console_new(const tm_plan *plan, tm_console_kind kind)
+tm_console *tm_console_new(const tm_plan *plan, const tm_needs *needs, tm_console_kind kind)
 {
     bool live = kind == TM_CONSOLE_LIVE || (kind == TM_CONSOLE_AUTO && tm_screen_can(STDERR_FILENO));
     tm_console *c = kind == TM_CONSOLE_NONE ? NULL : calloc(1, sizeof *c);
     if (!c) return NULL;
     c->plain = tm_console_plain_new(plan, !live);
-    if (live) c->state = tm_console_state_new(plan);
+    if (live) c->state = tm_console_state_new(plan, needs);
     if (live) c->screen = tm_screen_open(STDERR_FILENO);
     if (c->plain && (!live || (c->state && c->screen))) return c;
     tm_console_free(c);

@@ -18,6 +18,7 @@ struct tm_console_sample {
     size_t (*seen)[TM_MAX_PORTS];  // entries of each output that were looked at
     int64_t start_ns, next_ns;
     unsigned turn;                 // every other one is of what was kept
+    size_t last[2];                // node whose turn it was, for what was kept and for what was removed
 };
 
 tm_console_sample *tm_console_sample_new(const tm_plan *plan)
@@ -105,34 +106,38 @@ static bool read_entry(const tm_console_sample *s, const tm_entry *entry, const 
 
 // ---- finding one ----
 
-// The newest entry of an output that has records and was not looked at yet.
+// The next entry of an output that has records and was not looked at yet.
 static bool find_new(tm_console_sample *s, const tm_run_now *now, int node, int port, tm_entry *found)
 {
     const tm_entry *entries;
-    size_t n = tm_run_entries(now, node, port, &entries), from = s->seen[node][port];
-    if (n <= from) return false;
-    s->seen[node][port] = n;
-    for (size_t i = n; i-- > from;) {
-        *found = entries[i];
+    size_t n = tm_run_entries(now, node, port, &entries), *seen = &s->seen[node][port];
+    while (*seen < n) {
+        *found = entries[(*seen)++];
         if (found->rows) return true;
     }
     return false;
 }
 
-static bool is_documents(const tm_stage *stage, int port)
+// Documents that people can read: not those that are markup still.
+static bool is_readable(const tm_node *node, int port)
 {
-    return tm_stage_makes(stage, port) && strcmp(stage->outputs[port].type, "documents") == 0;
+    return tm_stage_makes(node->stage, port) && strcmp(node->stage->outputs[port].type, "documents") == 0 &&
+           !json_object_get(node->attrs[port], "markup");
 }
 
-// Of what came out at present, the deepest in the graph first.
+// Of what came out meanwhile, each node in its turn. What is kept is of nodes that people speak of.
 static bool look_at_new(tm_console_sample *s, const tm_run_now *now, bool removed, char *of, size_t of_size,
                         char *text, size_t text_size)
 {
-    for (size_t i = s->plan->graph->n_nodes; i-- > 0;) {
+    size_t n = s->plan->graph->n_nodes;
+    for (size_t k = 1; k <= n; k++) {
+        size_t i = (s->last[removed] + n - k) % n;
         const tm_node *node = s->plan->graph->nodes[i];
         int port = removed ? tm_stage_output(node->stage, "removed") : 0;
         tm_entry entry;
-        if (port < 0 || !is_documents(node->stage, port) || !find_new(s, now, (int)i, port, &entry)) continue;
+        if (port < 0 || !(removed || node->named) || !is_readable(node, port)) continue;
+        if (!find_new(s, now, (int)i, port, &entry)) continue;
+        s->last[removed] = i;
         if (read_entry(s, &entry, node->name, removed, of, of_size, text, text_size)) return true;
     }
     return false;
@@ -144,7 +149,7 @@ static bool look_at_cached(const tm_console_sample *s, char *of, size_t of_size,
     for (size_t i = s->plan->graph->n_nodes; i-- > 0;) {
         const tm_plan_node *p = tm_plan_canonical(s->plan, s->plan->graph->nodes[i]);
         tm_artifact log = {0};
-        if (!p->wanted || !p->known || !is_documents(p->node->stage, 0)) continue;
+        if (!p->wanted || !p->known || !is_readable(p->node, 0)) continue;
         bool good = tm_artifact_get(s->plan->store, p->outputs[0], &log, NULL) >= 0 && log.count &&
                     read_entry(s, &log.entries[log.count / 2], p->node->name, false, of, of_size, text,
                                text_size);

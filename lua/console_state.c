@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "engine/store_artifact.h"
+#include "lua/console_left.h"
 #include "lua/console_sample.h"
 #include "lua/process.h"
 
@@ -34,10 +35,13 @@ typedef struct tracked {
     size_t n_points;     // all there ever were
     uint64_t memory;
     int cores;
+    double alone_s;      // when it was first seen in work with all its inputs over
 } tracked;
 
 struct tm_console_state {
     const tm_plan *plan;
+    const tm_needs *needs;
+    tm_console_part *parts;  // per group
     json_t *index;  // name -> place in the graph
     tracked *nodes;
     tm_console_view view;
@@ -69,21 +73,23 @@ static tracked *find(tm_console_state *s, const json_t *fields)
     return i ? &s->nodes[json_integer_value(i)] : NULL;
 }
 
-tm_console_state *tm_console_state_new(const tm_plan *plan)
+tm_console_state *tm_console_state_new(const tm_plan *plan, const tm_needs *needs)
 {
     tm_console_state *s = calloc(1, sizeof *s);
     if (!s) return NULL;
     size_t n = plan->graph->n_nodes;
-    *s = (tm_console_state){.plan = plan, .start_ns = tm_time_ns(), .index = json_object()};
+    *s = (tm_console_state){
+        .plan = plan, .needs = needs, .start_ns = tm_time_ns(), .index = json_object()};
     s->nodes = calloc(n + 1, sizeof *s->nodes);
     s->view.nodes = calloc(n + 1, sizeof *s->view.nodes);
+    s->parts = calloc(plan->n_groups + 1, sizeof *s->parts);
     s->sample = tm_console_sample_new(plan);
     for (size_t i = 0; s->nodes && i < n; i++) {
         json_object_set_new(s->index, plan->graph->nodes[i]->name, json_integer((json_int_t)i));
         s->nodes[i].loss = NAN;
         s->nodes[i].in_entries = -1;
     }
-    if (s->nodes && s->view.nodes && s->sample) return s;
+    if (s->nodes && s->view.nodes && s->parts && s->sample) return s;
     tm_console_state_free(s);
     return NULL;
 }
@@ -94,6 +100,7 @@ void tm_console_state_free(tm_console_state *s)
     json_decref(s->index);
     free(s->nodes);
     free(s->view.nodes);
+    free(s->parts);
     tm_console_sample_free(s->sample);
     free(s);
 }
@@ -371,15 +378,35 @@ static void show_node(const tm_console_state *s, size_t i, tm_console_node *v)
     else if (!v->working && v->done == 0) v->doing = "waits";
 }
 
-// The run is over when the last of its nodes is; known once all that are left are in work.
-static double time_left(const tm_console_view *v)
+// Whether all that a group reads has been made.
+static bool inputs_over(const tm_console_state *s, const tm_group *group)
 {
-    double left = 0;
-    for (size_t i = 0; i < v->n_nodes; i++) {
-        if (isnan(v->nodes[i].left_s)) return NAN;
-        left = fmax(left, v->nodes[i].left_s);
+    for (int k = 0; k < group->n; k++) {
+        const tm_node *node = s->plan->graph->nodes[group->nodes[k]];
+        for (size_t i = 0; i < node->n_links; i++) {
+            int from = tm_plan_canonical(s->plan, node->links[i].from)->node->index;
+            bool inside = k > 0 && from == group->nodes[k - 1];
+            if (!inside && s->nodes[from].phase != OVER) return false;
+        }
     }
-    return v->n_waiting || !v->n_nodes ? NAN : left;
+    return true;
+}
+
+static double time_left(tm_console_state *s)
+{
+    double now = seconds(s);
+    for (size_t i = 0; i < s->plan->n_groups; i++) {
+        const tm_group *group = &s->plan->groups[i];
+        tracked *t = &s->nodes[group->nodes[group->n - 1]];
+        bool wanted = s->plan->nodes[group->nodes[group->n - 1]].wanted;
+        tm_console_node shown = {.left_s = NAN};
+        if (t->phase == RUNNING) show_node(s, (size_t)group->nodes[group->n - 1], &shown);
+        if (t->phase == RUNNING && !t->alone_s && inputs_over(s, group)) t->alone_s = now;
+        s->parts[i] = (tm_console_part){t->phase == OVER || !wanted, shown.left_s,
+                                        t->alone_s ? now - t->alone_s : 0};
+    }
+    double left = tm_console_left(s->plan, s->needs, s->parts);
+    return left < 1 ? NAN : left;
 }
 
 const tm_console_view *tm_console_state_view(tm_console_state *s)
@@ -402,6 +429,6 @@ const tm_console_view *tm_console_state_view(tm_console_state *s)
         v->running += group->n;
         show_node(s, last, &v->nodes[v->n_nodes++]);
     }
-    v->left_s = time_left(v);
+    v->left_s = time_left(s);
     return v;
 }

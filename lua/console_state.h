@@ -5,6 +5,7 @@
 #pragma once
 
 #include "engine/run.h"
+#include "lua/estimate.h"
 
 // A node in work. Numbers that are not known are NaN, `memory` is 0 then.
 typedef struct tm_console_node {
@@ -37,7 +38,8 @@ typedef struct tm_console_view {
 
 typedef struct tm_console_state tm_console_state;
 
-tm_console_state *tm_console_state_new(const tm_plan *plan);  // NULL without memory
+// NULL without memory. `needs`: what earlier runs tell of the work (borrowed), or NULL.
+tm_console_state *tm_console_state_new(const tm_plan *plan, const tm_needs *needs);
 void tm_console_state_free(tm_console_state *state);
 
 void tm_console_state_event(tm_console_state *state, const char *event, const json_t *fields);

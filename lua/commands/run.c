@@ -63,17 +63,15 @@ static void say_where(const tm_session *session, const json_t *git)
     if (tm_git_dirty(git)) fprintf(stderr, "git   %s\n", tm_git_text(git, text, sizeof text));
 }
 
-// What will not fit is said before the work begins.
-static void warn_of_needs(const tm_session *session)
+// What the work will need, if there is any. What will not fit is said before it begins.
+static bool look_at_needs(const tm_session *session, tm_needs *needs)
 {
-    tm_needs needs;
     char text[160];
     bool work = false;
     for (size_t g = 0; g < session->plan->n_groups; g++) work |= session->plan->groups[g].state != TM_CACHED;
-    if (!work) return;
-    if (tm_needs_of(session->plan, session->home, &needs, NULL) < 0) return;
-    if (tm_needs_too_much(&needs, text, sizeof text)) fprintf(stderr, "warning: %s\n", text);
-    tm_needs_clear(&needs);
+    if (!work || tm_needs_of(session->plan, session->home, needs, NULL) < 0) return false;
+    if (tm_needs_too_much(needs, text, sizeof text)) fprintf(stderr, "warning: %s\n", text);
+    return true;
 }
 
 static int exit_status(tm_status status, const tm_run_result *result)
@@ -220,8 +218,10 @@ static int exec(tm_cli *cli)
     if (code == TM_EXIT_OK) {
         json_t *about = facts(cli, &session);
         if (kind != TM_CONSOLE_NONE) say_where(&session, json_object_get(about, "git"));
-        if (kind != TM_CONSOLE_NONE) warn_of_needs(&session);
-        watchers told = {tm_console_new(session.plan, kind), tm_live_new(session.store)};
+        tm_needs needs = {0};
+        bool known = kind != TM_CONSOLE_NONE && look_at_needs(&session, &needs);
+        watchers told = {tm_console_new(session.plan, known ? &needs : NULL, kind),
+                         tm_live_new(session.store)};
         tm_run_options options = {.cores = (int)(cores < 4096 ? cores : 4096),
                                   .keep_going = tm_cli_flag(cli, "--keep-going") != NULL,
                                   .facts = about,
@@ -232,6 +232,7 @@ static int exec(tm_cli *cli)
         tm_error err = {0};
         tm_status status = tm_run_plan(session.plan, &options, &result, &err);
         tm_console_free(told.console);
+        tm_needs_clear(&needs);
         code = finish(cli, &session, status, &result, &err);
         json_decref(about);
         tm_live_free(told.live);
