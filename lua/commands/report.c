@@ -12,14 +12,17 @@
 static const tm_flag flags[] = {
     {"--out", 'o', "FILE", "write here (default: report.html beside the run's journal; \"-\": stdout)"},
     {"--compare", 0, NULL, "two runs side by side"},
+    {"--samples", 0, "SECONDS", "let the models speak for so long at most (default 10; 0: not at all)"},
     {"--open", 0, NULL, "show it in the browser"},
     {0},
 };
 
-static tm_status make(const tm_cli *cli, tm_store *store, tm_buf *page, tm_error *err)
+static tm_status make(const tm_cli *cli, tm_store *store, double samples, tm_buf *page, tm_error *err)
 {
+    tm_report_means means = tm_report_patient;
+    means.sample_seconds = samples;
     if (tm_cli_flag(cli, "--compare")) return tm_report_compare(store, cli->args[0], cli->args[1], page, err);
-    return tm_report_page(store, cli->args[0], &tm_report_patient, page, err);
+    return tm_report_page(store, cli->args[0], &means, page, err);
 }
 
 // Where the report goes if nobody says.
@@ -84,6 +87,8 @@ static int exec(tm_cli *cli)
     tm_buf page = {0};
     char path[TM_PATH_MAX];
     bool two = tm_cli_flag(cli, "--compare") != NULL;
+    double samples = tm_report_patient.sample_seconds;
+    if (tm_cli_number(cli, "--samples", 0, &samples) != TM_EXIT_OK) return TM_EXIT_USAGE;
     if (two && cli->n_args != 2) return tm_cli_usage(cli, "--compare takes two runs");
     if (!two && cli->n_args > 1)
         return tm_cli_usage(cli, "one run has one report; --compare puts two side by side");
@@ -91,7 +96,7 @@ static int exec(tm_cli *cli)
     if (code == TM_EXIT_OK) {
         tm_status status = find_place(cli, session.store, path, &err);
         if (status == TM_ENOENT) tm_hint(&err, "`tidemill runs` lists the runs of this store");
-        if (status >= 0) status = make(cli, session.store, &page, &err);
+        if (status >= 0) status = make(cli, session.store, samples, &page, &err);
         if (status >= 0) status = put(cli, &page, path, &err);
         if (status < 0) code = tm_cli_fail(cli, &err);
     }

@@ -37,13 +37,23 @@ static void count(tm_chain *c)
     for (size_t i = 0; i < c->n; i++) c->in[i] = i ? c->kept[i - 1] : c->all;
 }
 
+static bool gives_documents(const tm_past_node *node)
+{
+    const tm_stage *stage = tm_stage_find(node->stage);
+    return stage && strcmp(stage->outputs[0].type, "documents") == 0;
+}
+
 bool tm_chain_find(const tm_past *past, const tm_past_node *end, tm_chain *c)
 {
     bool any = sifts(end);
+    size_t size = strlen(end->name);
     *c = (tm_chain){0};
+    if (!gives_documents(end)) return false;
     for (size_t i = 0; i < past->n_nodes; i++) {
         const tm_past_node *node = &past->nodes[i];
-        if (node == end || tm_report_chain(past, node) != end || c->n + 1 >= TM_CHAIN_MOST) continue;
+        if (strncmp(node->name, end->name, size) != 0 || node->name[size] != '/' ||
+            tm_report_chain(past, node) != end || c->n + 1 >= TM_CHAIN_MOST)
+            continue;
         c->steps[c->n++] = node;
         any |= sifts(node);
     }

@@ -15,11 +15,9 @@ typedef struct pair {
 
 static void cell_json(tm_buf *page, const json_t *v)
 {
-    char *text = v && !json_is_string(v)
-                     ? json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(9))
-                     : NULL;
-    tm_html(page, "<td>%s</td>", text ? text : v ? json_string_value(v) : "–");
-    free(text);
+    tm_buf_str(page, "<td>");
+    tm_report_value(page, v);
+    tm_buf_str(page, "</td>");
 }
 
 static void begin_table(const pair *p, tm_buf *page, const char *caption, const char *first,
@@ -82,7 +80,7 @@ static int changed_options(const tm_past_node *a, const tm_past_node *b, tm_buf 
         json_object_foreach(json_object_get(y, parts[i]), name, value)
         {
             const json_t *before = json_object_get(json_object_get(x, parts[i]), name);
-            if (before && json_equal(before, value)) continue;
+            if (before ? json_equal(before, value) : json_is_null(value)) continue;
             bool big = json_is_object(value) && json_object_get(value, "$code");
             tm_html(page, "<tr><th scope=\"row\">%s: %s</th>", a->name, name);
             if (big) tm_buf_str(page, "<td>its text</td><td>another text</td>");
@@ -142,14 +140,16 @@ static void outline(const pair *p, tm_buf *page)
 {
     const tm_past *a = &p->a.past, *b = &p->b.past;
     char x[160], y[160];
-    begin_table(p, page, "The runs", "what", NULL);
+    begin_table(p, page, "When they were begun, how long they took, and from which code", "what", NULL);
     text_row(page, "graph", text_at(a, "graph"), text_at(b, "graph"));
     text_row(page, "state", tm_past_status(a), tm_past_status(b));
     text_row(page, "begun", tm_report_date(a->start_ms, x), tm_report_date(b->start_ms, y));
     text_row(page, "time", tm_html_seconds(tm_past_seconds(a), x), tm_html_seconds(tm_past_seconds(b), y));
     if (a->note || b->note) text_row(page, "note", a->note ? a->note : "–", b->note ? b->note : "–");
-    text_row(page, "code", tm_git_text(json_object_get(a->record, "git"), x, sizeof x),
-             tm_git_text(json_object_get(b->record, "git"), y, sizeof y));
+    bool git = json_object_get(a->record, "git") || json_object_get(b->record, "git");
+    tm_git_text(json_object_get(a->record, "git"), x, sizeof x);
+    tm_git_text(json_object_get(b->record, "git"), y, sizeof y);
+    if (git) text_row(page, "code", x[0] ? x : "–", y[0] ? y : "–");
     end_table(page);
 }
 
@@ -223,6 +223,7 @@ static void curves(const pair *p, tm_buf *page)
                                  {names[1], y->n, y->steps, y->values, 1, false}};
             tm_html(page, "<figure><figcaption>%s</figcaption>", title);
             tm_chart_curves(page, id, title, pairs, 2);
+            tm_chart_table(page, title, pairs, 2);
             tm_buf_str(page, "</figure>\n");
         }
     }

@@ -2,13 +2,11 @@
 // What was measured by step: a chart for each quantity of a node, with the same of earlier runs.
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "lua/report/parts.h"
 
 #define MOST_CHARTS 24
 #define MOST_CURVES 6
-#define TABLE_ROWS 24
 
 typedef struct chart {
     const tm_past_node *node;
@@ -98,77 +96,6 @@ static bool begins_chart(const tm_past_node *node, size_t i)
     return true;
 }
 
-// ---- the same as a table ----
-
-static int by_step(const void *a, const void *b)
-{
-    const int64_t *x = a, *y = b;
-    return (*x > *y) - (*x < *y);
-}
-
-static const double *value_at(const tm_curve *c, int64_t step)
-{
-    for (size_t i = 0; i < c->n; i++)
-        if (c->xs[i] == step) return &c->ys[i];
-    return NULL;
-}
-
-// Steps of all curves, each once.
-static int64_t *all_steps(const chart *c, size_t *n)
-{
-    size_t most = 0;
-    for (size_t k = 0; k < c->n; k++) most += c->curves[k].n;
-    int64_t *steps = tm_calloc(most + 1, sizeof *steps);
-    *n = 0;
-    for (size_t k = 0; steps && k < c->n; k++)
-        for (size_t i = 0; i < c->curves[k].n; i++) steps[(*n)++] = c->curves[k].xs[i];
-    if (!steps) return NULL;
-    qsort(steps, *n, sizeof *steps, by_step);
-    size_t kept = 0;
-    for (size_t i = 0; i < *n; i++)
-        if (!kept || steps[kept - 1] != steps[i]) steps[kept++] = steps[i];
-    *n = kept;
-    return steps;
-}
-
-// A step that a sparse curve has is never left out.
-static bool shown(const chart *c, const int64_t *steps, size_t i, size_t n)
-{
-    size_t every = (n + TABLE_ROWS - 1) / TABLE_ROWS;
-    if (i % every == 0 || i + 1 == n) return true;
-    for (size_t k = 0; k < c->n; k++)
-        if (c->curves[k].n <= TABLE_ROWS / 2 && value_at(&c->curves[k], steps[i])) return true;
-    return false;
-}
-
-static void table(const chart *c, tm_buf *page)
-{
-    size_t n;
-    char text[TM_HTML_NUMBER];
-    int64_t *steps = all_steps(c, &n);
-    if (!steps) return;
-    tm_buf_str(page, "<details><summary>As a table</summary>\n");
-    tm_report_wide(page, c->quantity);
-    tm_html(
-        page,
-        "<table><caption>%s of %s by step</caption><thead><tr><th scope=\"col\">step</th>",
-        c->quantity, c->node->name);
-    for (size_t k = 0; k < c->n; k++)
-        tm_html(page, "<th scope=\"col\" class=\"n\">%s</th>", c->curves[k].name);
-    tm_buf_str(page, "</tr></thead><tbody>\n");
-    for (size_t i = 0; i < n; i++) {
-        if (!shown(c, steps, i, n)) continue;
-        tm_html(page, "<tr><th scope=\"row\">%lld</th>", (long long)steps[i]);
-        for (size_t k = 0; k < c->n; k++) {
-            const double *value = value_at(&c->curves[k], steps[i]);
-            tm_html(page, "<td class=\"n\">%s</td>", value ? tm_html_value(*value, text) : "");
-        }
-        tm_buf_str(page, "</tr>\n");
-    }
-    tm_buf_str(page, "</tbody></table></div></details>");
-    tm_free(steps);
-}
-
 static void draw(const chart *c, int number, tm_buf *page)
 {
     char id[32], title[224];
@@ -176,7 +103,7 @@ static void draw(const chart *c, int number, tm_buf *page)
     snprintf(title, sizeof title, "%.120s: %.90s", c->node->name, c->quantity);
     tm_html(page, "<figure><figcaption>%s</figcaption>", title);
     tm_chart_curves(page, id, title, c->curves, c->n);
-    table(c, page);
+    tm_chart_table(page, title, c->curves, c->n);
     tm_buf_str(page, "</figure>\n");
 }
 

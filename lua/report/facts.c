@@ -1,19 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Parameters, code, environment, and the command that does it again.
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "lua/counts.h"
 #include "lua/git.h"
 #include "lua/report/parts.h"
-
-static void value(tm_buf *page, const json_t *v)
-{
-    char *text = json_is_string(v) ? NULL
-                                   : json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(9));
-    tm_html(page, "%s", text ? text : json_is_string(v) ? json_string_value(v) : "–");
-    free(text);
-}
 
 static void parameters(const tm_past *past, tm_buf *page)
 {
@@ -31,9 +22,9 @@ static void parameters(const tm_past *past, tm_buf *page)
         bool set = !json_equal(json_object_get(one, "value"), json_object_get(one, "default"));
         tm_html(page, "<tr><th scope=\"row\">%s</th><td%s>", json_string_value(json_object_get(one, "name")),
                 set ? " class=\"best\"" : "");
-        value(page, json_object_get(one, "value"));
+        tm_report_value(page, json_object_get(one, "value"));
         tm_buf_str(page, set ? " <span role=\"img\" aria-label=\"set\">●</span></td><td>" : "</td><td>");
-        value(page, json_object_get(one, "default"));
+        tm_report_value(page, json_object_get(one, "default"));
         tm_html(page, "</td><td>%s</td></tr>\n", json_string_value(json_object_get(one, "doc")));
     }
     tm_buf_str(page, "</tbody></table></div>\n");

@@ -43,13 +43,13 @@ static void inputs(const tm_report *report, const tm_past_node *node, const json
     bool first = true;
     json_object_foreach(json_object_get(node->plan, "inputs"), port, input)
     {
-        const tm_past_node *maker = tm_report_maker(&report->past,
+        const tm_past_node *maker = tm_report_maker(report,
                                                     json_string_value(json_object_get(input, "recipe")));
         const char *out = json_string_value(json_object_get(input, "out"));
         const char *hex = json_string_value(json_object_get(json_object_get(by_hash, port), "hash"));
         tm_html(page, "%s%s%s", first ? "" : "<br>", port, port[0] ? ": " : "");
         first = false;
-        bool link = maker && tm_report_record(report, maker);
+        bool link = maker && maker - report->past.nodes < TM_REPORT_ROWS && tm_report_record(report, maker);
         if (link) tm_html(page, "<a href=\"#made-%d\">", (int)(maker - report->past.nodes));
         if (maker) tm_html(page, "%s%s%s", maker->name, out && *out ? "." : "", out ? out : "");
         tm_buf_str(page, link ? "</a> " : " ");
@@ -85,7 +85,7 @@ void tm_report_lineage(const tm_report *report, tm_buf *page)
 {
     const tm_past *past = &report->past;
     bool open = false;
-    for (size_t i = 0; i < past->n_nodes; i++) {
+    for (size_t i = 0; i < past->n_nodes && i < TM_REPORT_ROWS; i++) {
         const tm_record *record = tm_report_record(report, &past->nodes[i]);
         if (!record) continue;
         if (!open) {
@@ -104,6 +104,8 @@ void tm_report_lineage(const tm_report *report, tm_buf *page)
     }
     if (open) {
         tm_buf_str(page, "</tbody></table></div></details>\n");
+        if (past->n_nodes > TM_REPORT_ROWS)
+            tm_html(page, "<p>Of the first %d of %zu nodes.</p>\n", TM_REPORT_ROWS, past->n_nodes);
         tm_report_close(page);
     }
 }

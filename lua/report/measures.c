@@ -64,26 +64,26 @@ static void read_sheet(const tm_past_node *node, sheet *s)
 }
 
 // Where in the graph the model that a judge calls so is made.
-static int made_at(const tm_past *past, const tm_past_node *judge, const char *model)
+static int made_at(const tm_report *report, const tm_past_node *judge, const char *model)
 {
     const char *port;
     json_t *input;
     json_object_foreach(json_object_get(judge->plan, "inputs"), port, input)
     {
-        const tm_past_node *maker = tm_report_maker(past,
+        const tm_past_node *maker = tm_report_maker(report,
                                                     json_string_value(json_object_get(input, "recipe")));
-        if (maker && strcmp(port + (port[0] == '.'), model) == 0) return (int)(maker - past->nodes);
+        if (maker && strcmp(port + (port[0] == '.'), model) == 0) return (int)(maker - report->past.nodes);
     }
     return -1;
 }
 
 // Models stand in the order in which they were made.
-static void sort_models(const tm_past *past, const tm_past_node *judge, sheet *s)
+static void sort_models(const tm_report *report, const tm_past_node *judge, sheet *s)
 {
     for (size_t i = 1; i < s->n_models; i++)
         for (size_t k = i; k > 0; k--) {
             char moving[96];
-            if (made_at(past, judge, s->models[k - 1]) <= made_at(past, judge, s->models[k])) break;
+            if (made_at(report, judge, s->models[k - 1]) <= made_at(report, judge, s->models[k])) break;
             memcpy(moving, s->models[k], sizeof moving);
             memcpy(s->models[k], s->models[k - 1], sizeof moving);
             memcpy(s->models[k - 1], moving, sizeof moving);
@@ -140,11 +140,11 @@ static void body(const tm_past_node *node, const sheet *s, tm_buf *page)
     }
 }
 
-static void one_judge(const tm_past *past, const tm_past_node *node, sheet *s, tm_buf *page)
+static void one_judge(const tm_report *report, const tm_past_node *node, sheet *s, tm_buf *page)
 {
     *s = (sheet){0};
     read_sheet(node, s);
-    sort_models(past, node, s);
+    sort_models(report, node, s);
     const tm_past_series *first = &node->series[0];
     tm_report_wide(page, node->name);
     tm_html(page, "<table class=\"sort\"><caption>%s", node->name);
@@ -171,7 +171,7 @@ void tm_report_measures(const tm_report *report, tm_buf *page)
                 "<p>Behind ± is the standard error over records. ★ marks the best of a row, whether or not the "
                 "difference is larger than the errors.</p>\n");
         }
-        if (s) one_judge(past, &past->nodes[i], s, page);
+        if (s) one_judge(report, &past->nodes[i], s, page);
     }
     if (s) tm_report_close(page);
     tm_free(s);

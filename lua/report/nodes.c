@@ -5,14 +5,14 @@
 #include "lua/counts.h"
 #include "lua/report/parts.h"
 
-static void inputs(const tm_past *past, const tm_past_node *node, tm_buf *page)
+static void inputs(const tm_report *report, const tm_past_node *node, tm_buf *page)
 {
     const char *port;
     json_t *input;
     bool first = true;
     json_object_foreach(json_object_get(node->plan, "inputs"), port, input)
     {
-        const tm_past_node *maker = tm_report_maker(past,
+        const tm_past_node *maker = tm_report_maker(report,
                                                     json_string_value(json_object_get(input, "recipe")));
         const char *out = json_string_value(json_object_get(input, "out"));
         if (!maker) continue;
@@ -37,11 +37,11 @@ static void why(const tm_past_node *node, tm_buf *page)
     tm_html_text(page, tm_view_of(node->reason, strcspn(node->reason, ";")));
 }
 
-static void row(const tm_past *past, const tm_past_node *node, bool measured, tm_buf *page)
+static void row(const tm_report *report, const tm_past_node *node, bool measured, tm_buf *page)
 {
     char text[96];
     tm_html(page, "<tr id=\"node-%d\"><th scope=\"row\">%s</th><td>%s</td><td class=\"%s\">%s %s</td>",
-            (int)(node - past->nodes), node->name, node->stage, tm_report_class(node->state),
+            (int)(node - report->past.nodes), node->name, node->stage, tm_report_class(node->state),
             tm_report_sign(node->state), node->state);
     tm_html(page, "<td class=\"n\" data-v=\"%.3f\">%s</td>", node->seconds,
             node->seconds >= 0 ? tm_html_seconds(node->seconds, text) : "–");
@@ -52,7 +52,7 @@ static void row(const tm_past *past, const tm_past_node *node, bool measured, tm
         amount(page, node->memory, true);
     }
     tm_buf_str(page, "<td class=\"fold\">");
-    inputs(past, node, page);
+    inputs(report, node, page);
     tm_buf_str(page, "</td><td class=\"fold\">");
     why(node, page);
     tm_buf_str(page, "</td></tr>\n");
@@ -82,7 +82,11 @@ void tm_report_nodes(const tm_report *report, tm_buf *page)
     if (measured)
         tm_buf_str(page, "<th scope=\"col\" class=\"n\">cores</th><th scope=\"col\" class=\"n\">memory</th>");
     tm_buf_str(page, "<th scope=\"col\">from</th><th scope=\"col\">why it ran</th></tr></thead><tbody>\n");
-    for (size_t i = 0; i < past->n_nodes; i++) row(past, &past->nodes[i], measured, page);
+    size_t n = past->n_nodes < TM_REPORT_ROWS ? past->n_nodes : TM_REPORT_ROWS;
+    for (size_t i = 0; i < n; i++) row(report, &past->nodes[i], measured, page);
     tm_buf_str(page, "</tbody></table></div>\n");
+    if (n < past->n_nodes)
+        tm_html(page, "<p>The first %zu of %zu nodes; <code>tidemill status %s</code> has them all.</p>\n", n,
+                past->n_nodes, past->run);
     tm_report_close(page);
 }

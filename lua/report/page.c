@@ -4,11 +4,12 @@
 #include <stdlib.h>
 
 #include "lua/report/parts.h"
+#include "lua/session.h"
 
 const tm_report_means tm_report_quick = {
     .sample_seconds = 0.25, .model_bytes = 32000000, .read_bytes = 4000000};
 const tm_report_means tm_report_patient = {
-    .sample_seconds = 20, .model_bytes = 2000000000, .read_bytes = 64000000};
+    .sample_seconds = 10, .model_bytes = 2000000000, .read_bytes = 64000000};
 
 static const struct {
     const char *id, *name;
@@ -21,26 +22,49 @@ static const struct {
     {"facts", "Parameters and code", tm_report_facts},
 };
 
+#define MOST_LOOKED 40  // runs, for earlier ones of the same graph
 #define N_SECTIONS (sizeof sections / sizeof *sections)
+
+// Whether a run is one of that graph file; then it is read.
+static bool read_if_of(tm_store *store, const char *run, const char *graph, tm_past *past)
+{
+    json_t *record = tm_run_record(store, run);
+    const char *path = json_string_value(json_object_get(record, "path"));
+    bool same = path && strcmp(path, graph) == 0;
+    json_decref(record);
+    if (!same || tm_past_read(store, run, past, NULL) < 0) return false;
+    if (tm_past_results(past, store, NULL) >= 0) return true;
+    tm_past_clear(past);
+    return false;
+}
 
 // Runs of the same graph file before this one.
 static void read_earlier(tm_report *r)
 {
     uint64_t *numbers = NULL, own = strtoull(r->past.run + 1, NULL, 10);
-    size_t n = 0;
+    size_t n = 0, looked = 0;
     const char *graph = json_string_value(json_object_get(r->past.record, "path"));
     if (!graph || tm_run_list(r->store, &numbers, &n, NULL) < 0) return;
-    while (n-- > 0 && r->n_earlier < TM_REPORT_EARLIER) {
+    while (n-- > 0 && r->n_earlier < TM_REPORT_EARLIER && looked < MOST_LOOKED) {
         char run[32];
-        tm_past *past = &r->earlier[r->n_earlier];
         if (numbers[n] >= own) continue;
+        looked++;
         snprintf(run, sizeof run, "r%llu", (unsigned long long)numbers[n]);
-        if (tm_past_read(r->store, run, past, NULL) < 0) continue;
-        const char *path = json_string_value(json_object_get(past->record, "path"));
-        if (path && strcmp(path, graph) == 0 && tm_past_results(past, r->store, NULL) >= 0) r->n_earlier++;
-        else tm_past_clear(past);
+        r->n_earlier += read_if_of(r->store, run, graph, &r->earlier[r->n_earlier]);
     }
     tm_free(numbers);
+}
+
+// Of nodes that are the same work, the first.
+static json_t *index_makers(const tm_past *past)
+{
+    json_t *makers = json_object();
+    for (size_t i = 0; i < past->n_nodes; i++) {
+        const char *recipe = json_string_value(json_object_get(past->nodes[i].plan, "recipe"));
+        if (recipe && !json_object_get(makers, recipe))
+            json_object_set_new(makers, recipe, json_integer((json_int_t)i));
+    }
+    return makers;
 }
 
 static void write_page(const tm_report *r, tm_buf *page)
@@ -81,23 +105,13 @@ tm_status tm_report_page(tm_store *store, const char *run, const tm_report_means
     if (status >= 0) {
         status = tm_past_results(&r->past, store, err);
         if (status >= 0) read_earlier(r);
+        r->makers = index_makers(&r->past);
         if (status >= 0) write_page(r, page);
         for (size_t i = 0; i < r->n_earlier; i++) tm_past_clear(&r->earlier[i]);
         tm_past_clear(&r->past);
+        json_decref(r->makers);
         if (status >= 0) status = tm_buf_status(page, err);
     }
     tm_free(r);
-    return status;
-}
-
-tm_status tm_report_leave(tm_store *store, const char *run, char path[TM_PATH_MAX], tm_error *err)
-{
-    char folder[TM_PATH_MAX];
-    tm_buf page = {0};
-    TM_TRY(tm_run_folder(store, run, folder, err));
-    TM_TRY(tm_path(path, err, "%s/report.html", folder));
-    tm_status status = tm_report_page(store, run, &tm_report_quick, &page, err);
-    if (status >= 0) status = tm_file_write(path, page.data, page.size, false, err);
-    tm_buf_clear(&page);
     return status;
 }

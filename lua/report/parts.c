@@ -3,6 +3,7 @@
 #include "lua/report/parts.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "engine/stage.h"
@@ -82,13 +83,10 @@ const tm_past_node *tm_report_chain(const tm_past *past, const tm_past_node *nod
     return tm_past_find(past, name);
 }
 
-const tm_past_node *tm_report_maker(const tm_past *past, const char *recipe)
+const tm_past_node *tm_report_maker(const tm_report *report, const char *recipe)
 {
-    for (size_t i = 0; recipe && i < past->n_nodes; i++) {
-        const char *own = json_string_value(json_object_get(past->nodes[i].plan, "recipe"));
-        if (own && strcmp(own, recipe) == 0) return &past->nodes[i];
-    }
-    return NULL;
+    const json_t *at = recipe ? json_object_get(report->makers, recipe) : NULL;
+    return at ? &report->past.nodes[json_integer_value(at)] : NULL;
 }
 
 bool tm_report_executed(const tm_past_node *node)
@@ -100,6 +98,30 @@ const char *tm_report_family(const tm_past_node *node)
 {
     const tm_stage *stage = tm_stage_find(node->stage);
     return stage ? stage->family : "";
+}
+
+void tm_report_value(tm_buf *page, const json_t *value)
+{
+    const char *kind = json_string_value(json_object_get(value, "$value")), *name;
+    json_t *part;
+    bool first = true;
+    if (json_is_string(value)) tm_html(page, "%s", json_string_value(value));
+    else if (!value || json_is_null(value)) tm_buf_str(page, "–");
+    else if (kind) {
+        tm_html(page, "%s {", kind);
+        json_object_foreach((json_t *)value, name, part)
+        {
+            if (strcmp(name, "$value") == 0) continue;
+            tm_html(page, "%s %s = ", first ? "" : ",", name);
+            first = false;
+            tm_report_value(page, part);
+        }
+        tm_buf_str(page, first ? "}" : " }");
+    } else {
+        char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(9));
+        tm_html(page, "%s", text ? text : "");
+        free(text);
+    }
 }
 
 const char *tm_report_date(int64_t ms, char text[TM_HTML_NUMBER])

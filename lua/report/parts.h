@@ -24,14 +24,20 @@ void tm_report_frame_end(tm_buf *page);
 const char *tm_report_sign(const char *state);
 const char *tm_report_class(const char *state);  // of the style sheet: "done", "cached", "failed", "other"
 
+// Rows of a table that has one for each node.
+#define TM_REPORT_ROWS 1000
+
 // Whether a node is "END/STEP" of a chain whose last step is called END; gives END, or NULL.
 const tm_past_node *tm_report_chain(const tm_past *past, const tm_past_node *node);
 // The node that has this recipe, or NULL.
-const tm_past_node *tm_report_maker(const tm_past *past, const char *recipe);
+const tm_past_node *tm_report_maker(const tm_report *report, const char *recipe);
 // The key record of a node's work, or NULL. Borrowed from the store.
 const tm_record *tm_report_record(const tm_report *report, const tm_past_node *node);
 bool tm_report_executed(const tm_past_node *node);
 const char *tm_report_family(const tm_past_node *node);  // of its stage, "" if the program has none
+
+// A value of an option or parameter, as a graph file has it: wsd { warmup = 10, decay = 0.5 }.
+void tm_report_value(tm_buf *page, const json_t *value);
 
 // "2026-11-21 15:28:46"
 const char *tm_report_date(int64_t ms, char text[TM_HTML_NUMBER]);
@@ -49,6 +55,8 @@ typedef struct tm_curve {
     bool earlier;  // of another run: thin
 } tm_curve;
 
+// The same as a folded table; not all steps of long ones.
+void tm_chart_table(tm_buf *page, const char *caption, const tm_curve *curves, size_t n);
 // A chart of curves with a title, a text alternative and names at the curves' ends.
 void tm_chart_curves(tm_buf *page, const char *id, const char *title, const tm_curve *curves, size_t n);
 

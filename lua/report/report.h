@@ -26,6 +26,7 @@ typedef struct tm_report {
     tm_past earlier[TM_REPORT_EARLIER];  // runs of the same graph file before this one, the latest first
     size_t n_earlier;
     tm_report_means means;
+    json_t *makers;  // recipe -> place in past.nodes
 } tm_report;
 
 // `run`: "r12", or NULL for the latest. Appends the page.

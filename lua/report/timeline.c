@@ -11,7 +11,7 @@
 #define RIGHT 76.0
 #define ROW 21.0
 #define CORES 74.0
-#define MOST_ROWS 200
+#define MOST_ROWS 100
 
 typedef struct line {              // a node, or nodes of one group that were executed together
     const tm_past_node *first, *last;
@@ -56,6 +56,30 @@ static bool collect(timeline *t)
     }
     if (t->lines) qsort(t->lines, t->n, sizeof *t->lines, by_begin);
     return t->lines != NULL;
+}
+
+static double length_of(const line *l)
+{
+    const tm_past_span *last = &l->first->spans[l->first->n_spans - 1];
+    return last->end_ms >= 0 ? (double)(last->end_ms - l->first->spans[0].begin_ms) : 1e18;
+}
+
+static int longest_first(const void *a, const void *b)
+{
+    const double *x = a, *y = b;
+    return (*x < *y) - (*x > *y);
+}
+
+// Of too many nodes those that took longest are shown: as long as this, or longer.
+static double shortest_shown(const timeline *t)
+{
+    double *all = t->n > MOST_ROWS ? tm_calloc(t->n, sizeof *all) : NULL, least = 0;
+    if (!all) return 0;
+    for (size_t i = 0; i < t->n; i++) all[i] = length_of(&t->lines[i]);
+    qsort(all, t->n, sizeof *all, longest_first);
+    least = all[MOST_ROWS - 1];
+    tm_free(all);
+    return least;
 }
 
 static double span_end(const timeline *t, const tm_past_span *span)
@@ -205,10 +229,12 @@ static void draw(const timeline *t, tm_buf *page)
         "of nodes has the times as numbers.</desc>\n",
         WIDTH, height, n, tm_html_seconds(t->end_ms / 1000, time));
     draw_axis(t, top, page);
-    for (size_t i = 0; i < n; i++) draw_line(t, &t->lines[i], 20 + ROW * (double)i, page);
+    double least = shortest_shown(t);
+    for (size_t i = 0, row = 0; i < t->n && row < n; i++)
+        if (length_of(&t->lines[i]) >= least) draw_line(t, &t->lines[i], 20 + ROW * (double)row++, page);
     draw_cores(t, top + 12, cores_known(t), page);
     tm_buf_str(page, "</svg></div>\n");
-    if (n < t->n) tm_html(page, "<p>The first %zu of %zu nodes.</p>\n", n, t->n);
+    if (n < t->n) tm_html(page, "<p>The %zu of %zu nodes that took longest.</p>\n", n, t->n);
 }
 
 void tm_report_timeline(const tm_report *report, tm_buf *page)

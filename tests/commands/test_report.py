@@ -175,7 +175,7 @@ class ReportOfARun(WithWorkplace):
         self.assertIn("r1 ", loss["text"])
         values = {row["step"]: row["value"] for row in self.json("inspect", "r2:base.metrics")["records"]
                   if row["name"] == "valid.loss"}
-        table = next(e for e in page.all("table") if e["text"].startswith("loss of base by step"))
+        table = next(e for e in page.all("table") if e["text"].startswith("base: loss, by step"))
         for value in values.values():
             self.assertIn(f"{value:.4f}", table["text"])
 
@@ -184,6 +184,8 @@ class ReportOfARun(WithWorkplace):
         self.assertIn("A beginning to go on from", samples["text"])
         self.assertRegex(samples["text"], r"base\s*pretrain")
         self.assertNotIn("Not asked", samples["text"])
+        samples = Page(self.report("r1", "--samples", "0")).by_id("samples")
+        self.assertIn("Not asked: this report was made without asking models. tidemill generate r1:base", samples["text"])
 
     def test_a_failed_run_says_what_failed_and_why(self):
         page = Page(self.report("r3"))
