@@ -25,7 +25,7 @@ class AfterARun(WithWorkplace):
         cls.place.write("choosing.lua", CHOOSING)
         cls.place.write("broken.lua", "return nothing.at.all")
         cls.place.write("two words.lua", CHOOSING)
-        code, out, err = cls.place.tidemill("run", "graph.lua", "--quiet", store=".tidemill")
+        code, out, err = cls.place.tidemill("run", "graph.lua", "--quiet", "--tag", "tried", store=".tidemill")
         assert code == 0, out + err
         os.symlink(PROGRAM, cls.place.path("tidemill"))
 
@@ -89,6 +89,14 @@ class Words(AfterARun):
         self.assertEqual(self.words("describe", "fuzzy")[0], ["fuzzy_dedup"])
         self.assertEqual(self.words("describe", "choosing.lua", "fuzzy")[0], ["fuzzy_dedup"])
         self.assertEqual(self.words("init", "")[0], ["lua", "text", "tune"])
+
+    def test_kinds_of_other_commands_are_known(self):
+        self.assertEqual(self.words("explain", "TM0100")[0], ["TM0100"])
+        self.assertIn("tensorboard", self.words("send", "--to", "")[0])
+        self.assertEqual(self.words("tag", "r1", "")[0], ["tried"])
+        self.assertEqual(self.words("compare", "r1", "r")[0], ["r1"])
+        self.assertEqual(self.words("man", "insp")[0], ["inspect"])
+        self.assertEqual(self.words("runs", "--sort", "fu")[0], [])
 
     def test_what_is_not_there_completes_nothing_and_says_nothing(self):
         for line in (("run", "broken.lua", "--set", ""), ("run", "nowhere.lua", "-s", ""), ("inspect", "r9:"), ("nonsense", ""),
