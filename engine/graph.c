@@ -580,10 +580,28 @@ static tm_status build(builder *b, const json_t *evaluated, tm_error *err)
     return b->diags->n ? TM_EGRAPH : TM_OK;
 }
 
+// Of a file that an editor has and the disk has not yet.
+static tm_status set_new_paths(tm_graph *g, const char *path, tm_error *err)
+{
+    char folder[TM_PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    TM_TRY(tm_path(folder, err, "%.*s",
+                   slash == path ? 1
+                   : slash       ? (int)(slash - path)
+                                 : 1,
+                   slash ? path : "."));
+    char *absolute = realpath(folder, NULL);
+    if (!absolute) return tm_fail_errno(err, "%s", folder);
+    g->folder = tm_strdup(absolute);
+    g->file = tm_strdup(path);
+    free(absolute);
+    return g->folder && g->file ? TM_OK : tm_fail(err, TM_ENOMEM, "no memory for paths");
+}
+
 static tm_status set_paths(tm_graph *g, const char *path, tm_error *err)
 {
     char *absolute = realpath(path, NULL);
-    if (!absolute) return tm_fail_errno(err, "%s", path);
+    if (!absolute) return set_new_paths(g, path, err);
     char *slash = strrchr(absolute, '/');
     if (slash == absolute) slash[1] = 0;
     else *slash = 0;

@@ -404,7 +404,7 @@ tm_status tm_graph_eval(const tm_graph_source *source, const char *catalogue, js
     tm_buf text = {0};
     *fault = (tm_lua_fault){0};
     *out = NULL;
-    tm_status status = tm_graph_files_open(&t.files, source->path, &text, err);
+    tm_status status = tm_graph_files_open(&t.files, source->path, source->text, &text, err);
     if (status < 0) {
         TM_DIAG(fault->diag.code, "TM0100");
         TM_DIAG(fault->diag.what, "%.500s", err ? err->text : source->path);

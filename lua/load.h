@@ -34,6 +34,7 @@ typedef struct tm_graph_param {
 
 typedef struct tm_graph_source {
     const char *path;              // the graph file
+    const char *text;              // what it says, if that is not what the disk has (an editor's); or NULL
     const tm_graph_param *params;
     size_t n_params;
     const char *program;           // what to start with --graph-child; NULL: /proc/self/exe

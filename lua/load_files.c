@@ -62,7 +62,25 @@ static tm_status not_opened(const char *path, tm_error *err)
     return status;
 }
 
-tm_status tm_graph_files_open(tm_graph_files *files, const char *path, tm_buf *text, tm_error *err)
+static tm_status read_graph(const char *path, const char *given, tm_buf *text, tm_error *err)
+{
+    if (given && strlen(given) > TM_GRAPH_FILE_MAX)
+        return tm_fail_as(err, TM_EINVAL, "TM0100", "%s is bigger than 4 MiB", path);
+    if (given) {
+        tm_buf_str(text, given);
+        return tm_buf_status(text, err);
+    }
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) return not_opened(path, err);
+    tm_status status = read_all(fd, path, text, err);
+    close(fd);
+    if (status < 0) tm_error_class(err, "TM0100");
+    if (status == TM_EINVAL) tm_hint(err, "name a graph file: text in Lua, of at most 4 MiB");
+    return status;
+}
+
+tm_status tm_graph_files_open(tm_graph_files *files, const char *path, const char *given, tm_buf *text,
+                              tm_error *err)
 {
     char folder[4096] = ".";
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
@@ -71,13 +89,7 @@ tm_status tm_graph_files_open(tm_graph_files *files, const char *path, tm_buf *t
     if (slash &&
         snprintf(folder, sizeof folder, "%.*s", slash == path ? 1 : (int)(slash - path), path) >= 4096)
         return tm_fail(err, TM_EINVAL, "%.200s...: the path is too long", path);
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) return not_opened(path, err);
-    tm_status status = read_all(fd, path, text, err);
-    close(fd);
-    if (status < 0) tm_error_class(err, "TM0100");
-    if (status == TM_EINVAL) tm_hint(err, "name a graph file: text in Lua, of at most 4 MiB");
-    if (status < 0) return status;
+    TM_TRY(read_graph(path, given, text, err));
     files->folder = open(folder, O_RDONLY | O_CLOEXEC | O_DIRECTORY);
     if (files->folder < 0) return tm_fail_errno(err, "%s", folder);
     return add(files, files->name, text, err);

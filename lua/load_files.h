@@ -17,8 +17,9 @@ typedef struct tm_graph_files {
     json_t *list;      // [{"path", "hash"}]
 } tm_graph_files;
 
-// Read the graph file. TM_ENOENT: there is none.
-tm_status tm_graph_files_open(tm_graph_files *files, const char *path, tm_buf *text, tm_error *err);
+// Read the graph file, or take `given` for what it says if that is not NULL. TM_ENOENT: there is none.
+tm_status tm_graph_files_open(tm_graph_files *files, const char *path, const char *given, tm_buf *text,
+                              tm_error *err);
 
 // Read the file of module `name`: "a.b" is a/b.lua in the folder of the graph file, and its path is written.
 // Names are letters, digits, '_' and '-'; links are not followed, and only plain files are read.

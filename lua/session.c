@@ -16,6 +16,12 @@ static void show_calls(const char *traceback)
         fprintf(stderr, "from   %.*s\n", (int)strcspn(line + 1, "\n"), line + 1);
 }
 
+static const char *name_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
 static void folder_of(const char *path, char *folder, size_t size)
 {
     const char *slash = strrchr(path, '/');
@@ -58,22 +64,23 @@ static void print_line(void *user, const char *line)
     fprintf(stderr, "%s\n", line);
 }
 
-static int evaluate(const tm_cli *cli, const json_t *set, const char *path, json_t **out)
+static int evaluate(const tm_cli *cli, const tm_session *session, const char *path, json_t **out)
 {
     tm_graph_param params[64];
     char *copies[64] = {0}, folder[TM_PATH_MAX];
     size_t n = 0;
     tm_lua_fault *fault = calloc(1, sizeof *fault);
     tm_error err = {0};
-    int code = fault ? read_params(cli, set, params, 64, &n, copies) : TM_EXIT_RESOURCES;
+    int code = fault ? read_params(cli, session->set, params, 64, &n, copies) : TM_EXIT_RESOURCES;
     json_t *catalogue = tm_catalogue();
     char *text = json_dumps(catalogue, JSON_COMPACT);
-    tm_graph_source source = {.path = path, .params = params, .n_params = n, .print = print_line};
+    tm_graph_source source = {
+        .path = path, .text = session->text, .params = params, .n_params = n, .print = print_line};
     folder_of(path, folder, sizeof folder);
     if (code == TM_EXIT_OK) {
         tm_status status = tm_graph_eval(&source, text, out, fault, &err);
         if (status == TM_EGRAPH) {
-            tm_diags diags = {.n = 1};
+            tm_diags diags = {.n = 1, .buffer = session->text, .buffer_file = name_of(path)};
             diags.items[0] = fault->diag;
             code = tm_cli_diags(cli, &diags, folder);
             if (!cli->json) show_calls(fault->traceback);
@@ -142,13 +149,17 @@ int tm_session_graph(tm_session *session, const tm_cli *cli, const char *path)
     json_t *data = NULL;
     tm_error err = {0};
     int code = tm_locked_begin(session, cli, path);
-    if (code == TM_EXIT_OK) code = evaluate(cli, session->set, path, &data);
+    if (code == TM_EXIT_OK) code = evaluate(cli, session, path, &data);
     if (code != TM_EXIT_OK) return code;
     if (tm_cli_flag(cli, "--smoke")) json_object_set_new(data, "smoke", json_true());
     tm_diags *diags = calloc(1, sizeof *diags);
     char folder[TM_PATH_MAX];
     folder_of(path, folder, sizeof folder);
     open_memory(session, cli, folder);
+    if (diags) {
+        diags->buffer = session->text;
+        diags->buffer_file = name_of(path);
+    }
     tm_status status = diags ? tm_graph_build(data, path, session->memory, &session->graph, diags, &err)
                              : TM_ENOMEM;
     if (status == TM_EGRAPH)

@@ -25,6 +25,7 @@
     {"--smoke", 0, NULL, "200 records and 5 steps through the whole graph; apart from real results"}
 
 typedef struct tm_session {
+    const char *text; // what the graph file says, if that is not what the disk has (borrowed); or NULL
     tm_graph *graph;
     tm_store *store;
     tm_plan *plan;
