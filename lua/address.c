@@ -75,7 +75,15 @@ static void search_among(tm_store *store, tm_address *a, const uint64_t *numbers
     }
 }
 
-// Without a run in the address: the latest one that has the node, a smoke run only where no other has it.
+// What a smoke run made is nothing to use without knowing it.
+static tm_status only_smoke(const tm_address *a, const char *rest, size_t size, tm_error *err)
+{
+    tm_fail(err, TM_ENOENT, "only a smoke run has \"%.*s\" so far", (int)size, rest);
+    tm_hint(err, "run the graph, or look at that of the smoke run: %s:%.*s", a->run, (int)size, rest);
+    return TM_ENOENT;
+}
+
+// Without a run in the address: the latest one that has the node; of a smoke run it has to be named.
 // Runs of single nodes know only these.
 static tm_status search_runs(tm_store *store, tm_address *a, const json_t **node, const char *rest,
                              size_t size, tm_error *err)
@@ -86,12 +94,14 @@ static tm_status search_runs(tm_store *store, tm_address *a, const json_t **node
     if (!n) return tm_fail_as(err, TM_ENOENT, "TM0505", "this store has no runs yet");
     search_among(store, a, numbers, n, false, node, rest, size);
     if (!*node) search_among(store, a, numbers, n, true, node, rest, size);
+    bool smoke = *node != NULL && json_is_true(json_object_get(a->record, "smoke"));
     if (!*node) {
         json_decref(a->record);
         snprintf(a->run, sizeof a->run, "r%llu", (unsigned long long)numbers[n - 1]);
         a->record = tm_run_record(store, a->run);
     }
     tm_free(numbers);
+    if (smoke) return only_smoke(a, rest, size, err);
     return a->record ? TM_OK : no_run(a->run, err);
 }
 

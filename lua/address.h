@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Addresses: what people call a result on the command line, `[RUN:]NODE[/STEP][.PORT][@best|@latest|@300]`.
 //
-// The run is the latest that has the node unless it is named (a smoke run only where no other has it); the
+// The run is the latest that has the node unless it is named (smoke runs have to be named); the
 // longest known node name matches first (sweeps put dots and slashes into names). The run's journal says
 // which recipe a node had, and the store which artifact that recipe has now.
 #pragma once

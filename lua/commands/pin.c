@@ -11,6 +11,21 @@ static const tm_flag flags[] = {
     {0},
 };
 
+// The node that a run was of, where it was not of the whole graph, or NULL.
+static const char *part_of_graph(const tm_past *past)
+{
+    static const char *const flags_of_parts[] = {"--only", "--until", NULL};
+    size_t i;
+    json_t *arg, *args = json_object_get(past->record, "args");
+    const char *second = json_string_value(json_array_get(args, 1));
+    if (second && second[0] != '-') return second;
+    json_array_foreach(args, i, arg)
+        for (int k = 0; flags_of_parts[k]; k++)
+            if (strcmp(json_string_value(arg), flags_of_parts[k]) == 0)
+                return json_string_value(json_array_get(args, i + 1));
+    return NULL;
+}
+
 static tm_status pinnable(const tm_past *past, tm_error *err)
 {
     const char *status = tm_past_status(past);
@@ -19,6 +34,12 @@ static tm_status pinnable(const tm_past *past, tm_error *err)
     if (json_is_true(json_object_get(past->record, "smoke"))) {
         tm_fail(err, TM_EINVAL, "%s was a smoke run: nothing of it is a result", past->run);
         tm_hint(err, "name another run; `tidemill runs` lists them");
+        return TM_EINVAL;
+    }
+    const char *part = part_of_graph(past);
+    if (part) {
+        tm_fail(err, TM_EINVAL, "%s was not of the whole graph, but of %s", past->run, part);
+        tm_hint(err, "run the graph without naming nodes: what is there already costs nothing");
         return TM_EINVAL;
     }
     if (strcmp(status, "ok") == 0) return TM_OK;
@@ -88,6 +109,24 @@ static tm_status pin(const tm_cli *cli, const tm_past *past, tm_store *store, tm
     return status;
 }
 
+// The latest run that was no smoke run; "" if there is none.
+static void find_latest(tm_store *store, char run[32])
+{
+    uint64_t *numbers = NULL;
+    size_t n = 0;
+    bool found = false;
+    run[0] = 0;
+    if (tm_run_list(store, &numbers, &n, NULL) < 0) return;
+    while (n-- > 0 && !found) {
+        snprintf(run, 32, "r%llu", (unsigned long long)numbers[n]);
+        json_t *record = tm_run_record(store, run);
+        found = record && !json_is_true(json_object_get(record, "smoke"));
+        json_decref(record);
+    }
+    if (!found) run[0] = 0;
+    tm_free(numbers);
+}
+
 static int exec(tm_cli *cli)
 {
     tm_session session = {0};
@@ -98,7 +137,10 @@ static int exec(tm_cli *cli)
     if (code != TM_EXIT_OK) return code;
     if (tm_path(path, NULL, "%s/files", tm_store_folder(session.store)) >= 0)
         tm_file_memory_open(path, &session.memory, NULL);
-    tm_status status = tm_past_read(session.store, cli->args[0], &past, &err);
+    char run[32];
+    find_latest(session.store, run);
+    if (cli->n_args) snprintf(run, sizeof run, "%s", cli->args[0]);
+    tm_status status = tm_past_read(session.store, run[0] ? run : NULL, &past, &err);
     if (status >= 0) status = tm_past_results(&past, session.store, &err);
     if (status >= 0) status = pin(cli, &past, session.store, session.memory, &err);
     if (status < 0) code = tm_cli_fail(cli, &err);
@@ -109,7 +151,7 @@ static int exec(tm_cli *cli)
 
 const tm_command tm_command_pin = {
     .name = "pin",
-    .brief = "Write what a run was made of, and what came out, to tidemill.lock (default: the latest run).",
+    .brief = "Write what a run was made of, and what came out, to tidemill.lock (default: the latest).",
     .usage = "[RUN]",
     .example = "tidemill pin",
     .max = 1,

@@ -217,6 +217,11 @@ class Lock(WithWorkplace):
     def test_graphs_of_a_folder_share_the_lock(self):
         self.place.write("second.lua", self.place.read("graph.lua"))
         self.ok("run", "second.lua", "vocab")
+        self.assertIn("was not of the whole graph, but of vocab", self.fails(2, "pin"))
+        self.ok("run", "second.lua", "--until", "vocab")
+        self.assertIn("was not of the whole graph, but of vocab", self.fails(2, "pin"))
+        self.place.write("second.lua", self.place.read("graph.lua").replace("out/model", "out/second"))
+        self.ok("run", "second.lua")
         self.ok("pin")
         graphs = json.loads(self.place.read("tidemill.lock"))["graphs"]
         self.assertEqual(graphs["graph.lua"], json.loads(self.lock)["graphs"]["graph.lua"])

@@ -37,6 +37,8 @@ class Smoke(WithWorkplace):
         super().setUpClass()
         place = cls.place
         place.write("all.lua", GRAPH)
+        place.write("few.lua", 'local tm = require "tidemill"\nreturn tm.graph { lines = tm.read { "a.jsonl", '
+                               'format = "jsonl" } }')
         for i, name in enumerate("ab"):
             place.write(f"{name}.jsonl", "".join(
                 json.dumps({"text": document(1000 * i + k, 40)}) + "\n" for k in range(300)))
@@ -76,9 +78,10 @@ class Smoke(WithWorkplace):
         states = {node["state"] for node in self.json("plan", "all.lua", "--smoke")["nodes"].values()}
         self.assertEqual(states, {"cached"})
 
-    def test_an_address_means_the_real_result_where_there_is_one(self):
+    def test_an_address_means_a_real_result_unless_it_names_the_smoke_run(self):
         self.ok("run", "all.lua", "lines", "--smoke", store="two")
-        self.assertEqual(self.json("inspect", "lines", store="two")["run"], "r1")
+        self.assertIn("r1:lines", self.fails(2, "inspect", "lines", store="two"))
+        self.assertEqual(self.json("inspect", "r1:lines", store="two")["run"], "r1")
         self.ok("run", "all.lua", "lines", store="two")
         self.ok("run", "all.lua", "lines", "--smoke", store="two")
         self.assertEqual(self.json("inspect", "lines", store="two")["run"], "r2")
@@ -94,6 +97,11 @@ class Smoke(WithWorkplace):
 
     def test_it_is_nothing_to_pin(self):
         self.assertIn("smoke run", self.fails(2, "pin", "r1"))
+        self.assertIn("smoke run", self.fails(2, "pin"))
+        self.ok("run", "few.lua", store="three")
+        self.ok("run", "few.lua", "--smoke", store="three")
+        self.assertIn("r1 of few.lua", self.ok("pin", "--output", self.place.path("lock"), store="three"))
+        self.assertIn("of 1 node as in r1", self.ok("run", "few.lua", "--lock", "lock", store="three"))
         self.place.write("tidemill.lock", "{}")
         self.assertIn("smoke run", self.fails(3, "run", "all.lua", "--smoke", "--locked"))
 
