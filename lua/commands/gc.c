@@ -151,9 +151,9 @@ static tm_status reachable(tm_store *store, const tm_gc_policy *policy, bool liv
     if (report.bytes_kept <= policy->max_bytes) return TM_OK;
     tm_fail(err, TM_ENOSPC, "the store cannot get to %s: %s have to stay, and nothing was freed",
             tm_cli_size(policy->max_bytes, to), tm_cli_size(report.bytes_kept, kept));
-    tm_hint(err, live ? "a run is at work: what it needs stays, and all that is younger than an hour"
-                      : "what was written within the last minute stays, and where a stopped run goes on from;"
-                        " `tidemill gc --keep-days 0` frees all the rest");
+    tm_hint(err, live
+                     ? "a run is at work: what it needs stays, and all that is younger than an hour"
+                     : "what was written within the last minute stays, and where a stopped run goes on from");
     return TM_ENOSPC;
 }
 
