@@ -163,8 +163,9 @@ static void add_stage_args(tm_buf *out, const tm_stage *s)
 {
     bool step = (s->traits & TM_STEP) != 0;
     tm_buf_fmt(out, "---@class (exact) tidemill.args.%s\n", s->name);
+    bool best = strcmp(s->name, "best") == 0; // tidemill.lua gives it `on` out of the points of the sweep
     for (size_t i = 0; i < TM_MAX_PORTS && s->inputs[i].name; i++)
-        add_input(out, &s->inputs[i], s, step && !s->inputs[i].name[0]);
+        add_input(out, &s->inputs[i], s, s->inputs[i].name[0] ? best : step);
     add_options(out, s->options, s->inputs, TM_MAX_PORTS, !find_port(s->inputs, TM_MAX_PORTS, ""));
     tm_buf_str(out, "---what the node is called if `tm.graph` does not name it\n---@field name? string\n"
                     "---keep the output, also where it could be passed on without\n---@field store? boolean\n"

@@ -122,6 +122,12 @@ function tm.curate(args) end
 ---@field chosen? string|tidemill.message[]
 ---@field rejected? string|tidemill.message[]
 
+---Its last parameter is given what is new and the record, or records, that this comes from. Of those that nothing comes
+---from a text that it returns says why they go, or a table from records to texts.
+---@alias tidemill.reasons string|table<tidemill.record, string>|nil
+---@alias tidemill.batch fun(docs: tidemill.record[], o: table<string, any>, emit: tidemill.emit_of): tidemill.reasons
+---@alias tidemill.emit_of fun(record: tidemill.emitted|tidemill.record, from?: tidemill.record|tidemill.record[])
+
 ---@class (exact) tidemill.args.stage
 ---what it is called: letters, digits and `_`
 ---@field name string
@@ -133,17 +139,21 @@ function tm.curate(args) end
 ---@field gives? "documents"|"chat"|"preference"
 ---its options: `{ suffix = tm.string { "!" } }`
 ---@field options? table<string, any>
----seconds of processor time that one record may take
+---seconds of processor time that one chunk may take (default 20)
 ---@field seconds? number
 ---is called once per record; a text that it returns, having emitted nothing, says why the record goes
----@field each fun(doc: tidemill.record, o: table<string, any>, emit: fun(record: tidemill.emitted|tidemill.record)): string?
+---@field each? fun(doc: tidemill.record, o: table<string, any>, emit: fun(record: tidemill.emitted|tidemill.record)): string?
+---instead of `each`: is called with a list of records; what is emitted says of which it is, `emit({ ... }, doc)`
+---@field batch? tidemill.batch
+---how many records `batch` gets at most (default 64)
+---@field batch_size? integer
 
 ---A use of a stage that the graph file makes; without a main input it is a step.
 ---@class tidemill.node.stage : tidemill.documents, tidemill.step
 ---records that nothing was emitted for, the reason in `meta.removed`
 ---@field removed tidemill.documents
 
----Make a stage of your own: a function in Lua, called once per record.
+---Make a stage of your own: a function in Lua, called once per record or batch.
 ---
 ---```lua
 ---local shout = tm.stage { name = "shout", each = function(doc, o, emit) emit { text = doc.text:upper() } end }

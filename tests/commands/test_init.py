@@ -18,6 +18,7 @@ import unittest
 
 PROGRAM = os.path.abspath(sys.argv.pop(1))
 GRAPHS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../graphs")
+EXAMPLES = os.path.join(GRAPHS, "../examples")
 SERVER = os.environ.get("TM_LUALS") or shutil.which("lua-language-server")
 
 BAD = """local tm = require "tidemill"
@@ -199,6 +200,9 @@ class Definitions(InFolder):
         for name in os.listdir(GRAPHS):
             if name.endswith(".lua"):
                 shutil.copy(os.path.join(GRAPHS, name), self.folder)
+        for name in os.listdir(EXAMPLES):
+            if name[0].isdigit():
+                shutil.copy(os.path.join(EXAMPLES, name, "graph.lua"), self.path(name + ".lua"))
         for starter in ("text", "tune", "lua"):
             self.ok("init", starter, "of_" + starter)
             shutil.rmtree(self.path("of_" + starter, ".luals"))
