@@ -15,15 +15,28 @@ static const tm_flag flags[] = {
 typedef struct source {
     tm_store *store;
     const char *run; // NULL: whatever is the latest when it is asked for
+    tm_past past;    // as far as it was read; .run is empty: not yet
 } source;
 
+static bool is_latest(const source *from)
+{
+    uint64_t *numbers = NULL;
+    size_t n = 0;
+    char run[32] = "";
+    if (tm_run_list(from->store, &numbers, &n, NULL) >= 0 && n)
+        snprintf(run, sizeof run, "r%llu", (unsigned long long)numbers[n - 1]);
+    tm_free(numbers);
+    return strcmp(run, from->past.run) == 0;
+}
+
+// What the run has added since is all that is read.
 static tm_status page(void *self, tm_buf *text, tm_error *err)
 {
     source *from = self;
-    tm_past past;
-    TM_TRY(tm_past_read(from->store, from->run, &past, err));
-    tm_exposition(&past, text);
-    tm_past_clear(&past);
+    bool same = from->past.run[0] && (from->run || is_latest(from));
+    if (!same) tm_past_clear(&from->past);
+    TM_TRY(same ? tm_past_more(&from->past, err) : tm_past_read(from->store, from->run, &from->past, err));
+    tm_exposition(&from->past, text);
     return tm_buf_status(text, err);
 }
 
@@ -59,10 +72,11 @@ static int exec(tm_cli *cli)
     tm_error err = {0};
     int code = tm_session_store(&session, cli, 0);
     if (code == TM_EXIT_OK) {
-        source from = {session.store, cli->args[0]};
+        source from = {.store = session.store, .run = cli->args[0]};
         const char *address = tm_cli_flag(cli, "--listen");
         tm_status status = address ? serve(cli, &from, address, &err) : print(cli, &from, &err);
         if (status < 0) code = tm_cli_fail(cli, &err);
+        tm_past_clear(&from.past);
     }
     tm_session_close(&session);
     return code;

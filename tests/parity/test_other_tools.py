@@ -5,6 +5,7 @@
 usage: test_other_tools.py PROGRAM [unittest arguments]
 """
 import glob
+import importlib.util
 import json
 import math
 import os
@@ -17,6 +18,11 @@ os.environ.update(MLFLOW_ALLOW_FILE_STORE="true", WANDB_MODE="offline", WANDB_ER
                   MLFLOW_DISABLE_TELEMETRY="true", DO_NOT_TRACK="true")
 
 from workplace import GRAPH, WithWorkplace
+
+MISSING = [name for name in ("tensorboard", "mlflow", "wandb", "prometheus_client") if not importlib.util.find_spec(name)]
+if MISSING:
+    print("not installed:", *MISSING)
+    sys.exit(1 if os.environ.get("CI") == "true" else 77)
 
 # A task and a model whose names no tool takes as they are.
 ODD = '''local odd = tm.evaluate { { ["a b/../<c>"] = base, ["a b/../(c)"] = base },
