@@ -8,19 +8,21 @@
 
 #include "engine/select.h"
 #include "engine/store_tree.h"
+#include "lua/run_name.h"
 #include "lua/runs.h"
 
 #define MAX_SEARCHED 100 // runs looked through for a node
 
 // Split "[RUN:]REST[@AT]"; gives where REST begins and its length.
-static void split(const char *text, tm_address *a, const char **rest, size_t *size)
+static void split(tm_store *store, const char *text, tm_address *a, const char **rest, size_t *size)
 {
     const char *colon = strchr(text, ':'), *at = strrchr(text, '@');
+    char run[64];
     *rest = text;
-    if (colon && text[0] == 'r' && colon > text + 1 &&
-        strspn(text + 1, "0123456789") == (size_t)(colon - text - 1)) {
-        snprintf(a->run, sizeof a->run, "%.*s", (int)(colon - text), text);
-        *rest = colon + 1;
+    if (colon && (size_t)(colon - text) < sizeof run) {
+        snprintf(run, sizeof run, "%.*s", (int)(colon - text), text);
+        if (tm_run_name(store, run, a->run, NULL) >= 0) *rest = colon + 1;
+        else a->run[0] = 0;
     }
     *size = at ? (size_t)(at - *rest) : strlen(*rest);
     snprintf(a->at, sizeof a->at, "%s", at ? at + 1 : "");
@@ -212,7 +214,7 @@ static tm_status resolve(tm_store *store, const char *text, tm_address *a, tm_er
 {
     const char *rest;
     size_t size;
-    split(text, a, &rest, &size);
+    split(store, text, a, &rest, &size);
     const json_t *node;
     TM_TRY(find_in_run(store, a, &node, rest, size, err));
     a->stage = tm_recorded_stage(node);

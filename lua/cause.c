@@ -93,11 +93,18 @@ static const tm_past_node *pass_through(const search *s, const tm_past_node *nod
 
 static void explain(search *s, const tm_past_node *node, int depth);
 
-static void add_rows(const search *s, json_t *cause, const char *from)
+static int64_t rows_at(const tm_past *past, const tm_past_node *node, const char *out)
+{
+    const tm_past_node *work = tm_past_work(past, node);
+    const tm_past_port *port = tm_past_port_of(work, out);
+    return port ? (port->there ? port->rows : -1) : -1;
+}
+
+static void add_rows(const search *s, json_t *cause, const char *from, const char *out)
 {
     const tm_past_node *now = tm_past_find(s->now, from), *old = tm_past_find(s->before, from);
     if (!now || !old || !tm_past_gives_records(now)) return;
-    int64_t n = tm_past_work(s->before, old)->rows, m = tm_past_work(s->now, now)->rows;
+    int64_t n = rows_at(s->before, old, out), m = rows_at(s->now, now, out);
     if (n >= 0 && m >= 0)
         json_object_set_new(cause, "rows", json_pack("[I, I]", (json_int_t)n, (json_int_t)m));
 }
@@ -117,7 +124,7 @@ static void explain_input(search *s, const tm_past_node *node, const char *port,
     bool same_way = old && json_equal(json_object_get(old, "recipe"), json_object_get(input, "recipe"));
     if (source && !same_way) {
         json_t *through = json_array();
-        add_rows(s, cause, from);
+        add_rows(s, cause, from, out ? out : "");
         source = pass_through(s, source, through);
         json_array_remove(through, 0);  // where it comes from
         if (json_array_size(through)) json_object_set(cause, "through", through);

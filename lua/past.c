@@ -10,6 +10,7 @@
 
 #include "lua/label.h"
 #include "lua/past_series.h"
+#include "lua/run_name.h"
 
 static const char *text_of(const json_t *object, const char *field)
 {
@@ -207,9 +208,12 @@ tm_status tm_past_more(tm_past *past, tm_error *err)
 
 static tm_status open_past(tm_store *store, const char *run, tm_past *past, tm_error *err)
 {
+    char name[32];
     past->index = json_object();
     past->kept = json_array();
     if (!past->index || !past->kept) return no_memory(err);
+    if (run) TM_TRY(tm_run_name(store, run, name, err));
+    if (run) run = name;
     tm_status status = tm_journal_reader_open(store, run, &past->reader, err);
     if (status == TM_ENOENT) tm_hint(err, "`tidemill runs` lists the runs of this store");
     if (status < 0) return status;

@@ -75,7 +75,8 @@ typedef struct tm_past {
     tm_journal_reader *reader;
 } tm_past;
 
-// `run`: "r12", or NULL for the latest. TM_ENOENT if there is none.
+// `run`: as lua/run_name.h has it ("r12", "latest", a tag), or NULL for the latest. TM_ENOENT if there is
+// none.
 tm_status tm_past_read(tm_store *store, const char *run, tm_past *past, tm_error *err);
 tm_status tm_past_more(tm_past *past, tm_error *err);
 tm_status tm_past_results(tm_past *past, tm_store *store, tm_error *err);

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "lua/run_name.h"
 #include "lua/runs.h"
 
 static tm_status unknown(const tm_past *past, const char *node, tm_error *err)
@@ -47,9 +46,7 @@ tm_status tm_past_find_before(tm_store *store, const tm_past *like, const char *
 static tm_status find_in(tm_store *store, const char *name, const char *text, tm_past *past,
                          const tm_past_node **node, tm_error *err)
 {
-    char run[32];
-    TM_TRY(tm_run_name(store, name, run, err));
-    TM_TRY(tm_past_read(store, run, past, err));
+    TM_TRY(tm_past_read(store, name, past, err));
     *node = tm_past_find(past, text);
     return *node ? TM_OK : unknown(past, text, err);
 }

@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "engine/base/nearest.h"
+#include "engine/journal.h"
 #include "lua/label.h"
-#include "lua/runs.h"
+#include "lua/run_record.h"
 
 static bool is_number(const char *text)
 {
@@ -34,7 +36,12 @@ static bool has_tag(tm_store *store, const char *run, const char *tag, json_t *a
 
 static tm_status unknown(const char *text, const json_t *tags, tm_error *err)
 {
-    const char *near = tm_nearest_key(tags, text);
+    const char *names[257], *near, *tag;
+    size_t n = 0;
+    json_t *unused;
+    json_object_foreach((json_t *)tags, tag, unused) if (n < 256) names[n++] = tag;
+    names[n] = NULL;
+    near = tm_nearest(text, names);
     tm_fail_as(err, TM_ENOENT, "TM0505", "there is no run or tag \"%.60s\"", text);
     if (near) tm_hint(err, "did you mean %s?", near);
     else tm_hint(err, "a run is named as r12 is; `tidemill runs` lists them with their tags");

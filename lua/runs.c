@@ -6,6 +6,8 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "lua/run_name.h"
+
 static json_t *node_of(tm_run_view *v, const char *name)
 {
     json_t *node = json_object_get(v->nodes, name);
@@ -69,9 +71,12 @@ tm_status tm_run_view_read(tm_store *store, const char *run, tm_run_view *v, tm_
 {
     tm_journal_reader *reader = NULL;
     json_t *event;
+    char found[32];
     *v = (tm_run_view){.nodes = json_object()};
-    tm_status status = tm_journal_reader_open(store, run, &reader, err);
-    if (status == TM_ENOENT) tm_hint(err, "`tidemill runs` lists the runs of this store");
+    tm_status status = run ? tm_run_name(store, run, found, err) : TM_OK;
+    if (status >= 0) status = tm_journal_reader_open(store, run ? found : NULL, &reader, err);
+    if (status == TM_ENOENT && err && !err->hint[0])
+        tm_hint(err, "`tidemill runs` lists the runs of this store");
     if (status < 0) {
         tm_run_view_clear(v);
         return status;
@@ -82,7 +87,7 @@ tm_status tm_run_view_read(tm_store *store, const char *run, tm_run_view *v, tm_
     }
     tm_journal_reader_close(reader);
     const char *name = json_string_value(json_object_get(v->record, "run"));
-    snprintf(v->run, sizeof v->run, "%s", name ? name : run ? run : "");
+    snprintf(v->run, sizeof v->run, "%s", name ? name : run ? found : "");
     pid_t pid = (pid_t)json_integer_value(json_object_get(v->record, "pid"));
     v->alive = !v->end && pid > 0 && (tm_sys.kill(pid, 0) == 0 || errno == EPERM);
     return TM_OK;

@@ -14,7 +14,7 @@ typedef struct tm_run_view {
     bool alive;       // its process is there
 } tm_run_view;
 
-// `run`: "r12", or NULL for the latest. TM_ENOENT if there is none.
+// `run`: as lua/run_name.h has it, or NULL for the latest. TM_ENOENT if there is none.
 tm_status tm_run_view_read(tm_store *store, const char *run, tm_run_view *view, tm_error *err);
 void tm_run_view_clear(tm_run_view *view);
 // The row of a node of a recorded plan, or NULL if this program has none of that name. (The node's "stage" is

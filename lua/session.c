@@ -180,21 +180,6 @@ int tm_session_store(tm_session *session, const tm_cli *cli, unsigned flags)
     return status < 0 ? tm_cli_fail(cli, &err) : TM_EXIT_OK;
 }
 
-json_t *tm_run_record(tm_store *store, const char *run)
-{
-    tm_journal_reader *reader = NULL;
-    json_t *record = NULL;
-    if (tm_journal_reader_open(store, run, &reader, NULL) < 0) return NULL;
-    while (tm_journal_reader_next(reader, &record, NULL) == TM_OK) {
-        const char *event = json_string_value(json_object_get(record, "event"));
-        if (event && strcmp(event, "run") == 0) break;
-        json_decref(record);
-        record = NULL;
-    }
-    tm_journal_reader_close(reader);
-    return record;
-}
-
 static json_t *last_run(const tm_session *session)
 {
     uint64_t *numbers = NULL;

@@ -6,6 +6,7 @@
 #include "engine/journal.h"
 #include "engine/plan.h"
 #include "lua/cli.h"
+#include "lua/run_record.h"
 
 // Flags shared by commands that take a graph.
 #define TM_GRAPH_FLAGS                                                                          \
@@ -46,6 +47,3 @@ int tm_session_plan(tm_session *session, const tm_cli *cli, const char *const *t
 // there.
 void tm_session_find_store(const char *start, char path[TM_PATH_MAX]);
 void tm_session_close(tm_session *session);
-
-// The "run" record of a run's journal (a new reference), or NULL.
-json_t *tm_run_record(tm_store *store, const char *run);

@@ -175,9 +175,7 @@ static tm_status run_rows(const tm_cli *cli, tm_store *store, json_t **rows, tm_
     tm_past_list list = {.runs = tm_calloc((size_t)cli->n_args + 1, sizeof *list.runs)};
     tm_status status = list.runs ? TM_OK : tm_fail(err, TM_ENOMEM, "no memory for %d runs", cli->n_args);
     for (int i = 0; status >= 0 && i < cli->n_args; i++) {
-        char run[32];
-        status = tm_run_name(store, cli->args[i], run, err);
-        if (status >= 0) status = tm_past_read(store, run, &list.runs[list.n], err);
+        status = tm_past_read(store, cli->args[i], &list.runs[list.n], err);
         if (status >= 0) status = tm_past_results(&list.runs[list.n++], store, err);
     }
     if (status >= 0) *rows = tm_compare_runs(&list, tm_cli_flag(cli, "--full") != NULL);

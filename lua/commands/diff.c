@@ -5,7 +5,6 @@
 #include "engine/base/json.h"
 #include "lua/diff_runs.h"
 #include "lua/fact.h"
-#include "lua/run_name.h"
 #include "lua/session.h"
 #include "lua/table.h"
 
@@ -281,10 +280,7 @@ static void print(const json_t *all, bool full)
 
 static tm_status read_run(tm_store *store, const char *name, tm_past *past, tm_error *err)
 {
-    char run[32];
-    *past = (tm_past){0};
-    TM_TRY(tm_run_name(store, name, run, err));
-    TM_TRY(tm_past_read(store, run, past, err));
+    TM_TRY(tm_past_read(store, name, past, err));
     return tm_past_results(past, store, err);
 }
 

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lua/run_name.h"
 #include "lua/runs.h"
 
 static const tm_flag flags[] = {
@@ -16,15 +17,26 @@ static const tm_flag flags[] = {
 };
 
 // "r12:node", "r12" or "node".
-static void split(const char *text, char run[32], char node[192])
+static void split(const char *text, char run[64], char node[192])
 {
     const char *colon = text ? strchr(text, ':') : NULL;
     run[0] = node[0] = 0;
     if (!text) return;
-    bool is_run = text[0] == 'r' && text[1] &&
-                  strspn(text + 1, "0123456789") == (colon ? (size_t)(colon - text - 1) : strlen(text + 1));
-    if (is_run) snprintf(run, 32, "%.*s", colon ? (int)(colon - text) : 31, text);
-    if (!is_run || colon) snprintf(node, 192, "%s", is_run ? colon + 1 : text);
+    bool is_run = text[0] == 'r' && text[1] && !text[1 + strspn(text + 1, "0123456789")];
+    if (is_run || colon) snprintf(run, 64, "%.*s", colon ? (int)(colon - text) : 63, text);
+    if (!is_run) snprintf(node, 192, "%s", colon ? colon + 1 : text);
+}
+
+// What is no node of the latest run may be a tag.
+static tm_status read_view(tm_store *store, const char *run, char node[192], tm_run_view *view, tm_error *err)
+{
+    char tagged[32];
+    TM_TRY(tm_run_view_read(store, run[0] ? run : NULL, view, err));
+    if (run[0] || !node[0] || json_object_get(json_object_get(view->record, "nodes"), node)) return TM_OK;
+    if (tm_run_name(store, node, tagged, NULL) < 0) return TM_OK;
+    tm_run_view_clear(view);
+    node[0] = 0;
+    return tm_run_view_read(store, tagged, view, err);
 }
 
 static bool about(const json_t *event, const char *node)
@@ -134,14 +146,14 @@ static tm_status worker_logs(tm_store *store, const char *run, tm_error *err)
 
 static int exec(tm_cli *cli)
 {
-    char run[32], node[192];
+    char run[64], node[192];
     tm_session session = {0};
     tm_run_view view = {0};
     tm_error err = {0};
     split(cli->args[0], run, node);
     int code = tm_session_store(&session, cli, 0);
     if (code == TM_EXIT_OK) {
-        tm_status status = tm_run_view_read(session.store, run[0] ? run : NULL, &view, &err);
+        tm_status status = read_view(session.store, run, node, &view, &err);
         if (status >= 0) status = follow(cli, session.store, &view, node, &err);
         if (status >= 0 && tm_cli_flag(cli, "--workers")) status = worker_logs(session.store, view.run, &err);
         if (status < 0) code = tm_cli_fail(cli, &err);

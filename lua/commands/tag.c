@@ -4,7 +4,6 @@
 
 #include "lua/past.h"
 #include "lua/label.h"
-#include "lua/run_name.h"
 #include "lua/session.h"
 
 static const tm_flag flags[] = {
@@ -54,13 +53,11 @@ static tm_status change(const tm_cli *cli, tm_past *past, bool *changed, tm_erro
 
 static tm_status tag(const tm_cli *cli, tm_store *store, tm_error *err)
 {
-    char run[32];
     tm_past past;
     bool changed = false;
-    TM_TRY(tm_run_name(store, cli->args[0], run, err));
-    TM_TRY(tm_past_read(store, run, &past, err));
+    TM_TRY(tm_past_read(store, cli->args[0], &past, err));
     tm_status status = change(cli, &past, &changed, err);
-    if (status >= 0 && changed) status = tm_label_write(store, run, past.note, past.tags, err);
+    if (status >= 0 && changed) status = tm_label_write(store, past.run, past.note, past.tags, err);
     if (status >= 0) print(cli, &past);
     tm_past_clear(&past);
     return status;

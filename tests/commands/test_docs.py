@@ -44,7 +44,7 @@ ELSEWHERE = (
 )
 
 # Pages that begin with an empty store.
-FRESH = ("docs/first-graph.md", "docs/cache.md")
+FRESH = ("docs/first-graph.md", "docs/cache.md", "docs/history.md")
 
 COMMON = """local tm = require "tidemill"
 local questions = require "questions"

@@ -120,6 +120,13 @@ class AfterFourRuns(WithWorkplace):
         self.assertEqual(self.ok("tag", "r2"), "r2: no tags and no note\n")
         self.assertEqual(self.ok("tag", "latest"), "r4: no tags and no note\n")
 
+    def test_a_tag_stands_for_its_run_in_addresses_and_wherever_a_run_is_named(self):
+        for args in (("inspect", "{}:base"), ("why", "{}:curve"), ("status", "{}"), ("logs", "{}:base"), ("logs", "{}")):
+            tagged, named = (self.ok(*(arg.format(name) for arg in args)) for name in ("baseline", "r1"))
+            self.assertEqual(tagged, named)
+        self.assertIn('no node "bas"', self.fails(2, "logs", "baseline:bas"))
+        self.assertIn("did you mean baseline?", self.fails(2, "status", "baselin"))
+
     def test_wrong_tags_and_runs_are_refused_by_name(self):
         self.assertIn("did you mean baseline?", self.fails(2, "tag", "basline"))
         self.assertIn("`tidemill runs` lists", self.fails(2, "tag", "r99"))
