@@ -51,7 +51,9 @@ static void store(const char *folder, tm_finding *f)
     }
     tm_status status = tm_store_open(folder, TM_STORE_READ_ONLY, &opened, &err);
     if (status == TM_ECORRUPT) tm_finding_set(f, TM_FINDING_DAMAGED, err.text, "tidemill verify");
-    else if (status < 0) tm_finding_set(f, TM_FINDING_MISSING, err.text, "name another one with --store");
+    else if (status < 0)
+        tm_finding_set(f, TM_FINDING_MISSING, err.why[0] ? err.why : err.text,
+                       err.hint[0] ? err.hint : "name another one with --store");
     if (status < 0) return;
     size_t bad = bad_lines(opened);
     if (tm_run_list(opened, &runs, &n, NULL) == TM_OK)
