@@ -38,6 +38,9 @@ static void figures(const tm_past *past, tm_buf *page)
     figure(page, "time", tm_html_seconds(tm_past_seconds(past), text));
     snprintf(text, sizeof text, "%d run, %d cached", count_state(past, "done"), count_state(past, "cached"));
     if (failed) snprintf(text + strlen(text), sizeof text - strlen(text), ", %d failed", failed);
+    if (count_state(past, "stopped"))
+        snprintf(text + strlen(text), sizeof text - strlen(text), ", %d stopped",
+                 count_state(past, "stopped"));
     if (left) snprintf(text + strlen(text), sizeof text - strlen(text), ", %d not run", left);
     figure(page, "nodes", text);
     figure(page, "made", tm_size_text((uint64_t)bytes_made(past), size));

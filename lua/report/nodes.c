@@ -32,7 +32,7 @@ static void amount(tm_buf *page, int64_t n, bool size)
 static void why(const tm_past_node *node, tm_buf *page)
 {
     bool plain = strcmp(node->planned, "run") == 0 || strcmp(node->planned, "maybe") == 0;
-    if (strcmp(node->state, "cached") == 0) return;
+    if (!tm_report_executed(node)) return;
     if (!plain) tm_html(page, "%s%s", node->planned, node->reason[0] ? ": " : "");
     tm_html_text(page, tm_view_of(node->reason, strcspn(node->reason, ";")));
 }

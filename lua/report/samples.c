@@ -6,7 +6,6 @@
 #include <time.h>
 
 #include "engine/base/machine.h"
-#include "engine/stage.h"
 #include "lua/record.h"
 #include "lua/report/parts.h"
 #include "stages/model/generate.h"
@@ -132,7 +131,7 @@ static void find_prompts(samples *s)
 
 static bool gives_model(const tm_past_node *node)
 {
-    const tm_stage *stage = tm_stage_find(node->stage);
+    const tm_stage *stage = tm_report_stage(node);
     const char *family = tm_report_family(node);
     bool other = strcmp(family, "judge") == 0 || strcmp(node->stage, "export") == 0;
     return stage && strcmp(stage->outputs[0].type, "model") == 0 && !other && !strchr(node->name, '/');

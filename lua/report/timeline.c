@@ -176,7 +176,7 @@ static size_t collect_changes(const timeline *t, change *changes, bool known)
         for (size_t k = 0; k < t->lines[i].first->n_spans; k++) {
             const tm_past_span *span = &t->lines[i].first->spans[k];
             int64_t cores = known ? t->lines[i].last->cores : 1;
-            if (cores <= 0) continue;
+            if (cores <= 0) cores = json_integer_value(json_object_get(t->report->past.record, "cores"));
             changes[n++] = (change){(double)span->begin_ms, cores};
             changes[n++] = (change){span_end(t, span), -cores};
         }
