@@ -24,7 +24,7 @@ void tm_report_close(tm_buf *page)
 
 void tm_report_wide(tm_buf *page, const char *label)
 {
-    tm_html(page, "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"%s\">", label);
+    tm_html(page, "<div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"%s\">", label);
 }
 
 void tm_report_frame(tm_buf *page, const char *title)
