@@ -219,5 +219,8 @@ void tm_work_progress(tm_work *work, double done, double total, const char *unit
 void tm_work_amount(tm_work *work, double amount, const char *unit);
 // A number by step for the journal (loss, rate): shown and plotted, never part of a key.
 void tm_work_note(tm_work *work, int64_t step, const char *name, double value);
+// What a model made of a question, for people who watch: "sample" in the journal, and on the console.
+// `verdict` is a word ("right"). Texts may be cut.
+void tm_work_sample(tm_work *work, tm_view asked, tm_view made, const char *verdict);
 // A line for the node's log.
 void tm_work_log(tm_work *work, const char *format, ...) __attribute__((format(printf, 2, 3)));

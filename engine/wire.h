@@ -9,7 +9,7 @@
 //   {"op":"put","port":P,...entry}
 //   {"op":"durable","n":N}  all puts before the N-th are
 //   {"op":"cores","n":N}    lease given back    {"op":"cores","n":N}   lease changed
-//   {"op":"count"|"progress"|"note"|"log"...}   {"op":"stop"}
+//   {"op":"count"|"progress"|"note"|"log"|"sample"...}   {"op":"stop"}
 //   {"op":"done"} | {"op":"failed",...}         {"op":"work",...group}
 //
 // An entry is {"hash":hex,"rows":N,"bytes":N} and, of a snapshot, "step".

@@ -540,6 +540,24 @@ void tm_work_note(tm_work *work, int64_t step, const char *name, double value)
                  NULL);
 }
 
+// The beginning of a text, as JSON.
+static json_t *beginning(tm_view text)
+{
+    char start[4096];
+    snprintf(start, sizeof start, "%.*s", (int)(text.size < sizeof start ? text.size : sizeof start - 1),
+             text.data ? text.data : "");
+    tm_utf8_mend(start);
+    return json_string(start);
+}
+
+void tm_work_sample(tm_work *work, tm_view asked, tm_view made, const char *verdict)
+{
+    send_message(work->w,
+                 json_pack("{s:s, s:s, s:o, s:o, s:s}", "op", "sample", "node", work->name, "asked",
+                           beginning(asked), "made", beginning(made), "verdict", verdict),
+                 NULL);
+}
+
 void tm_work_log(tm_work *work, const char *format, ...)
 {
     char text[1024];

@@ -41,14 +41,15 @@ void tm_console_sample_free(tm_console_sample *s)
 
 // ---- reading a document ----
 
-// A conversation is JSON: what is said in it.
-static char *said(const char *text, size_t size)
+// A conversation is JSON: what is said in it, without its last `less` messages.
+static char *said(const char *text, size_t size, size_t less)
 {
     json_t *record = size && text[0] == '{' ? json_loadb(text, size, 0, NULL) : NULL, *message;
     tm_buf all = {0};
-    size_t i;
+    size_t i, n = json_array_size(json_object_get(record, "messages"));
     json_array_foreach(json_object_get(record, "messages"), i, message)
     {
+        if (i + less >= n) break;
         const char *role = json_string_value(json_object_get(message, "role"));
         const char *content = json_string_value(json_object_get(message, "content"));
         if (role && content) tm_buf_fmt(&all, "%s%s: %s", all.size ? "  " : "", role, content);
@@ -77,7 +78,7 @@ static bool show(const tm_batch *batch, const char *node, bool removed, char *of
         if (!doc.text.size) continue;
         if (removed) tell_reason(&doc, node, of, of_size);
         else snprintf(of, of_size, "from %s", node);
-        char *speech = said(doc.text.data, doc.text.size);
+        char *speech = said(doc.text.data, doc.text.size, 0);
         size_t size = doc.text.size < text_size ? doc.text.size : text_size;
         if (speech) snprintf(text, text_size, "%s", speech);
         else snprintf(text, text_size, "%.*s", (int)size, doc.text.data);
@@ -170,4 +171,21 @@ void tm_console_sample_look(tm_console_sample *s, const tm_run_now *now, char *o
     if (!found && late && !s->turn) found = look_at_cached(s, of, of_size, text, text_size);
     if (found) s->turn++;
     s->next_ns = t + (found || late ? NEXT_NS : FIRST_NS);
+}
+
+void tm_console_sample_take(tm_console_sample *s, const json_t *fields, char *of, size_t of_size, char *text,
+                            size_t text_size)
+{
+    const char *node = json_string_value(json_object_get(fields, "node"));
+    const char *asked = json_string_value(json_object_get(fields, "asked"));
+    const char *made = json_string_value(json_object_get(fields, "made"));
+    const char *verdict = json_string_value(json_object_get(fields, "verdict"));
+    if (!node || !asked || !made || !verdict) return;
+    char *speech = said(asked, strlen(asked), 1);
+    snprintf(of, of_size, "generated for %s, %s", node, verdict);
+    snprintf(text, text_size, "%.200s -> %s", speech ? speech : asked, made);
+    tm_utf8_mend(text);
+    tm_free(speech);
+    s->turn++;
+    s->next_ns = tm_time_ns() + NEXT_NS;
 }

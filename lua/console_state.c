@@ -9,6 +9,7 @@
 #include "engine/store_artifact.h"
 #include "lua/console_left.h"
 #include "lua/console_sample.h"
+#include "lua/counts.h"
 #include "lua/process.h"
 
 #define LOOK_NS 1000000000     // between two looks at processes
@@ -187,20 +188,15 @@ static void on_start(tm_console_state *s, const json_t *f)
 
 static void on_sealed(tm_console_state *s, const json_t *f)
 {
-    static const char *const bad[][2] = {{"bad_lines", "lines could not be used"},
-                                         {"bad_records", "records could not be used"},
-                                         {"overlong", "texts were longer than `length`"}};
-    const char *node;
-    json_t *counts;
-    char text[160];
+    const char *node, *name, *fault;
+    json_t *counts, *n;
+    char text[TM_COUNT_TEXT * 2], line[240];
     s->view.done += set_phase(s, f, OVER);
-    json_object_foreach(json_object_get(f, "counts"), node, counts)
+    json_object_foreach(json_object_get(f, "counts"), node, counts) json_object_foreach(counts, name, n)
     {
-        for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-            long long n = (long long)num(counts, bad[i][0]);
-            snprintf(text, sizeof text, "%lld %s (tidemill logs %.60s)", n, bad[i][1], node);
-            if (n) warn(s, node, text);
-        }
+        if (!(fault = tm_count_fault(name, json_integer_value(n), text))) continue;
+        snprintf(line, sizeof line, "%s (tidemill logs %.100s)", fault, node);
+        warn(s, node, line);
     }
 }
 
@@ -255,6 +251,12 @@ static void on_skipped(tm_console_state *s, const json_t *f)
     set_phase(s, f, OVER);
 }
 
+static void on_sample(tm_console_state *s, const json_t *f)
+{
+    tm_console_sample_take(s->sample, f, s->view.sample_of, sizeof s->view.sample_of, s->view.sample,
+                           sizeof s->view.sample);
+}
+
 static void on_stopping(tm_console_state *s, const json_t *f)
 {
     s->view.stopping = (int)num(f, "times");
@@ -270,7 +272,7 @@ void tm_console_state_event(tm_console_state *s, const char *event, const json_t
         {"start", on_start},       {"sealed", on_sealed},       {"cached", on_cached},
         {"died", on_died},         {"again", on_again},         {"nondeterministic", on_different},
         {"failed", on_failed},     {"following", on_following}, {"skipped", on_skipped},
-        {"stopping", on_stopping},
+        {"stopping", on_stopping}, {"sample", on_sample},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         if (strcmp(table[i].event, event) == 0) table[i].take(s, fields);

@@ -30,3 +30,18 @@ const char *tm_size_text(uint64_t bytes, char text[TM_COUNT_TEXT])
     snprintf(text, TM_COUNT_TEXT, unit ? "%.1f %s" : "%.0f %s", size, units[unit]);
     return text;
 }
+
+const char *tm_count_fault(const char *name, int64_t n, char text[TM_COUNT_TEXT * 2])
+{
+    static const char *const faults[][3] = {{"bad_lines", "line", "could not be used"},
+                                            {"bad_records", "record", "could not be used"},
+                                            {"overlong", "text", "longer than `length`"}};
+    char count[TM_COUNT_TEXT];
+    for (size_t i = 0; n && i < sizeof faults / sizeof *faults; i++) {
+        if (strcmp(faults[i][0], name) != 0) continue;
+        snprintf(text, TM_COUNT_TEXT * 2, "%s %s%s %s", tm_count_text(n, count), faults[i][1],
+                 n == 1 ? "" : "s", faults[i][2]);
+        return text;
+    }
+    return NULL;
+}

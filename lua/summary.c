@@ -73,15 +73,14 @@ static void print_times(const tm_past *past, double seconds)
 
 static void print_warnings(const tm_past *past)
 {
-    static const char *const bad[][2] = {{"bad_lines", "lines could not be used"},
-                                         {"bad_records", "records could not be used"},
-                                         {"overlong", "texts were longer than `length`"}};
     for (size_t i = 0; i < past->n_nodes; i++) {
         const tm_past_node *node = &past->nodes[i];
-        for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
-            long long n = (long long)json_integer_value(json_object_get(node->counts, bad[k][0]));
-            if (n) printf("warning: %s: %lld %s (tidemill logs %s)\n", node->name, n, bad[k][1], node->name);
-        }
+        const char *name, *fault;
+        char text[TM_COUNT_TEXT * 2];
+        json_t *n;
+        json_object_foreach((json_t *)node->counts, name, n)
+            if ((fault = tm_count_fault(name, json_integer_value(n), text)))
+                printf("warning: %s: %s (tidemill logs %s)\n", node->name, fault, node->name);
         if (node->deaths)
             printf("warning: %s: its worker died %d time%s and was replaced (tidemill logs %s)\n", node->name,
                    node->deaths, node->deaths == 1 ? "" : "s", node->name);

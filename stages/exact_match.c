@@ -191,6 +191,9 @@ static tm_status play(player *p, const tm_texts *texts, double *right, double *t
             continue;
         }
         TM_TRY(answer(p, &right[*n], err));
+        if (*n == 0)
+            tm_work_sample(p->subject->work, doc.text, tm_buf_view(&p->answer.text),
+                           right[0] > 0 ? "right" : "wrong");
         tokens[*n] = (double)p->answer.ids.size;
         ended[*n] = p->answer.ended == TM_ENDED_END || p->answer.ended == TM_ENDED_STOP;
         ++*n;

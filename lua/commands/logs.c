@@ -75,6 +75,9 @@ static void print_line(const tm_cli *cli, json_t *event)
                (long long)json_integer_value(json_object_get(event, "i")),
                (long long)json_integer_value(json_object_get(event, "rows")),
                (long long)json_integer_value(json_object_get(event, "bytes")));
+    else if (strcmp(kind, "sample") == 0)
+        printf("%s: %s", json_string_value(json_object_get(event, "verdict")),
+               json_string_value(json_object_get(event, "made")));
     else if (strcmp(kind, "sealed") == 0)
         printf("%.1f s, %lld records", json_number_value(json_object_get(event, "seconds")),
                (long long)json_integer_value(json_object_get(event, "rows")));

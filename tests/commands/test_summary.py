@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The end of a run: what can be pasted from it; and what is on record for those who watch."""
+import json
+import re
+import sys
+import unittest
+
+from workplace import WithWorkplace
+
+QUESTIONS = [{"text": f"Which word comes after {word}?", "answer": word} for word in ("mill", "tide", "water")]
+
+HEAD = """local tm = require "tidemill"
+local docs  = tm.split { tm.read { "corpus/*.txt" }, valid = 0.1 }
+local vocab = tm.train_tokenizer { docs.train, size = 400 }
+local shape = tm.llama { layers = 1, width = 32, heads = 4, length = 64 }
+local function train(seed)
+  return tm.pretrain { shape, tokenizer = vocab, data = docs.train, valid = docs.valid, steps = 4, batch = 256,
+                       length = 64, seed = seed }
+end
+"""
+
+SWEEP = HEAD + """local trials = tm.sweep({ seed = { 1, 2, 3, 4, 5, 6 } }, function(v) return train(v.seed) end)
+return tm.graph { trials = trials, all = tm.compare { trials, by = { "valid.loss" } } }
+"""
+
+CHAT = HEAD + """local spell = tm.stage { name = "spell", gives = "chat", each = function(doc, o, emit)
+  emit { messages = { { role = "user", content = "spell" }, { role = "assistant", content = doc.text:sub(1, 20) } } }
+end }
+local base  = train(1)
+local tuned = tm.sft { base, data = spell { docs.train }, epochs = 1, batch = 256, length = 64 }
+local small = tm.quantize { tuned, to = "int8" }
+local asked = tm.read { "questions.jsonl", format = "jsonl" }
+local exam  = tm.evaluate { base, tasks = { next = tm.exact_match { asked, prompt = "{text}", tokens = 4 } } }
+return tm.graph { base = base, tuned = tuned, small = small, spelled = spell { docs.valid }, exam = exam }
+"""
+
+
+class Summary(WithWorkplace):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.place.write("questions.jsonl", "".join(json.dumps(q) + "\n" for q in QUESTIONS))
+        cls.place.write("sweep.lua", SWEEP)
+        cls.place.write("chat.lua", CHAT)
+
+    def test_of_many_models_each_has_a_row(self):
+        out = self.ok("run", "sweep.lua")
+        self.assertRegex(out, r"(?m)^all +valid\.loss$")
+        for seed in range(1, 7):
+            self.assertRegex(out, rf"(?m)^  seed={seed} +\d\.\d{{4}}$")
+
+    def test_what_was_made_can_be_talked_to_and_looked_at(self):
+        out = self.ok("run", "chat.lua", store="chat")
+        self.assertRegex(out, r"(?m)^try: tidemill chat tuned( |$)")  # it learned answers, base did not; small is a copy
+        with self.subTest("a stage of the graph's own goes by the name that the graph gives it"):
+            nodes = self.json("plan", "chat.lua", store="chat")["nodes"]
+            self.assertEqual((nodes["spelled"]["stage"], nodes["spelled"]["own"]["stage"]), ("spell", "stage"))
+            self.assertEqual(self.json("inspect", "spelled", store="chat")["type"], "documents")
+            self.assertRegex(self.ok("status", store="chat"), r"(?m)^spelled +done .*\d+ records")
+        with self.subTest("what a model answers is on record"):
+            events = [json.loads(line) for line in self.ok("logs", "exam", "--json", store="chat").splitlines()]
+            sample = next(event for event in events if event["event"] == "sample")
+            self.assertEqual(sample["asked"], QUESTIONS[0]["text"])
+            self.assertEqual(sample["verdict"], "right" if sample["made"].strip() == "mill" else "wrong")
+            self.assertRegex(self.ok("logs", "exam", store="chat"), r" sample +exam +(right|wrong): ")
+
+    def test_what_went_wrong_is_said_again_at_the_end(self):
+        self.place.write("broken.jsonl", '{"text": "a line"}\n{"no text": 1}\n' + '{"text": "another"}\n' * 3)
+        self.place.write("broken.lua", 'local tm = require "tidemill"\n'
+                         'return tm.graph { lines = tm.read { "broken.jsonl", format = "jsonl" } }\n')
+        out = self.ok("run", "broken.lua", store="broken")
+        self.assertIn("warning: lines: 1 line could not be used (tidemill logs lines)\n", out)
+        self.assertTrue(re.search(r"\nr1: done in [\d.]+ s; 1 nodes run, 0 cached\n", out), out)
+
+
+if __name__ == "__main__":
+    sys.exit(unittest.main())
