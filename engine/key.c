@@ -3,6 +3,7 @@
 #include "engine/key.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/code.h"
 
@@ -117,6 +118,13 @@ static void show(const json_t *value, char *text, size_t size)
     free(dump);
 }
 
+// The options of a stage in Lua stand in its option `options`: once is enough.
+static void join(const char *path, const char *name, char *text, size_t size)
+{
+    if (strcmp(path, name) == 0) snprintf(text, size, "%s", path);
+    else snprintf(text, size, "%s%s%s", path, path[0] ? " " : "", name);
+}
+
 static bool differ(const char *path, const json_t *before, const json_t *after, char *text, size_t size)
 {
     if (before && after && json_equal(before, after)) return false;
@@ -127,12 +135,12 @@ static bool differ(const char *path, const json_t *before, const json_t *after, 
         char inner[256];
         json_object_foreach((json_t *)after, name, value)
         {
-            snprintf(inner, sizeof inner, "%s%s%s", path, path[0] ? " " : "", name);
+            join(path, name, inner, sizeof inner);
             if (differ(inner, json_object_get(before, name), value, text, size)) return true;
         }
         json_object_foreach((json_t *)before, name, value)
         {
-            snprintf(inner, sizeof inner, "%s%s%s", path, path[0] ? " " : "", name);
+            join(path, name, inner, sizeof inner);
             if (!json_object_get(after, name) && differ(inner, value, NULL, text, size)) return true;
         }
     }

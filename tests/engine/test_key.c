@@ -102,6 +102,8 @@ static void a_difference_is_said_in_words(void **state)
     differs("{\"options\": {\"threshold\": 0.8}}", "{\"options\": {\"threshold\": 0.7}}",
             "options threshold 0.8 -> 0.7");
     differs("{\"version\": 1}", "{\"version\": 2}", "version 1 -> 2");
+    differs("{\"options\": {\"options\": {\"least\": 1}}}", "{\"options\": {\"options\": {\"least\": 2}}}",
+            "options least 1 -> 2");
     differs("{\"options\": {}}", "{\"options\": {\"new\": \"x\"}}", "options new none -> \"x\"");
     differs("{\"options\": {\"old\": true}}", "{\"options\": {}}", "options old true -> none");
     differs("{\"h\": \"00112233445566778899aabbccddeeff\"}", "{\"h\": \"ffeeddccbbaa99887766554433221100\"}",
