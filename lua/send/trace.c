@@ -142,8 +142,9 @@ static void add_counter(json_t *events, const char *name, const char *unit, int6
 }
 
 // What ran, and the most cores and memory that this took, over time.
-static tm_status add_counters(json_t *events, const spans *s, tm_error *err)
+static tm_status add_counters(json_t *events, const tm_past *past, const spans *s, tm_error *err)
 {
+    double most = json_number_value(json_object_get(past->record, "cores"));  // there were no more
     change *all = tm_calloc(2 * s->n + 1, sizeof *all), now = {0};
     size_t n = 0;
     bool cores = false, memory = false;
@@ -161,7 +162,7 @@ static tm_status add_counters(json_t *events, const spans *s, tm_error *err)
         now.nodes += all[i].nodes, now.cores += all[i].cores, now.memory += all[i].memory;
         if (i + 1 < n && all[i + 1].at == all[i].at) continue;
         add_counter(events, "executions", "running", all[i].at, (double)now.nodes);
-        if (cores) add_counter(events, "cores, at most", "lent", all[i].at, (double)now.cores);
+        if (cores) add_counter(events, "cores, at most", "lent", all[i].at, fmin((double)now.cores, most));
         if (memory) add_counter(events, "memory, at most", "bytes", all[i].at, (double)now.memory);
     }
     tm_free(all);
@@ -205,7 +206,7 @@ static tm_status fill(json_t *events, const tm_past *past, spans *s, tm_error *e
     TM_TRY(give_lanes(s, err));
     add_names(events, past, s->lanes);
     for (size_t i = 0; i < s->n; i++) add_span(events, &s->all[i]);
-    TM_TRY(add_counters(events, s, err));
+    TM_TRY(add_counters(events, past, s, err));
     add_metrics(events, past);
     add_logs(events, past);
     return TM_OK;

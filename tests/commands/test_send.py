@@ -64,6 +64,11 @@ class Sent(WithWorkplace):
         running = [e["args"]["running"] for e in events if e["name"] == "executions"]
         self.assertGreater(max(running), 0)
         self.assertEqual(running[-1], 0)
+        for name, unit in (("cores, at most", "lent"), ("memory, at most", "bytes")):
+            values = [e["args"][unit] for e in events if e["name"] == name]
+            self.assertGreater(max(values), 0)
+            self.assertEqual(values[-1], 0)
+        self.assertLessEqual(max(e["args"]["lent"] for e in events if e["name"] == "cores, at most"), os.cpu_count())
         losses = [e["args"]["value"] for e in events if e["name"] == "base train.loss"]
         self.assertEqual(len(losses), 2)
         times = [e["ts"] for e in events if e["ph"] != "M"]
