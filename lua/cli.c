@@ -293,6 +293,8 @@ static int unknown_command(const char *word, bool json)
         snprintf(fix, sizeof fix, "to run a graph file: tidemill run %.80s", word);
     else if (tm_stage_find(word) || tm_value_find(word))
         snprintf(fix, sizeof fix, "it is a stage or value of graphs: tidemill describe %.60s", word);
+    else if (strncmp(word, "TM", 2) == 0)
+        snprintf(fix, sizeof fix, "for a code: tidemill explain %.60s", word);
     else
         snprintf(fix, sizeof fix, "`tidemill --help` lists the commands");
     return wrong(&cli, "TM0001", fix, "there is no command \"%s\"", word);

@@ -93,7 +93,7 @@ static int take_section(tm_session *session, const tm_cli *cli, const char *grap
     session->locked = json_incref(section);
     json_decref(lock);
     if (section) return TM_EXIT_OK;
-    tm_fail(&err, TM_ENOENT, "%s pins nothing of %s", path, tm_lock_name(graph));
+    tm_fail_as(&err, TM_ENOENT, "TM0509", "%s pins nothing of %s", path, tm_lock_name(graph));
     tm_hint(&err, "run the graph, then `tidemill pin`");
     return tm_cli_fail(cli, &err);
 }

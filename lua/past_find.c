@@ -10,7 +10,7 @@
 static tm_status unknown(const tm_past *past, const char *node, tm_error *err)
 {
     const char *near = tm_nearest_key(past->index, node);
-    tm_fail(err, TM_ENOENT, "run %s has no node \"%s\"", past->run, node);
+    tm_fail_as(err, TM_ENOENT, "TM0506", "run %s has no node \"%s\"", past->run, node);
     if (near)
         tm_hint(err, "did you mean \"%s\"?", near);
     else

@@ -114,7 +114,7 @@ static tm_status no_sweep(const tm_past *past, const char *word, tm_error *err)
     json_object_foreach(sweeps, name, unused) if (at + 60 < sizeof list) at +=
         (size_t)snprintf(list + at, sizeof list - at, "%s%.50s", at ? ", " : "", name);
     if (word)
-        tm_fail(err, TM_ENOENT, "run %s has no sweep \"%s\"", past->run, word);
+        tm_fail_as(err, TM_ENOENT, "TM0506", "run %s has no sweep \"%s\"", past->run, word);
     else
         tm_fail(err, TM_EINVAL, "run %s has %s", past->run, at ? "several sweeps: name one" : "no sweep");
     if (near)

@@ -13,7 +13,7 @@ static int unknown(const tm_cli *cli, const char *name)
     for (const tm_command *const *c = tm_commands; *c && n < 127; c++) names[n++] = (*c)->name;
     names[n] = NULL;
     const char *near = tm_nearest(name, names);
-    tm_fail(&err, TM_ENOENT, "there is no command \"%s\"", name);
+    tm_fail_as(&err, TM_ENOENT, "TM0001", "there is no command \"%s\"", name);
     if (near) tm_hint(&err, "did you mean `tidemill man %s`?", near);
     else tm_hint(&err, "`tidemill --help` lists the commands");
     return tm_cli_fail(cli, &err);
