@@ -127,8 +127,8 @@ static tm_status find_and_bind(tm_plan *plan, const tm_plan_node *p, const json_
         json_decref(json);
         return status;
     }
-    tm_fail_as(err, TM_ENOENT, "TM0509", "no result of %s differs in nothing but the version of %s", p->node->name,
-            p->node->stage->name);
+    tm_fail_as(err, TM_ENOENT, "TM0509", "no result of %s differs in nothing but the version of %s",
+               p->node->name, p->node->stage->name);
     hint_difference(plan, p, inputs, err);
     return TM_ENOENT;
 }
@@ -138,7 +138,8 @@ static tm_status must_have_inputs(const tm_plan *plan, const tm_plan_node *p, tm
     for (size_t i = 0; i < p->node->n_links; i++) {
         const tm_plan_node *from = tm_plan_canonical(plan, p->node->links[i].from);
         if (from->known) continue;
-        tm_fail_as(err, TM_ENOENT, "TM0509", "%s: its input %s is not there", p->node->name, from->node->name);
+        tm_fail_as(err, TM_ENOENT, "TM0509", "%s: its input %s is not there", p->node->name,
+                   from->node->name);
         tm_hint(err, "accept that one first, or run it: it would be made anew (%s)", from->reason);
         return TM_ENOENT;
     }

@@ -230,7 +230,8 @@ static tm_status add_results(const tm_past *past, tm_store *store, json_t *secti
         const tm_record *record =
             hex && tm_hash_parse(hex, &recipe) ? tm_key_by_recipe(store, recipe) : NULL;
         if (!record || !work->n_ports) {
-            tm_fail_as(err, TM_ENOENT, "TM0509", "%s of %s has no result that could be pinned", node->name, past->run);
+            tm_fail_as(err, TM_ENOENT, "TM0509", "%s of %s has no result that could be pinned", node->name,
+                       past->run);
             tm_hint(err, "run the graph to its end, then pin that run");
             return TM_ENOENT;
         }

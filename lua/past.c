@@ -221,7 +221,7 @@ static tm_status open_past(tm_store *store, const char *run, tm_past *past, tm_e
     TM_TRY(tm_past_more(past, err));
     if (past->record) return tm_label_read(store, past->run, past->record, &past->note, &past->tags, err);
     tm_fail_as(err, TM_ENOENT, "TM0505", "the journal of run %s does not say what it was",
-            run ? run : "that is the latest");
+               run ? run : "that is the latest");
     tm_hint(err, "it was killed while it began, or its first line is damaged (%zu damaged lines)",
             past->damaged);
     return TM_ENOENT;
