@@ -59,14 +59,12 @@ static tm_status tell_what_goes(tm_gc *g, const other *others, size_t n, tm_erro
 
 static tm_status keep_what_fits(tm_gc *g, const other *others, size_t n, tm_error *err)
 {
-    bool fits = true;
     size_t kept = 0;
-    for (; kept < n && fits; kept++) {
+    for (bool fits = g->policy->max_bytes > 0; kept < n && fits; kept += fits) {
         const tm_record *record = tm_key_at(g->store, others[kept].index);
         TM_TRY(tm_mark_trial(&g->marks, record, g->policy->max_bytes, &fits, err));
         g->keep[others[kept].index] = fits;
     }
-    kept -= !fits;
     return g->policy->goes ? tell_what_goes(g, others + kept, n - kept, err) : TM_OK;
 }
 
@@ -99,7 +97,7 @@ static tm_status choose_records(tm_gc *g, tm_error *err)
         g->keep[i] = always_kept(g, record);
         if (g->keep[i]) TM_TRY(tm_mark_record(&g->marks, record, err));
     }
-    return g->policy->max_bytes > 0 ? choose_others(g, err) : TM_OK;
+    return g->policy->max_bytes > 0 || g->policy->goes ? choose_others(g, err) : TM_OK;
 }
 
 static void count_records(tm_gc *g)
@@ -517,7 +515,7 @@ tm_status tm_store_gc(tm_store *store, const tm_gc_policy *policy, bool dry_run,
     TM_TRY(tm_gc_alone(store, &fd, err));
     tm_gc g = {.store = store, .policy = policy, .dry_run = dry_run, .tell = tell, .arg = arg,
                .report = report, .now = tm_time_ms()};
-    g.marks = (tm_marks){.store = store, .counting = policy->max_bytes > 0};
+    g.marks = (tm_marks){.store = store, .counting = policy->max_bytes > 0 || policy->goes};
     tm_status status = collect(&g, err);
     tm_marks_clear(&g.marks);
     tm_free(g.keep);

@@ -13,10 +13,10 @@ typedef struct tm_gc_policy {
     int64_t keep_ms;     // keep records younger than this
     int64_t keep_log_ms; // the same for open logs, memos and leases; 0: as for records
     uint64_t max_bytes;  // then the oldest others go until the kept ones need no more; 0: all others go
-    // With max_bytes: those of the least worth go instead of the oldest. May be NULL.
+    // Those of the least worth go instead of the oldest. May be NULL.
     double (*worth)(const tm_record *record, void *arg);
-    // Told of every record that goes for max_bytes, that of the least worth first, and of the bytes that
-    // nothing else holds then. May be NULL.
+    // Told of every record that goes, that of the least worth first, and of the bytes that nothing else holds
+    // then. May be NULL.
     void (*goes)(const tm_record *record, uint64_t bytes, void *arg);
     int64_t grace_ms;    // never delete an object younger than this; must exceed the time from put to bind
     bool (*keep)(const tm_record *record, void *arg);  // keep this one whatever its age; may be NULL

@@ -39,7 +39,7 @@ static bool parse_size(const char *text, uint64_t *bytes)
     return true;
 }
 
-// ---- what goes, with --to ----
+// ---- what goes ----
 
 static double worth(const tm_record *record, void *arg)
 {
@@ -110,14 +110,6 @@ static void print_results(const json_t *results)
 
 // ---- the report ----
 
-static void tell(const char *what, const char *name, uint64_t bytes, void *arg)
-{
-    char size[16];
-    const going *g = arg;
-    if (g->cli->json || g->room || strcmp(what, "object") == 0) return;
-    printf("%-7s %s (%s)\n", what, name, tm_cli_size(bytes, size));
-}
-
 static int print_report(const going *g, const tm_gc_report *r, bool dry)
 {
     if (g->cli->json)
@@ -161,20 +153,19 @@ static tm_status collect(going *g, tm_store *store, tm_gc_policy *policy, bool d
                          tm_error *err)
 {
     tm_room *room = NULL;
-    tm_status status = TM_OK;
+    TM_TRY(tm_room_open(store, &room, err));
+    g->room = room;
+    g->results = json_array();
+    policy->keep = keep_live;
+    policy->worth = worth;
+    policy->goes = goes;
+    policy->arg = g;
     if (policy->max_bytes) {
-        TM_TRY(tm_room_open(store, &room, err));
-        g->room = room;
-        g->results = json_array();
         policy->grace_ms = tm_room_live(room) ? GRACE_LIVE_MS : GRACE_MS;
         policy->keep_log_ms = (int64_t)(7 * DAY_MS);
-        policy->keep = keep_live;
-        policy->worth = worth;
-        policy->goes = goes;
-        policy->arg = g;
-        status = reachable(store, policy, tm_room_live(room), err);
     }
-    if (status >= 0) status = tm_store_gc(store, policy, dry, tell, g, report, err);
+    tm_status status = policy->max_bytes ? reachable(store, policy, tm_room_live(room), err) : TM_OK;
+    if (status >= 0) status = tm_store_gc(store, policy, dry, NULL, NULL, report, err);
     if (status >= 0) print_report(g, report, dry);
     json_decref(g->results);
     tm_room_close(room);
