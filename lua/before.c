@@ -74,7 +74,7 @@ static void want(json_t *wanted, const char *id, json_t *record)
     json_array_append(list, record);
 }
 
-static json_t *edits_json(const char *before, const char *after)
+json_t *tm_before_edits(const char *before, const char *after)
 {
     static const char *const kinds[] = {"same", "out", "in"};
     tm_edit *edits;
@@ -108,7 +108,7 @@ static tm_status take(void *arg, const tm_batch *batch, size_t row, tm_error *er
         const char *after = json_string_value(json_object_get(record, "text"));
         if (!text || !after) continue;
         json_object_set(record, "before", text);
-        json_object_set_new(record, "edits", edits_json(json_string_value(text), after));
+        json_object_set_new(record, "edits", tm_before_edits(json_string_value(text), after));
     }
     json_decref(id);
     json_decref(text);

@@ -12,3 +12,5 @@ tm_status tm_before_add(tm_store *store, const tm_address *address, json_t *reco
                         tm_error *err);
 // "[-out-]{+in+}" as git writes it; the middle of long stretches is left out unless `full`.
 void tm_before_print(const json_t *edits, bool full);
+// [["same"|"out"|"in", text], ...], word by word.
+json_t *tm_before_edits(const char *before, const char *after);

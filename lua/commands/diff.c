@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// diff: what is different between two runs.
+// diff: what is different between two runs, or two results.
 #include <stdio.h>
 
 #include "engine/base/json.h"
+#include "lua/before.h"
+#include "lua/diff_results.h"
 #include "lua/diff_runs.h"
 #include "lua/fact.h"
+#include "lua/run_name.h"
 #include "lua/session.h"
 #include "lua/table.h"
 
@@ -276,20 +279,91 @@ static void print(const json_t *all, bool full)
     print_changed_lines(json_object_get(all, "code"), full);
 }
 
-// ---- the command ----
+// ---- two results ----
 
-static tm_status read_run(tm_store *store, const char *name, tm_past *past, tm_error *err)
+static void print_example(const json_t *record, const char *sign, bool full)
 {
-    TM_TRY(tm_past_read(store, name, past, err));
-    return tm_past_results(past, store, err);
+    const char *text = string_of(record, "text");
+    const json_t *edits = json_object_get(record, "edits");
+    int shown = full || strlen(text) <= 160 ? (int)strlen(text) : 160;
+    while (shown > 0 && ((unsigned char)text[shown] & 0xc0) == 0x80) shown--;
+    printf("%s %s  %s\n", sign, string_of(record, "id"), string_of(record, "source"));
+    if (edits)
+        tm_before_print(edits, full);
+    else if (text[0])
+        printf("%.*s\n", shown, text);
 }
 
-static tm_status diff(const tm_cli *cli, tm_store *store, tm_error *err)
+static void print_records_diff(const json_t *diff, bool full)
+{
+    static const char *const kinds[][2] = {{"removed", "-"}, {"added", "+"}, {"changed", "~"}};
+    for (int k = 0; k < 3; k++)
+        printf("%s%lld %s", k ? ", " : "", (long long)json_integer_value(json_object_get(diff, kinds[k][0])),
+               kinds[k][0]);
+    printf(", %lld the same\n", (long long)json_integer_value(json_object_get(diff, "same")));
+    for (int k = 0; k < 3; k++) {
+        size_t i;
+        json_t *record;
+        json_array_foreach(json_object_get(json_object_get(diff, "examples"), kinds[k][0]), i, record)
+            print_example(record, kinds[k][1], full);
+    }
+}
+
+static void print_files_diff(const json_t *diff)
+{
+    const char *name;
+    json_t *pair;
+    tm_table *t = tm_table_new();
+    tm_table_column(t, "file", false);
+    tm_table_column(t, "before", true);
+    tm_table_column(t, "after", true);
+    json_object_foreach(json_object_get(diff, "files"), name, pair)
+    {
+        tm_table_cell(t, "%s", name);
+        for (size_t i = 0; i < 2; i++) {
+            char size[16];
+            const json_t *bytes = json_array_get(pair, i);
+            tm_table_cell(t, "%s",
+                          json_is_null(bytes) ? "-" : tm_cli_size((uint64_t)json_integer_value(bytes), size));
+        }
+    }
+    tm_table_print(t, stdout);
+    tm_table_free(t);
+    printf("%lld files the same\n", (long long)json_integer_value(json_object_get(diff, "same")));
+}
+
+static tm_status diff_addresses(const tm_cli *cli, tm_store *store, const char *a, const char *b,
+                                tm_error *err)
+{
+    bool full = tm_cli_flag(cli, "--full") != NULL;
+    json_t *diff;
+    TM_TRY(tm_diff_results(store, a, b, full ? 100 : 3, &diff, err));
+    const json_t *addresses = json_object_get(diff, "addresses");
+    if (!cli->json)
+        printf("%s -> %s  %s: ", json_string_value(json_array_get(addresses, 0)),
+               json_string_value(json_array_get(addresses, 1)), string_of(diff, "type"));
+    if (cli->json)
+        tm_cli_print(cli, json_incref(diff));
+    else if (json_object_get(diff, "examples"))
+        print_records_diff(diff, full);
+    else {
+        putchar('\n');
+        print_files_diff(diff);
+    }
+    json_decref(diff);
+    return TM_OK;
+}
+
+// ---- the command ----
+
+static tm_status diff_runs(const tm_cli *cli, tm_store *store, tm_error *err)
 {
     tm_past a = {0}, b = {0};
     bool full = tm_cli_flag(cli, "--full") != NULL;
-    tm_status status = read_run(store, cli->args[0], &a, err);
-    if (status >= 0) status = read_run(store, cli->args[1], &b, err);
+    tm_status status = tm_past_read(store, cli->args[0], &a, err);
+    if (status >= 0) status = tm_past_results(&a, store, err);
+    if (status >= 0) status = tm_past_read(store, cli->args[1], &b, err);
+    if (status >= 0) status = tm_past_results(&b, store, err);
     if (status >= 0) {
         json_t *all = tm_diff_runs(&a, &b, full);
         if (!cli->json)
@@ -301,6 +375,28 @@ static tm_status diff(const tm_cli *cli, tm_store *store, tm_error *err)
     tm_past_clear(&a);
     tm_past_clear(&b);
     return status;
+}
+
+static bool is_run(tm_store *store, const char *text)
+{
+    char run[32];
+    return tm_run_name(store, text, run, NULL) >= 0;
+}
+
+// Two runs; two addresses; or two runs and a node, which is its result in one and in the other.
+static tm_status diff(const tm_cli *cli, tm_store *store, tm_error *err)
+{
+    const char *const *args = cli->args;
+    if (cli->n_args == 3) {
+        char a[400], b[400];
+        snprintf(a, sizeof a, "%.100s:%.250s", args[0], args[2]);
+        snprintf(b, sizeof b, "%.100s:%.250s", args[1], args[2]);
+        return diff_addresses(cli, store, a, b, err);
+    }
+    bool colon = strchr(args[0], ':') || strchr(args[1], ':');
+    if (colon || (!is_run(store, args[0]) && !is_run(store, args[1])))
+        return diff_addresses(cli, store, args[0], args[1], err);
+    return diff_runs(cli, store, err);
 }
 
 static int exec(tm_cli *cli)
@@ -315,11 +411,11 @@ static int exec(tm_cli *cli)
 
 const tm_command tm_command_diff = {
     .name = "diff",
-    .brief = "Say what is different between two runs: parameters, code, inputs, nodes, metrics, time, disk.",
-    .usage = "RUN RUN",
+    .brief = "Say what is different between two runs (parameters, code, inputs, metrics ..) or two results.",
+    .usage = "RUN RUN [NODE] | ADDRESS ADDRESS",
     .example = "tidemill diff r11 r12",
     .min = 2,
-    .max = 2,
+    .max = 3,
     .flags = flags,
     .exec = exec,
 };

@@ -165,6 +165,34 @@ class AfterFourRuns(WithWorkplace):
         self.assertEqual(self.json("diff", "r3", "r4")["nodes"]["added"], ["gate"])
         self.assertIn("did you mean baseline?", self.fails(2, "diff", "r1", "baselin"))
 
+    def test_diff_of_two_results_counts_records_by_id_and_shows_some(self):
+        out = self.ok("diff", "r1:clean", "r3:clean")
+        self.assertIn("r1:clean -> r3:clean  documents: 2 removed, 2 added, 0 changed, 58 the same\n", out)
+        self.assertRegex(out, r"\n\+ \w{32}  70\.txt\nAt who may")
+        diff = self.json("diff", "baseline", "r3", "clean")
+        self.assertEqual((diff["rows"], diff["added"], diff["removed"]), ([60, 60], 2, 2))
+        for kind, other in (("added", ("r3:clean", "r1:clean")), ("removed", ("r1:clean", "r3:clean"))):
+            expected = {record["id"] for record in self.records(other[0], "--not-in", other[1])}
+            self.assertEqual({record["id"] for record in diff["examples"][kind]}, expected)
+        same = self.json("diff", "r1:clean", "r2:clean")
+        self.assertEqual((same["added"], same["removed"], same["changed"], same["same"]), (0, 0, 0, 60))
+        self.assertIn("model.safetensors", self.json("diff", "r1", "r2", "base")["files"])
+        self.assertEqual(self.json("diff", "r2:base@10", "r2:base@10")["files"], {})
+        self.assertIn("gives documents and", self.fails(2, "diff", "clean", "base"))
+        self.assertIn("metrics have no ids", self.fails(2, "diff", "r1:curve", "r3:curve"))
+
+    def test_diff_of_two_results_shows_changed_documents_word_by_word(self):
+        self.place.write("say.lua", 'local tm = require "tidemill"\nlocal p = tm.params { word = tm.string { "wet" } }\n'
+                         'local say = tm.stage { name = "say", options = { word = tm.string { "" } },\n'
+                         '  each = function(doc, o, emit) emit { text = doc.text:gsub("dry", o.word), id = doc.id } end }\n'
+                         'return tm.graph { said = say { tm.read { "say/*.txt" }, word = p.word } }\n')
+        self.place.write("say/a.txt", "The dry wheel turns.\n")
+        self.place.write("say/b.txt", "The river runs.\n")
+        for word in ("wet", "old"):
+            self.assertEqual(self.place.tidemill("run", "say.lua", "--quiet", "--set", "word=" + word, store="said")[0], 0)
+        out = self.ok("diff", "r1:said", "r2:said", store="said")
+        self.assertRegex(out, r"0 removed, 0 added, 1 changed, 1 the same\n~ \w+.*  a\.txt\nThe \[-wet -\]\{\+old \+\}wheel")
+
     # ---- why ----
 
     def test_why_follows_a_change_upstream_to_the_files(self):
