@@ -225,6 +225,7 @@ void tm_layout_clear(tm_layout *l)
 {
     for (int i = 0; i < l->n_lines; i++) {
         tm_free(l->lines[i].xs);
+        tm_free(l->lines[i].ys);
         l->lines[i].xs = l->lines[i].ys = NULL;
         l->lines[i].n = 0;
     }

@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include "engine/base/bytes.h"
+
 #define MOST 120
 
 typedef struct drawing {
@@ -135,6 +137,23 @@ static void circles_and_lines_from_nowhere_break_nothing(void **state)
     tm_layout_clear(&d.layout);
 }
 
+static void without_memory_it_says_so_and_leaves_nothing(void **state)
+{
+    static drawing d;
+    random_graph(&d, 30, 3);
+    tm_status status = TM_ENOMEM;
+    uint64_t n = 0;
+    while (status == TM_ENOMEM) {
+        tm_alloc_fail_at(++n, false);
+        status = tm_layout_make(&d.layout, NULL);
+        tm_alloc_fail_at(0, false);
+        for (int i = 0; status < 0 && i < d.layout.n_lines; i++) assert_null(d.lines[i].xs);
+    }
+    assert_int_equal(status, TM_OK);
+    assert_true(n > 10);
+    tm_layout_clear(&d.layout);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -142,6 +161,7 @@ int main(void)
         cmocka_unit_test(the_same_graph_is_drawn_the_same),
         cmocka_unit_test(crossings_that_can_be_avoided_are),
         cmocka_unit_test(a_chain_is_a_straight_line),
+        cmocka_unit_test(without_memory_it_says_so_and_leaves_nothing),
         cmocka_unit_test(circles_and_lines_from_nowhere_break_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
