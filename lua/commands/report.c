@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "lua/report/report.h"
+#include "lua/run_name.h"
 #include "lua/session.h"
 
 static const tm_flag flags[] = {
@@ -17,31 +18,33 @@ static const tm_flag flags[] = {
     {0},
 };
 
-static tm_status make(const tm_cli *cli, tm_store *store, double samples, tm_buf *page, tm_error *err)
+typedef struct job {
+    const tm_cli *cli;
+    tm_store *store;
+    bool two;
+    double samples;
+    char runs[2][32], path[TM_PATH_MAX];
+} job;
+
+// Which runs, and where the report goes if nobody says.
+static tm_status find_runs(job *j, tm_error *err)
 {
-    tm_report_means means = tm_report_patient;
-    means.sample_seconds = samples;
-    if (tm_cli_flag(cli, "--compare")) return tm_report_compare(store, cli->args[0], cli->args[1], page, err);
-    return tm_report_page(store, cli->args[0], &means, page, err);
+    const char *out = tm_cli_flag(j->cli, "--out");
+    char folder[TM_PATH_MAX];
+    for (int i = 0; i < 1 + j->two; i++)
+        TM_TRY(tm_run_name(j->store, j->cli->args[i] ? j->cli->args[i] : "latest", j->runs[i], err));
+    if (out) return tm_path(j->path, err, "%s", out);
+    if (j->two) return tm_path(j->path, err, "%s-%s.html", j->runs[0], j->runs[1]);
+    TM_TRY(tm_run_folder(j->store, j->runs[0], folder, err));
+    return tm_path(j->path, err, "%s/report.html", folder);
 }
 
-// Where the report goes if nobody says.
-static tm_status find_place(const tm_cli *cli, tm_store *store, char path[TM_PATH_MAX], tm_error *err)
+static tm_status make(const job *j, tm_buf *page, tm_error *err)
 {
-    const char *out = tm_cli_flag(cli, "--out");
-    char folder[TM_PATH_MAX];
-    if (out) return tm_path(path, err, "%s", out);
-    if (tm_cli_flag(cli, "--compare")) return tm_path(path, err, "%s-%s.html", cli->args[0], cli->args[1]);
-    tm_journal_reader *reader = NULL;
-    json_t *record = NULL;
-    TM_TRY(tm_journal_reader_open(store, cli->args[0], &reader, err));
-    tm_journal_reader_next(reader, &record, NULL);
-    tm_journal_reader_close(reader);
-    const char *run = json_string_value(json_object_get(record, "run"));
-    tm_status status = tm_run_folder(store, run ? run : cli->args[0], folder, err);
-    if (status >= 0) status = tm_path(path, err, "%s/report.html", folder);
-    json_decref(record);
-    return status;
+    tm_report_means means = tm_report_patient;
+    means.sample_seconds = j->samples;
+    if (j->two) return tm_report_compare(j->store, j->runs[0], j->runs[1], page, err);
+    return tm_report_page(j->store, j->runs[0], &means, page, err);
 }
 
 // The desktop knows which browser. Its output is none of ours.
@@ -85,19 +88,19 @@ static int exec(tm_cli *cli)
     tm_session session = {0};
     tm_error err = {0};
     tm_buf page = {0};
-    char path[TM_PATH_MAX];
-    bool two = tm_cli_flag(cli, "--compare") != NULL;
-    double samples = tm_report_patient.sample_seconds;
-    if (tm_cli_number(cli, "--samples", 0, &samples) != TM_EXIT_OK) return TM_EXIT_USAGE;
-    if (two && cli->n_args != 2) return tm_cli_usage(cli, "--compare takes two runs");
-    if (!two && cli->n_args > 1)
+    job j = {.cli = cli, .two = tm_cli_flag(cli, "--compare"), .samples = tm_report_patient.sample_seconds};
+    if (tm_cli_number(cli, "--samples", 0, &j.samples) != TM_EXIT_OK) return TM_EXIT_USAGE;
+    if (j.two && cli->n_args != 2) return tm_cli_usage(cli, "--compare takes two runs");
+    if (!j.two && cli->n_args > 1)
         return tm_cli_usage(cli, "one run has one report; --compare puts two side by side");
     int code = tm_session_store(&session, cli, 0);
+    j.store = session.store;
     if (code == TM_EXIT_OK) {
-        tm_status status = find_place(cli, session.store, path, &err);
-        if (status == TM_ENOENT) tm_hint(&err, "`tidemill runs` lists the runs of this store");
-        if (status >= 0) status = make(cli, session.store, samples, &page, &err);
-        if (status >= 0) status = put(cli, &page, path, &err);
+        tm_status status = find_runs(&j, &err);
+        if (status >= 0) status = make(&j, &page, &err);
+        if (status == TM_ENOENT && !err.hint[0])
+            tm_hint(&err, "`tidemill runs` lists the runs of this store");
+        if (status >= 0) status = put(cli, &page, j.path, &err);
         if (status < 0) code = tm_cli_fail(cli, &err);
     }
     tm_buf_clear(&page);

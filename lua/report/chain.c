@@ -12,14 +12,14 @@ static int64_t removed_by(const tm_past_node *node)
 
 static bool sifts(const tm_past_node *node)
 {
-    const tm_stage *stage = tm_report_stage(node);
+    const tm_stage *stage = tm_recorded_stage(node->plan);
     return stage && strcmp(stage->outputs[0].type, "documents") == 0 &&
            tm_stage_output(stage, "removed") >= 0;
 }
 
 static bool brings_code(const tm_past_node *node)
 {
-    const tm_stage *stage = tm_report_stage(node);
+    const tm_stage *stage = tm_recorded_stage(node->plan);
     return !stage || (stage->traits & (TM_SCRIPT | TM_PROGRAM));
 }
 
@@ -39,7 +39,7 @@ static void count(tm_chain *c)
 
 static bool gives_documents(const tm_past_node *node)
 {
-    const tm_stage *stage = tm_report_stage(node);
+    const tm_stage *stage = tm_recorded_stage(node->plan);
     return stage && strcmp(stage->outputs[0].type, "documents") == 0;
 }
 

@@ -93,13 +93,6 @@ bool tm_report_executed(const tm_past_node *node)
     return node->n_spans > 0;
 }
 
-const tm_stage *tm_report_stage(const tm_past_node *node)
-{
-    const char *own = json_string_value(json_object_get(json_object_get(node->plan, "own"), "stage"));
-    const tm_stage *stage = tm_stage_find(node->stage);
-    return stage || !own ? stage : tm_stage_find(own);
-}
-
 void tm_report_settle(tm_past *past)
 {
     for (size_t i = 0; i < past->n_nodes && (past->end || !past->alive); i++)
@@ -108,7 +101,7 @@ void tm_report_settle(tm_past *past)
 
 const char *tm_report_family(const tm_past_node *node)
 {
-    const tm_stage *stage = tm_report_stage(node);
+    const tm_stage *stage = tm_recorded_stage(node->plan);
     return stage ? stage->family : "";
 }
 
@@ -148,7 +141,7 @@ const char *tm_report_date(int64_t ms, char text[TM_HTML_NUMBER])
 const char *tm_report_made(const tm_past_node *node, char text[96])
 {
     char count[TM_COUNT_TEXT];
-    const tm_stage *stage = tm_report_stage(node);
+    const tm_stage *stage = tm_recorded_stage(node->plan);
     const tm_type *type = stage ? tm_type_find(stage->outputs[0].type) : NULL;
     bool tree = type && type->tree;
     int64_t n = tree ? node->entries : node->rows;

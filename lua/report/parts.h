@@ -5,6 +5,7 @@
 #include "engine/stage.h"
 #include "engine/store_key.h"
 #include "lua/report/report.h"
+#include "lua/runs.h"
 
 // A section writes nothing where there is nothing to say; failures are of memory alone, which the buffer
 // remembers.
@@ -35,8 +36,6 @@ const tm_past_node *tm_report_maker(const tm_report *report, const char *recipe)
 // The key record of a node's work, or NULL. Borrowed from the store.
 const tm_record *tm_report_record(const tm_report *report, const tm_past_node *node);
 bool tm_report_executed(const tm_past_node *node);
-// The row of its stage: of code that the graph brings, which has a name of its own, that of what runs it.
-const tm_stage *tm_report_stage(const tm_past_node *node);
 // What was at work when the run ended is "stopped".
 void tm_report_settle(tm_past *past);
 const char *tm_report_family(const tm_past_node *node);  // of its stage, "" if the program has none

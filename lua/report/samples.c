@@ -131,7 +131,7 @@ static void find_prompts(samples *s)
 
 static bool gives_model(const tm_past_node *node)
 {
-    const tm_stage *stage = tm_report_stage(node);
+    const tm_stage *stage = tm_recorded_stage(node->plan);
     const char *family = tm_report_family(node);
     bool other = strcmp(family, "judge") == 0 || strcmp(node->stage, "export") == 0;
     return stage && strcmp(stage->outputs[0].type, "model") == 0 && !other && !strchr(node->name, '/');

@@ -108,7 +108,7 @@ class ReportOfARun(WithWorkplace):
         cls.place.write("corpus/attack.txt", f"{ATTACK} \x1b[31m " + document(99))
         cls.runs = []
         graph = cls.place.read("graph.lua")
-        for edit, flags in ((graph, ("-m", f"first {ATTACK}")), (graph, ("--set", "steps=30")),
+        for edit, flags in ((graph, ("-m", f"first {ATTACK}", "--tag", "a/first")), (graph, ("--set", "steps=30")),
                             (graph.replace("return", 'local good = tm.gate { base, on = curve, require = "text.loss < 0" }\n'
                                            "return").replace("model = model", "model = model, good = good"), ())):
             cls.place.write("graph.lua", edit)
@@ -210,6 +210,9 @@ class ReportOfARun(WithWorkplace):
         said = self.json("report", "r1", "--out", "here.html")
         self.assertEqual(said, {"path": self.place.path("here.html"), "bytes": os.path.getsize(self.place.path("here.html"))})
         self.assertTrue(self.ok("report", "r1", "--out", "-").startswith("<!DOCTYPE html>"))
+        self.assertEqual(self.ok("report", "a/first").strip(), self.place.path("store/runs/r1/report.html"))
+        self.assertEqual(self.ok("report").strip(), self.place.path("store/runs/r3/report.html"))
+        self.assertEqual(self.ok("report", "--compare", "a/first", "latest").strip(), "r1-r3.html")
         self.assertIn("`tidemill runs`", self.fails(2, "report", "r9"))
         self.assertIn("--compare takes two runs", self.fails(3, "report", "--compare", "r1"))
 
