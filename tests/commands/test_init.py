@@ -147,6 +147,33 @@ class Starters(InFolder):
         self.assertEqual(self.read("graph.lua"), "mine")
 
 
+class Page(InFolder):
+    """What docs/editor.md tells editors to make of `tidemill check`."""
+
+    def setUp(self):
+        super().setUp()
+        os.makedirs(self.path("graphs"))
+        self.write('local tm = require "tidemill"\nreturn tm.graph { docs = tm.red { "a" } }\n', "graphs", "bad.lua")
+        with open(os.path.join(GRAPHS, "../docs/editor.md"), encoding="utf-8") as file:
+            self.page = file.read()
+
+    def test_the_patterns_for_vs_code_find_the_line(self):
+        task = json.loads(re.search(r"```json\n(.*?)```", self.page, re.S)[1])["tasks"][0]
+        said = self.tidemill(*task["command"].replace("${relativeFile}", "graphs/bad.lua").split()[1:])[2].split("\n")
+        first, second = (re.match(one["regexp"], line) for one, line in zip(task["problemMatcher"]["pattern"], said))
+        self.assertEqual((first[1], first[2], "red" in first[3]), ("error", "TM0105", True))
+        self.assertEqual(second.groups(), ("graphs/bad.lua", "2", "29"))
+
+    @unittest.skipUnless(shutil.which("vim"), "there is no vim")
+    def test_the_lines_for_vim_find_the_line(self):
+        lines = re.search(r"```text\n(set makeprg.*?)```", self.page, re.S)[1].replace("=tidemill", "=" + PROGRAM)
+        found = "map(getqflist(), 'bufname(v:val.bufnr).\":\".v:val.lnum')"
+        self.write(lines + f"silent make!\ncall writefile({found}, 'found')\nqa!\n", "make.vim")
+        subprocess.run(["vim", "-es", "-u", "NONE", "-N", "graphs/bad.lua", "-S", "make.vim"], cwd=self.folder, timeout=60,
+                       stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        self.assertEqual(self.read("found"), "graphs/bad.lua:2\n")
+
+
 class Definitions(InFolder):
     def setUp(self):
         super().setUp()
