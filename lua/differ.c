@@ -42,8 +42,7 @@ static void add_code(json_t *list, const char *field, const json_t *before, cons
 {
     char text[320];
     if (!tm_code_difference(before, after, text, sizeof text)) return;
-    json_array_append_new(
-        list, json_pack("{s:s, s:o}", "field", field, "text", json_sprintf("%s %s", field, text)));
+    json_array_append_new(list, json_pack("{s:s, s:s}", "field", field, "text", text));
 }
 
 // ---- files ----

@@ -90,8 +90,8 @@ class LuaStages(WithWorkplace):
         self.ok("run", self.graph(SHOUT), "-q", store="why")
         self.ok("run", self.graph("-- a line more\n" + SHOUT.replace("upper", "lower")), "-q", store="why")
         said = self.json("why", "loud", store="why")["because"]
-        self.assertEqual(said, [{"node": "loud",
-                                 "field": "each changed, line 13 of shout.lua: upper ( ) -> lower ( )"}])
+        self.assertEqual([(cause["node"], cause["field"], cause["text"]) for cause in said],
+                         [("loud", "each", "each changed, line 13 of shout.lua: upper ( ) -> lower ( )")])
 
     def test_a_document_added_redoes_its_chunk_alone(self):
         for i in range(40):
