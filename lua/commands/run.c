@@ -60,6 +60,9 @@ static void say_where(const tm_session *session, const json_t *git)
 {
     char text[320];
     fprintf(stderr, "store %s\n", tm_store_folder(session->store));
+    if (session->graph->smoke)
+        fprintf(stderr, "smoke %d records of each source, %s steps of each trainer: no results\n",
+                TM_SMOKE_RECORDS, TM_SMOKE_STEPS);
     if (tm_git_dirty(git)) fprintf(stderr, "git   %s\n", tm_git_text(git, text, sizeof text));
 }
 

@@ -46,7 +46,7 @@ class Smoke(WithWorkplace):
             {"role": "user", "content": f"Say {word} {k}."}, {"role": "assistant", "content": f"{word}, {k}."}]}) + "\n"
             for k, word in enumerate(WORDS * 5)))
         code, cls.said, err = place.tidemill("run", "all.lua", "--smoke", "--cores", "2")
-        assert code == 0, cls.said + err
+        assert code == 0 and "smoke 200 records of each source, 5 steps of each trainer" in err, cls.said + err
 
     def rows(self, node):
         return self.json("status", "r1")["nodes"][node].get("rows")
