@@ -374,7 +374,7 @@ static void show_node(const tm_console_state *s, size_t i, tm_console_node *v)
     bool again = node->stage->map && !t->counted;  // its progress begins anew with every entry
     if (v->rate > 0 && v->total >= v->done && !again) v->left_s = (v->total - v->done) / v->rate;
     if (t->counted) v->rate = NAN;  // chunks a second tell nothing
-    if (t->counted && v->done == 1 && !(v->total > 0)) v->unit[strlen(v->unit) - 1] = 0;
+    if (t->counted && (v->total > 0 ? v->total : v->done) == 1) v->unit[strlen(v->unit) - 1] = 0;
     if (t->remembered && t->entries) v->cached = (double)t->remembered / (double)t->entries;
     if (t->follows) v->doing = "another run is making it";
     else if (!v->working && v->done == 0) v->doing = "waits";

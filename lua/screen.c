@@ -129,9 +129,24 @@ static bool changed(const tm_screen *s, const tm_console_lines *lines)
     return false;
 }
 
+// Another program has the terminal (Ctrl-Z and `bg`): lines that stay are sent, nothing is drawn.
+static bool in_background(tm_screen *s)
+{
+    pid_t group = tcgetpgrp(s->fd);
+    if (group < 0 || group == getpgrp()) return false;
+    if (s->above.size && takes(s)) {
+        add_above(s);
+        send(s);
+    }
+    s->drawn = false;
+    s->shown.n = 0;
+    return true;
+}
+
 void tm_screen_put(tm_screen *s, const tm_console_look *look, const tm_console_lines *lines)
 {
     int64_t now = tm_time_ns();
+    if (in_background(s)) return;
     bool resized = look->width != s->width || look->height != s->height;
     bool whole = !s->drawn || s->above.size || resized || now - s->whole_ns > WHOLE_NS;
     if ((!whole && !changed(s, lines)) || !takes(s)) return;
