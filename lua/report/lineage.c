@@ -47,7 +47,8 @@ static void inputs(const tm_report *report, const tm_past_node *node, const json
                                                     json_string_value(json_object_get(input, "recipe")));
         const char *out = json_string_value(json_object_get(input, "out"));
         const char *hex = json_string_value(json_object_get(json_object_get(by_hash, port), "hash"));
-        tm_html(page, "%s%s%s", first ? "" : "<br>", port, port[0] ? ": " : "");
+        if (!first) tm_buf_str(page, "<br>");
+        tm_html(page, "%s%s", port, port[0] ? ": " : "");
         first = false;
         bool link = maker && maker - report->past.nodes < TM_REPORT_ROWS && tm_report_record(report, maker);
         if (link) tm_html(page, "<a href=\"#made-%d\">", (int)(maker - report->past.nodes));
@@ -71,7 +72,8 @@ static void row(const tm_report *report, const tm_past_node *node, const tm_reco
             libraries ? libraries : "");
     for (size_t i = 0; i < record->n_ports; i++) {
         tm_hash_hex(record->ports[i].artifact, hex);
-        tm_html(page, "%s%s%s", i ? "<br>" : "", record->ports[i].name, record->ports[i].name[0] ? " " : "");
+        if (i) tm_buf_str(page, "<br>");
+        tm_html(page, "%s%s", record->ports[i].name, record->ports[i].name[0] ? " " : "");
         hash(page, hex);
     }
     tm_buf_str(page, "</td><td>");

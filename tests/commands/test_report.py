@@ -93,6 +93,7 @@ def faults_of(text):
     for tag in ("main", "header", "footer", "title", "style", "script"):
         if len([e for e in page.all(tag) if "svg" not in e["above"]]) != 1:
             faults.append(f"not exactly one {tag}")
+    faults += [f"markup as text: {e['text'][:80]}" for e in page.all("main") if re.search(r"</?(br|td|p|div|span)\b", e["text"])]
     own = re.sub(r"<(pre|td)\b.*?</\1>", "", text, flags=re.S)
     faults += re.findall(r"(?:https?:)?//[a-z][^\s\"'<]*|@import|url\((?!#)", own)
     return faults
