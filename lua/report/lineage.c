@@ -5,6 +5,8 @@
 #include "engine/store_key.h"
 #include "lua/report/parts.h"
 
+#define MOST_FILES 6
+
 // The first digits; all of them for those who point at them.
 static void hash(tm_buf *page, const char *hex)
 {
@@ -13,27 +15,26 @@ static void hash(tm_buf *page, const char *hex)
     tm_buf_str(page, "</code>");
 }
 
-static void files(const json_t *groups, tm_buf *page)
+// One file on a line of its own; more than a few are counted.
+static void file(tm_buf *page, const char *name, const json_t *hex, int *n, bool first)
+{
+    if (!json_is_string(hex) || ++*n > MOST_FILES) return;
+    if (*n > 1 || !first) tm_buf_str(page, "<br>");
+    tm_html(page, "%s ", name);
+    hash(page, json_string_value(hex));
+}
+
+static void files(const json_t *groups, bool first, tm_buf *page)
 {
     const char *group, *name;
     json_t *members, *hex;
-    int n = 0, all = 0;
+    int n = 0;
     json_object_foreach((json_t *)groups, group, members)
     {
-        if (json_is_string(members)) {
-            all++;
-            if (n++ < 6) tm_html(page, "<br>%s ", group), hash(page, json_string_value(members));
-            continue;
-        }
-        json_object_foreach(members, name, hex)
-        {
-            all++;
-            if (!json_is_string(hex) || n++ >= 6) continue;
-            tm_html(page, "<br>%s ", name);
-            hash(page, json_string_value(hex));
-        }
+        file(page, group, members, &n, first);
+        json_object_foreach(members, name, hex) file(page, name, hex, &n, first);
     }
-    if (all > 6) tm_html(page, "<br>and %d more files", all - 6);
+    if (n > MOST_FILES) tm_html(page, "<br>and %d more files", n - MOST_FILES);
 }
 
 static void inputs(const tm_report *report, const tm_past_node *node, const json_t *by_hash, tm_buf *page)
@@ -56,7 +57,7 @@ static void inputs(const tm_report *report, const tm_past_node *node, const json
         tm_buf_str(page, link ? "</a> " : " ");
         if (hex) hash(page, hex);
     }
-    files(json_object_get(json_object_get(node->plan, "own"), "files"), page);
+    files(json_object_get(json_object_get(node->plan, "own"), "files"), first, page);
 }
 
 static void row(const tm_report *report, const tm_past_node *node, const tm_record *record, tm_buf *page)
