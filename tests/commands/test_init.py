@@ -230,6 +230,7 @@ class Definitions(InFolder):
         for name in os.listdir(EXAMPLES):
             if name[0].isdigit():
                 shutil.copy(os.path.join(EXAMPLES, name, "graph.lua"), self.path(name + ".lua"))
+        shutil.copytree(os.path.join(GRAPHS, "../examples"), self.path("examples"))
         for starter in ("text", "tune", "lua"):
             self.ok("init", starter, "of_" + starter)
             shutil.rmtree(self.path("of_" + starter, ".luals"))
