@@ -192,6 +192,40 @@ trained_on("weights_with_a_broken_head", 1, model__safetensors=lambda old: old[:
 trained_on("loss_that_is_not_a_number", 1, model__safetensors=lambda old: old[:-4096] + b"\0\0\xc0\x7f" * 1024)
 
 
+def poisoned(place, character):
+    """Changes weights so that the embedding of a character is no number, for the input alone: batches without it are fine."""
+    with open(place.path("out/model/tokenizer.json"), encoding="utf-8") as file:
+        row = json.load(file)["model"]["vocab"][character]
+
+    def change(old):
+        size = struct.unpack("<Q", old[:8])[0]
+        head, data = json.loads(old[8:8 + size]), old[8 + size:]
+        embedding = head["model.embed_tokens.weight"]
+        begin, end = embedding["data_offsets"]
+        width = (end - begin) // embedding["shape"][0]
+        head["lm_head.weight"] = {**embedding, "data_offsets": [len(data), len(data) + end - begin]}
+        text = json.dumps(head).encode()
+        at = begin + row * width
+        return struct.pack("<Q", len(text)) + text + data[:at] + b"\xff" * width + data[at + width:] + data[begin:end]
+    return change
+
+
+@case(1)
+def loss_that_becomes_no_number(place):
+    model(place, "poisoned", model__safetensors=poisoned(place, "Z"),
+          config__json=lambda old: re.sub(rb'("tie_word_embeddings": *)true', rb"\1false", old))
+    for i in range(12):
+        place.write(f"tides/{i:02}.txt", document(i, 60) + ("Z" if i == 7 else ""))
+    place.write("poisoned.lua", HEAD + """local p = tm.params { lr = tm.number { 1e-3 } }
+local docs  = tm.read { "tides" }
+local given = tm.model { "poisoned" }
+local tuned = tm.pretrain { given, tokenizer = given.tokenizer, data = docs, steps = 12, batch = 64, length = 64, lr = p.lr,
+                            checkpoint_every = 2 }
+return tm.graph { tuned = tuned, out = tm.export { tuned, format = "hf" } }
+""")
+    return "run", "poisoned.lua", "-q"
+
+
 @case(1)
 def weights_missing(place):
     model(place, "weightless")
@@ -261,6 +295,7 @@ def plain(text, place):
     text = text.replace(place.folder, "FOLDER")
     text = re.sub(r"\br\d+\b(?!9)", lambda m: m[0] if m[0] in ("r99",) else "rN", text)
     text = re.sub(r"\b[0-9a-f]{32}\b|\b[0-9a-f]{2}/[0-9a-f]{30}\b", "HASH", text)
+    text = re.sub(r"\b(gradient norm|loss) ([\d., ]+)", lambda m: m[1] + " " + re.sub(r"\d+(\.\d+)?", "N", m[2]), text)
     return re.sub(r"\b\d[\d.]* ([KMGT]B|bytes)", r"N \1", text)
 
 
