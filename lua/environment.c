@@ -64,16 +64,14 @@ static json_t *libraries(void)
     return all;
 }
 
-// TM_* decide how this program computes. What is no text is left out.
+// Variables of the environment that decide how this program computes.
 static json_t *switches(void)
 {
+    static const char *const names[] = {"TM_CPU"};
     json_t *all = json_object();
-    for (char **one = environ; one && *one; one++) {
-        const char *equals = strchr(*one, '=');
-        char name[64];
-        if (!equals || strncmp(*one, "TM_", 3) != 0) continue;
-        snprintf(name, sizeof name, "%.*s", (int)(equals - *one), *one);
-        json_object_set_new(all, name, json_string(equals + 1));
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *value = getenv(names[i]);
+        if (value) json_object_set_new(all, names[i], json_string(value));
     }
     return all;
 }
