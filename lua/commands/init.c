@@ -35,6 +35,7 @@ static const char luarc[] = "{\n"
 typedef struct writing {
     const char *folder;
     json_t *written, *kept;
+    bool unknown;  // a .luarc.json is there that does not know the definitions
 } writing;
 
 static tm_status write_file(writing *w, const char *name, const char *text, size_t size, tm_error *err)
@@ -67,9 +68,15 @@ static tm_status write_definitions(writing *w, tm_error *err)
 
 static tm_status write_luarc(writing *w, tm_error *err)
 {
+    char path[TM_PATH_MAX];
+    tm_buf text = {0};
     if (!is_there(w, ".luarc.json")) return write_file(w, ".luarc.json", luarc, strlen(luarc), err);
     json_array_append_new(w->kept, json_string(".luarc.json"));
-    return TM_OK;
+    TM_TRY(tm_path(path, err, "%s/.luarc.json", w->folder));
+    tm_status status = tm_file_read(path, &text, err);
+    w->unknown = status == TM_OK && !(text.size && strstr(text.data, ".luals"));
+    tm_buf_clear(&text);
+    return status;
 }
 
 static bool has_line(const tm_buf *text, const char *line)
@@ -224,6 +231,7 @@ static int exec(tm_cli *cli)
     } else {
         print_list("wrote", w.written);
         print_list("kept", w.kept);
+        if (w.unknown) printf("add to .luarc.json: \"workspace.library\": [\".luals\"]\n");
         if (starter) print_next(&w, starter);
     }
     json_decref(w.written);

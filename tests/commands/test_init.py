@@ -124,7 +124,7 @@ class Starters(InFolder):
         self.write("{}", ".luarc.json")
         self.write("dist", ".gitignore")
         out = self.ok("init", "lua")
-        self.assertIn("kept .luarc.json\n", out)
+        self.assertIn('kept .luarc.json\nadd to .luarc.json: "workspace.library": [".luals"]\n', out)
         self.assertEqual(self.read(".luarc.json"), "{}")
         self.assertEqual(self.read(".gitignore"), "dist\n.tidemill/\n")
         self.ok("init", "tune", "other")
@@ -144,6 +144,7 @@ class Starters(InFolder):
         self.write("mine", "graph.lua")
         self.assertEqual(json.loads(self.ok("init", "--definitions", "--json"))["kept"], [".luarc.json"])
         self.assertTrue(self.read(".luals", "tidemill.lua").startswith("---@meta tidemill\n"))
+        self.assertNotIn("add to", self.ok("init", "--definitions"))
         self.assertEqual(self.read("graph.lua"), "mine")
 
 
