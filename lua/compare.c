@@ -194,15 +194,41 @@ static bool none(const json_t *key)
     return !key || json_is_null(key);
 }
 
-static bool before(const json_t *a, const json_t *b, bool down)
+static int order_of(const json_t *a, const json_t *b, bool down)
 {
-    if (none(a) || none(b)) return !none(a) && none(b);
-    if (json_is_string(a) && json_is_string(b)) {
-        int order = strcmp(json_string_value(a), json_string_value(b));
-        return down ? order > 0 : order < 0;
-    }
+    if (none(a) || none(b)) return none(a) - none(b);
     double x = json_number_value(a), y = json_number_value(b);
-    return down ? x > y : x < y;
+    bool texts = json_is_string(a) && json_is_string(b);
+    int order = texts ? strcmp(json_string_value(a), json_string_value(b)) : (x > y) - (x < y);
+    return down ? -order : order;
+}
+
+typedef struct sorted {
+    json_t *row;
+    const json_t *key;
+    size_t i;
+} sorted;
+
+static int by_key(const void *a, const void *b, void *down)
+{
+    const sorted *x = a, *y = b;
+    int order = order_of(x->key, y->key, *(bool *)down);
+    return order ? order : (x->i > y->i) - (x->i < y->i);
+}
+
+static tm_status sort_rows(json_t *rows, const char *name, bool down, tm_error *err)
+{
+    size_t n = json_array_size(rows);
+    sorted *all = tm_calloc(n + 1, sizeof *all);
+    if (!all) return tm_fail(err, TM_ENOMEM, "no memory to sort %zu rows", n);
+    for (size_t i = 0; i < n; i++) {
+        json_t *row = json_incref(json_array_get(rows, i));
+        all[i] = (sorted){row, key_of(row, name), i};
+    }
+    qsort_r(all, n, sizeof *all, by_key, &down);
+    for (size_t i = 0; i < n; i++) json_array_set_new(rows, i, all[i].row);
+    tm_free(all);
+    return TM_OK;
 }
 
 static json_t *names_of(const json_t *rows)
@@ -229,12 +255,5 @@ tm_status tm_compare_sort(json_t *rows, const char *name, tm_error *err)
         if (near) tm_hint(err, "did you mean %s?", near);
     }
     json_decref(names);
-    for (size_t i = 1; status >= 0 && i < json_array_size(rows); i++) { // keeps the order of equals
-        json_t *row = json_incref(json_array_get(rows, i));
-        size_t at = i;
-        while (at > 0 && before(key_of(row, name), key_of(json_array_get(rows, at - 1), name), down)) at--;
-        json_array_remove(rows, i);
-        json_array_insert_new(rows, at, row);
-    }
-    return status;
+    return status < 0 ? status : sort_rows(rows, name, down, err);
 }

@@ -7,6 +7,8 @@
 
 #include "lua/runs.h"
 
+enum { MANY = 4 }; // nodes of a run
+
 static tm_status read_one(tm_store *store, uint64_t number, tm_past_list *list, tm_error *err)
 {
     char run[32];
@@ -156,37 +158,43 @@ static int worth(const char *name)
     return strcmp(name, "valid.loss") == 0 ? 3 : tm_metric_minor(name) ? 1 : 2;
 }
 
-static bool alone_has(const tm_past *past, const tm_past_node *node, const char *metric)
+// metric -> how many nodes of a run have it.
+static json_t *holders_of(const tm_past *past)
 {
+    json_t *holders = json_object();
     for (size_t n = 0; n < past->n_nodes; n++)
-        if (&past->nodes[n] != node && tm_past_metric(&past->nodes[n], metric)) return false;
-    return true;
+        for (size_t k = 0; k < past->nodes[n].n_series; k++) {
+            const char *metric = past->nodes[n].series[k].name;
+            json_int_t so_far = json_integer_value(json_object_get(holders, metric));
+            json_object_set_new(holders, metric, json_integer(so_far + 1));
+        }
+    return holders;
 }
 
-// How many runs have each metric, by its own name, or NODE.NAME where several nodes of a run have it.
-static json_t *count_metrics(const tm_past_list *list)
+// Adds a run to the counts of those that have each metric, by its own name, or by NODE.NAME where some nodes
+// have it. What the many nodes of a sweep have is none of the run's.
+static void count_run(const tm_past *past, json_t *counts)
 {
     char name[400];
-    json_t *counts = json_object();
-    for (size_t i = 0; i < list->n; i++)
-        for (size_t n = 0; n < list->runs[i].n_nodes; n++) {
-            const tm_past_node *node = &list->runs[i].nodes[n];
-            for (size_t k = 0; k < node->n_series; k++) {
-                const char *metric = node->series[k].name;
-                if (strncmp(metric, "train.", 6) == 0) continue;
-                bool alone = alone_has(&list->runs[i], node, metric);
-                snprintf(name, sizeof name, "%s%s%s", alone ? "" : node->name, alone ? "" : ".", metric);
-                json_t *count = json_object_get(counts, name);
-                json_object_set_new(counts, name,
-                                    json_integer(4 + (count ? json_integer_value(count) : worth(metric))));
-            }
+    json_t *holders = holders_of(past);
+    for (size_t n = 0; n < past->n_nodes; n++)
+        for (size_t k = 0; k < past->nodes[n].n_series; k++) {
+            const char *metric = past->nodes[n].series[k].name;
+            json_int_t nodes = json_integer_value(json_object_get(holders, metric));
+            if (nodes > MANY || strncmp(metric, "train.", 6) == 0) continue;
+            bool alone = nodes == 1;
+            snprintf(name, sizeof name, "%s%s%s", alone ? "" : past->nodes[n].name, alone ? "" : ".", metric);
+            const json_t *count = json_object_get(counts, name);
+            json_int_t so_far = count ? json_integer_value(count) : worth(metric);
+            json_object_set_new(counts, name, json_integer(so_far + 4));
         }
-    return counts;
+    json_decref(holders);
 }
 
 void tm_past_list_metrics(const tm_past_list *list, size_t most, json_t *names)
 {
-    json_t *counts = count_metrics(list), *count;
+    json_t *counts = json_object(), *count;
+    for (size_t i = 0; i < list->n; i++) count_run(&list->runs[i], counts);
     for (; most && json_object_size(counts); most--) {
         const char *name, *best = NULL;
         json_int_t most_runs = 0;

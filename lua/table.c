@@ -11,12 +11,17 @@
 #include <jansson.h>
 #include <utf8proc.h>
 
-enum { MAX_COLUMNS = 256, GAP = 2 };
+enum { GAP = 2 };
+
+typedef struct heading {
+    bool right, optional;
+} heading;
 
 struct tm_table {
     json_t *cells; // of strings: the headings first
     size_t n_columns;
-    bool right[MAX_COLUMNS], optional[MAX_COLUMNS];
+    heading *columns;
+    bool failed; // no memory for a column: nothing is printed
 };
 
 tm_table *tm_table_new(void)
@@ -30,19 +35,24 @@ void tm_table_free(tm_table *t)
 {
     if (!t) return;
     json_decref(t->cells);
+    free(t->columns);
     free(t);
 }
 
 void tm_table_column(tm_table *t, const char *heading, bool right)
 {
-    if (!t || t->n_columns == MAX_COLUMNS) return;
-    t->right[t->n_columns++] = right;
+    if (!t) return;
+    heading *grown = realloc(t->columns, (t->n_columns + 1) * sizeof *grown);
+    t->failed |= !grown;
+    if (!grown) return;
+    t->columns = grown;
+    t->columns[t->n_columns++] = (heading){.right = right};
     json_array_append_new(t->cells, json_string(heading));
 }
 
 void tm_table_optional(tm_table *t)
 {
-    if (t && t->n_columns) t->optional[t->n_columns - 1] = true;
+    if (t && t->n_columns) t->columns[t->n_columns - 1].optional = true;
 }
 
 void tm_table_cell(tm_table *t, const char *format, ...)
@@ -57,7 +67,7 @@ void tm_table_cell(tm_table *t, const char *format, ...)
 
 size_t tm_table_rows(const tm_table *t)
 {
-    return t && t->n_columns ? json_array_size(t->cells) / t->n_columns - 1 : 0;
+    return t && t->n_columns && !t->failed ? json_array_size(t->cells) / t->n_columns - 1 : 0;
 }
 
 static const char *cell_at(const tm_table *t, size_t row, size_t column)
@@ -120,12 +130,12 @@ static void print_row(const tm_table *t, size_t row, const int *widths, size_t l
         const char *text = cell_at(t, row, i);
         if (!widths[i]) continue;
         int pad = widths[i] - width_of(text);
-        if (t->right[i] && pad > 0) fprintf(file, "%*s", pad, "");
+        if (t->columns[i].right && pad > 0) fprintf(file, "%*s", pad, "");
         int left = room - (i == last ? 0 : GAP);
-        if (i == last && t->right[i] && pad > 0) left -= pad;
+        if (i == last && t->columns[i].right && pad > 0) left -= pad;
         print_text(text, i == last ? (left > 8 ? left : 8) : widths[i], file);
         room -= widths[i] + GAP;
-        if (i < end) fprintf(file, "%*s", (t->right[i] || pad < 0 ? 0 : pad) + GAP, "");
+        if (i < end) fprintf(file, "%*s", (t->columns[i].right || pad < 0 ? 0 : pad) + GAP, "");
     }
     fputc('\n', file);
 }
@@ -148,7 +158,7 @@ static void make_narrow(const tm_table *t, int *widths, int room)
     int total = 0;
     for (size_t i = 0; i < t->n_columns; i++) total += widths[i] ? widths[i] + GAP : 0;
     for (size_t i = t->n_columns; i-- > 0 && total - GAP > room;)
-        if (t->optional[i] && widths[i]) {
+        if (t->columns[i].optional && widths[i]) {
             total -= widths[i] + GAP;
             widths[i] = 0;
         }
@@ -156,14 +166,16 @@ static void make_narrow(const tm_table *t, int *widths, int room)
 
 void tm_table_print(const tm_table *t, FILE *file)
 {
-    int widths[MAX_COLUMNS] = {0}, room = room_of(file);
+    int room = room_of(file);
     size_t n = tm_table_rows(t), last = 0;
-    if (!n) return;
+    int *widths = n ? calloc(t->n_columns, sizeof *widths) : NULL;
+    if (!widths) return;
     measure(t, n, widths);
     make_narrow(t, widths, room);
     for (size_t i = 0; i < t->n_columns; i++)
         if (widths[i]) last = i;
     for (size_t row = 0; row <= n; row++) print_row(t, row, widths, last, room, file);
+    free(widths);
 }
 
 // ---- as CSV ----
@@ -185,7 +197,7 @@ static void csv_text(const char *text, FILE *file)
 void tm_table_csv(const tm_table *t, FILE *file)
 {
     size_t n = tm_table_rows(t);
-    for (size_t row = 0; t && row <= n; row++)
+    for (size_t row = 0; t && !t->failed && row <= n; row++)
         for (size_t i = 0; i < t->n_columns; i++) {
             csv_text(cell_at(t, row, i), file);
             fputc(i + 1 < t->n_columns ? ',' : '\n', file);

@@ -133,6 +133,7 @@ static void print_table(const tm_cli *cli, const tm_past_list *list, const tm_wh
         tm_table_optional(t);
     }
     tm_table_column(t, "graph", false);
+    tm_table_optional(t);
     tm_table_column(t, "commit", false);
     tm_table_optional(t);
     tm_table_column(t, "smoke", false);
