@@ -13,14 +13,14 @@
 
 enum { GAP = 2 };
 
-typedef struct heading {
+typedef struct placing {
     bool right, optional;
-} heading;
+} placing;
 
 struct tm_table {
     json_t *cells; // of strings: the headings first
     size_t n_columns;
-    heading *columns;
+    placing *columns;
     bool failed; // no memory for a column: nothing is printed
 };
 
@@ -42,11 +42,11 @@ void tm_table_free(tm_table *t)
 void tm_table_column(tm_table *t, const char *heading, bool right)
 {
     if (!t) return;
-    heading *grown = realloc(t->columns, (t->n_columns + 1) * sizeof *grown);
+    placing *grown = realloc(t->columns, (t->n_columns + 1) * sizeof *grown);
     t->failed |= !grown;
     if (!grown) return;
     t->columns = grown;
-    t->columns[t->n_columns++] = (heading){.right = right};
+    t->columns[t->n_columns++] = (placing){.right = right};
     json_array_append_new(t->cells, json_string(heading));
 }
 
