@@ -4,12 +4,14 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lua/console_plain.h"
 #include "lua/screen.h"
 
-#define FRAME_NS 200000000  // between two frames
+#define FRAME_NS 200000000  // between two frames, at least
+#define SHARE 200           // one part in so many of a core is the most that is spent on them
 
 struct tm_console {
     tm_console_plain *plain;
@@ -17,7 +19,7 @@ struct tm_console {
     tm_console_state *state;  // live: these
     tm_screen *screen;
     tm_console_lines frame;
-    int64_t frame_ns;
+    int64_t next_ns;  // of the next frame
 };
 
 tm_console *tm_console_new(const tm_plan *plan, const tm_needs *needs, tm_console_kind kind)
@@ -49,7 +51,12 @@ static void draw(tm_console *c)
     tm_console_look look = tm_screen_look(c->screen);
     tm_console_draw(tm_console_state_view(c->state), &look, &c->frame);
     tm_screen_put(c->screen, &look, &c->frame);
-    c->frame_ns = tm_time_ns();
+}
+
+static int64_t cpu_ns(void)
+{
+    struct timespec t;
+    return clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t) == 0 ? t.tv_sec * 1000000000LL + t.tv_nsec : 0;
 }
 
 static void show_lines(tm_console *c, const char *event, const json_t *fields)
@@ -79,7 +86,10 @@ void tm_console_event(void *arg, const char *event, const json_t *fields)
 void tm_console_tick(void *arg, const tm_run_now *now)
 {
     tm_console *c = arg;
-    if (!c || !c->state || tm_time_ns() - c->frame_ns < FRAME_NS) return;
+    if (!c || !c->state || tm_time_ns() < c->next_ns) return;
+    int64_t before = cpu_ns();
     tm_console_state_look(c->state, now);
     draw(c);
+    int64_t pause = SHARE * (cpu_ns() - before);
+    c->next_ns = tm_time_ns() + (pause > FRAME_NS ? pause : FRAME_NS);
 }
