@@ -14,7 +14,8 @@
 enum { GAP = 2 };
 
 typedef struct placing {
-    bool right, optional;
+    bool right;
+    int optional; // order in which columns go where there is no room; 0: it stays
 } placing;
 
 struct tm_table {
@@ -50,9 +51,9 @@ void tm_table_column(tm_table *t, const char *heading, bool right)
     json_array_append_new(t->cells, json_string(heading));
 }
 
-void tm_table_optional(tm_table *t)
+void tm_table_optional(tm_table *t, int order)
 {
-    if (t && t->n_columns) t->columns[t->n_columns - 1].optional = true;
+    if (t && t->n_columns) t->columns[t->n_columns - 1].optional = order;
 }
 
 void tm_table_cell(tm_table *t, const char *format, ...)
@@ -153,15 +154,24 @@ static void measure(const tm_table *t, size_t n, int *widths)
     }
 }
 
+static int highest_order(const tm_table *t, const int *widths)
+{
+    int order = 0;
+    for (size_t i = 0; i < t->n_columns; i++)
+        if (widths[i] && t->columns[i].optional > order) order = t->columns[i].optional;
+    return order;
+}
+
 static void make_narrow(const tm_table *t, int *widths, int room)
 {
-    int total = 0;
+    int total = -GAP, order;
     for (size_t i = 0; i < t->n_columns; i++) total += widths[i] ? widths[i] + GAP : 0;
-    for (size_t i = t->n_columns; i-- > 0 && total - GAP > room;)
-        if (t->columns[i].optional && widths[i]) {
-            total -= widths[i] + GAP;
-            widths[i] = 0;
-        }
+    while (total > room && (order = highest_order(t, widths)) > 0)
+        for (size_t i = t->n_columns; i-- > 0 && total > room;)
+            if (widths[i] && t->columns[i].optional == order) {
+                total -= widths[i] + GAP;
+                widths[i] = 0;
+            }
 }
 
 void tm_table_print(const tm_table *t, FILE *file)

@@ -11,7 +11,8 @@ tm_table *tm_table_new(void);  // NULL without memory; the calls below do nothin
 void tm_table_free(tm_table *table);
 // All columns before the first cell. `right`: cells end under one another, as numbers should.
 void tm_table_column(tm_table *table, const char *heading, bool right);
-void tm_table_optional(tm_table *table);  // that column may be left out on a narrow terminal
+// That column may be left out on a narrow terminal: the highest order first, then from the right.
+void tm_table_optional(tm_table *table, int order);
 void tm_table_cell(tm_table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
 size_t tm_table_rows(const tm_table *table);
 

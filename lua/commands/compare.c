@@ -88,7 +88,7 @@ static void print(const json_t *rows, bool sweep, bool csv)
     json_object_foreach(metrics, name, unused)
     {
         tm_table_column(t, name, true);
-        tm_table_optional(t);
+        tm_table_optional(t, 1);
     }
     tm_table_column(t, sweep ? "state" : "status", false);
     tm_table_column(t, csv ? "seconds" : "took", true);
@@ -138,6 +138,27 @@ static tm_status sweep_rows(const tm_cli *cli, tm_past *past, const char *word, 
     return json_array_size(*rows) ? TM_OK : no_sweep(past, word && word[0] ? word : NULL, err);
 }
 
+// The latest run that has the sweep; else, for the nearest name, the latest that has any.
+static tm_status search(tm_store *store, const char *sweep, tm_past *past, tm_error *err)
+{
+    uint64_t *numbers = NULL;
+    size_t n = 0;
+    char run[32], any[32] = "";
+    bool found = false;
+    TM_TRY(tm_run_list(store, &numbers, &n, err));
+    while (n-- > 0 && !found) {
+        snprintf(run, sizeof run, "r%llu", (unsigned long long)numbers[n]);
+        if (tm_past_read(store, run, past, NULL) < 0) continue;
+        json_t *sweeps = tm_compare_sweeps(past);
+        found = json_object_get(sweeps, sweep) != NULL;
+        if (!any[0] && json_object_size(sweeps)) snprintf(any, sizeof any, "%s", run);
+        json_decref(sweeps);
+        if (!found) tm_past_clear(past);
+    }
+    tm_free(numbers);
+    return found ? TM_OK : tm_past_read(store, any[0] ? any : NULL, past, err);
+}
+
 // "r3:trials", "r3", "baseline", or "trials" of the latest run that has it.
 static tm_status read_sweep(tm_store *store, const char *text, tm_past *past, const char **sweep,
                             tm_error *err)
@@ -146,28 +167,12 @@ static tm_status read_sweep(tm_store *store, const char *text, tm_past *past, co
     char name[64], run[32];
     snprintf(name, sizeof name, "%.*s", colon ? (int)(colon - text) : 63, text);
     *sweep = colon ? colon + 1 : NULL;
-    if (tm_run_name(store, name, run, err) < 0) {
-        if (colon) return err->status;
-        *sweep = text;
-        uint64_t *numbers = NULL;
-        size_t n = 0;
-        TM_TRY(tm_run_list(store, &numbers, &n, err));
-        bool found = false;
-        while (n-- > 0 && !found) {
-            snprintf(run, sizeof run, "r%llu", (unsigned long long)numbers[n]);
-            if (tm_past_read(store, run, past, NULL) < 0) continue;
-            json_t *sweeps = tm_compare_sweeps(past);
-            found = json_object_get(sweeps, text) != NULL;
-            json_decref(sweeps);
-            if (!found) tm_past_clear(past);
-        }
-        tm_free(numbers);
-        if (found) return tm_past_results(past, store, err);
-        TM_TRY(tm_past_read(store, NULL, past, err));
-        return TM_OK;
-    }
-    TM_TRY(tm_past_read(store, run, past, err));
-    return tm_past_results(past, store, err);
+    tm_status status = tm_run_name(store, name, run, err);
+    if (status >= 0)
+        status = tm_past_read(store, run, past, err);
+    else if (!colon)
+        status = search(store, *sweep = text, past, err);
+    return status < 0 ? status : tm_past_results(past, store, err);
 }
 
 static tm_status run_rows(const tm_cli *cli, tm_store *store, json_t **rows, tm_error *err)

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lua/past_find.h"
 #include "lua/run_name.h"
 #include "lua/runs.h"
 
@@ -27,16 +28,22 @@ static void split(const char *text, char run[64], char node[192])
     if (!is_run) snprintf(node, 192, "%s", colon ? colon + 1 : text);
 }
 
-// What is no node of the latest run may be a tag.
+// What is no node of the latest run may be one of an earlier run, or a tag.
 static tm_status read_view(tm_store *store, const char *run, char node[192], tm_run_view *view, tm_error *err)
 {
-    char tagged[32];
+    char other[32] = "";
+    tm_past past = {0};
+    const tm_past_node *found;
     TM_TRY(tm_run_view_read(store, run[0] ? run : NULL, view, err));
     if (run[0] || !node[0] || json_object_get(json_object_get(view->record, "nodes"), node)) return TM_OK;
-    if (tm_run_name(store, node, tagged, NULL) < 0) return TM_OK;
+    if (tm_past_find_node(store, node, NULL, &past, &found, NULL) >= 0)
+        snprintf(other, sizeof other, "%s", past.run);
+    else if (tm_run_name(store, node, other, NULL) >= 0) node[0] = 0;
+    else other[0] = 0;
+    tm_past_clear(&past);
+    if (!other[0]) return TM_OK;
     tm_run_view_clear(view);
-    node[0] = 0;
-    return tm_run_view_read(store, tagged, view, err);
+    return tm_run_view_read(store, other, view, err);
 }
 
 static bool about(const json_t *event, const char *node)

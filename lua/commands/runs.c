@@ -116,6 +116,13 @@ static json_t *shown_names(const tm_cli *cli, const tm_past_list *list, const tm
     return names;
 }
 
+static bool is_metric(const tm_past_list *list, const char *name)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (tm_fact_of(&list->runs[i], name).node) return true;
+    return false;
+}
+
 static void print_table(const tm_cli *cli, const tm_past_list *list, const tm_where *where)
 {
     const char *name;
@@ -130,14 +137,14 @@ static void print_table(const tm_cli *cli, const tm_past_list *list, const tm_wh
     json_object_foreach(names, name, unused)
     {
         tm_table_column(t, name, true);
-        tm_table_optional(t);
+        tm_table_optional(t, is_metric(list, name) ? 1 : 2);
     }
     tm_table_column(t, "graph", false);
-    tm_table_optional(t);
+    tm_table_optional(t, 4);
     tm_table_column(t, "commit", false);
-    tm_table_optional(t);
+    tm_table_optional(t, 3);
     tm_table_column(t, "smoke", false);
-    tm_table_optional(t);
+    tm_table_optional(t, 1);
     tm_table_column(t, "tags", false);
     tm_table_column(t, "note", false);
     for (size_t i = 0; i < list->n; i++) {

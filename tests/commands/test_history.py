@@ -368,8 +368,8 @@ class AfterASweep(WithWorkplace):
     def setUpClass(cls):
         super().setUpClass()
         cls.place.write("sweep.lua", SWEEP)
-        for _ in range(2):
-            code, out, err = cls.place.tidemill("run", "sweep.lua", "--quiet", "--tag", "tried")
+        for flags in (("--tag", "tried"), ("--tag", "tried"), ("train_tokenizer",)):
+            code, out, err = cls.place.tidemill("run", "sweep.lua", "--quiet", *flags)
             assert code == 0, out + err
 
     def test_compare_is_a_row_for_each_point_with_what_differs_and_what_came_of_it(self):
@@ -395,6 +395,11 @@ class AfterASweep(WithWorkplace):
         self.assertEqual([row["name"] for row in rows], ["decay=cosine,lr=1e-3", "decay=none,lr=1e-3",
                                                          "decay=cosine,lr=3e-3", "decay=none,lr=3e-3"])
         self.assertIn("did you mean valid.loss?", self.fails(2, "compare", "trials", "--sort", "valid.los"))
+
+    def test_logs_of_a_node_are_those_of_the_latest_run_that_has_it(self):
+        node = "trials/decay=none,lr=3e-3.model"
+        self.assertNotIn(node, self.json("status", "r3")["nodes"])
+        self.assertEqual(self.ok("logs", node), self.ok("logs", "r2:" + node))
 
     def test_runs_are_compared_with_one_another_and_wrong_names_are_helped(self):
         rows = self.json("compare", "r1", "tried")["rows"]
