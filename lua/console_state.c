@@ -183,7 +183,7 @@ static void on_start(tm_console_state *s, const json_t *f)
     tracked *t = find(s, f);
     set_phase(s, f, RUNNING);
     if (!t) return;
-    *t = (tracked){.phase = RUNNING, .loss = NAN, .in_entries = -1};
+    *t = (tracked){.phase = RUNNING, .loss = NAN, .in_entries = -1, .cores = 1};  // until it is looked at
 }
 
 static void on_sealed(tm_console_state *s, const json_t *f)
