@@ -68,7 +68,8 @@ else
 end
 
 local solver  = tm.sft { base, data = problems.train, valid = problems.valid, epochs = p.epochs, batch = 2048, length = 512,
-                         lr = p.model == "" and 1e-3 or 2e-4, schedule = tm.wsd { warmup = p.model == "" and 20 or 4, decay = 0.3 },
+                         lr = p.model == "" and 1e-3 or 2e-4,
+                         schedule = tm.wsd { warmup = p.model == "" and 20 or 4, decay = 0.3 },
                          adapter = p.model ~= "" and tm.lora { rank = 16 } or nil }
 local careful = tm.dpo { solver, data = prefs.train:take(1000), valid = prefs.valid:take(200), beta = 0.1, batch = 4096,
                          length = 512, lr = 2e-5, schedule = tm.wsd { warmup = 5, decay = 0.5 } }

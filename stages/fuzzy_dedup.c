@@ -152,7 +152,9 @@ const tm_stage tm_stage_fuzzy_dedup = {
     .help =
         "Every document gets a signature of 112 hash minima. Documents that share one of 14 bands are candidates; those\n"
         "whose signatures agree in at least `threshold` of their values are the same, and the first in log order is\n"
-        "kept. A removed document says which one it is like (meta.of). Memory: about 600 bytes a document.",
+        "kept. A removed document says which one it is like (meta.of). Memory: about 600 bytes a document.\n"
+        "Bands of 8 values make candidates of 92 % of the pairs that are alike to 0.8, of 56 % at 0.7 and of\n"
+        "21 % at 0.6, so a lower threshold finds more, but not all.",
     .paper = "Broder 1997, On the resemblance and containment of documents",
     .example = "tm.fuzzy_dedup { threshold = 0.8 }",
     .family = "curate",
