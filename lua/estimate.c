@@ -8,8 +8,8 @@
 
 #include "engine/base/machine.h"
 #include "engine/key.h"
-#include "lua/cli.h"
-#include "lua/past_list.h"
+#include "lua/cli/cli.h"
+#include "lua/past/past_list.h"
 
 #define LOOKED_AT 24 // runs
 #define MAX_SAMPLES 32

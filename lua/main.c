@@ -4,8 +4,8 @@
 
 #include "engine/program.h"
 #include "engine/worker.h"
-#include "lua/child.h"
-#include "lua/cli.h"
+#include "lua/cli/cli.h"
+#include "lua/load/child.h"
 
 int main(int argc, char **argv)
 {

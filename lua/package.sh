@@ -91,10 +91,10 @@ copy_pages() {
         -exec install -D -m 644 {} "$to/{}" \;)
     fi
   done
-  for part in "$build"/lua/man/*.1; do install -D -m 644 "$part" "$to/share/man/man1/${part##*/}"; done
-  install -D -m 644 "$source/lua/completion/tidemill.bash" "$to/share/bash-completion/completions/tidemill"
-  install -D -m 644 "$source/lua/completion/tidemill.zsh" "$to/share/zsh/site-functions/_tidemill"
-  install -D -m 644 "$source/lua/completion/tidemill.fish" "$to/share/fish/vendor_completions.d/tidemill.fish"
+  for part in "$build"/lua/editor/man/*.1; do install -D -m 644 "$part" "$to/share/man/man1/${part##*/}"; done
+  install -D -m 644 "$source/lua/editor/completion/tidemill.bash" "$to/share/bash-completion/completions/tidemill"
+  install -D -m 644 "$source/lua/editor/completion/tidemill.zsh" "$to/share/zsh/site-functions/_tidemill"
+  install -D -m 644 "$source/lua/editor/completion/tidemill.fish" "$to/share/fish/vendor_completions.d/tidemill.fish"
 }
 
 # The time of the last commit: another one for every release, the same for the same release.

@@ -8,7 +8,7 @@
 
 #include "engine/base/hash_map.h"
 #include "engine/store_artifact.h"
-#include "lua/lock.h"
+#include "lua/lock/lock.h"
 
 #define LOOKED_AT 400 // runs
 #define RANK_STEP 1e9 // between worths of ranks: seconds a megabyte

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "engine/accept.h"
-#include "lua/runs.h"
+#include "lua/past/runs.h"
 
 static const tm_flag flags[] = {
     {"--graph", 'g', "GRAPH", "the graph file (default: that of the latest run)"},

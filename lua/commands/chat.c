@@ -7,8 +7,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "lua/conversation.h"
-#include "lua/generation.h"
+#include "lua/model/conversation.h"
+#include "lua/model/generation.h"
 
 #define LINE_BYTES ((size_t)4 << 20) // of a turn
 #define CONTEXT 8192

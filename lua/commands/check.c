@@ -2,7 +2,7 @@
 // check: whether a graph file is right, without looking at any store.
 #include <stdio.h>
 
-#include "lua/session.h"
+#include "lua/cli/session.h"
 
 static const tm_flag flags[] = {
     TM_GRAPH_FLAGS,

@@ -2,10 +2,10 @@
 // compare: the points of a sweep, or several runs, as one table: what differs, and what came of it.
 #include <stdio.h>
 
-#include "lua/compare.h"
-#include "lua/run_name.h"
-#include "lua/runs.h"
-#include "lua/table.h"
+#include "lua/cli/table.h"
+#include "lua/past/compare.h"
+#include "lua/past/run_name.h"
+#include "lua/past/runs.h"
 
 static const tm_flag flags[] = {
     {"--sort", 0, "NAME",

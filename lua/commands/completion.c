@@ -5,7 +5,7 @@
 #include "completion_bash.h"
 #include "completion_fish.h"
 #include "completion_zsh.h"
-#include "lua/complete.h"
+#include "lua/editor/complete.h"
 
 typedef struct script {
     const char *shell, *text;

@@ -4,8 +4,8 @@
 #include <stdio.h>
 
 #include "engine/stage.h"
-#include "lua/own_stage.h"
-#include "lua/session.h"
+#include "lua/cli/session.h"
+#include "lua/load/own_stage.h"
 
 static const tm_flag flags[] = {TM_GRAPH_FLAGS, {0}};
 

@@ -3,13 +3,13 @@
 #include <stdio.h>
 
 #include "engine/base/json.h"
-#include "lua/before.h"
-#include "lua/diff_results.h"
-#include "lua/diff_runs.h"
-#include "lua/fact.h"
-#include "lua/run_name.h"
-#include "lua/session.h"
-#include "lua/table.h"
+#include "lua/cli/session.h"
+#include "lua/cli/table.h"
+#include "lua/past/before.h"
+#include "lua/past/diff_results.h"
+#include "lua/past/diff_runs.h"
+#include "lua/past/fact.h"
+#include "lua/past/run_name.h"
 
 static const tm_flag flags[] = {
     {"--full", 0, NULL, "all changed lines, nodes and metrics, also those of training batches"},

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "lua/doctor.h"
-#include "lua/session.h"
+#include "lua/cli/session.h"
+#include "lua/doctor/doctor.h"
 
 static json_t *finding_json(const char *name, const tm_finding *f)
 {

@@ -4,8 +4,8 @@
 #include <stdio.h>
 
 #include "engine/base/nearest.h"
-#include "lua/cli.h"
-#include "lua/explained.h"
+#include "lua/cli/cli.h"
+#include "lua/cli/explained.h"
 
 enum { MOST = 200 }; // codes
 

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 
 #include "engine/store_gc.h"
-#include "lua/fact.h"
+#include "lua/cli/session.h"
+#include "lua/past/fact.h"
 #include "lua/room.h"
-#include "lua/session.h"
 
 static const tm_flag flags[] = {
     {"--keep-days", 0, "N", "keep results younger than N days (default 7; with --to 0)"},

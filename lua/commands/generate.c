@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "lua/generation.h"
-#include "lua/record.h"
+#include "lua/cli/record.h"
+#include "lua/model/generation.h"
 
 static const tm_flag flags[] = {
     {"--prompt", 'p', "TEXT", "what to go on from (default: stdin, without its last newline)"},

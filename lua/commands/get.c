@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "engine/store_tree.h"
-#include "lua/address.h"
+#include "lua/cli/address.h"
 #include "lua/place.h"
 
 static const tm_flag flags[] = {{"--force", 'f', NULL, "replace what is there"}, {0}};

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lua/session.h"
+#include "lua/cli/session.h"
 
 static const tm_flag flags[] = {
     TM_GRAPH_FLAGS,

@@ -9,9 +9,9 @@
 
 #include "engine/base/io.h"
 #include "engine/base/nearest.h"
-#include "lua/definitions.h"
-#include "lua/session.h"
-#include "lua/starter.h"
+#include "lua/cli/session.h"
+#include "lua/editor/definitions.h"
+#include "lua/editor/starter.h"
 
 #define DEFINITIONS ".luals/tidemill.lua"
 

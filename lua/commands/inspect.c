@@ -5,10 +5,10 @@
 #include <stdlib.h>
 
 #include "engine/store_tree.h"
-#include "lua/address.h"
-#include "lua/before.h"
-#include "lua/pick.h"
-#include "lua/tensors.h"
+#include "lua/cli/address.h"
+#include "lua/cli/pick.h"
+#include "lua/model/tensors.h"
+#include "lua/past/before.h"
 
 static const tm_flag flags[] = {
     {"--count", 'n', "N", "show so many records (default 5)"},

@@ -7,9 +7,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "lua/past_find.h"
-#include "lua/run_name.h"
-#include "lua/runs.h"
+#include "lua/past/past_find.h"
+#include "lua/past/run_name.h"
+#include "lua/past/runs.h"
 
 static const tm_flag flags[] = {
     {"--follow", 'f', NULL, "wait for more, until the run ends"},

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "engine/base/nearest.h"
-#include "lua/manual.h"
+#include "lua/editor/manual.h"
 
 static int unknown(const tm_cli *cli, const char *name)
 {

@@ -2,9 +2,9 @@
 // metrics: how a run stands, for Prometheus.
 #include <stdio.h>
 
-#include "lua/exposition.h"
-#include "lua/scrape.h"
-#include "lua/session.h"
+#include "lua/cli/session.h"
+#include "lua/send/exposition.h"
+#include "lua/send/scrape.h"
 
 static const tm_flag flags[] = {
     {"--listen", 0, "HOST:PORT",

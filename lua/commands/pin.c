@@ -2,9 +2,9 @@
 // pin: write down in tidemill.lock what a run was made of and what came out.
 #include <stdio.h>
 
-#include "lua/git.h"
-#include "lua/lock.h"
-#include "lua/session.h"
+#include "lua/cli/session.h"
+#include "lua/lock/git.h"
+#include "lua/lock/lock.h"
 
 static const tm_flag flags[] = {
     {"--output", 'o', "FILE", "write there instead of tidemill.lock beside the graph"},

@@ -2,9 +2,9 @@
 // plan: what a run would do to every node, and why.
 #include <stdio.h>
 
+#include "lua/cli/session.h"
 #include "lua/estimate.h"
-#include "lua/fact.h"
-#include "lua/session.h"
+#include "lua/past/fact.h"
 
 static const tm_flag flags[] = {TM_GRAPH_FLAGS, TM_CHOICE_FLAGS, TM_LOCK_FLAGS, TM_SMOKE_FLAG, {0}};
 

@@ -6,9 +6,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lua/cli/session.h"
+#include "lua/past/run_name.h"
 #include "lua/report/report.h"
-#include "lua/run_name.h"
-#include "lua/session.h"
 
 static const tm_flag flags[] = {
     {"--out", 'o', "FILE", "write here (default: report.html beside the run's journal; \"-\": stdout)"},

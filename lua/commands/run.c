@@ -6,19 +6,19 @@
 #include <unistd.h>
 
 #include "engine/run.h"
-#include "lua/console.h"
-#include "lua/environment.h"
+#include "lua/cli/failure.h"
+#include "lua/cli/session.h"
+#include "lua/console/console.h"
+#include "lua/console/summary.h"
 #include "lua/estimate.h"
-#include "lua/failure.h"
-#include "lua/git.h"
-#include "lua/graph_texts.h"
-#include "lua/label.h"
-#include "lua/locked.h"
+#include "lua/load/graph_texts.h"
+#include "lua/lock/environment.h"
+#include "lua/lock/git.h"
+#include "lua/lock/locked.h"
+#include "lua/past/label.h"
 #include "lua/place.h"
 #include "lua/report/report.h"
 #include "lua/send/live.h"
-#include "lua/session.h"
-#include "lua/summary.h"
 
 static const tm_flag flags[] = {
     TM_GRAPH_FLAGS,

@@ -3,10 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "lua/past_list.h"
-#include "lua/runs.h"
-#include "lua/table.h"
-#include "lua/where.h"
+#include "lua/cli/table.h"
+#include "lua/past/past_list.h"
+#include "lua/past/runs.h"
+#include "lua/past/where.h"
 
 static const tm_flag flags[] = {
     {"--where", 'w', "CONDITION", "only runs of which it holds: 'valid.loss < 1.9 and status == ok'"},

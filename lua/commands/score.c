@@ -2,8 +2,8 @@
 // score: the log-probability of every token of texts.
 #include <stdio.h>
 
-#include "lua/generation.h"
-#include "lua/record.h"
+#include "lua/cli/record.h"
+#include "lua/model/generation.h"
 #include "stages/model/decode.h"
 
 static const tm_flag flags[] = {

@@ -3,8 +3,8 @@
 #include <stdio.h>
 
 #include "engine/base/nearest.h"
+#include "lua/cli/session.h"
 #include "lua/send/send.h"
-#include "lua/session.h"
 
 static const tm_flag flags[] = {
     {"--to", 0, tm_send_tool_names, "the tool"},

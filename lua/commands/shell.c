@@ -8,9 +8,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "lua/node_files.h"
-#include "lua/past_find.h"
-#include "lua/session.h"
+#include "lua/cli/session.h"
+#include "lua/past/node_files.h"
+#include "lua/past/past_find.h"
 
 static const tm_flag flags[] = {
     {"--to", 0, "DIR", "put the files there (it must be empty or new); without it a folder in $TMPDIR"},

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "engine/stage.h"
-#include "lua/cli.h"
+#include "lua/cli/cli.h"
 
 static const char *const families[] = {"read",  "curate", "tokenize", "train",
                                        "align", "judge",  "export",   NULL};

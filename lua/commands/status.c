@@ -2,8 +2,8 @@
 // status: how far a run is, node by node.
 #include <stdio.h>
 
-#include "lua/git.h"
-#include "lua/runs.h"
+#include "lua/lock/git.h"
+#include "lua/past/runs.h"
 
 static double num(const json_t *node, const char *field)
 {

@@ -2,9 +2,9 @@
 // tag: say something about a run: tags to find it by, and a note.
 #include <stdio.h>
 
-#include "lua/past.h"
-#include "lua/label.h"
-#include "lua/session.h"
+#include "lua/cli/session.h"
+#include "lua/past/label.h"
+#include "lua/past/past.h"
 
 static const tm_flag flags[] = {
     {"--drop", 'd', "TAG", "take a tag away (may be given several times)"},

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "lua/record.h"
+#include "lua/cli/record.h"
 
 static const tm_flag flags[] = {
     {"--decode", 'd', NULL, "the other way: {\"ids\": [...]} lines, or numbers in TEXT, to text"},

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "engine/store_gc.h"
-#include "lua/session.h"
+#include "lua/cli/session.h"
 
 static void tell(const char *what, const char *name, uint64_t bytes, void *cli)
 {

@@ -2,10 +2,10 @@
 // why: what made a node run, named field by field, from what two runs recorded.
 #include <stdio.h>
 
-#include "lua/fact.h"
-#include "lua/past_find.h"
-#include "lua/session.h"
-#include "lua/cause.h"
+#include "lua/cli/session.h"
+#include "lua/past/cause.h"
+#include "lua/past/fact.h"
+#include "lua/past/past_find.h"
 
 static const tm_flag flags[] = {
     {"--run", 'r', "RUN", "of this run (default: the latest that has the node)"},

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "lua/counts.h"
-#include "lua/git.h"
+#include "lua/console/counts.h"
+#include "lua/lock/git.h"
 #include "lua/report/chain.h"
 #include "lua/report/measures.h"
 

@@ -2,8 +2,8 @@
 // Parameters, code, environment, and the command that does it again.
 #include <stdio.h>
 
-#include "lua/counts.h"
-#include "lua/git.h"
+#include "lua/console/counts.h"
+#include "lua/lock/git.h"
 #include "lua/report/parts.h"
 
 static void parameters(const tm_past *past, tm_buf *page)

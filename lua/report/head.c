@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "lua/counts.h"
-#include "lua/git.h"
+#include "lua/console/counts.h"
+#include "lua/lock/git.h"
 #include "lua/report/parts.h"
 
 static void figure(tm_buf *page, const char *name, const char *value)

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lua/cli/session.h"
 #include "lua/report/parts.h"
-#include "lua/session.h"
 
 const tm_report_means tm_report_quick = {
     .sample_seconds = 0.25, .model_bytes = 32000000, .read_bytes = 4000000};

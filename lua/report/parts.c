@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "engine/store_key.h"
-#include "lua/counts.h"
+#include "lua/console/counts.h"
 #include "report_css.h"
 #include "report_js.h"
 #include "report_policy.h"

@@ -4,8 +4,8 @@
 
 #include "engine/stage.h"
 #include "engine/store_key.h"
+#include "lua/past/runs.h"
 #include "lua/report/report.h"
-#include "lua/runs.h"
 
 // A section writes nothing where there is nothing to say; failures are of memory alone, which the buffer
 // remembers.

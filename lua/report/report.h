@@ -5,7 +5,7 @@
 // is loaded from elsewhere (a policy in the page forbids it), and no colour says what a word does not say.
 #pragma once
 
-#include "lua/past.h"
+#include "lua/past/past.h"
 #include "lua/report/html.h"
 
 // What may be spent on a report.

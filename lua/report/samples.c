@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "engine/base/machine.h"
-#include "lua/record.h"
+#include "lua/cli/record.h"
 #include "lua/report/parts.h"
 #include "stages/model/generate.h"
 

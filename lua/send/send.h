@@ -6,7 +6,7 @@
 // a run knows the names alone. Sending a run again replaces what was sent before, and nothing else.
 #pragma once
 
-#include "lua/past.h"
+#include "lua/past/past.h"
 
 #define TM_SEND_NAME 256 // bytes of a name as it was sent, with its NUL
 

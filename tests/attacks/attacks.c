@@ -14,8 +14,8 @@
 
 #include <cmocka.h>
 
-#include "lua/child.h"
-#include "lua/load.h"
+#include "lua/load/child.h"
+#include "lua/load/load.h"
 
 #define FOLDER "tests/attacks"
 #ifdef __SANITIZE_ADDRESS__

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""docs/errors: a page for each code of an error, made from lua/errors.md with what the program says of the examples.
+"""docs/errors: a page for each code of an error, made from lua/cli/errors.md with what the program says of the examples.
 
 usage: errors_page.py PROGRAM [--update]
 
@@ -37,7 +37,7 @@ return tm.graph { docs = docs, base = base }
 INDEX = """# Errors
 
 Every error of the program has a code, and every code has a page; `tidemill explain CODE` shows the same in a terminal.
-This page and those of the codes are made from `lua/errors.md` (`tests/commands/errors_page.py PROGRAM --update`).
+This page and those of the codes are made from `lua/cli/errors.md` (`tests/commands/errors_page.py PROGRAM --update`).
 
 An error says what is wrong, where (the file, the line and a caret), `why` with the actual values, what of a failed run is
 `kept`, how to `fix` it, and where to `look` further. With `--json` it is on stdout, for every command in one form:
@@ -145,8 +145,8 @@ def main():
     done = subprocess.run([PROGRAM, "explain", "--json"], capture_output=True, text=True, check=True)
     rows = json.loads(done.stdout)["codes"]
     codes = {row["code"] for row in rows}
-    faults = [f"{code} is in the sources and not in lua/errors.md" for code in sorted(sources() - codes)]
-    faults += [f"{code} is in lua/errors.md and not in the sources" for code in sorted(codes - sources())]
+    faults = [f"{code} is in the sources and not in lua/cli/errors.md" for code in sorted(sources() - codes)]
+    faults += [f"{code} is in lua/cli/errors.md and not in the sources" for code in sorted(codes - sources())]
     place = Place()
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         looked = list(pool.map(lambda row: look_at(place, row), rows))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lua/cells.h"
+#include "lua/cli/cells.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

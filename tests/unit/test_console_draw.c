@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lua/console_draw.h"
+#include "lua/console/console_draw.h"
 
 #include <math.h>
 #include <setjmp.h>

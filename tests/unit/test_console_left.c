@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lua/console_left.h"
+#include "lua/console/console_left.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -10,7 +10,7 @@
 #include <lua.h>
 
 #include "engine/stage.h"
-#include "lua/definitions.h"
+#include "lua/editor/definitions.h"
 
 static void assert_function(lua_State *L, const char *name)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Edit scripts between texts.
-#include "lua/edit.h"
+#include "lua/cli/edit.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

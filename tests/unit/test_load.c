@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Graph files through the real child: this program is its own graph process.
-#include "lua/load.h"
+#include "lua/load/load.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -13,8 +13,8 @@
 #include <cmocka.h>
 
 #include "engine/base/hash.h"
-#include "lua/child.h"
-#include "lua/explained.h"
+#include "lua/cli/explained.h"
+#include "lua/load/child.h"
 
 #define GOLDEN "tests/fixtures/graph/golden"
 // Of the canonical JSON of GOLDEN.lua, which is in GOLDEN.json. Rerun with TM_UPDATE=1 after a change on

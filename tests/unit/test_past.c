@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A run read from its journal and the store.
-#include "lua/past.h"
+#include "lua/past/past.h"
 
 #include <math.h>
 #include <unistd.h>
@@ -8,7 +8,7 @@
 #include "engine/stage.h"
 #include "engine/store_key.h"
 #include "engine/type.h"
-#include "lua/label.h"
+#include "lua/past/label.h"
 #include "tests/unit/store_fixture.h"
 
 static tm_journal *journal;

@@ -15,7 +15,7 @@
 #include <cmocka.h>
 #include <lualib.h>
 
-#include "lua/jail.h"
+#include "lua/load/jail.h"
 
 typedef struct fixture {
     tm_trail trail;

@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: Apache-2.0
+// Resolving addresses against journals and the store.
+#include "lua/cli/address.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "engine/select.h"
+#include "engine/store_tree.h"
+#include "lua/past/run_name.h"
+#include "lua/past/runs.h"
+
+#define MAX_SEARCHED 100 // runs looked through for a node
+
+// Split "[RUN:]REST[@AT]"; gives where REST begins and its length.
+static void split(tm_store *store, const char *text, tm_address *a, const char **rest, size_t *size)
+{
+    const char *colon = strchr(text, ':'), *at = strrchr(text, '@');
+    char run[64];
+    *rest = text;
+    if (colon && (size_t)(colon - text) < sizeof run) {
+        snprintf(run, sizeof run, "%.*s", (int)(colon - text), text);
+        if (tm_run_name(store, run, a->run, NULL) >= 0) *rest = colon + 1;
+        else a->run[0] = 0;
+    }
+    *size = at ? (size_t)(at - *rest) : strlen(*rest);
+    snprintf(a->at, sizeof a->at, "%s", at ? at + 1 : "");
+}
+
+static tm_status unknown_node(const tm_address *a, const json_t *nodes, const char *word, tm_error *err)
+{
+    const char *near = tm_nearest_key(nodes, word);
+    tm_fail_as(err, TM_ENOENT, "TM0506", "run %s has no node \"%s\"", a->run, word);
+    if (near)
+        tm_hint(err, "did you mean \"%s\"?", near);
+    else
+        tm_hint(err, "`tidemill status %s` lists its nodes", a->run);
+    return TM_ENOENT;
+}
+
+// The longest node name that `rest` begins with, at its end or before a dot.
+static const json_t *find_node(tm_address *a, const json_t *nodes, const char *rest, size_t size)
+{
+    const char *name;
+    json_t *value;
+    const json_t *best = NULL;
+    json_object_foreach((json_t *)nodes, name, value)
+    {
+        size_t n = strlen(name);
+        if (n > size || strncmp(name, rest, n) != 0 || (n < size && rest[n] != '.')) continue;
+        if (best && strlen(a->node) >= n) continue;
+        best = value;
+        snprintf(a->node, sizeof a->node, "%s", name);
+        snprintf(a->port, sizeof a->port, "%.*s", n < size ? (int)(size - n - 1) : 0, rest + n + (n < size));
+    }
+    return best;
+}
+
+static tm_status no_run(const char *run, tm_error *err)
+{
+    tm_fail_as(err, TM_ENOENT, "TM0505", "there is no run %s", run);
+    tm_hint(err, "`tidemill runs` lists them");
+    return TM_ENOENT;
+}
+
+// The latest of the runs that has the node: of real ones, or of smoke runs.
+static void search_among(tm_store *store, tm_address *a, const uint64_t *numbers, size_t n, bool smoke,
+                         const json_t **node, const char *rest, size_t size)
+{
+    for (size_t i = n; i-- > 0 && !*node && n - i <= MAX_SEARCHED;) {
+        json_decref(a->record);
+        snprintf(a->run, sizeof a->run, "r%llu", (unsigned long long)numbers[i]);
+        a->record = tm_run_record(store, a->run);
+        if (json_is_true(json_object_get(a->record, "smoke")) != smoke) continue;
+        *node = find_node(a, json_object_get(a->record, "nodes"), rest, size);
+    }
+}
+
+// What a smoke run made is nothing to use without knowing it.
+static tm_status only_smoke(const tm_address *a, const char *rest, size_t size, tm_error *err)
+{
+    tm_fail(err, TM_ENOENT, "only a smoke run has \"%.*s\" so far", (int)size, rest);
+    tm_hint(err, "run the graph, or look at that of the smoke run: %s:%.*s", a->run, (int)size, rest);
+    return TM_ENOENT;
+}
+
+// Without a run in the address: the latest one that has the node; of a smoke run it has to be named.
+// Runs of single nodes know only these.
+static tm_status search_runs(tm_store *store, tm_address *a, const json_t **node, const char *rest,
+                             size_t size, tm_error *err)
+{
+    uint64_t *numbers = NULL;
+    size_t n = 0;
+    TM_TRY(tm_run_list(store, &numbers, &n, err));
+    if (!n) return tm_fail_as(err, TM_ENOENT, "TM0505", "this store has no runs yet");
+    search_among(store, a, numbers, n, false, node, rest, size);
+    if (!*node) search_among(store, a, numbers, n, true, node, rest, size);
+    bool smoke = *node != NULL && json_is_true(json_object_get(a->record, "smoke"));
+    if (!*node) {
+        json_decref(a->record);
+        snprintf(a->run, sizeof a->run, "r%llu", (unsigned long long)numbers[n - 1]);
+        a->record = tm_run_record(store, a->run);
+    }
+    tm_free(numbers);
+    if (smoke) return only_smoke(a, rest, size, err);
+    return a->record ? TM_OK : no_run(a->run, err);
+}
+
+static tm_status find_in_run(tm_store *store, tm_address *a, const json_t **node, const char *rest,
+                             size_t size, tm_error *err)
+{
+    *node = NULL;
+    if (!a->run[0]) {
+        TM_TRY(search_runs(store, a, node, rest, size, err));
+    } else {
+        a->record = tm_run_record(store, a->run);
+        if (!a->record) return no_run(a->run, err);
+        *node = find_node(a, json_object_get(a->record, "nodes"), rest, size);
+    }
+    if (*node) return TM_OK;
+    char word[256];
+    snprintf(word, sizeof word, "%.*s", (int)size, rest);
+    return unknown_node(a, json_object_get(a->record, "nodes"), word, err);
+}
+
+// A port that stands for something else has no bytes of its own.
+static tm_status alias_port(const tm_address *a, const tm_port *port, tm_error *err)
+{
+    tm_fail_as(err, TM_ENOENT, "TM0507", "%s.%s is that of the %s%s of %s, and is kept there", a->node,
+               a->port, port->via[0] ? "input " : "main input", port->via, a->node);
+    tm_hint(err, "name it in the graph: return tm.graph { %s = %s.%s }", a->port, a->node, a->port);
+    return TM_ENOENT;
+}
+
+static tm_status find_port(tm_address *a, tm_error *err)
+{
+    if (!a->port[0] && !a->stage->outputs[0].name[0]) {
+        a->type = tm_type_find(a->stage->outputs[0].type);
+        return TM_OK;
+    }
+    const char *names[TM_MAX_PORTS + 1];
+    char all[256] = "";
+    size_t n = 0;
+    for (int i = 0; tm_stage_makes(a->stage, i); i++) {
+        names[n++] = a->stage->outputs[i].name;
+        size_t at = strlen(all);
+        snprintf(all + at, sizeof all - at, "%s\"%s\"", at ? ", " : "", a->stage->outputs[i].name);
+        if (strcmp(a->stage->outputs[i].name, a->port) == 0)
+            a->type = tm_type_find(a->stage->outputs[i].type);
+    }
+    names[n] = NULL;
+    if (a->type) return TM_OK;
+    int alias = tm_stage_output(a->stage, a->port);
+    if (alias >= (int)n) return alias_port(a, &a->stage->outputs[alias], err);
+    const char *near = a->port[0] ? tm_nearest(a->port, names) : NULL;
+    if (a->port[0])
+        tm_fail_as(err, TM_ENOENT, "TM0507", "%s (%s) has no port \"%s\"", a->node, a->stage->name, a->port);
+    else
+        tm_fail_as(err, TM_ENOENT, "TM0507", "%s (%s) has several ports: name one", a->node, a->stage->name);
+    if (near)
+        tm_hint(err, "did you mean %s.%s?", a->node, near);
+    else
+        tm_hint(err, "its ports are %s", all);
+    return TM_ENOENT;
+}
+
+static tm_status find_artifact(tm_store *store, tm_address *a, const json_t *node, tm_error *err)
+{
+    tm_hash recipe;
+    const char *hex = json_string_value(json_object_get(node, "recipe"));
+    TM_TRY(tm_key_refresh(store, err));
+    const tm_record *record = hex && tm_hash_parse(hex, &recipe) ? tm_key_by_recipe(store, recipe) : NULL;
+    if (!record) {
+        tm_fail_as(err, TM_ENOENT, "TM0509", "%s of run %s has no result yet", a->node, a->run);
+        tm_hint(err, "`tidemill status %s` shows how far it is", a->run);
+        return TM_ENOENT;
+    }
+    bool found = false;
+    for (size_t i = 0; i < record->n_ports; i++) {
+        if (strcmp(record->ports[i].name, a->port) == 0) {
+            a->artifact = record->ports[i].artifact;
+            found = true;
+        }
+        if (strcmp(record->ports[i].name, "metrics") == 0) a->metrics = record->ports[i].artifact;
+    }
+    a->facts = json_loads(record->json, 0, NULL);
+    return found ? TM_OK
+                 : tm_fail_as(err, TM_ENOENT, "TM0509", "%s has no result at port \"%s\"", a->node, a->port);
+}
+
+// A chain whose last step removes nothing: its other steps may have. The last that can stands for them.
+static const json_t *find_remover(tm_address *a, const json_t *node)
+{
+    const char *name;
+    json_t *value;
+    size_t n = strlen(a->node);
+    if (strcmp(a->port, "removed") != 0 || tm_stage_output(a->stage, "removed") >= 0) return node;
+    json_object_foreach(json_object_get(a->record, "nodes"), name, value)
+    {
+        const tm_stage *found = tm_recorded_stage(value);
+        const char *chain = a->chain[0] ? a->chain : a->node;
+        if (!found || tm_stage_output(found, "removed") < 0 || strncmp(name, chain, n) != 0 || name[n] != '/')
+            continue;
+        if (!a->chain[0]) snprintf(a->chain, sizeof a->chain, "%s", a->node);
+        snprintf(a->node, sizeof a->node, "%s", name);
+        a->stage = found;
+        node = value;
+    }
+    return node;
+}
+
+static tm_status resolve(tm_store *store, const char *text, tm_address *a, tm_error *err)
+{
+    const char *rest;
+    size_t size;
+    split(store, text, a, &rest, &size);
+    const json_t *node;
+    TM_TRY(find_in_run(store, a, &node, rest, size, err));
+    a->stage = tm_recorded_stage(node);
+    if (!a->stage) {
+        const char *stage = json_string_value(json_object_get(node, "stage"));
+        return tm_fail_as(err, TM_EUNSUPPORTED, "TM0506", "stage %s of run %s is not in this program",
+                          stage ? stage : "?", a->run);
+    }
+    node = find_remover(a, node);
+    TM_TRY(find_port(a, err));
+    return find_artifact(store, a, node, err);
+}
+
+tm_status tm_address_resolve(tm_store *store, const char *text, tm_address *a, tm_error *err)
+{
+    *a = (tm_address){0};
+    tm_status status = resolve(store, text, a, err);
+    if (status < 0) tm_address_clear(a);
+    return status;
+}
+
+void tm_address_clear(tm_address *a)
+{
+    json_decref(a->record);
+    json_decref(a->facts);
+    a->record = a->facts = NULL;
+}
+
+json_t *tm_address_parts(tm_store *store, const tm_address *a)
+{
+    const char *name;
+    json_t *value, *parts = json_array();
+    const char *chain = a->chain[0] ? a->chain : a->node;
+    size_t n = strlen(chain);
+    bool removed = strcmp(a->port, "removed") == 0;
+    json_object_foreach(json_object_get(a->record, "nodes"), name, value)
+    {
+        tm_address step;
+        bool own = strcmp(name, a->node) == 0, of_chain = strncmp(name, chain, n) == 0 && name[n] == '/';
+        if (!own && !(removed && of_chain)) continue;
+        json_t *text = json_sprintf("%s:%s%s%s", a->run, name, a->port[0] ? "." : "", a->port);
+        bool there = own || tm_address_resolve(store, json_string_value(text), &step, NULL) >= 0;
+        if (there && !own) tm_address_clear(&step);
+        if (there) json_array_append(parts, text);
+        json_decref(text);
+    }
+    return parts;
+}
+
+static void hint_steps(tm_store *store, const tm_artifact *log, tm_error *err)
+{
+    char list[200] = "";
+    for (size_t i = 0; i < log->count; i++) {
+        size_t at = strlen(list);
+        snprintf(list + at, sizeof list - at, "%s%lld", at ? ", " : "",
+                 (long long)tm_snapshot_step(store, log->entries[i].hash));
+    }
+    if (list[0]) tm_hint(err, "its snapshots are of step %s", list);
+}
+
+static tm_status no_snapshot(const tm_address *a, tm_error *err)
+{
+    static const char *const words[] = {"best", "latest", NULL};
+    const char *near = tm_nearest(a->at, words);
+    tm_fail_as(err, TM_EINVAL, "TM0508", "\"@%s\" picks no snapshot", a->at);
+    if (near)
+        tm_hint(err, "did you mean %s@%s?", a->node, near);
+    else
+        tm_hint(err, "use %s@STEP, %s@best or %s@latest", a->node, a->node, a->node);
+    return TM_EINVAL;
+}
+
+tm_status tm_address_entry(tm_store *store, const tm_address *a, tm_entry *entry, tm_error *err)
+{
+    tm_artifact log = {0};
+    tm_select select = {0};
+    char *end;
+    long long step = strtoll(a->at, &end, 10);
+    if (strcmp(a->at, "best") == 0) {
+        select.kind = TM_SELECT_BEST;
+        snprintf(select.metric, sizeof select.metric, "valid.loss");
+    } else if (a->at[0] && strcmp(a->at, "latest") != 0) {
+        if (*end) return no_snapshot(a, err);
+        select = (tm_select){.kind = TM_SELECT_AT, .at = step};
+    }
+    TM_TRY(tm_artifact_get(store, a->artifact, &log, err));
+    size_t index;
+    tm_status status = tm_select_entry(store, &select, &log, a->metrics, &index, err);
+    if (status >= 0)
+        *entry = log.entries[index];
+    else if (select.kind == TM_SELECT_AT)
+        hint_steps(store, &log, err);
+    tm_artifact_clear(&log);
+    return status < 0 ? tm_error_prefix(err, "%s", a->node) : TM_OK;
+}
+
+static tm_status tree_folder(tm_store *store, const char *text, char path[TM_PATH_MAX], tm_error *err)
+{
+    tm_address a;
+    tm_entry entry;
+    TM_TRY(tm_address_resolve(store, text, &a, err));
+    tm_status status =
+        a.type->tree ? tm_address_entry(store, &a, &entry, err)
+                     : tm_fail_as(err, TM_EINVAL, "TM0510", "%s gives %s, where a model or tokenizer is due",
+                                  a.node, a.type->name);
+    if (!a.type->tree) tm_hint(err, "`tidemill status %s` lists the nodes; name one that trains", a.run);
+    if (status >= 0) status = tm_store_pin(store, entry.hash, err);
+    if (status >= 0) status = tm_tree_folder(store, entry.hash, path, err);
+    tm_address_clear(&a);
+    return status;
+}
+
+static bool holds(const char *folder, const char *name)
+{
+    char path[TM_PATH_MAX];
+    return tm_path(path, NULL, "%s/%s", folder, name) >= 0 && tm_file_exists(path);
+}
+
+tm_status tm_address_folder(const tm_cli *cli, const char *text, tm_store **store, char path[TM_PATH_MAX],
+                            tm_error *err)
+{
+    *store = NULL;
+    if (holds(text, "config.json") || holds(text, "tokenizer.json") || holds(text, "adapter_config.json"))
+        return tm_path(path, err, "%s", text);
+    if (holds(text, ".")) {
+        tm_fail_as(err, TM_ENOENT, "TM0310", "the folder %s is no model and no tokenizer", text);
+        tm_hint(err, "a model has a config.json, a tokenizer a tokenizer.json");
+        return TM_ENOENT;
+    }
+    char found[TM_PATH_MAX], here[TM_PATH_MAX];
+    if (cli->store)
+        snprintf(found, sizeof found, "%s", cli->store);
+    else if (getcwd(here, sizeof here))
+        tm_session_find_store(here, found);
+    TM_TRY(tm_store_open(found, 0, store, err));
+    return tree_folder(*store, text, path, err);
+}

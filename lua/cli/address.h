@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// Addresses: what people call a result on the command line, `[RUN:]NODE[/STEP][.PORT][@best|@latest|@300]`.
+//
+// The run is the latest that has the node unless it is named (smoke runs have to be named); the
+// longest known node name matches first (sweeps put dots and slashes into names). The run's journal says
+// which recipe a node had, and the store which artifact that recipe has now.
+#pragma once
+
+#include "engine/store_artifact.h"
+#include "lua/cli/session.h"
+
+typedef struct tm_address {
+    char run[32], node[192], port[64], at[64];
+    char chain[192];         // NODE as written, where `node` is one of its steps (NODE.removed); or ""
+    const tm_stage *stage;
+    const tm_type *type;     // of the port
+    json_t *record;          // of the run (new reference)
+    json_t *facts;           // of the node's key record, parsed (new reference)
+    tm_hash artifact;        // of the port
+    tm_hash metrics;         // of the producer's metrics port, or none
+} tm_address;
+
+// TM_ENOENT with the nearest spelling. Only the parts before '@' decide the artifact.
+tm_status tm_address_resolve(tm_store *store, const char *text, tm_address *address, tm_error *err);
+void tm_address_clear(tm_address *address);
+
+// NODE.removed of a curate chain is what any of its steps removed, as in a graph file: the addresses
+// NODE/STEP.removed, then that of the last step, which bears the name of the chain. Gives their texts
+// ("r1:clean/gopher.removed"); of any other address its own alone. NULL without memory.
+json_t *tm_address_parts(tm_store *store, const tm_address *address);
+
+// The entry of a tree port that '@...' picks (the last without it).
+tm_status tm_address_entry(tm_store *store, const tm_address *address, tm_entry *entry, tm_error *err);
+
+// The folder of a model or tokenizer: a folder of the file system that is used as it is, or an address. The
+// store of an address (else NULL) is to be closed when the folder is not needed any more, or has failed.
+tm_status tm_address_folder(const tm_cli *cli, const char *text, tm_store **store, char path[TM_PATH_MAX],
+                            tm_error *err);

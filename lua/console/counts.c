@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// Digits in groups of three, and sizes.
+#include "lua/console/counts.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const char *tm_count_text(int64_t n, char text[TM_COUNT_TEXT])
+{
+    char digits[24];
+    size_t size = (size_t)snprintf(digits, sizeof digits, "%lld", (long long)n), at = 0;
+    for (size_t i = 0; i < size; i++) {
+        text[at++] = digits[i];
+        size_t left = size - 1 - i;
+        if (left && left % 3 == 0 && digits[i] != '-') text[at++] = ',';
+    }
+    text[at] = 0;
+    return text;
+}
+
+const char *tm_size_text(uint64_t bytes, char text[TM_COUNT_TEXT])
+{
+    static const char *const units[] = {"bytes", "KB", "MB", "GB", "TB"};
+    double size = (double)bytes;
+    int unit = 0;
+    while (size >= 1000 && unit < 4) {
+        size /= 1000;
+        unit++;
+    }
+    snprintf(text, TM_COUNT_TEXT, unit ? "%.1f %s" : "%.0f %s", size, units[unit]);
+    return text;
+}
+
+const char *tm_count_fault(const char *name, int64_t n, char text[TM_COUNT_TEXT * 2])
+{
+    static const char *const faults[][3] = {{"bad_lines", "line", "could not be used"},
+                                            {"bad_records", "record", "could not be used"},
+                                            {"overlong", "text", "longer than `length`"}};
+    char count[TM_COUNT_TEXT];
+    for (size_t i = 0; n && i < sizeof faults / sizeof *faults; i++) {
+        if (strcmp(faults[i][0], name) != 0) continue;
+        snprintf(text, TM_COUNT_TEXT * 2, "%s %s%s %s", tm_count_text(n, count), faults[i][1],
+                 n == 1 ? "" : "s", faults[i][2]);
+        return text;
+    }
+    return NULL;
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// Counting what the steps of a chain removed.
+#include "lua/console/funnel.h"
+
+#include "engine/store_artifact.h"
+#include "lua/console/counts.h"
+
+static int64_t rows_of(const tm_plan *plan, const tm_plan_node *p, int port)
+{
+    tm_artifact log = {0};
+    bool there = p->known && tm_artifact_get(plan->store, p->outputs[port], &log, NULL) >= 0;
+    int64_t rows = there ? (int64_t)log.rows : -1;
+    tm_artifact_clear(&log);
+    return rows;
+}
+
+// A step of the chain that ends in `end`: its own node, or "END/STEP", of which there are some.
+static bool in_chain(const tm_node *node, const tm_node *end)
+{
+    size_t n = strlen(end->name);
+    return node == end || (strncmp(node->name, end->name, n) == 0 && node->name[n] == '/');
+}
+
+static void print_chain(const tm_plan *plan, const tm_plan_node *end, FILE *file)
+{
+    char kept[TM_COUNT_TEXT], all[TM_COUNT_TEXT], one[TM_COUNT_TEXT];
+    tm_buf steps = {0};
+    int64_t removed = 0, rows = rows_of(plan, end, 0);
+    int n_steps = 0;
+    for (size_t i = 0; i < plan->graph->n_nodes; i++) {
+        const tm_node *node = plan->graph->nodes[i];
+        int port = tm_stage_output(node->stage, "removed");
+        if (!in_chain(node, end->node)) continue;
+        n_steps++;
+        if (port < 0) continue;
+        int64_t n = rows_of(plan, tm_plan_canonical(plan, node), port);
+        if (n <= 0) continue;
+        removed += n;
+        tm_buf_fmt(&steps, "%s%s %s", steps.size ? ", " : "", tm_node_called(node), tm_count_text(n, one));
+    }
+    if (n_steps > 1 && rows >= 0 && removed && tm_buf_status(&steps, NULL) >= 0)
+        fprintf(file, "%s: %s of %s documents kept; removed: %s\n", end->node->name,
+                tm_count_text(rows, kept), tm_count_text(rows + removed, all), steps.data);
+    tm_buf_clear(&steps);
+}
+
+void tm_funnel_print(const tm_plan *plan, FILE *file)
+{
+    for (size_t i = 0; i < plan->graph->n_nodes; i++) {
+        const tm_plan_node *p = &plan->nodes[i];
+        bool documents = strcmp(p->node->stage->outputs[0].type, "documents") == 0;
+        bool step = strchr(p->node->name, '/') || !(p->node->stage->traits & TM_STEP);
+        if (p->wanted && p->known && documents && !step) print_chain(plan, p, file);
+    }
+}

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+// Facts of runs by name.
+#include "lua/past/fact.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "engine/base/json.h"
+#include "lua/lock/git.h"
+
+static const char *const fixed[] = {"run",  "status", "seconds", "age",    "when",   "graph",
+                                    "note", "tag",    "done",    "cached", "failed",
+                                    "commit", "smoke", NULL};
+
+bool tm_fact_fixed(const char *name)
+{
+    for (int i = 0; fixed[i]; i++)
+        if (strcmp(fixed[i], name) == 0) return true;
+    return false;
+}
+
+// ---- texts ----
+
+const char *tm_number_text(double number, char text[32])
+{
+    if (fabs(number) < 1e15 && number == floor(number))
+        snprintf(text, 32, "%.0f", number);
+    else
+        snprintf(text, 32, "%.5g", number);
+    return text;
+}
+
+json_t *tm_number_json(double number)
+{
+    json_t *value = json_real(number);
+    return value ? value : json_null();
+}
+
+const char *tm_duration_text(double seconds, char text[32])
+{
+    long long s = llround(seconds);
+    if (seconds < 59.95)
+        snprintf(text, 32, "%.1f s", seconds);
+    else if (s < 3600)
+        snprintf(text, 32, "%lld min %02lld s", s / 60, s % 60);
+    else if (s < 86400)
+        snprintf(text, 32, "%lld h %02lld min", s / 3600, s % 3600 / 60);
+    else
+        snprintf(text, 32, "%lld d %02lld h", s / 86400, s % 86400 / 3600);
+    return text;
+}
+
+const char *tm_when_text(int64_t ms, char text[32])
+{
+    time_t t = (time_t)(ms / 1000);
+    struct tm parts;
+    text[0] = 0;
+    if (localtime_r(&t, &parts)) strftime(text, 32, "%Y-%m-%d %H:%M", &parts);
+    return text;
+}
+
+// ---- one fact ----
+
+static tm_fact of_text(const char *text)
+{
+    tm_fact fact = {.kind = text && text[0] ? TM_FACT_TEXT : TM_FACT_NONE, .error = NAN, .step = -1};
+    snprintf(fact.text, sizeof fact.text, "%s", text ? text : "");
+    return fact;
+}
+
+static tm_fact of_number(double number)
+{
+    char text[32];
+    tm_fact fact = of_text(tm_number_text(number, text));
+    fact.kind = TM_FACT_NUMBER;
+    fact.number = number;
+    return fact;
+}
+
+static tm_fact shown_as(tm_fact fact, const char *text)
+{
+    snprintf(fact.text, sizeof fact.text, "%s", text);
+    return fact;
+}
+
+static tm_fact of_tags(const json_t *tags)
+{
+    tm_fact fact = of_text("");
+    size_t i, at = 0;
+    json_t *tag;
+    json_array_foreach((json_t *)tags, i, tag)
+    {
+        if (at < sizeof fact.text)
+            at += (size_t)snprintf(fact.text + at, sizeof fact.text - at, "%s%s", at ? " " : "",
+                                   json_string_value(tag));
+    }
+    if (json_array_size(tags)) fact.kind = TM_FACT_TAGS;
+    fact.tags = tags;
+    return fact;
+}
+
+static tm_fact of_count(const tm_past *past, const char *name)
+{
+    const json_t *n = json_object_get(past->end, name);
+    return n ? of_number(json_number_value(n)) : of_text("");
+}
+
+static tm_fact of_fixed(const tm_past *past, const char *name)
+{
+    char text[32];
+    double age = (double)(tm_time_ms() - past->start_ms) * 1e-3;
+    if (strcmp(name, "run") == 0) return of_text(past->run);
+    if (strcmp(name, "status") == 0) return of_text(tm_past_status(past));
+    if (strcmp(name, "note") == 0) return of_text(past->note);
+    if (strcmp(name, "commit") == 0) return of_text(tm_git_short(json_object_get(past->record, "git"), text));
+    if (strcmp(name, "smoke") == 0)
+        return of_text(json_is_true(json_object_get(past->record, "smoke")) ? "smoke" : "");
+    if (strcmp(name, "tag") == 0) return of_tags(past->tags);
+    if (strcmp(name, "graph") == 0) return of_text(json_string_value(json_object_get(past->record, "graph")));
+    if (strcmp(name, "age") == 0) return shown_as(of_number(age), tm_duration_text(age, text));
+    if (strcmp(name, "when") == 0)
+        return shown_as(of_number((double)past->start_ms * 1e-3), tm_when_text(past->start_ms, text));
+    if (strcmp(name, "seconds") == 0) {
+        double seconds = tm_past_seconds(past);
+        return shown_as(of_number(seconds), tm_duration_text(seconds, text));
+    }
+    return of_count(past, name);
+}
+
+static tm_fact of_param(const json_t *value)
+{
+    if (json_is_string(value)) return of_text(json_string_value(value));
+    if (json_is_number(value)) return of_number(json_number_value(value));
+    if (json_is_boolean(value)) return of_text(json_is_true(value) ? "true" : "false");
+    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    tm_fact fact = of_text(text && !json_is_null(value) ? text : "");
+    tm_json_free(text);
+    return fact;
+}
+
+static const json_t *find_param(const tm_past *past, const char *name)
+{
+    size_t i;
+    json_t *param;
+    json_array_foreach(json_object_get(past->record, "params"), i,
+                       param) if (strcmp(json_string_value(json_object_get(param, "name")), name) ==
+                                  0) return json_object_get(param, "value");
+    return NULL;
+}
+
+static tm_fact of_series(const tm_past_node *node, const tm_past_series *series)
+{
+    tm_fact fact = of_number(series->values[series->n - 1]);
+    fact.error = series->errors[series->n - 1];
+    fact.step = series->steps[series->n - 1];
+    fact.node = node->name;
+    return fact;
+}
+
+// NODE.METRIC: the longest name of a node that it begins with.
+static tm_fact of_node_metric(const tm_past *past, const char *name)
+{
+    char node[200];
+    for (const char *dot = strrchr(name, '.'); dot; dot = memrchr(name, '.', (size_t)(dot - name))) {
+        snprintf(node, sizeof node, "%.*s", (int)(dot - name), name);
+        const tm_past_node *found = tm_past_find(past, node);
+        const tm_past_node *work = found ? tm_past_work(past, found) : NULL;
+        const tm_past_series *series = work ? tm_past_metric(work, dot + 1) : NULL;
+        if (series) return of_series(found, series);
+    }
+    return of_text("");
+}
+
+tm_fact tm_fact_of(const tm_past *past, const char *name)
+{
+    if (tm_fact_fixed(name)) return of_fixed(past, name);
+    const json_t *param = find_param(past, name);
+    if (param) return of_param(param);
+    for (size_t i = past->n_nodes; i-- > 0;) {
+        const tm_past_series *series = tm_past_metric(&past->nodes[i], name);
+        if (series) return of_series(&past->nodes[i], series);
+    }
+    return of_node_metric(past, name);
+}
+
+void tm_fact_names(const tm_past *past, json_t *names)
+{
+    char name[400];
+    size_t i;
+    json_t *param;
+    for (int k = 0; fixed[k]; k++) json_object_set_new(names, fixed[k], json_true());
+    json_array_foreach(json_object_get(past->record, "params"), i, param)
+        json_object_set_new(names, json_string_value(json_object_get(param, "name")), json_true());
+    for (size_t n = 0; n < past->n_nodes; n++)
+        for (size_t k = 0; k < past->nodes[n].n_series; k++) {
+            const char *metric = past->nodes[n].series[k].name;
+            json_object_set_new(names, metric, json_true());
+            snprintf(name, sizeof name, "%s.%s", past->nodes[n].name, metric);
+            json_object_set_new(names, name, json_true());
+        }
+}
+
+bool tm_metric_minor(const char *name)
+{
+    return strncmp(name, "train.", 6) == 0 || strncmp(name, "rate", 4) == 0 ||
+           (strncmp(name, "valid.", 6) == 0 && strcmp(name, "valid.loss") != 0);
+}

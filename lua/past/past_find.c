@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs by the nodes they have.
+#include "lua/past/past_find.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lua/past/runs.h"
+
+static tm_status unknown(const tm_past *past, const char *node, tm_error *err)
+{
+    const char *near = tm_nearest_key(past->index, node);
+    tm_fail_as(err, TM_ENOENT, "TM0506", "run %s has no node \"%s\"", past->run, node);
+    if (near)
+        tm_hint(err, "did you mean \"%s\"?", near);
+    else
+        tm_hint(err, "`tidemill status %s` lists its nodes", past->run);
+    return TM_ENOENT;
+}
+
+static tm_status search(tm_store *store, const char *node, const tm_past *like, tm_past *past, tm_error *err)
+{
+    uint64_t *numbers = NULL, below = like ? strtoull(like->run + 1, NULL, 10) : UINT64_MAX;
+    size_t n = 0;
+    bool found = false;
+    *past = (tm_past){0};
+    TM_TRY(tm_run_list(store, &numbers, &n, err));
+    while (n-- > 0 && !found) {
+        char run[32];
+        snprintf(run, sizeof run, "r%llu", (unsigned long long)numbers[n]);
+        if (numbers[n] >= below || tm_past_read(store, run, past, NULL) < 0) continue;
+        found = tm_past_find(past, node) && (!like || json_equal(json_object_get(past->record, "path"),
+                                                                 json_object_get(like->record, "path")));
+        if (!found) tm_past_clear(past);
+    }
+    tm_free(numbers);
+    return found ? TM_OK : TM_ENOENT;
+}
+
+tm_status tm_past_find_before(tm_store *store, const tm_past *like, const char *node, tm_past *past,
+                              tm_error *err)
+{
+    return search(store, node, like, past, err);
+}
+
+static tm_status find_in(tm_store *store, const char *name, const char *text, tm_past *past,
+                         const tm_past_node **node, tm_error *err)
+{
+    TM_TRY(tm_past_read(store, name, past, err));
+    *node = tm_past_find(past, text);
+    return *node ? TM_OK : unknown(past, text, err);
+}
+
+tm_status tm_past_find_node(tm_store *store, const char *text, const char *run, tm_past *past,
+                            const tm_past_node **node, tm_error *err)
+{
+    char name[64];
+    const char *colon = strchr(text, ':');
+    *past = (tm_past){0};
+    if (run) return find_in(store, run, text, past, node, err);
+    snprintf(name, sizeof name, "%.*s", colon ? (int)(colon - text) : 0, text);
+    if (colon) return find_in(store, name, colon + 1, past, node, err);
+    tm_status status = search(store, text, NULL, past, err);
+    if (status == TM_ENOENT) {
+        TM_TRY(tm_past_read(store, NULL, past, err));
+        return unknown(past, text, err);
+    }
+    if (status >= 0) *node = tm_past_find(past, text);
+    return status;
+}

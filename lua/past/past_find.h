@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// The run that somebody means who names a node.
+#pragma once
+
+#include "lua/past/past.h"
+
+// "r7:tuned", "baseline:tuned", or "tuned": then of `run` (a name as run_name.h has them), or without one of
+// the latest run that has it. TM_ENOENT with the nearest name. *node belongs to the past.
+tm_status tm_past_find_node(tm_store *store, const char *text, const char *run, tm_past *past,
+                            const tm_past_node **node, tm_error *err);
+// The newest run before `like`, of the same graph, that has the node; TM_ENOENT (and no text) if there is
+// none.
+tm_status tm_past_find_before(tm_store *store, const tm_past *like, const char *node, tm_past *past,
+                              tm_error *err);

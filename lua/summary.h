@@ -1,9 +1,0 @@
-// SPDX-License-Identifier: Apache-2.0
-// The last words of a run: what the judges measured, what lies where.
-#pragma once
-
-#include "engine/run.h"
-
-// On stdout. What failed is told by lua/failure.h. `placed`: what was put where (see lua/place.h).
-void tm_summary_print(const tm_plan *plan, tm_status status, const tm_run_result *result,
-                      const json_t *placed);
