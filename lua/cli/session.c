@@ -233,3 +233,13 @@ void tm_session_close(tm_session *session)
     json_decref(session->set);
     *session = (tm_session){0};
 }
+
+int tm_session_in_store(const tm_cli *cli, tm_status (*work)(const tm_cli *, tm_store *, tm_error *))
+{
+    tm_session session = {0};
+    tm_error err = {0};
+    int code = tm_session_store(&session, cli, 0);
+    if (code == TM_EXIT_OK && work(cli, session.store, &err) < 0) code = tm_cli_fail(cli, &err);
+    tm_session_close(&session);
+    return code;
+}

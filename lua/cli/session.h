@@ -47,3 +47,6 @@ int tm_session_plan(tm_session *session, const tm_cli *cli, const char *const *t
 // there.
 void tm_session_find_store(const char *start, char path[TM_PATH_MAX]);
 void tm_session_close(tm_session *session);
+
+// The whole of a command that needs a store alone: opens it, works, says what failed; the exit status.
+int tm_session_in_store(const tm_cli *cli, tm_status (*work)(const tm_cli *, tm_store *, tm_error *));

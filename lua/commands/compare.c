@@ -209,12 +209,7 @@ static tm_status compare(const tm_cli *cli, tm_store *store, tm_error *err)
 
 static int exec(tm_cli *cli)
 {
-    tm_session session = {0};
-    tm_error err = {0};
-    int code = tm_session_store(&session, cli, 0);
-    if (code == TM_EXIT_OK && compare(cli, session.store, &err) < 0) code = tm_cli_fail(cli, &err);
-    tm_session_close(&session);
-    return code;
+    return tm_session_in_store(cli, compare);
 }
 
 const tm_command tm_command_compare = {
