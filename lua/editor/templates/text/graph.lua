@@ -9,7 +9,7 @@ local p = tm.params {
   vocab  = tm.int { 500, min = 300, doc = "entries of the tokenizer; 8192 suits 10 MB of text" },
   layers = tm.int { 2, min = 1 },
   width  = tm.int { 96, min = 32, doc = "a multiple of 8" },
-  steps  = tm.int { 120, min = 10, doc = "updates of 1,024 tokens" },
+  steps  = tm.int { 80, min = 10, doc = "updates of 1,024 tokens" },
 }
 
 -- What is left out, and by which rule, is in `tidemill inspect clean.removed`.
@@ -25,7 +25,7 @@ local vocab = tm.train_tokenizer { docs.train, size = p.vocab }
 local base  = tm.pretrain {
   tm.llama { layers = p.layers, width = p.width, heads = 4, length = 256 },
   tokenizer = vocab, data = docs.train, valid = docs.valid,
-  steps = p.steps, batch = 1024, length = 256, lr = 3e-3, checkpoint_every = 30,
+  steps = p.steps, batch = 1024, length = 256, lr = 1e-3, checkpoint_every = 20,
 }
 
 -- Every snapshot is judged while training goes on.

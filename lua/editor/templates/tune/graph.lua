@@ -11,7 +11,7 @@ local tm = require "tidemill"
 local p = tm.params {
   model  = tm.path { doc = "the model to start from: a folder, a GGUF file or an archive" },
   chats  = tm.path { "chat.jsonl", doc = "JSON lines: conversations" },
-  epochs = tm.int { 3, min = 1, doc = "how often the examples are gone through" },
+  epochs = tm.int { 4, min = 1, doc = "how often the examples are gone through" },
   length = tm.int { 256, min = 32, doc = "tokens; longer conversations are left out" },
   rank   = tm.int { 16, min = 1, doc = "of the adapter: what is learned has this many directions a layer" },
 }
@@ -21,7 +21,7 @@ local chats = tm.split { tm.read { p.chats, format = "chat" }, valid = 0.2 }
 
 local tuned = tm.sft {
   given, data = chats.train, valid = chats.valid, adapter = tm.lora { rank = p.rank, alpha = 2 * p.rank },
-  epochs = p.epochs, batch = 1024, length = p.length, lr = 5e-4, schedule = tm.wsd { warmup = 2, decay = 0.5 },
+  epochs = p.epochs, batch = 512, length = p.length, lr = 5e-4, schedule = tm.wsd { warmup = 2, decay = 0.5 },
 }
 local final = tm.merge { tuned:best "valid.loss" }
 
@@ -29,6 +29,6 @@ local final = tm.merge { tuned:best "valid.loss" }
 local exam = tm.evaluate { { before = given, after = final }, tasks = { answers = tm.answers { chats.valid } } }
 
 return tm.graph {
-  chats = chats, tuned = tuned, final = final, exam = exam,
+  given = given, chats = chats, tuned = tuned, final = final, exam = exam,
   model = tm.export { final, format = "hf", to = "dist/tuned" },
 }
