@@ -9,6 +9,7 @@ import struct
 import subprocess
 import termios
 import time
+import unittest
 
 
 class Screen:
@@ -75,12 +76,20 @@ class Screen:
         return "\n".join(self.lines())
 
 
+def open_terminal():
+    """Both ends of a new pseudo terminal; the test is skipped on a machine that gives none (a bare chroot)."""
+    try:
+        return pty.openpty()
+    except OSError as error:
+        raise unittest.SkipTest(f"no pseudo terminal: {error}") from error
+
+
 class Terminal:
     """A program in a terminal of its own, which it controls: Ctrl-C is a key."""
 
     def __init__(self, args, folder, size=(100, 24), env=()):
         self.screen, self.raw = Screen(), b""
-        self.main, self.other = pty.openpty()
+        self.main, self.other = open_terminal()
         self.resize(*size)
         self.before = termios.tcgetattr(self.other)
 

@@ -6,10 +6,10 @@ usage: test_check.py PROGRAM [unittest arguments]
 """
 import json
 import os
-import pty
 import subprocess
 import unittest
 
+from screen import open_terminal
 from workplace import GRAPH, PROGRAM, WithWorkplace
 
 WRONG = GRAPH.replace("valid = 0.1 }", "vaild = 0.1 }").replace("size = 400", "size = 4")
@@ -86,7 +86,7 @@ class Check(WithWorkplace):
         self.assertNotIn("\x1b", err)
 
     def on_terminal(self, **env):
-        ours, theirs = pty.openpty()
+        ours, theirs = open_terminal()
         process = subprocess.Popen([PROGRAM, "check", "wrong.lua"], cwd=self.place.folder, stderr=theirs,
                                    stdout=subprocess.DEVNULL, env={**os.environ, "TERM": "xterm", **env})
         process.wait(60)

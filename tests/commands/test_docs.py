@@ -337,7 +337,8 @@ class Docs(unittest.TestCase):
             with self.subTest(name):
                 example = re.search(r"^example: (.*)$", self.project.run_ok(f"tidemill {name} --help"), re.M)[1]
                 self.assertIn(f"tidemill {name}", example)
-                self.project.run_ok(bounded(example), folder)
+                if "| man " not in example or shutil.which("man"):
+                    self.project.run_ok(bounded(example), folder)
 
 
 if __name__ == "__main__":

@@ -7,13 +7,13 @@ usage: test_doctor.py PROGRAM [unittest arguments]
 import fcntl
 import json
 import os
-import pty
 import resource
 import struct
 import subprocess
 import termios
 import unittest
 
+from screen import open_terminal
 from workplace import PROGRAM, WithWorkplace
 
 CHECKS = ["processor", "cores", "memory", "gpu", "limits", "clock", "store", "disk", "files", "program", "libraries",
@@ -91,7 +91,7 @@ class Doctor(WithWorkplace):
         self.assertIn("1 damaged line", found["store"]["found"])
 
     def test_a_narrow_terminal_without_utf8_is_told(self):
-        master, slave = pty.openpty()
+        master, slave = open_terminal()
         self.addCleanup(os.close, master)
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
         done = subprocess.run([PROGRAM, "doctor", "--json"], cwd=self.place.folder, stdout=subprocess.PIPE, stderr=slave,

@@ -12,6 +12,7 @@ import subprocess
 import time
 import unittest
 
+from screen import open_terminal
 from workplace import PROGRAM, WithWorkplace, document
 
 
@@ -320,7 +321,7 @@ class AfterFourRuns(WithWorkplace):
     def test_shell_is_a_shell_on_a_terminal(self):
         self.place.write("myshell", "#!/bin/sh\npwd > $HERE/where\necho $TIDEMILL_NODE >> $HERE/where\nexit 3\n")
         os.chmod(self.place.path("myshell"), 0o755)
-        leader, follower = os.openpty()
+        leader, follower = open_terminal()
         done = subprocess.run([PROGRAM, "shell", "gate", "--store", self.place.path("store")], stdin=follower, check=False,
                               capture_output=True, text=True, env={**os.environ, "SHELL": self.place.path("myshell"),
                                                                    "HERE": self.place.folder, "TMPDIR": self.place.folder})
