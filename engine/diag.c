@@ -164,6 +164,27 @@ static void print_field(const char *name, const char *text, FILE *to, const pain
     fputc('\n', to);
 }
 
+// One call in a sweep or a loop is made several times, and so is its mistake.
+static bool same(const tm_diag *a, const tm_diag *b)
+{
+    return a->line && a->line == b->line && strcmp(a->code, b->code) == 0 && strcmp(a->file, b->file) == 0 &&
+           strcmp(a->what, b->what) == 0 && strcmp(a->owner, b->owner) == 0 && strcmp(a->word, b->word) == 0;
+}
+
+static bool is_repeat(const tm_diags *diags, size_t i)
+{
+    for (size_t k = 0; k < i; k++)
+        if (same(&diags->items[k], &diags->items[i])) return true;
+    return false;
+}
+
+static size_t repeats(const tm_diags *diags, size_t i, size_t n)
+{
+    size_t count = 0;
+    for (size_t k = i + 1; k < n; k++) count += same(&diags->items[k], &diags->items[i]);
+    return count;
+}
+
 static bool told_before(const tm_diags *diags, size_t i)
 {
     for (size_t k = 0; k < i; k++)
@@ -196,12 +217,17 @@ static void print_one(const tm_diags *diags, size_t i, const char *folder, FILE 
 void tm_diags_print(const tm_diags *diags, const char *folder, FILE *to, bool colour)
 {
     static const paint bright = {"\033[1;31m", "\033[34m", "\033[1m", "\033[0m"}, plain = {"", "", "", ""};
-    size_t n = shown(diags, 5);
-    for (size_t i = 0; i < n; i++) {
-        if (i) fputc('\n', to);
+    size_t n = shown(diags, 16), printed = 0, told = 0;
+    for (size_t i = 0; i < n && printed < 5; i++) {
+        if (is_repeat(diags, i)) continue;
+        size_t more = repeats(diags, i, n);
+        if (printed++) fputc('\n', to);
         print_one(diags, i, folder, to, colour ? &bright : &plain);
+        if (more) fprintf(to, "and    %zu more of this: the line is run several times\n", more);
+        told += 1 + more;
     }
-    if (diags->n > n) fprintf(to, "\n%zu more errors\n", diags->n - n);
+    size_t left = diags->n - told;
+    if (left) fprintf(to, "\n%zu more error%s\n", left, left == 1 ? "" : "s");
 }
 
 // ---- JSON ----

@@ -144,12 +144,13 @@ static tm_status call_check(const builder *b, tm_node *node, tm_option_fault *fa
     return status;
 }
 
-static void stage_check(builder *b, tm_node *node)
+// `follows`: an input of the node is wrong, so that what its check says of that one was said already.
+static void stage_check(builder *b, tm_node *node, bool follows)
 {
     tm_option_fault fault = {0};
     tm_error err = {0};
     tm_status status = call_check(b, node, &fault, &err);
-    if (status >= 0) return;
+    if (status >= 0 || (follows && status != TM_ENOENT)) return;
     tm_diag *d = graph_fault(b, node, status == TM_ENOENT ? "TM0301" : "TM0220", fault.option);
     const char *what = fault.what[0] ? fault.what : err.text;
     char place[224];
@@ -162,21 +163,25 @@ static void stage_check(builder *b, tm_node *node)
 
 void graph_check_types(builder *b)
 {
+    bool *wrong_nodes = tm_calloc(b->graph->n_nodes + 1, sizeof *wrong_nodes);
     for (size_t k = 0; k < b->graph->n_nodes; k++) {
         tm_node *node = b->graph->nodes[k];
         size_t before = b->diags->n;
-        bool sound = true;
+        bool sound = true, follows = false;
         for (size_t i = 0; i < node->n_links; i++) {
             const tm_link *link = &node->links[i];
+            follows |= wrong_nodes && wrong_nodes[link->from->index];
             bool wrong = strcmp(link->from->stage->outputs[link->out].type, link->row->type) != 0;
             sound &= !wrong;
             if (node->serves) continue;  // what it shares with its consumer is that one's fault
             if (wrong) type_mismatch(b, node, link);
             check_take(b, node, link);
         }
-        if (!node->serves) check_agreement(b, node);
-        if (sound && b->diags->n == before) stage_check(b, node);
+        if (!node->serves && !follows) check_agreement(b, node);
+        if (sound && b->diags->n == before) stage_check(b, node, follows);
+        if (wrong_nodes) wrong_nodes[k] = follows || !sound || b->diags->n > before;
     }
+    tm_free(wrong_nodes);
 }
 
 // Two results cannot be put in one place.

@@ -35,6 +35,7 @@ static tm_status unknown_option(const tm_option *table, const char *name, tm_opt
     if (n) FAULT(why, "the options are %s", all);
     else FAULT(why, "it has no options");
     if (near) FAULT(fix, "did you mean \"%s\"?", near);
+    else FAULT(fix, "leave \"%.60s\" out%s", name, n ? ", or give one of these options" : "");
     return TM_EINVAL;
 }
 
@@ -67,9 +68,9 @@ static tm_status check_range(const tm_option *o, double value, tm_option_fault *
     if (o->def && strcmp(o->def, "null") != 0)
         FAULT(fix, "for example its default: %s = %s", o->name, o->def);
     else if (isinf(o->max))
-        FAULT(fix, "write: %s = %.10g, or more", o->name, o->min);
+        FAULT(fix, "give %s %s from %.10g up", o->name, tm_opt_kind_name(o->kind), o->min);
     else
-        FAULT(fix, "write: %s = %.10g, or up to %.10g", o->name, o->min, o->max);
+        FAULT(fix, "give %s %s from %.10g to %.10g", o->name, tm_opt_kind_name(o->kind), o->min, o->max);
     return TM_EINVAL;
 }
 

@@ -93,7 +93,10 @@ static tm_status check_format(tm_store *store, tm_error *err)
         store->flags |= TM_STORE_READ_ONLY;
         return TM_OK;
     }
-    if (status == TM_ENOENT) tm_fail_as(err, TM_ENOENT, "TM0501", "there is no store at %s", store->folder);
+    if (status == TM_ENOENT) {
+        tm_fail_as(err, TM_ENOENT, "TM0501", "there is no store at %s", store->folder);
+        tm_hint(err, "run a graph first, or name the store with --store");
+    }
     if (status == TM_OK && !tm_view_eq(tm_buf_view(&text), tm_view_str(format_text))) {
         const char *has = text.data ? text.data : "";
         status = tm_fail_as(err, TM_EFORMAT, "TM0503", "the store %s is of another version", store->folder);

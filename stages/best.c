@@ -44,6 +44,20 @@ static tm_status check_models(const tm_check *c, tm_error *err)
     return TM_OK;
 }
 
+// Of `names` those of the model called `label`, as `by` would say them.
+static json_t *names_of(const json_t *names, const char *label)
+{
+    size_t i, n = strlen(label);
+    json_t *name, *own = json_array();
+    json_array_foreach((json_t *)names, i, name)
+    {
+        const char *text = json_string_value(name);
+        if (n && (strncmp(text, label, n) != 0 || text[n] != '.')) continue;
+        json_array_append_new(own, json_string(n ? text + n + 1 : text));
+    }
+    return own;
+}
+
 // Every model has to have the measure, if the names are known.
 static tm_status check_measure(const tm_check *c, tm_error *err)
 {
@@ -58,12 +72,12 @@ static tm_status check_measure(const tm_check *c, tm_error *err)
                 tm_metric_names(c->links[i].attrs, tm_metric_prefix(c->links[i].port, "on"), names) && known;
     for (size_t i = 0; known && status >= 0 && i < c->n_links; i++) {
         const char *label = tm_metric_prefix(c->links[i].port, "");
-        tm_buf name = {0};
         if (c->links[i].row->name[0]) continue;
-        tm_buf_fmt(&name, "%s%s%s", label, label[0] ? "." : "", o->by);
-        status = tm_buf_status(&name, err);
-        if (status >= 0) status = tm_metric_known(names, name.data, c->fault, err);
-        tm_buf_clear(&name);
+        json_t *own = names_of(names, label);
+        status = tm_metric_known(own, o->by, c->fault, err);
+        if (status == TM_EINVAL)
+            tm_fail(err, status, "there will be no metric %s%s%s", label, label[0] ? "." : "", o->by);
+        json_decref(own);
     }
     json_decref(names);
     return status;

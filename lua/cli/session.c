@@ -175,8 +175,6 @@ int tm_session_store(tm_session *session, const tm_cli *cli, unsigned flags)
     tm_error err = {0};
     if (!session->graph) find_home(session, cli, ".");
     tm_status status = tm_store_open(session->home, flags, &session->store, &err);
-    if (status == TM_ENOENT && !(flags & TM_STORE_CREATE))
-        tm_hint(&err, "run a graph first, or name the store with --store");
     return status < 0 ? tm_cli_fail(cli, &err) : TM_EXIT_OK;
 }
 

@@ -122,13 +122,25 @@ end
 
 for name, method in pairs(methods) do methods[name] = public(":" .. name, method) end
 
+-- The port that a longer word begins with: .valid for "validation".
+local function starts_with_port(key, ports)
+  for port in pairs(ports) do
+    if #port > 2 and key:sub(1, #port) == port then return port end
+  end
+end
+
 local function no_port(r, key)
   local all, listed, id = {}, {}, get(r, 1)
-  for method in pairs(methods) do all[method] = ":" .. method end
+  local gives = (made[id].types or {})[get(r, 2)]
   for port in pairs(made[id].ports) do all[port] = port ~= "" and "." .. port or nil end
   if removed[id] then all.removed = ".removed" end
   for _, shown in pairs(all) do listed[#listed + 1] = shown end
-  local near = type(key) == "string" and host.nearest(key, all)
+  for method in pairs(methods) do
+    all[method] = ":" .. method
+    local fits = gives == "model" or gives == nil and #listed == 0 or method == "take" and gives ~= nil
+    if fits then listed[#listed + 1] = ":" .. method end
+  end
+  local near = type(key) == "string" and (starts_with_port(key, made[id].ports) or host.nearest(key, all))
   fault("TM0106", tostring(key), near and "did you mean " .. all[near] .. "?" or "there is: " .. concat(listed, ", "),
         label(r) .. " has no port '" .. tostring(key) .. "'")
 end
@@ -526,8 +538,11 @@ end
 local function stage_option(constructor, key, spec, given)
   local declaration = { kind = get(spec, 1), args = get(spec, 2) }
   function declaration.wrong(name, text, why)
-    local doc = declaration.args.doc
-    fault("TM0128", name, doc and "it is: " .. tostring(doc), constructor .. ": " .. name .. " = " .. text .. ": " .. why)
+    local args = declaration.args
+    local default = args[1] ~= nil and type(args[1]) ~= "table" and quote(args[1])
+    fault("TM0128", name, args.doc and "it is: " .. tostring(args.doc) or
+          default and "for example its default: " .. name .. " = " .. default or
+          "give " .. name .. " another value", constructor .. ": " .. name .. " = " .. text .. ": " .. why)
   end
   if given == nil then given = declaration.args[1] end
   if given == nil then
@@ -560,7 +575,7 @@ local function script_constructor(row, options, fixed)
     local values, plain = stage_values(row.name, args, options)
     local seed = values.seed or stage_option(row.name, "seed", integer, plain.seed)
     if math.type(seed) ~= "integer" then
-      fault("TM0128", "seed", nil, row.name .. ": seed is a whole number")
+      fault("TM0128", "seed", "write: seed = 1", row.name .. ": seed is a whole number")
     end
     plain.seed = nil
     local text, extra = host.args(row.name, plain)
@@ -756,7 +771,8 @@ local function refuse_target(name, value)
   local what = names[value] or k == "step" and "the step " .. get(value, 1) .. " {}" or
     k == "text" and "a value or a bundle of ports" or
     k == "metric" and "a metric" or k == "spec" and "a declaration" or k == "graph" and "a graph" or "a " .. type(value)
-  fault("TM0113", name:match("[%w_]+$"), "name nodes and their ports only", "tm.graph: '" .. name .. "' is " .. what)
+  fault("TM0113", name:match("[%w_]+$"), k == "step" and "give it its input: " .. get(value, 1) .. " { node, ... }" or
+        "name nodes and their ports only", "tm.graph: '" .. name .. "' is " .. what)
 end
 
 local function add_targets(list, prefix, joint, value)

@@ -99,6 +99,13 @@ static void list_all(const json_t *names, char *text, size_t size)
     if (at >= size) snprintf(text + size - 5, 5, " ...");
 }
 
+// "text.bits_per_byte" ends with the measure "bits_per_byte".
+static bool ends_with_measure(const char *name, const char *measure)
+{
+    size_t n = strlen(name), end = strlen(measure);
+    return n > end && name[n - end - 1] == '.' && strcmp(name + n - end, measure) == 0;
+}
+
 tm_status tm_metric_known(const json_t *names, const char *name, tm_option_fault *fault, tm_error *err)
 {
     size_t n = json_array_size(names), i;
@@ -112,6 +119,8 @@ tm_status tm_metric_known(const json_t *names, const char *name, tm_option_fault
         found |= strcmp(all[i], name) == 0;
     }
     const char *near = tm_nearest(name, all);
+    for (i = 0; i < n && !near; i++)
+        if (ends_with_measure(all[i], name)) near = all[i];
     if (near)
         snprintf(fault->fix, sizeof fault->fix, "did you mean %s?", near);
     else

@@ -397,7 +397,7 @@ class Usage(WithWorkplace):
         self.assertIn("did you mean --dry-run?", json.loads(out)["error"]["fix"])
 
     def test_without_a_store_the_way_to_one_is_shown(self):
-        for command in (("status",), ("runs",), ("inspect", "x"), ("logs",), ("verify",), ("gc",), ("why", "x")):
+        for command in (("status",), ("runs",), ("inspect", "x"), ("logs",), ("verify",), ("gc",), ("why", "x"), ("chat", "x")):
             self.assertIn("run a graph first", self.fails(2, *command, store="nowhere"))
             code, out, _ = self.place.tidemill(*command, "--json", store="nowhere")
             self.assertEqual((code, "run a graph first" in json.loads(out)["error"]["fix"]), (2, True))

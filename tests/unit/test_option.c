@@ -100,9 +100,10 @@ static void faults_name_the_option_the_value_and_the_remedy(void **state)
     refuses("{\"steps\": 1, \"rat\": 2}", "rat", "there is no option \"rat\"",
             "the options are shout, steps, rate, mode, note, where, keep, schedule", "did you mean \"rate\"?");
     refuses("{\"steps\": 1, \"qqqqqqqq\": 2}", "qqqqqqqq", "there is no option \"qqqqqqqq\"",
-            "the options are shout, steps, rate, mode, note, where, keep, schedule", "");
+            "the options are shout, steps, rate, mode, note, where, keep, schedule",
+            "leave \"qqqqqqqq\" out, or give one of these options");
     refuses("{\"steps\": 1001}", "steps", "option \"steps\" must lie between 1 and 1000", "it is 1001",
-            "write: steps = 1, or up to 1000");
+            "give steps a whole number from 1 to 1000");
     refuses("{\"steps\": 1, \"rate\": -1}", "rate", "option \"rate\" must be at least 0", "it is -1",
             "for example its default: rate = 0.5");
     refuses("{\"steps\": 1, \"mode\": \"slwo\"}", "mode", "option \"mode\" must be one of: fast slow",

@@ -1,0 +1,11 @@
+-- SPDX-License-Identifier: Apache-2.0
+local tm = require "tidemill"
+local docs = tm.split { tm.read { "pages.txt" }, valid = 0.5 }
+local vocab = tm.train_tokenizer { docs.train, size = 300 }
+local function train(v)
+  return tm.pretrain { tm.llama { layers = 1, width = 8, heads = 1 }, tokenizer = vocab, data = docs.train, lr = v.lr,
+                       length = 64, batch = 32, steps = 2 }
+end
+local trials = tm.sweep({ lr = { 1e-2, 1e-3, 1e-4 } }, train)
+local base = tm.best { trials, by = "valid.loss" }
+return tm.graph { base = base }
