@@ -661,8 +661,11 @@ static void on_death(run *r, run_worker *w, int status)
     g->workers--;
     if (g->state != GROUP_ACTIVE) return;
     const tm_node *node = group_node(r, g, g->plan->n - 1);
-    run_event(r, "died",
-              json_pack("{s:s, s:s, s:i}", "node", node->name, "text", error.text, "attempt", ++g->deaths));
+    bool killed = r->stopping > 1 && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL; // by this run
+    if (!killed)
+        run_event(r, "died",
+                  json_pack("{s:s, s:s, s:i}", "node", node->name, "text", error.text, "attempt",
+                            ++g->deaths));
     snprintf(g->death, sizeof g->death, "%s", error.text);
     if (node->stage->map) {
         give_back(g, w);

@@ -8,6 +8,7 @@
 
 #include "engine/select.h"
 #include "engine/store_tree.h"
+#include "lua/past/past_find.h"
 #include "lua/past/run_name.h"
 #include "lua/past/runs.h"
 
@@ -26,17 +27,6 @@ static void split(tm_store *store, const char *text, tm_address *a, const char *
     }
     *size = at ? (size_t)(at - *rest) : strlen(*rest);
     snprintf(a->at, sizeof a->at, "%s", at ? at + 1 : "");
-}
-
-static tm_status unknown_node(const tm_address *a, const json_t *nodes, const char *word, tm_error *err)
-{
-    const char *near = tm_nearest_key(nodes, word);
-    tm_fail_as(err, TM_ENOENT, "TM0506", "run %s has no node \"%s\"", a->run, word);
-    if (near)
-        tm_hint(err, "did you mean \"%s\"?", near);
-    else
-        tm_hint(err, "`tidemill status %s` lists its nodes", a->run);
-    return TM_ENOENT;
 }
 
 // The longest node name that `rest` begins with, at its end or before a dot.
@@ -64,16 +54,37 @@ static tm_status no_run(const char *run, tm_error *err)
     return TM_ENOENT;
 }
 
-// The latest of the runs that has the node: of real ones, or of smoke runs.
+static const tm_record *result_of(tm_store *store, const json_t *node)
+{
+    tm_hash recipe;
+    const char *hex = json_string_value(json_object_get(node, "recipe"));
+    return hex && tm_hash_parse(hex, &recipe) ? tm_key_by_recipe(store, recipe) : NULL;
+}
+
+// Of the runs that have the node, of real ones or of smoke runs: the latest in which it has a result, else
+// the latest.
 static void search_among(tm_store *store, tm_address *a, const uint64_t *numbers, size_t n, bool smoke,
                          const json_t **node, const char *rest, size_t size)
 {
-    for (size_t i = n; i-- > 0 && !*node && n - i <= MAX_SEARCHED;) {
-        json_decref(a->record);
-        snprintf(a->run, sizeof a->run, "r%llu", (unsigned long long)numbers[i]);
-        a->record = tm_run_record(store, a->run);
-        if (json_is_true(json_object_get(a->record, "smoke")) != smoke) continue;
-        *node = find_node(a, json_object_get(a->record, "nodes"), rest, size);
+    bool done = false;
+    for (size_t i = n; i-- > 0 && !done && n - i <= MAX_SEARCHED;) {
+        tm_address one = {0};
+        snprintf(one.run, sizeof one.run, "r%llu", (unsigned long long)numbers[i]);
+        one.record = tm_run_record(store, one.run);
+        const json_t *found = json_is_true(json_object_get(one.record, "smoke")) == smoke
+                                  ? find_node(&one, json_object_get(one.record, "nodes"), rest, size)
+                                  : NULL;
+        done = found && result_of(store, found) && (!*node || strcmp(one.node, a->node) == 0);
+        if (done || (found && !*node)) {
+            if (!*node) snprintf(a->latest, sizeof a->latest, "%s", one.run);
+            *node = found;
+            memcpy(a->run, one.run, sizeof a->run);
+            memcpy(a->node, one.node, sizeof a->node);
+            memcpy(a->port, one.port, sizeof a->port);
+            json_decref(a->record);
+            a->record = json_incref(one.record);
+        }
+        json_decref(one.record);
     }
 }
 
@@ -85,26 +96,19 @@ static tm_status only_smoke(const tm_address *a, const char *rest, size_t size, 
     return TM_ENOENT;
 }
 
-// Without a run in the address: the latest one that has the node; of a smoke run it has to be named.
-// Runs of single nodes know only these.
+// Without a run in the address. Runs of single nodes know only these.
 static tm_status search_runs(tm_store *store, tm_address *a, const json_t **node, const char *rest,
                              size_t size, tm_error *err)
 {
     uint64_t *numbers = NULL;
     size_t n = 0;
+    TM_TRY(tm_key_refresh(store, err));
     TM_TRY(tm_run_list(store, &numbers, &n, err));
-    if (!n) return tm_fail_as(err, TM_ENOENT, "TM0505", "this store has no runs yet");
     search_among(store, a, numbers, n, false, node, rest, size);
     if (!*node) search_among(store, a, numbers, n, true, node, rest, size);
-    bool smoke = *node != NULL && json_is_true(json_object_get(a->record, "smoke"));
-    if (!*node) {
-        json_decref(a->record);
-        snprintf(a->run, sizeof a->run, "r%llu", (unsigned long long)numbers[n - 1]);
-        a->record = tm_run_record(store, a->run);
-    }
     tm_free(numbers);
-    if (smoke) return only_smoke(a, rest, size, err);
-    return a->record ? TM_OK : no_run(a->run, err);
+    if (!n) return tm_fail_as(err, TM_ENOENT, "TM0505", "this store has no runs yet");
+    return *node && json_is_true(json_object_get(a->record, "smoke")) ? only_smoke(a, rest, size, err) : TM_OK;
 }
 
 static tm_status find_in_run(tm_store *store, tm_address *a, const json_t **node, const char *rest,
@@ -121,7 +125,7 @@ static tm_status find_in_run(tm_store *store, tm_address *a, const json_t **node
     if (*node) return TM_OK;
     char word[256];
     snprintf(word, sizeof word, "%.*s", (int)size, rest);
-    return unknown_node(a, json_object_get(a->record, "nodes"), word, err);
+    return tm_past_unknown_node(store, a->record ? a->run : NULL, word, err);
 }
 
 // A port that stands for something else has no bytes of its own.
@@ -165,17 +169,33 @@ static tm_status find_port(tm_address *a, tm_error *err)
     return TM_ENOENT;
 }
 
+static tm_status no_result(tm_store *store, const tm_address *a, tm_error *err)
+{
+    uint64_t *numbers = NULL;
+    size_t n = 0;
+    tm_run_view view;
+    tm_address other = {0};
+    const json_t *node = NULL;
+    bool goes_on = tm_run_view_read(store, a->run, &view, NULL) >= 0 && view.alive;
+    tm_run_view_clear(&view);
+    if (tm_run_list(store, &numbers, &n, NULL) >= 0)
+        search_among(store, &other, numbers, n, false, &node, a->node, strlen(a->node));
+    tm_fail_as(err, TM_ENOENT, "TM0509", "%s of run %s has no result%s", a->node, a->run,
+               goes_on ? " yet" : "");
+    if (node && result_of(store, node) && !other.port[0])
+        tm_hint(err, "run %s has one: %s:%s", other.run, other.run, a->node);
+    else
+        tm_hint(err, "`tidemill status %s` shows how far it %s", a->run, goes_on ? "is" : "came");
+    json_decref(other.record);
+    tm_free(numbers);
+    return TM_ENOENT;
+}
+
 static tm_status find_artifact(tm_store *store, tm_address *a, const json_t *node, tm_error *err)
 {
-    tm_hash recipe;
-    const char *hex = json_string_value(json_object_get(node, "recipe"));
     TM_TRY(tm_key_refresh(store, err));
-    const tm_record *record = hex && tm_hash_parse(hex, &recipe) ? tm_key_by_recipe(store, recipe) : NULL;
-    if (!record) {
-        tm_fail_as(err, TM_ENOENT, "TM0509", "%s of run %s has no result yet", a->node, a->run);
-        tm_hint(err, "`tidemill status %s` shows how far it is", a->run);
-        return TM_ENOENT;
-    }
+    const tm_record *record = result_of(store, node);
+    if (!record) return no_result(store, a, err);
     bool found = false;
     for (size_t i = 0; i < record->n_ports; i++) {
         if (strcmp(record->ports[i].name, a->port) == 0) {
@@ -232,6 +252,8 @@ tm_status tm_address_resolve(tm_store *store, const char *text, tm_address *a, t
 {
     *a = (tm_address){0};
     tm_status status = resolve(store, text, a, err);
+    if (status >= 0 && a->latest[0] && strcmp(a->latest, a->run) != 0)
+        fprintf(stderr, "%s: from %s, as %s has none\n", a->chain[0] ? a->chain : a->node, a->run, a->latest);
     if (status < 0) tm_address_clear(a);
     return status;
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Addresses: what people call a result on the command line, `[RUN:]NODE[/STEP][.PORT][@best|@latest|@300]`.
 //
-// The run is the latest that has the node unless it is named (smoke runs have to be named); the
-// longest known node name matches first (sweeps put dots and slashes into names). The run's journal says
-// which recipe a node had, and the store which artifact that recipe has now.
+// Unless it is named, the run is the latest in which the node has a result (smoke runs have to be named); a
+// line to stderr says so if a later run has the node. The longest known node name matches first (sweeps put
+// dots and slashes into names). The run's journal says which recipe a node had, and the store which artifact
+// that recipe has now.
 #pragma once
 
 #include "engine/store_artifact.h"
@@ -11,6 +12,7 @@
 
 typedef struct tm_address {
     char run[32], node[192], port[64], at[64];
+    char latest[32];         // without a run in the address: the latest that has the node
     char chain[192];         // NODE as written, where `node` is one of its steps (NODE.removed); or ""
     const tm_stage *stage;
     const tm_type *type;     // of the port

@@ -30,6 +30,7 @@ static const char *word_for(const char *state, bool again)
     if (strcmp(state, "cached") == 0) return "was cached";
     if (strcmp(state, "not run") == 0) return "was not run";
     if (strcmp(state, "running") == 0) return "is running";
+    if (strcmp(state, "stopped") == 0) return "was stopped";
     if (strcmp(state, "waiting") == 0) return "waits";
     return state;
 }
@@ -100,7 +101,8 @@ static void print_then(const json_t *then)
 {
     static const char *const states[][2] = {{"done", "ran"},      {"cached", "cached"},
                                             {"failed", "failed"}, {"not run", "not run"},
-                                            {"running", "runs"},  {"waiting", "waits"}};
+                                            {"running", "runs"},  {"stopped", "stopped"},
+                                            {"waiting", "waits"}};
     const char *node;
     json_t *state;
     for (size_t i = 0; i < sizeof states / sizeof *states; i++) {

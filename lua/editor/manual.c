@@ -170,7 +170,7 @@ static const char around[] =
     ".SH ADDRESSES\n"
     "Results are named\n"
     "[\\fIRUN\\fR:]\\fINODE\\fR[/\\fISTEP\\fR][.\\fIPORT\\fR][@best|@latest|@\\fISTEP\\fR].\n"
-    "Without a run it is the latest that has the node.\n"
+    "Without a run it is the latest in which the node has a result.\n"
     ".TP\n.B r12:clean/gopher.removed\n"
     "what the step gopher of the node clean removed in run 12\n"
     ".TP\n.B base@best\nthe snapshot of base with the least valid.loss\n"

@@ -85,7 +85,8 @@ static void add_metrics(json_t *row, const tm_past_node *node, const char *part,
 // Of the nodes of a point: the worst that happened to any of them.
 static const char *worse(const char *a, const char *b)
 {
-    static const char *const states[] = {"failed", "not run", "waiting", "running", "done", "cached", NULL};
+    static const char *const states[] = {"failed", "not run", "stopped", "waiting",
+                                         "running", "done",    "cached",  NULL};
     for (int i = 0; states[i]; i++)
         if (strcmp(a, states[i]) == 0 || strcmp(b, states[i]) == 0) return states[i];
     return b;

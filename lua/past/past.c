@@ -190,6 +190,13 @@ static tm_status take(tm_past *past, json_t *event, tm_error *err)
 
 // ---- reading ----
 
+// What was running when its run ended or died runs no more.
+static void settle(tm_past *past)
+{
+    for (size_t i = 0; i < past->n_nodes; i++)
+        if (strcmp(past->nodes[i].state, "running") == 0) past->nodes[i].state = "stopped";
+}
+
 tm_status tm_past_more(tm_past *past, tm_error *err)
 {
     json_t *event;
@@ -203,6 +210,7 @@ tm_status tm_past_more(tm_past *past, tm_error *err)
     past->damaged = tm_journal_reader_bad(past->reader);
     pid_t pid = (pid_t)number_of(past->record, "pid", 0);
     past->alive = !past->end && pid > 0 && (tm_sys.kill(pid, 0) == 0 || errno == EPERM);
+    if (!past->alive) settle(past);
     return TM_OK;
 }
 

@@ -39,7 +39,7 @@ typedef struct tm_past_port {
 typedef struct tm_past_node {
     const char *name, *stage;
     const char *same;    // the node whose work it is, where that is another one, else NULL
-    const char *state;   // "waiting" "running" "done" "cached" "failed" "not run"
+    const char *state;   // "waiting" "running" "stopped" "done" "cached" "failed" "not run"
     const char *planned; // "cached" "run" "maybe" "resume from 300" ...
     const char *reason;  // of the plan
     const json_t *plan;  // as planned: "own", "inputs", "recipe", "file", "line", "group" ...

@@ -5,16 +5,41 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lua/past/run_record.h"
 #include "lua/past/runs.h"
 
-static tm_status unknown(const tm_past *past, const char *node, tm_error *err)
+#define MAX_SEARCHED 100 // runs whose nodes an unknown name is compared with
+
+// The nodes of a run, or of the latest ones.
+static json_t *nodes_of(tm_store *store, const char *run)
 {
-    const char *near = tm_nearest_key(past->index, node);
-    tm_fail_as(err, TM_ENOENT, "TM0506", "run %s has no node \"%s\"", past->run, node);
+    uint64_t *numbers = NULL;
+    size_t n = 0;
+    json_t *nodes = json_object();
+    if (!run) (void)tm_run_list(store, &numbers, &n, NULL);
+    for (size_t i = run ? 1 : n; i-- > 0 && (run || n - i <= MAX_SEARCHED);) {
+        char name[32];
+        snprintf(name, sizeof name, "r%llu", run ? 0 : (unsigned long long)numbers[i]);
+        json_t *record = tm_run_record(store, run ? run : name);
+        json_object_update_missing(nodes, json_object_get(record, "nodes"));
+        json_decref(record);
+    }
+    tm_free(numbers);
+    return nodes;
+}
+
+tm_status tm_past_unknown_node(tm_store *store, const char *run, const char *node, tm_error *err)
+{
+    json_t *nodes = nodes_of(store, run);
+    const char *near = tm_nearest_key(nodes, node);
+    tm_fail_as(err, TM_ENOENT, "TM0506", "%s%s has %s \"%s\"", run ? "run " : "no run", run ? run : "",
+               run ? "no node" : "a node", node);
     if (near)
         tm_hint(err, "did you mean \"%s\"?", near);
     else
-        tm_hint(err, "`tidemill status %s` lists its nodes", past->run);
+        tm_hint(err, "`tidemill status%s%s` lists the nodes of %s", run ? " " : "", run ? run : "",
+                run ? "it" : "the latest");
+    json_decref(nodes);
     return TM_ENOENT;
 }
 
@@ -48,7 +73,7 @@ static tm_status find_in(tm_store *store, const char *name, const char *text, tm
 {
     TM_TRY(tm_past_read(store, name, past, err));
     *node = tm_past_find(past, text);
-    return *node ? TM_OK : unknown(past, text, err);
+    return *node ? TM_OK : tm_past_unknown_node(store, past->run, text, err);
 }
 
 tm_status tm_past_find_node(tm_store *store, const char *text, const char *run, tm_past *past,
@@ -63,7 +88,7 @@ tm_status tm_past_find_node(tm_store *store, const char *text, const char *run, 
     tm_status status = search(store, text, NULL, past, err);
     if (status == TM_ENOENT) {
         TM_TRY(tm_past_read(store, NULL, past, err));
-        return unknown(past, text, err);
+        return tm_past_unknown_node(store, NULL, text, err);
     }
     if (status >= 0) *node = tm_past_find(past, text);
     return status;

@@ -8,6 +8,8 @@
 // the latest run that has it. TM_ENOENT with the nearest name. *node belongs to the past.
 tm_status tm_past_find_node(tm_store *store, const char *text, const char *run, tm_past *past,
                             const tm_past_node **node, tm_error *err);
+// The error for a name that is no node of the run, or of any if that is NULL, with the nearest one there is.
+tm_status tm_past_unknown_node(tm_store *store, const char *run, const char *node, tm_error *err);
 // The newest run before `like`, of the same graph, that has the node; TM_ENOENT (and no text) if there is
 // none.
 tm_status tm_past_find_before(tm_store *store, const tm_past *like, const char *node, tm_past *past,

@@ -67,6 +67,19 @@ static void take(tm_run_view *v, json_t *event)
     }
 }
 
+// What was running when its run ended or died runs no more.
+static void settle(tm_run_view *v)
+{
+    const char *name;
+    json_t *node;
+    json_object_foreach(v->nodes, name, node)
+    {
+        const char *state = json_string_value(json_object_get(node, "state"));
+        if (state && strcmp(state, "running") == 0)
+            json_object_set_new(node, "state", json_string("stopped"));
+    }
+}
+
 tm_status tm_run_view_read(tm_store *store, const char *run, tm_run_view *v, tm_error *err)
 {
     tm_journal_reader *reader = NULL;
@@ -90,6 +103,7 @@ tm_status tm_run_view_read(tm_store *store, const char *run, tm_run_view *v, tm_
     snprintf(v->run, sizeof v->run, "%s", name ? name : run ? found : "");
     pid_t pid = (pid_t)json_integer_value(json_object_get(v->record, "pid"));
     v->alive = !v->end && pid > 0 && (tm_sys.kill(pid, 0) == 0 || errno == EPERM);
+    if (!v->alive) settle(v);
     return TM_OK;
 }
 

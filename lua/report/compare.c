@@ -339,7 +339,6 @@ static tm_status read_run(tm_report *r, tm_store *store, const char *run, tm_err
 {
     r->store = store;
     TM_TRY(tm_past_read(store, run, &r->past, err));
-    tm_report_settle(&r->past);
     return tm_past_results(&r->past, store, err);
 }
 

@@ -104,7 +104,6 @@ tm_status tm_report_page(tm_store *store, const char *run, const tm_report_means
     tm_status status = tm_past_read(store, run, &r->past, err);
     if (status >= 0) {
         status = tm_past_results(&r->past, store, err);
-        tm_report_settle(&r->past);
         if (status >= 0) read_earlier(r);
         r->makers = index_makers(&r->past);
         if (status >= 0) write_page(r, page);

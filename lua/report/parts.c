@@ -93,12 +93,6 @@ bool tm_report_executed(const tm_past_node *node)
     return node->n_spans > 0;
 }
 
-void tm_report_settle(tm_past *past)
-{
-    for (size_t i = 0; i < past->n_nodes && (past->end || !past->alive); i++)
-        if (strcmp(past->nodes[i].state, "running") == 0) past->nodes[i].state = "stopped";
-}
-
 const char *tm_report_family(const tm_past_node *node)
 {
     const tm_stage *stage = tm_recorded_stage(node->plan);

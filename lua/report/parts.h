@@ -36,8 +36,6 @@ const tm_past_node *tm_report_maker(const tm_report *report, const char *recipe)
 // The key record of a node's work, or NULL. Borrowed from the store.
 const tm_record *tm_report_record(const tm_report *report, const tm_past_node *node);
 bool tm_report_executed(const tm_past_node *node);
-// What was at work when the run ended is "stopped".
-void tm_report_settle(tm_past *past);
 const char *tm_report_family(const tm_past_node *node);  // of its stage, "" if the program has none
 
 // A value of an option or parameter, as a graph file has it: wsd { warmup = 10, decay = 0.5 }.

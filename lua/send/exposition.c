@@ -4,7 +4,8 @@
 
 #include <math.h>
 
-static const char *const states[] = {"waiting", "running", "done", "cached", "failed", "not run", NULL};
+static const char *const states[] = {"waiting", "running", "stopped", "done",
+                                     "cached",  "failed",  "not run", NULL};
 
 static void family(tm_buf *text, const char *name, const char *kind, const char *help)
 {

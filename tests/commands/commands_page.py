@@ -23,7 +23,7 @@ object on stdout (`logs` one per line). Results are named by addresses:
 ```
 [RUN:]NODE[/STEP][.PORT][@best|@latest|@STEP]
 
-clean                  what the node `clean` gave in the latest run that has it
+clean                  what the node `clean` gave in the latest run in which it has a result
 r12:clean/gopher       a step of a curate chain, in run 12
 clean.removed          what any step of the chain removed, with the reason in `meta`
 base@300  base@best    a snapshot of a trainer: of step 300, or with the lowest valid.loss

@@ -356,6 +356,40 @@ class WhileRunning(WithWorkplace):
         self.assertEqual(logs.returncode, 0)
         self.assertIn("valid.loss", said)
         self.assertEqual(self.json("runs")["runs"][0]["status"], "stopped")
+        self.assertRegex(self.ok("status"), r"\nbase +stopped .* step \d+")
+        self.assertRegex(self.ok("why", "base"), r"^base was stopped in r1\n")
+
+    def test_a_run_that_was_stopped_at_once_hides_no_result_of_an_earlier_one(self):
+        place = Workplace()
+        self.addCleanup(place.remove)
+        self.assertEqual(place.tidemill("run", "graph.lua", "--quiet")[0], 0)
+        run = place.start("run", "graph.lua", "--set", "steps=1000000")
+        self.addCleanup(run.kill)
+        self.wait_for(lambda: '"step"' in place.tidemill("logs", "r2:base", "--json")[1])
+        run.send_signal(signal.SIGINT)
+        run.send_signal(signal.SIGTERM)
+        out, err = run.communicate(timeout=60)
+        self.assertIn(run.returncode, (130, 143), out + err)
+        self.assertEqual(place.tidemill("logs", "r2", "--json")[1].count('"stopping"'), 2)
+        self.assertNotIn("died", out + err + place.tidemill("logs", "r2")[1])
+        code, out, err = place.tidemill("inspect", "curve")
+        self.assertEqual((code, err), (0, "curve: from r1, as r2 has none\n"))
+        self.assertTrue(out.startswith("r1:curve"), out)
+        self.assertEqual(place.tidemill("inspect", "clean")[2], "")
+        code, out, err = place.tidemill("inspect", "r2:curve")
+        self.assertEqual((code, err.splitlines()[:2]), (2, ["error[TM0509] curve of run r2 has no result",
+                                                            "fix    run r1 has one: r1:curve"]))
+
+    def test_the_nearest_name_of_a_node_is_sought_in_all_runs(self):
+        place = Workplace()
+        self.addCleanup(place.remove)
+        place.tidemill("run", "graph.lua", "--quiet", "clean")
+        place.write("other.lua", 'local tm = require "tidemill"\nreturn tm.graph { text = tm.read { "corpus/*.txt" } }\n')
+        place.tidemill("run", "other.lua", "--quiet")
+        for command in "inspect", "why":
+            err = place.tidemill(command, "clen")[2]
+            self.assertEqual(err.splitlines()[:2], ['error[TM0506] no run has a node "clen"',
+                                                    'fix    did you mean "clean"?'])
 
     def test_logs_of_a_run_that_was_killed_end(self):
         place = Workplace()

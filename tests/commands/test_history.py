@@ -218,7 +218,7 @@ class AfterFourRuns(WithWorkplace):
         base = self.json("why", "r3:base", "--than", "r1")
         self.assertEqual([cause["text"] for cause in base["because"]][:2], ["steps 20 -> 30", "seed 1 -> 7"])
         self.assertIn("same     all of it is as in r4\n", self.ok("why", "r4:curve", "--than", "r4"))
-        self.assertIn('run r4 has no node "bsae"', self.fails(2, "why", "bsae"))
+        self.assertIn('no run has a node "bsae"', self.fails(2, "why", "bsae"))
         self.assertIn("there is no run r9", self.fails(2, "why", "r9:base"))
 
     # ---- inspect ----
