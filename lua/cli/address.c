@@ -108,7 +108,8 @@ static tm_status search_runs(tm_store *store, tm_address *a, const json_t **node
     if (!*node) search_among(store, a, numbers, n, true, node, rest, size);
     tm_free(numbers);
     if (!n) return tm_fail_as(err, TM_ENOENT, "TM0505", "this store has no runs yet");
-    return *node && json_is_true(json_object_get(a->record, "smoke")) ? only_smoke(a, rest, size, err) : TM_OK;
+    bool smoke = *node && json_is_true(json_object_get(a->record, "smoke"));
+    return smoke ? only_smoke(a, rest, size, err) : TM_OK;
 }
 
 static tm_status find_in_run(tm_store *store, tm_address *a, const json_t **node, const char *rest,

@@ -41,7 +41,7 @@ static tm_status read_view(tm_store *store, const char *run, char node[192], tm_
     else if (tm_run_name(store, node, other, NULL) >= 0) node[0] = 0;
     else other[0] = 0;
     tm_past_clear(&past);
-    if (!other[0]) return TM_OK;
+    if (!other[0]) return tm_past_unknown_node(store, NULL, node, err);
     tm_run_view_clear(view);
     return tm_run_view_read(store, other, view, err);
 }
@@ -97,22 +97,13 @@ static bool is_alive(const tm_run_view *view)
     return view->alive && (tm_sys.kill(pid, 0) == 0 || errno == EPERM);
 }
 
-static tm_status no_such_node(const tm_run_view *view, const char *node, tm_error *err)
-{
-    const char *near = tm_nearest_key(json_object_get(view->record, "nodes"), node);
-    tm_fail_as(err, TM_ENOENT, "TM0506", "run %s has no node \"%s\"", view->run, node);
-    if (near) tm_hint(err, "did you mean \"%s\"?", near);
-    else tm_hint(err, "`tidemill status %s` lists its nodes", view->run);
-    return TM_ENOENT;
-}
-
 // The lines of a run, or of one node; with --follow until the run ends or its process is gone.
 static tm_status follow(const tm_cli *cli, tm_store *store, const tm_run_view *view, const char *node,
                         tm_error *err)
 {
     tm_journal_reader *reader = NULL;
     if (node[0] && !json_object_get(json_object_get(view->record, "nodes"), node))
-        return no_such_node(view, node, err);
+        return tm_past_unknown_node(store, view->run, node, err);
     TM_TRY(tm_journal_reader_open(store, view->run, &reader, err));
     bool wait = tm_cli_flag(cli, "--follow") != NULL, ended = false;
     while (!ended) {
