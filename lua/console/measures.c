@@ -170,12 +170,28 @@ static void print_judge(const tm_plan *plan, const tm_plan_node *p, FILE *file)
     free(all.rows);
 }
 
+// A table of all models has it: of the exam of one point of a sweep, and of any exam without `by`.
+static bool is_compared(const tm_plan *plan, const tm_plan_node *judge)
+{
+    for (size_t i = 0; i < plan->graph->n_nodes; i++) {
+        const tm_plan_node *p = &plan->nodes[i];
+        bool compare = strcmp(p->node->stage->name, "compare") == 0 && p->wanted && p->known;
+        bool all = json_array_size(json_object_get(p->node->options, "by")) == 0;
+        for (size_t k = 0; compare && k < p->node->n_links; k++)
+            if (tm_plan_canonical(plan, p->node->links[k].from) == judge &&
+                (all || strchr(judge->node->name, '/')))
+                return true;
+    }
+    return false;
+}
+
 void tm_measures_print(const tm_plan *plan, FILE *file)
 {
     for (size_t i = 0; i < plan->graph->n_nodes; i++) {
         const tm_plan_node *p = tm_plan_canonical(plan, plan->graph->nodes[i]);
         bool judge = strcmp(p->node->stage->family, "judge") == 0 &&
                      strcmp(p->node->stage->outputs[0].type, "metrics") == 0;
-        if (p->wanted && p->known && judge && p->node == plan->graph->nodes[i]) print_judge(plan, p, file);
+        if (p->wanted && p->known && judge && p->node == plan->graph->nodes[i] && !is_compared(plan, p))
+            print_judge(plan, p, file);
     }
 }

@@ -12,6 +12,7 @@
 #include "lua/console/counts.h"
 #include "lua/console/funnel.h"
 #include "lua/console/measures.h"
+#include "lua/console/winner.h"
 #include "lua/past/past.h"
 
 static void print_place(const tm_plan *plan, const char *name, const char *path)
@@ -103,6 +104,7 @@ void tm_summary_print(const tm_plan *plan, tm_status status, const tm_run_result
     json_t *one;
     tm_funnel_print(plan, stdout);
     tm_measures_print(plan, stdout);
+    tm_winner_print(plan, stdout);
     json_array_foreach(placed, i, one) print_place(plan, json_string_value(json_object_get(one, "node")),
                                                    json_string_value(json_object_get(one, "path")));
     print_recap(plan, result);

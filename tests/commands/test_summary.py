@@ -23,6 +23,15 @@ SWEEP = HEAD + """local trials = tm.sweep({ seed = { 1, 2, 3, 4, 5, 6 } }, funct
 return tm.graph { trials = trials, all = tm.compare { trials, by = { "valid.loss" } } }
 """
 
+# Every point has an exam of its own; one table has them all.
+CHOICE = HEAD + """local trials = tm.sweep({ lr = { 3e-4, 1e-2 } }, function(v)
+  local model = tm.pretrain { shape, tokenizer = vocab, data = docs.train, steps = 4, batch = 256, length = 64, lr = v.lr }
+  return { model = model, exam = tm.evaluate { model, tasks = { text = tm.perplexity { docs.valid } } } }
+end)
+return tm.graph { trials = trials, all = tm.compare { trials, by = { "text.loss" } },
+                  winner = tm.best { trials, by = "text.loss" } }
+"""
+
 CHAT = HEAD + """local spell = tm.stage { name = "spell", gives = "chat", each = function(doc, o, emit)
   emit { messages = { { role = "user", content = "spell" }, { role = "assistant", content = doc.text:sub(1, 20) } } }
 end }
@@ -41,6 +50,7 @@ class Summary(WithWorkplace):
         super().setUpClass()
         cls.place.write("questions.jsonl", "".join(json.dumps(q) + "\n" for q in QUESTIONS))
         cls.place.write("sweep.lua", SWEEP)
+        cls.place.write("choice.lua", CHOICE)
         cls.place.write("chat.lua", CHAT)
 
     def test_of_many_models_each_has_a_row(self):
@@ -48,6 +58,18 @@ class Summary(WithWorkplace):
         self.assertRegex(out, r"(?m)^all +valid\.loss$")
         for seed in range(1, 7):
             self.assertRegex(out, rf"(?m)^  seed={seed} +\d\.\d{{4}}$")
+
+    def test_the_best_of_a_sweep_is_named_also_where_nothing_was_run(self):
+        out = self.ok("run", "choice.lua", store="choice")
+        titles, losses = re.search(r"(?m)^all +(.*)\n  text\.loss +(.*)$", out).groups()
+        table = dict(zip(re.findall(r"(lr=\S+)\.exam", titles), re.findall(r"(\d\.\d+) \+-", losses)))
+        self.assertEqual(set(table), {"lr=0.01", "lr=3e-4"})
+        lr = min(table, key=lambda point: float(table[point]))
+        line = f"\nbest: {lr} (text.loss {table[lr]} +- "
+        self.assertIn(line, out)
+        self.assertIn("), called winner\n", out)
+        self.assertNotIn("text.perplexity", out)  # of the exams of the points
+        self.assertIn(line, self.ok("run", "choice.lua", store="choice"))
 
     def test_what_was_made_can_be_talked_to_and_looked_at(self):
         out = self.ok("run", "chat.lua", store="chat")
