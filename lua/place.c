@@ -188,29 +188,37 @@ static tm_status refuse_strangers(tm_store *store, const char *path, const tm_ha
     return status;
 }
 
+static tm_status refuse_place(const tm_plan_node *p, const char *path, tm_error *err)
+{
+    tm_fail(err, TM_EEXIST,
+            "%s: `to` names something that is there already and was not put there by this store", path);
+    tm_hint(err, "remove %s, or choose another place for %s", path, p->node->name);
+    return TM_EEXIST;
+}
+
 static tm_status place_at(const tm_plan *plan, const tm_plan_node *p, const char *path, tm_error *err)
 {
     bool before;
     tm_hash both[2] = {p->outputs[0]};
     TM_TRY(placed_before(plan, path, &before, &both[1], err));
-    if (!before && tm_file_exists(path) && tm_sys.rmdir(path) != 0) {
-        tm_fail(err, TM_EEXIST,
-                "%s: `to` names something that is there already and was not put there by this store", path);
-        tm_hint(err, "remove %s, or choose another place for %s", path, p->node->name);
-        return TM_EEXIST;
-    }
+    if (!before && tm_file_exists(path) && tm_sys.rmdir(path) != 0) return refuse_place(p, path, err);
     const tm_type *type = tm_type_find(p->node->stage->outputs[0].type);
     if (before && type->tree && tm_file_exists(path)) TM_TRY(refuse_strangers(plan->store, path, both, err));
     TM_TRY(tm_place_artifact(plan->store, type, p->outputs[0], path, true, err));
     return tm_hash_eq(both[0], both[1]) ? TM_OK : note_placed(plan, path, p->outputs[0], err);
 }
 
+static tm_status path_of(const tm_plan *plan, const char *to, char path[TM_PATH_MAX], tm_error *err)
+{
+    bool whole = to[0] == '/';
+    return tm_path(path, err, "%s%s%s", whole ? "" : plan->graph->folder, whole ? "" : "/", to);
+}
+
 static tm_status place_node(const tm_plan *plan, const tm_plan_node *p, const char *to, json_t *placed,
                             tm_error *err)
 {
     char path[TM_PATH_MAX], parent[TM_PATH_MAX];
-    TM_TRY(
-        tm_path(path, err, "%s%s%s", to[0] == '/' ? "" : plan->graph->folder, to[0] == '/' ? "" : "/", to));
+    TM_TRY(path_of(plan, to, path, err));
     snprintf(parent, sizeof parent, "%s", path);
     char *slash = strrchr(parent, '/');
     if (slash && slash != parent) {
@@ -230,6 +238,36 @@ tm_status tm_place_all(const tm_plan *plan, json_t *placed, tm_error *err)
         const tm_plan_node *p = tm_plan_canonical(plan, plan->graph->nodes[i]);
         const char *to = tm_node_place(plan->graph->nodes[i]);
         if (p->wanted && p->known && to && to[0]) TM_TRY(place_node(plan, p, to, placed, err));
+    }
+    return TM_OK;
+}
+
+static bool is_empty_folder(const char *path)
+{
+    tm_names names = {0};
+    bool empty = tm_dir_list(path, &names, NULL) >= 0 && names.count == 0;
+    tm_names_clear(&names);
+    return empty;
+}
+
+static tm_status check_node(const tm_plan *plan, const tm_plan_node *p, const char *to, tm_error *err)
+{
+    char path[TM_PATH_MAX];
+    bool before = false;
+    tm_hash last;
+    TM_TRY(path_of(plan, to, path, err));
+    if (!tm_file_exists(path) || is_empty_folder(path)) return TM_OK;
+    if (plan->store) TM_TRY(placed_before(plan, path, &before, &last, err));
+    return before ? TM_OK : refuse_place(p, path, err);
+}
+
+tm_status tm_place_check(const tm_plan *plan, tm_error *err)
+{
+    for (size_t i = 0; i < plan->graph->n_nodes; i++) {
+        const tm_plan_node *p = tm_plan_canonical(plan, plan->graph->nodes[i]);
+        const char *to = tm_node_place(plan->graph->nodes[i]);
+        if (p->wanted && to && to[0] && check_node(plan, p, to, err) < 0)
+            return tm_error_prefix(err, "%s", p->node->name);
     }
     return TM_OK;
 }

@@ -3,7 +3,7 @@
 //
 // Nothing is overwritten: where a file of the starter is there already, nothing is written at all. The
 // definitions are the program's own and are always written anew; .luarc.json is kept if it is there;
-// .gitignore gets a line.
+// .gitignore gets the lines that it lacks.
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -100,7 +100,22 @@ static tm_status home_of(const char *folder, char home[TM_PATH_MAX], tm_error *e
     return status;
 }
 
-// The store is no part of the project.
+// What runs leave is no part of the project: the store, what is placed, what other programs are sent.
+static bool add_ignored(tm_buf *text)
+{
+    static const char *const names[] = {".tidemill", "dist", "mlruns", "wandb", "tensorboard"};
+    bool added = false;
+    if (text->size && text->data[text->size - 1] != '\n') tm_buf_char(text, '\n');
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (text->size && has_line(text, names[i])) continue;
+        tm_buf_fmt(text, "%s/\n", names[i]);
+        added = true;
+    }
+    if (has_line(text, "*.trace.json")) return added;
+    tm_buf_str(text, "*.trace.json\n");
+    return true;
+}
+
 static tm_status write_gitignore(writing *w, tm_error *err)
 {
     char home[TM_PATH_MAX], path[TM_PATH_MAX];
@@ -109,12 +124,10 @@ static tm_status write_gitignore(writing *w, tm_error *err)
     TM_TRY(tm_path(path, err, "%s/.gitignore", home));
     const char *shown = strcmp(home, w->folder) == 0 ? ".gitignore" : path;
     tm_status status = tm_file_exists(path) ? tm_file_read(path, &text, err) : TM_OK;
-    bool there = status == TM_OK && has_line(&text, ".tidemill");
-    if (text.size && text.data[text.size - 1] != '\n') tm_buf_char(&text, '\n');
-    tm_buf_str(&text, ".tidemill/\n");
+    bool added = status == TM_OK && add_ignored(&text);
     if (status == TM_OK) status = tm_buf_status(&text, err);
-    if (status == TM_OK && !there) status = tm_file_write(path, text.data, text.size, false, err);
-    if (status == TM_OK) json_array_append_new(there ? w->kept : w->written, json_string(shown));
+    if (status == TM_OK && added) status = tm_file_write(path, text.data, text.size, false, err);
+    if (status == TM_OK) json_array_append_new(added ? w->written : w->kept, json_string(shown));
     tm_buf_clear(&text);
     return status;
 }

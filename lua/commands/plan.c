@@ -5,6 +5,7 @@
 #include "lua/cli/session.h"
 #include "lua/estimate.h"
 #include "lua/past/fact.h"
+#include "lua/place.h"
 
 static const tm_flag flags[] = {TM_GRAPH_FLAGS, TM_CHOICE_FLAGS, TM_LOCK_FLAGS, TM_SMOKE_FLAG, {0}};
 
@@ -79,13 +80,24 @@ static json_t *as_json(const tm_plan *plan, const tm_needs *needs)
     return all;
 }
 
+// Of what a run would refuse.
+static void warn(const tm_error *err, json_t *all)
+{
+    tm_diags diags = {.n = 1};
+    tm_diag_error(&diags.items[0], err);
+    if (all) json_object_set_new(all, "refused", tm_diags_json(&diags, NULL));
+    else fprintf(stderr, "warning: a run would be refused: %s\nfix    %s\n", err->text, err->hint);
+}
+
 static int show(const tm_cli *cli, const tm_session *session)
 {
     tm_needs needs;
     tm_error err = {0};
     if (tm_needs_of(session->plan, session->home, &needs, &err) < 0) return tm_cli_fail(cli, &err);
-    if (cli->json) tm_cli_print(cli, as_json(session->plan, &needs));
-    else print_plan(session->plan, &needs);
+    json_t *all = cli->json ? as_json(session->plan, &needs) : NULL;
+    if (!all) print_plan(session->plan, &needs);
+    if (tm_place_check(session->plan, &err) < 0) warn(&err, all);
+    if (all) tm_cli_print(cli, all);
     tm_needs_clear(&needs);
     return TM_EXIT_OK;
 }

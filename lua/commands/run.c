@@ -207,6 +207,12 @@ static int console_kind(const tm_cli *cli, tm_console_kind *kind)
     return TM_EXIT_OK;
 }
 
+static int check_places(const tm_cli *cli, const tm_session *session)
+{
+    tm_error err = {0};
+    return tm_place_check(session->plan, &err) < 0 ? tm_cli_fail(cli, &err) : TM_EXIT_OK;
+}
+
 static int exec(tm_cli *cli)
 {
     tm_session session = {0};
@@ -218,6 +224,7 @@ static int exec(tm_cli *cli)
     int code = tm_session_graph(&session, cli, cli->args[0]);
     if (code == TM_EXIT_OK) code = tm_session_store(&session, cli, TM_STORE_CREATE);
     if (code == TM_EXIT_OK) code = tm_session_plan(&session, cli, cli->args + 1);
+    if (code == TM_EXIT_OK) code = check_places(cli, &session);
     if (code == TM_EXIT_OK) {
         json_t *about = facts(cli, &session);
         if (kind != TM_CONSOLE_NONE) say_where(&session, json_object_get(about, "git"));

@@ -99,12 +99,17 @@ class AfterThreeRuns(WithWorkplace):
         code, out, err = place.tidemill("run", "graph.lua", "--quiet")
         self.assertEqual(code, 1, out + err)
         self.assertIn("was not put there by this store", err)
+        self.assertEqual(place.tidemill("runs", "--json")[1], '{"runs":[]}\n')  # before any work
+        self.assertIn("a run would be refused: m: ", place.tidemill("plan", "graph.lua")[2])
+        self.assertEqual(json.loads(place.tidemill("plan", "graph.lua", "--json")[1])["refused"][0]["code"], "TM0306")
+        self.assertEqual(place.tidemill("run", "graph.lua", "--smoke", "--quiet")[0], 0)
         self.assertIn("choose another place", json.loads(place.tidemill("run", "graph.lua", "--json")[1])["error"]["fix"])
         self.assertEqual(place.read("out/thesis.txt"), "precious")
         os.remove(place.path("out/thesis.txt"))
         for _ in range(2):  # an empty folder is taken, and what was placed is exchanged
             code, out, err = place.tidemill("run", "graph.lua", "--quiet")
             self.assertEqual(code, 0, out + err)
+        self.assertNotIn("refused", json.loads(place.tidemill("plan", "graph.lua", "--json")[1]))
         self.assertIn("model.safetensors", os.listdir(place.path("out")))
         place.write("out/thesis.txt", "precious")  # beside what was placed
         code, out, err = place.tidemill("run", "graph.lua", "--quiet")

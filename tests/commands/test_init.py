@@ -21,6 +21,8 @@ GRAPHS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../graphs"
 EXAMPLES = os.path.join(GRAPHS, "../examples")
 SERVER = os.environ.get("TM_LUALS") or shutil.which("lua-language-server")
 
+IGNORED = ".tidemill/\ndist/\nmlruns/\nwandb/\ntensorboard/\n*.trace.json\n"
+
 BAD = """local tm = require "tidemill"
 local docs = tm.split { tm.read { "a", format = "htm" }, valid = "0.1" }
 local vocab = tm.train_tokenizer { docs.tran }
@@ -115,7 +117,7 @@ class Starters(InFolder):
     def test_the_store_is_ignored_where_it_will_be(self):
         os.makedirs(self.path(".git"))
         self.ok("init", "lua", "models/first")
-        self.assertEqual(self.read(".gitignore"), ".tidemill/\n")
+        self.assertEqual(self.read(".gitignore"), IGNORED)
         self.assertFalse(os.path.exists(self.path("models/first/.gitignore")))
         self.ok("run", "graph.lua", "--quiet", at="models/first")
         self.assertTrue(os.path.isdir(self.path(".tidemill")))
@@ -126,11 +128,11 @@ class Starters(InFolder):
         out = self.ok("init", "lua")
         self.assertIn('kept .luarc.json\nadd to .luarc.json: "workspace.library": [".luals"]\n', out)
         self.assertEqual(self.read(".luarc.json"), "{}")
-        self.assertEqual(self.read(".gitignore"), "dist\n.tidemill/\n")
+        self.assertEqual(self.read(".gitignore"), "dist\n" + IGNORED.replace("dist/\n", ""))
         self.ok("init", "tune", "other")
-        self.write(".tidemill\n", "third", ".gitignore")
+        self.write(IGNORED.replace(".tidemill/", ".tidemill"), "third", ".gitignore")
         self.assertIn("kept .gitignore", self.ok("init", "lua", "third"))
-        self.assertEqual(self.read("third", ".gitignore"), ".tidemill\n")
+        self.assertEqual(self.read("third", ".gitignore"), IGNORED.replace(".tidemill/", ".tidemill"))
 
     def test_a_misspelt_starter_names_the_nearest(self):
         code, _, err = self.tidemill("init", "txet")
