@@ -9,6 +9,7 @@
 #include "engine/resume.h"
 #include "engine/select.h"
 #include "engine/store_log.h"
+#include "lua/cli/again.h"
 #include "lua/past/runs.h"
 
 enum { NAMES = 5 }; // of nodes that did not run
@@ -158,23 +159,25 @@ static const char *remedy(const char *code)
     return "mend that";
 }
 
-static void tell_fix(const tm_plan *plan, const tm_node *node, const tm_error *err, const char *typed,
+static void tell_fix(const tm_plan *plan, const tm_node *node, const tm_error *err, const tm_cli *cli,
                      tm_diag *d)
 {
     double rate = 0;
+    char sets[200];
+    const char *typed = cli->args[0];
     bool diverged = strcmp(d->code, "TM0412") == 0;
     const char *name = diverged && node ? rate_parameter(plan, node, &rate) : NULL;
     if (name)
-        TM_DIAG(d->fix, "tidemill run %s --set %s=%.3g   (lr is %.3g), or a longer warmup", typed, name,
-                rate / 10, rate);
+        TM_DIAG(d->fix, "tidemill run %s%s --set %s=%.3g   (lr is %.3g), or a longer warmup", typed,
+                tm_again_sets(cli, NULL, name, sets, sizeof sets), name, rate / 10, rate);
     else if (err->hint[0])
         TM_DIAG(d->fix, "%s", err->hint);
     else
-        TM_DIAG(d->fix, "%s, then `tidemill run %s` again: it goes on with what is kept", remedy(d->code),
-                typed);
+        TM_DIAG(d->fix, "%s, then `tidemill run %s%s` again: it goes on with what is kept", remedy(d->code),
+                typed, tm_again_sets(cli, NULL, NULL, sets, sizeof sets));
 }
 
-void tm_failure_tell(const tm_plan *plan, const tm_run_result *result, const tm_error *err, const char *typed,
+void tm_failure_tell(const tm_plan *plan, const tm_run_result *result, const tm_error *err, const tm_cli *cli,
                      tm_diags *diags)
 {
     const tm_node *node = tm_graph_find(plan->graph, result->failed_node);
@@ -185,6 +188,6 @@ void tm_failure_tell(const tm_plan *plan, const tm_run_result *result, const tm_
     const char *what = strcmp(d->code, "TM0414") == 0 ? take_place(d, err->text) : err->text;
     if (result->failed_node[0]) TM_DIAG(d->what, "%.150s: %.340s", result->failed_node, what);
     tell_kept(plan, result, p, d);
-    tell_fix(plan, node, err, typed, d);
+    tell_fix(plan, node, err, cli, d);
     if (result->failed_node[0]) TM_DIAG(d->look, "tidemill logs %s:%.190s", result->run, result->failed_node);
 }

@@ -4,8 +4,9 @@
 
 #include "engine/diag.h"
 #include "engine/run.h"
+#include "lua/cli/cli.h"
 
-// Fills `diags` with the failure of a run that ended with `err`. `typed`: the graph file as it was named on
-// the command line.
-void tm_failure_tell(const tm_plan *plan, const tm_run_result *result, const tm_error *err, const char *typed,
+// Fills `diags` with the failure of a run that ended with `err`. `cli`: its graph file and parameters
+// are those of the fix.
+void tm_failure_tell(const tm_plan *plan, const tm_run_result *result, const tm_error *err, const tm_cli *cli,
                      tm_diags *diags);

@@ -109,21 +109,27 @@ static tm_status pin(const tm_cli *cli, const tm_past *past, tm_store *store, tm
     return status;
 }
 
-// The latest run that was no smoke run; "" if there is none.
-static void find_latest(tm_store *store, char run[32])
+// The latest run that can be pinned, and why no later one; if there is none the latest run, smoke runs aside.
+static void find_latest(tm_store *store, char run[32], tm_error *why)
 {
     uint64_t *numbers = NULL;
     size_t n = 0;
+    char first[32] = "";
     bool found = false;
     run[0] = 0;
     if (tm_run_list(store, &numbers, &n, NULL) < 0) return;
     while (n-- > 0 && !found) {
+        tm_past past = {0};
+        tm_error err = {0};
         snprintf(run, 32, "r%llu", (unsigned long long)numbers[n]);
-        json_t *record = tm_run_record(store, run);
-        found = record && !json_is_true(json_object_get(record, "smoke"));
-        json_decref(record);
+        if (tm_past_read(store, run, &past, NULL) < 0) continue;
+        found = pinnable(&past, &err) >= 0;
+        if (!found && why->status >= 0) *why = err;
+        if (!first[0] && !json_is_true(json_object_get(past.record, "smoke"))) snprintf(first, 32, "%s", run);
+        tm_past_clear(&past);
     }
-    if (!found) run[0] = 0;
+    if (!found) snprintf(run, 32, "%s", first);
+    if (!found) *why = (tm_error){0};
     tm_free(numbers);
 }
 
@@ -138,8 +144,10 @@ static int exec(tm_cli *cli)
     if (tm_path(path, NULL, "%s/files", tm_store_folder(session.store)) >= 0)
         tm_file_memory_open(path, &session.memory, NULL);
     char run[32];
-    find_latest(session.store, run);
     if (cli->n_args) snprintf(run, sizeof run, "%s", cli->args[0]);
+    else find_latest(session.store, run, &err);
+    if (err.status < 0) fprintf(stderr, "note   %s; taken instead: %s\n", err.text, run);
+    err = (tm_error){0};
     tm_status status = tm_past_read(session.store, run[0] ? run : NULL, &past, &err);
     if (status >= 0) status = tm_past_results(&past, session.store, &err);
     if (status >= 0) status = pin(cli, &past, session.store, session.memory, &err);
@@ -151,7 +159,7 @@ static int exec(tm_cli *cli)
 
 const tm_command tm_command_pin = {
     .name = "pin",
-    .brief = "Write what a run was made of, and what came out, to tidemill.lock (default: the latest).",
+    .brief = "Write what a run was made of, and what came out, to tidemill.lock (default: the latest whole one that ended well).",
     .usage = "[RUN]",
     .example = "tidemill pin",
     .max = 1,

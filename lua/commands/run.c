@@ -113,7 +113,7 @@ static void tell(const tm_cli *cli, const tm_session *session, tm_status status,
                  const tm_error *err, const tm_error *placing, tm_diags *diags)
 {
     if (status == TM_EFAILED)
-        tm_failure_tell(session->plan, result, err, cli->args[0], diags);
+        tm_failure_tell(session->plan, result, err, cli, diags);
     else if (status < 0 && status != TM_ESTOPPED)
         tm_diag_error(tm_diag_add(diags, "", NULL, 0), err);
     if (placing->status < 0) tm_diag_error(tm_diag_add(diags, "", NULL, 0), placing);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lua/cli/again.h"
 #include "lua/lock/lock.h"
 
 #define MAX_SHOWN 12
@@ -62,14 +63,16 @@ static void join_differences(const json_t *list, char *text, size_t size)
 static int refuse(const tm_session *session, const tm_cli *cli, const char *graph, json_t *list)
 {
     tm_diags diags = {.n = 1};
+    char sets[200];
     tm_diag *d = &diags.items[0];
     size_t n = json_array_size(list);
     TM_DIAG(d->code, "TM0320");
     TM_DIAG(d->what, "%.150s is not what tidemill.lock pins of %s: %zu difference%s", graph,
             json_string_value(json_object_get(session->locked, "run")), n, n == 1 ? "" : "s");
     join_differences(list, d->why, sizeof d->why);
-    TM_DIAG(d->fix, "bring back what was pinned; or accept what is there: `tidemill run %.150s`, then"
-                    " `tidemill pin`", graph);
+    TM_DIAG(d->fix, "bring back what was pinned; or accept what is there: `tidemill run %.150s%s`, then"
+                    " `tidemill pin`", graph,
+            tm_again_sets(cli, json_object_get(session->locked, "set"), NULL, sets, sizeof sets));
     if (cli->json) {
         json_t *errors = tm_diags_json(&diags, NULL);
         tm_cli_print(cli, json_pack("{s:O, s:o, s:O}", "error", json_array_get(errors, 0), "errors", errors,

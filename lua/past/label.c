@@ -7,6 +7,7 @@
 #include "engine/base/io.h"
 #include "engine/base/json.h"
 #include "engine/journal.h"
+#include "lua/past/run_name.h"
 
 enum { MAX_TAG = 40 };
 
@@ -66,6 +67,8 @@ tm_status tm_label_check(const char *tag, tm_error *err)
 {
     size_t n = strlen(tag);
     static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/";
+    if (tm_run_name_is(tag))
+        return tm_fail(err, TM_EINVAL, "\"%.60s\" is no tag: it is how a run is named", tag);
     if (n && n <= MAX_TAG && tag[0] != '-' && strspn(tag, letters) == n) return TM_OK;
     return tm_fail(err, TM_EINVAL, "\"%.60s\" is no tag: letters, digits and . _ - / (not - first), up to %d",
                    tag, MAX_TAG);

@@ -16,7 +16,7 @@ tm_status tm_label_read(tm_store *store, const char *run, const json_t *record, 
 tm_status tm_label_write(tm_store *store, const char *run, const char *note, const json_t *tags,
                          tm_error *err);
 
-// A tag is letters, digits and . _ - / of at most 40 bytes. TM_EINVAL says so.
+// A tag is letters, digits and . _ - / of at most 40 bytes, and no name of a run. TM_EINVAL says so.
 tm_status tm_label_check(const char *tag, tm_error *err);
 // Add or take out; whether it changed anything.
 bool tm_label_add(json_t *tags, const char *tag);

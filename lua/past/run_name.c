@@ -15,6 +15,11 @@ static bool is_number(const char *text)
     return text[0] == 'r' && text[1] && !text[1 + strspn(text + 1, "0123456789")];
 }
 
+bool tm_run_name_is(const char *text)
+{
+    return is_number(text) || strcmp(text, "latest") == 0;
+}
+
 // The tags of a run, into `all`; whether `tag` is one of them.
 static bool has_tag(tm_store *store, const char *run, const char *tag, json_t *all)
 {

@@ -4,5 +4,8 @@
 
 #include "engine/store.h"
 
+// Whether this names a run by itself, whatever tags there are: r12 or latest.
+bool tm_run_name_is(const char *text);
+
 // TM_ENOENT with the nearest tag. Does not look whether r12 is there: who reads it will.
 tm_status tm_run_name(tm_store *store, const char *text, char run[32], tm_error *err);

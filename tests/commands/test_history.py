@@ -121,6 +121,14 @@ class AfterFourRuns(WithWorkplace):
         self.assertEqual(self.ok("tag", "r2"), "r2: no tags and no note\n")
         self.assertEqual(self.ok("tag", "latest"), "r4: no tags and no note\n")
 
+    def test_names_of_runs_are_no_tags(self):
+        for name in "r3", "+r12", "latest":
+            self.assertIn("is no tag: it is how a run is named", self.fails(2, "tag", "r2", name))
+            if name[0] != "+":
+                self.assertIn("how a run is named", self.fails(3, "run", "graph.lua", "--tag", name))
+        self.assertEqual(self.ok("tag", "r2", "r"), "r2: r\n")
+        self.ok("tag", "r2", "--drop", "r")
+
     def test_a_tag_stands_for_its_run_in_addresses_and_wherever_a_run_is_named(self):
         for args in (("inspect", "{}:base"), ("why", "{}:curve"), ("status", "{}"), ("logs", "{}:base"), ("logs", "{}")):
             tagged, named = (self.ok(*(arg.format(name) for arg in args)) for name in ("baseline", "r1"))

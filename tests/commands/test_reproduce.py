@@ -153,7 +153,7 @@ class Lock(WithWorkplace):
             self.assertEqual(self.differences(command, "graph.lua", "--locked", "--set", "lr=1e-3"), [("param", "lr")])
         err = self.fails(8, "run", "graph.lua", "--locked", "--set", "lr=1e-3")
         self.assertRegex(err, r"why +param lr: pinned 0.003, is 0.001")
-        self.assertIn("tidemill pin", err)
+        self.assertIn("`tidemill run graph.lua --set steps=4 --set lr=1e-3`, then `tidemill pin`", err)
 
     def test_changed_new_and_lost_inputs_are_named(self):
         page = self.place.read("corpus/07.txt")
@@ -209,17 +209,22 @@ class Lock(WithWorkplace):
         self.assertIn("tidemill.lock:", self.fails(2, "run", "graph.lua", "--locked"))
         self.place.write("tidemill.lock", "{}")
         self.assertIn("no lock of this version", self.fails(2, "pin"))
-        self.place.write("bad.lua", 'local tm = require "tidemill"\nreturn tm.graph { a = tm.exec { tm.read { '
+        self.place.write("bad.lua", 'local tm = require "tidemill"\nlocal p = tm.params { n = tm.int { 1 }, m = tm.int { 1 } }\n'
+                                    'return tm.graph { a = tm.exec { tm.read { '
                                     '"corpus/*.txt" }, program = { "false" }, io = "jsonl" } }')
-        self.place.tidemill("run", "bad.lua", store="bad")
+        said = self.place.tidemill("run", "bad.lua", "--set", "n=2", "-s", "m=3", store="bad")[2]
+        self.assertIn("then `tidemill run bad.lua --set n=2 --set m=3` again", said)
         self.assertIn("did not come to its end (failed)", self.place.tidemill("pin", store="bad")[2])
 
     def test_graphs_of_a_folder_share_the_lock(self):
         self.place.write("second.lua", self.place.read("graph.lua"))
-        self.ok("run", "second.lua", "vocab")
-        self.assertIn("was not of the whole graph, but of vocab", self.fails(2, "pin"))
-        self.ok("run", "second.lua", "--until", "vocab")
-        self.assertIn("was not of the whole graph, but of vocab", self.fails(2, "pin"))
+        for part in ["vocab"], ["--until", "vocab"]:
+            self.ok("run", "second.lua", *part)
+            self.assertIn("was not of the whole graph, but of vocab", self.fails(2, "pin", "latest"))
+        self.ok("run", "graph.lua", "vocab", "--smoke")
+        _, out, err = self.place.tidemill("pin", "--output", "other.lock")
+        self.assertRegex(out, "r[0-9]+ of graph.lua: 11 nodes")
+        self.assertRegex(err, "note   r[0-9]+ was a smoke run: nothing of it is a result; taken instead: r[0-9]+\n")
         self.place.write("second.lua", self.place.read("graph.lua").replace("out/model", "out/second"))
         self.ok("run", "second.lua")
         self.ok("pin")

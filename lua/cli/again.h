@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+// A command line to be typed again: the parameters that a fix must not drop.
+#pragma once
+
+#include "lua/cli/cli.h"
+
+// " --set NAME=VALUE ..." of this command line and of `more` (name -> text, or NULL; what was typed counts
+// instead), quoted for a shell, without the parameter `but` (or NULL); "" if there are none or too many for
+// `size`. Gives `text`.
+const char *tm_again_sets(const tm_cli *cli, const json_t *more, const char *but, char *text, size_t size);
