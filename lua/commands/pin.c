@@ -159,7 +159,8 @@ static int exec(tm_cli *cli)
 
 const tm_command tm_command_pin = {
     .name = "pin",
-    .brief = "Write what a run was made of, and what came out, to tidemill.lock (default: the latest whole one that ended well).",
+    .brief = "Write what a run was made of, and what came out, to tidemill.lock (default: the latest"
+             " whole run).",
     .usage = "[RUN]",
     .example = "tidemill pin",
     .max = 1,
