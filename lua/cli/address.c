@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "engine/resume.h"
 #include "engine/select.h"
+#include "engine/store_log.h"
 #include "engine/store_tree.h"
 #include "lua/past/past_find.h"
 #include "lua/past/run_name.h"
@@ -61,6 +63,48 @@ static const tm_record *result_of(tm_store *store, const json_t *node)
     return hex && tm_hash_parse(hex, &recipe) ? tm_key_by_recipe(store, recipe) : NULL;
 }
 
+// The entries of an open log of the recipe as an artifact that is not in the store.
+static tm_status read_open(tm_store *store, tm_hash recipe, const tm_port *port, tm_artifact *list,
+                           tm_error *err)
+{
+    tm_log *log;
+    *list = (tm_artifact){.trees = tm_type_find(port->type)->tree};
+    snprintf(list->kind, sizeof list->kind, "%s", port->type);
+    TM_TRY(tm_log_open(store, recipe, tm_port_file(port), &log, err));
+    size_t n = tm_log_count(log);
+    list->entries = tm_calloc(n + 1, sizeof *list->entries);
+    for (; list->entries && list->count < n; list->count++) {
+        tm_entry entry = list->entries[list->count] = tm_log_entry(log, list->count);
+        list->rows += entry.rows;
+        list->bytes += entry.bytes;
+    }
+    tm_log_close(log);
+    return list->entries ? TM_OK : tm_fail(err, TM_ENOMEM, "no memory for a list of snapshots");
+}
+
+// The snapshots of a trainer that did not end; false if there are none.
+static bool read_snapshots(tm_store *store, const json_t *node, tm_hash *recipe, tm_artifact *list)
+{
+    const tm_stage *stage = tm_recorded_stage(node);
+    const char *hex = json_string_value(json_object_get(node, "recipe"));
+    const tm_type *type = stage ? tm_type_find(stage->outputs[0].type) : NULL;
+    *list = (tm_artifact){0};
+    if (!type || !type->tree || !hex || !tm_hash_parse(hex, recipe)) return false;
+    if (read_open(store, *recipe, &stage->outputs[0], list, NULL) < 0) return false;
+    if (list->count) return true;
+    tm_artifact_clear(list);
+    return false;
+}
+
+static bool has_snapshots(tm_store *store, const json_t *node)
+{
+    tm_hash recipe;
+    tm_artifact list;
+    bool some = read_snapshots(store, node, &recipe, &list);
+    tm_artifact_clear(&list);
+    return some;
+}
+
 // Of the runs that have the node, of real ones or of smoke runs: the latest in which it has a result, else
 // the latest.
 static void search_among(tm_store *store, tm_address *a, const uint64_t *numbers, size_t n, bool smoke,
@@ -74,7 +118,8 @@ static void search_among(tm_store *store, tm_address *a, const uint64_t *numbers
         const json_t *found = json_is_true(json_object_get(one.record, "smoke")) == smoke
                                   ? find_node(&one, json_object_get(one.record, "nodes"), rest, size)
                                   : NULL;
-        done = found && result_of(store, found) && (!*node || strcmp(one.node, a->node) == 0);
+        done = found && (!*node || strcmp(one.node, a->node) == 0) &&
+               (result_of(store, found) || (a->at[0] && has_snapshots(store, found)));
         if (done || (found && !*node)) {
             if (!*node) snprintf(a->latest, sizeof a->latest, "%s", one.run);
             *node = found;
@@ -192,11 +237,30 @@ static tm_status no_result(tm_store *store, const tm_address *a, tm_error *err)
     return TM_ENOENT;
 }
 
+// Without a result: the snapshots so far, and what was measured of them.
+static tm_status find_open(tm_store *store, tm_address *a, const json_t *node, tm_error *err)
+{
+    tm_artifact list, metrics;
+    if (!a->type->tree || !read_snapshots(store, node, &a->recipe, &list)) return no_result(store, a, err);
+    a->open = true;
+    a->artifact = tm_artifact_hash(list.kind, list.trees, list.entries, list.count);
+    fprintf(stderr, "%s: run %s has no result, only %zu snapshot%s so far\n", a->node, a->run, list.count,
+            list.count == 1 ? "" : "s");
+    tm_artifact_clear(&list);
+    int port = tm_stage_output(a->stage, "metrics");
+    if (strcmp(a->at, "best") != 0 || port < 0) return TM_OK;
+    TM_TRY(read_open(store, a->recipe, &a->stage->outputs[port], &metrics, err));
+    tm_status status = tm_artifact_put(store, metrics.kind, metrics.trees, metrics.entries, metrics.count,
+                                       &a->metrics, err);
+    tm_artifact_clear(&metrics);
+    return status;
+}
+
 static tm_status find_artifact(tm_store *store, tm_address *a, const json_t *node, tm_error *err)
 {
     TM_TRY(tm_key_refresh(store, err));
     const tm_record *record = result_of(store, node);
-    if (!record) return no_result(store, a, err);
+    if (!record) return find_open(store, a, node, err);
     bool found = false;
     for (size_t i = 0; i < record->n_ports; i++) {
         if (strcmp(record->ports[i].name, a->port) == 0) {
@@ -253,7 +317,7 @@ tm_status tm_address_resolve(tm_store *store, const char *text, tm_address *a, t
 {
     *a = (tm_address){0};
     tm_status status = resolve(store, text, a, err);
-    if (status >= 0 && a->latest[0] && strcmp(a->latest, a->run) != 0)
+    if (status >= 0 && !a->open && a->latest[0] && strcmp(a->latest, a->run) != 0)
         fprintf(stderr, "%s: from %s, as %s has none\n", a->chain[0] ? a->chain : a->node, a->run, a->latest);
     if (status < 0) tm_address_clear(a);
     return status;
@@ -310,6 +374,12 @@ static tm_status no_snapshot(const tm_address *a, tm_error *err)
     return TM_EINVAL;
 }
 
+tm_status tm_address_log(tm_store *store, const tm_address *a, tm_artifact *log, tm_error *err)
+{
+    return a->open ? read_open(store, a->recipe, &a->stage->outputs[0], log, err)
+                   : tm_artifact_get(store, a->artifact, log, err);
+}
+
 tm_status tm_address_entry(tm_store *store, const tm_address *a, tm_entry *entry, tm_error *err)
 {
     tm_artifact log = {0};
@@ -323,7 +393,7 @@ tm_status tm_address_entry(tm_store *store, const tm_address *a, tm_entry *entry
         if (*end) return no_snapshot(a, err);
         select = (tm_select){.kind = TM_SELECT_AT, .at = step};
     }
-    TM_TRY(tm_artifact_get(store, a->artifact, &log, err));
+    TM_TRY(tm_address_log(store, a, &log, err));
     size_t index;
     tm_status status = tm_select_entry(store, &select, &log, a->metrics, &index, err);
     if (status >= 0)

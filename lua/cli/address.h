@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Addresses: what people call a result on the command line, `[RUN:]NODE[/STEP][.PORT][@best|@latest|@300]`.
 //
-// Unless it is named, the run is the latest in which the node has a result (smoke runs have to be named); a
-// line to stderr says so if a later run has the node. The longest known node name matches first (sweeps put
-// dots and slashes into names). The run's journal says which recipe a node had, and the store which artifact
-// that recipe has now.
+// Unless it is named, the run is the latest in which the node has a result (smoke runs have to be named);
+// with '@', the latest in which it has a snapshot, be it of a run that was stopped. A line to stderr says so
+// if a later run has the node, or if there is no result but snapshots. The longest known node name matches
+// first (sweeps put dots and slashes into names). The run's journal says which recipe a node had, and the
+// store which artifact that recipe has now.
 #pragma once
 
 #include "engine/store_artifact.h"
@@ -18,6 +19,8 @@ typedef struct tm_address {
     const tm_type *type;     // of the port
     json_t *record;          // of the run (new reference)
     json_t *facts;           // of the node's key record, parsed (new reference)
+    tm_hash recipe;
+    bool open;               // there is no result, only the snapshots of a producer that did not end
     tm_hash artifact;        // of the port
     tm_hash metrics;         // of the producer's metrics port, or none
 } tm_address;
@@ -30,6 +33,9 @@ void tm_address_clear(tm_address *address);
 // NODE/STEP.removed, then that of the last step, which bears the name of the chain. Gives their texts
 // ("r1:clean/gopher.removed"); of any other address its own alone. NULL without memory.
 json_t *tm_address_parts(tm_store *store, const tm_address *address);
+
+// What is at the address: the artifact of the result, or the snapshots that there are so far.
+tm_status tm_address_log(tm_store *store, const tm_address *address, tm_artifact *log, tm_error *err);
 
 // The entry of a tree port that '@...' picks (the last without it).
 tm_status tm_address_entry(tm_store *store, const tm_address *address, tm_entry *entry, tm_error *err);

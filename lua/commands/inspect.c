@@ -284,7 +284,7 @@ static tm_status show(const tm_cli *cli, tm_store *store, const tm_address *a, w
 {
     char artifact[TM_HASH_HEX];
     tm_artifact log = {0};
-    TM_TRY(tm_artifact_get(store, a->artifact, &log, err));
+    TM_TRY(tm_address_log(store, a, &log, err));
     tm_hash_hex(a->artifact, artifact);
     w.records = cli->json ? json_array() : NULL;
     json_t *into = *shown = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I}", "artifact", artifact, "run",
