@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "engine/base/io.h"
+#include "engine/base/json.h"
 #include "engine/store_artifact.h"
 #include "engine/store_tree.h"
 
@@ -36,13 +37,48 @@ static json_t *row_json(const tm_type *type, const tm_batch *batch, size_t row)
     return record;
 }
 
+// The meta of a document is JSON as the store has it: it goes out as it stands, behind the other columns.
+static int put_record(const json_t *record, tm_view meta, FILE *file)
+{
+    char *text = json_dumps(record, JSON_COMPACT | JSON_REAL_PRECISION(17));
+    size_t n = text ? strlen(text) : 0;
+    int bad = n < 2;
+    if (!bad && meta.size) {
+        bad = fwrite(text, 1, n - 1, file) != n - 1 || fputs(",\"meta\":", file) == EOF ||
+              fwrite(meta.data, 1, meta.size, file) != meta.size || fputs("}\n", file) == EOF;
+    } else if (!bad) {
+        bad = fwrite(text, 1, n, file) != n || fputc('\n', file) == EOF;
+    }
+    tm_json_free(text);
+    return bad;
+}
+
+static bool is_object_on_a_line(tm_view text)
+{
+    if (!text.size || text.data[0] != '{' || memchr(text.data, '\n', text.size)) return false;
+    json_t *json = json_loadb(text.data, text.size, JSON_DECODE_INT_AS_REAL, NULL);
+    json_decref(json);
+    return json != NULL;
+}
+
+// What to write as meta besides the record, which then has it no more; empty if the record is right as it is.
+static tm_view take_meta(const tm_type *type, const tm_batch *batch, size_t row, json_t *record)
+{
+    if (type != tm_type_find("documents")) return (tm_view){0};
+    tm_view meta = tm_batch_get_bytes(batch, TM_DOC_META, row);
+    if (!meta.size) meta = tm_view_str("{}");
+    if (!is_object_on_a_line(meta)) return (tm_view){0};
+    json_object_del(record, type->cols[TM_DOC_META].name);
+    return meta;
+}
+
 static tm_status write_rows(const tm_type *type, const tm_batch *batch, FILE *file, tm_error *err)
 {
     for (size_t row = 0; row < tm_batch_rows(batch); row++) {
         json_t *record = row_json(type, batch, row);
-        int bad = json_dumpf(record, file, JSON_COMPACT | JSON_REAL_PRECISION(17));
+        int bad = put_record(record, take_meta(type, batch, row, record), file);
         json_decref(record);
-        if (bad || fputc('\n', file) == EOF) return tm_fail_errno(err, "write");
+        if (bad) return tm_fail_errno(err, "write");
     }
     return TM_OK;
 }
