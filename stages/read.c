@@ -79,10 +79,35 @@ static tm_status check_fields(tm_check *c, tm_error *err)
     return TM_OK;
 }
 
+static bool has_lines(const char *path)
+{
+    static const char *const ends[] = {".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz"};
+    size_t n = strlen(path);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        size_t end = strlen(ends[i]);
+        if (n > end && strcmp(path + n - end, ends[i]) == 0) return true;
+    }
+    return false;
+}
+
+// Lines of JSON read as one text are not what anybody means.
+static tm_status check_format(tm_check *c, tm_error *err)
+{
+    const read_options *o = c->options;
+    if (strcmp(o->format, "text") != 0 || !o->path.n) return TM_OK;
+    for (size_t i = 0; i < o->path.n; i++)
+        if (!has_lines(o->path.items[i])) return TM_OK;
+    snprintf(c->fault->fix, sizeof c->fault->fix,
+             "give format = \"jsonl\" (texts), or \"chat\", \"instruction\", \"preference\"");
+    return tm_fail(err, TM_EINVAL, "\"%.200s\" has JSON lines, and format \"text\" makes one text of a file",
+                   o->path.items[0]);
+}
+
 static tm_status check(tm_check *c, tm_error *err)
 {
     const read_options *o = c->options;
     TM_TRY(check_fields(c, err));
+    TM_TRY(check_format(c, err));
     if (strcmp(o->format, "html") == 0) json_object_set_new(c->outputs[0], "markup", json_string("html"));
     if (shape_of(o)) json_object_set_new(c->outputs[0], "shape", json_string(shape_of(o)));
     if (o->path.n) return TM_OK;
