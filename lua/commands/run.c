@@ -15,6 +15,7 @@
 #include "lua/lock/environment.h"
 #include "lua/lock/git.h"
 #include "lua/lock/locked.h"
+#include "lua/past/kept_metrics.h"
 #include "lua/past/label.h"
 #include "lua/place.h"
 #include "lua/report/report.h"
@@ -144,6 +145,14 @@ static bool leave_report(const tm_cli *cli, const tm_session *session, const cha
     return false;
 }
 
+// Its results may go, these numbers stay. That they could not be written is no failure of the run either.
+static void keep_metrics(const tm_cli *cli, const tm_session *session, const char *run)
+{
+    tm_error err = {0};
+    if (tm_kept_metrics_write(session->store, run, &err) < 0 && !cli->json)
+        fprintf(stderr, "the metrics of this run are in its results alone: %s\n", err.text);
+}
+
 static int finish(tm_cli *cli, tm_session *session, tm_status status, const tm_run_result *result,
                   const tm_error *err)
 {
@@ -156,6 +165,7 @@ static int finish(tm_cli *cli, tm_session *session, tm_status status, const tm_r
     tell(cli, session, status, result, err, &placing, diags);
     json_t *locked = status == TM_OK ? tm_locked_results(session) : NULL;
     char report[TM_PATH_MAX];
+    keep_metrics(cli, session, result->run);
     bool reported = leave_report(cli, session, result->run, report);
     if (cli->json) {
         json_t *all = as_json(session, status, result, placed, locked, diags);

@@ -65,11 +65,11 @@ static void print_input(const json_t *input, FILE *file)
                *port = string_of(input, "port");
     const json_t *rows = json_object_get(input, "rows");
     bool folder = path[0] && !rows;
-    fprintf(file, "  %-20s %s, %s",
+    fprintf(file, "  %-20s %s%s%s",
             path[0]   ? path
             : port[0] ? port
                       : "input",
-            string_of(input, "from"), string_of(input, "type"));
+            string_of(input, "from"), string_of(input, "type")[0] ? ", " : "", string_of(input, "type"));
     if (rows) fprintf(file, ", %lld records", (long long)json_integer_value(rows));
     if (path[0] && !folder)
         fprintf(file, ", %s",
@@ -89,6 +89,20 @@ static void print(const json_t *layout, FILE *file)
     fprintf(file, "  %-20s %s\n", "node.json", "its stage and options");
     if (string_of(layout, "error")[0]) fprintf(file, "  %-20s %s\n", "error.txt", "what went wrong");
     fprintf(file, "rerun  %s\n", string_of(layout, "rerun"));
+}
+
+// A program may not look at what is not there.
+static void print_missing(const json_t *layout)
+{
+    size_t i;
+    json_t *input;
+    json_array_foreach(json_object_get(layout, "inputs"), i, input)
+    {
+        const char *port = string_of(input, "port");
+        if (!json_object_get(input, "path"))
+            fprintf(stderr, "%s is missing, from %s: %s\n", port[0] ? port : "input", string_of(input, "from"),
+                    string_of(input, "note"));
+    }
 }
 
 // ---- programs ----
@@ -137,7 +151,8 @@ static tm_status work(const tm_cli *cli, const json_t *layout, tm_store *store, 
     char *const only[] = {shell, NULL};
     bool program = cli->n_args > 1;
     set_environment(layout, store);
-    if (!program) print(layout, stderr);
+    if (program) print_missing(layout);
+    else print(layout, stderr);
     tm_status status = start(program ? (char *const *)(cli->args + 1) : only, folder, code, err);
     if (program && !tm_cli_flag(cli, "--to")) tm_dir_remove(folder, NULL);
     else fprintf(stderr, "the files stay in %s\n", folder);

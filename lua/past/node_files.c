@@ -7,9 +7,9 @@
 
 #include "engine/base/json.h"
 #include "engine/select.h"
-#include "engine/stage.h"
 #include "engine/store_key.h"
 #include "engine/store_tree.h"
+#include "lua/past/runs.h"
 #include "lua/place.h"
 
 // ---- what an input is ----
@@ -35,7 +35,7 @@ static const tm_past_node *by_recipe(const tm_past *past, const char *recipe)
 
 static const tm_type *type_of(const tm_past_node *node, const char *out)
 {
-    const tm_stage *stage = tm_stage_find(node->stage);
+    const tm_stage *stage = tm_recorded_stage(node->plan);
     int port = stage ? tm_stage_output(stage, out) : -1;
     return port >= 0 ? tm_type_find(stage->outputs[port].type) : NULL;
 }
@@ -139,6 +139,7 @@ static tm_status lay_input(tm_store *store, const tm_past *past, const char *por
                            const char *folder, json_t *inputs, tm_error *err)
 {
     input own = look_at(store, past, port, link), in = look_further(store, past, own);
+    if (!in.there) in = own;
     char from[300] = "elsewhere";
     if (in.from) snprintf(from, sizeof from, "%s%s%s", in.from->name, in.out[0] ? "." : "", in.out);
     json_t *into =
@@ -212,10 +213,12 @@ static tm_status write_node(const tm_past_node *node, const char *folder, tm_err
 static tm_status write_error(const tm_past_node *node, const char *folder, json_t *layout, tm_error *err)
 {
     const char *text = json_string_value(json_object_get(node->failure, "text"));
+    const char *why = json_string_value(json_object_get(node->failure, "why")); // a program's last words
     if (!text) return TM_OK;
     json_object_set_new(layout, "error", json_string(text));
     tm_buf lines = {0};
     tm_buf_fmt(&lines, "%s\n", text);
+    if (why && why[0]) tm_buf_fmt(&lines, "%s\n", why);
     tm_status status = tm_buf_status(&lines, err);
     if (status >= 0) status = write_text(folder, "error.txt", lines.data, err);
     tm_buf_clear(&lines);

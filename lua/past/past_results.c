@@ -2,10 +2,11 @@
 // What the store has of a run's results.
 #include <stdio.h>
 
-#include "engine/stage.h"
 #include "engine/store_key.h"
 #include "engine/type.h"
+#include "lua/past/kept_metrics.h"
 #include "lua/past/past_series.h"
+#include "lua/past/runs.h"
 
 const tm_past_port *tm_past_port_of(const tm_past_node *node, const char *port)
 {
@@ -16,7 +17,7 @@ const tm_past_port *tm_past_port_of(const tm_past_node *node, const char *port)
 
 bool tm_past_gives_records(const tm_past_node *node)
 {
-    const tm_stage *stage = tm_stage_find(node->stage);
+    const tm_stage *stage = tm_recorded_stage(node->plan);
     const tm_type *type = stage ? tm_type_find(stage->outputs[0].type) : NULL;
     return type && !type->tree && strcmp(type->name, "metrics") != 0;
 }
@@ -102,6 +103,7 @@ static tm_status read_node(tm_past_node *node, tm_store *store, tm_error *err)
 tm_status tm_past_results(tm_past *past, tm_store *store, tm_error *err)
 {
     TM_TRY(tm_key_refresh(store, err));
+    TM_TRY(tm_kept_metrics_read(past, store, err)); // first: what the store has takes their place
     for (size_t i = 0; i < past->n_nodes; i++) {
         tm_past_node *node = &past->nodes[i];
         bool made = strcmp(node->state, "done") == 0 || strcmp(node->state, "cached") == 0 ||

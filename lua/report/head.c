@@ -55,8 +55,10 @@ static void failures(const tm_past *past, tm_buf *page)
         const json_t *failure = past->nodes[i].failure;
         if (!failure) continue;
         const char *hint = json_string_value(json_object_get(failure, "hint"));
+        const char *why = json_string_value(json_object_get(failure, "why"));
         tm_html(page, "<div class=\"fault\" role=\"note\"><p><strong>✗ %s failed</strong></p><p>%s</p>",
                 past->nodes[i].name, json_string_value(json_object_get(failure, "text")));
+        if (why && *why) tm_html(page, "<p>%s</p>", why);
         if (hint && *hint) tm_html(page, "<p>%s</p>", hint);
         tm_html(page, "<p><code>tidemill logs %s:%s</code></p></div>\n", past->run, past->nodes[i].name);
     }

@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import subprocess
 import time
 import unittest
@@ -326,6 +327,27 @@ class AfterFourRuns(WithWorkplace):
         missing = self.json("shell", "model", "--to", self.place.path("missing"))["inputs"][0]
         self.assertEqual((missing.get("path"), missing["note"]), (None, "it was not made to its end"))
 
+    def test_shell_gives_what_a_stage_of_the_graph_made_and_says_what_is_missing(self):
+        self.place.write("words.lua", 'local tm = require "tidemill"\n'
+                         'local mark = tm.stage { name = "mark", takes = "documents", gives = "documents",\n'
+                         '  each = function(doc, o, emit) emit { text = doc.text .. "!", id = doc.id } end }\n'
+                         'local marked = mark { tm.read { "corpus/0*.txt" } }\n'
+                         'local same = tm.exec { marked, program = { "cat" } }\n'
+                         'local broken = tm.exec { same, program = { "sh", "-c", "cat >&2; echo no wheel >&2; exit 3" } }\n'
+                         'return tm.graph { marked = marked, same = same, broken = broken }\n')
+        self.assertEqual(self.place.tidemill("run", "words.lua", "--quiet", store="words")[0], 1)
+        for node, given in (("same", "marked"), ("broken", "same")):
+            out = self.ok("shell", node, "--print", "--to", self.place.path("words-" + node), store="words")
+            rows = self.json("inspect", given, store="words")["rows"]
+            self.assertRegex(out, rf"(?m)^  input\.jsonl +{given}, documents, {rows} records, \d")
+            self.assertEqual(len(self.place.read(f"words-{node}/input.jsonl").splitlines()), rows)
+        self.assertRegex(self.place.read("words-broken/error.txt"), r"^sh ended with exit status 3\n(.*\n)*.*no wheel\n$")
+        self.assertRegex(self.ok("report", "--out", "-", store="words"), r"sh ended with exit status 3[^§]*?no wheel")
+        shutil.rmtree(self.place.path("words/objects"))
+        os.mkdir(self.place.path("words/objects"))
+        code, _, err = self.place.plain("shell", "broken", "--store", self.place.path("words"), "--", "true")
+        self.assertEqual((code, err), (0, "input is missing, from same: its bytes are not in the store any more\n"))
+
     def test_shell_is_a_shell_on_a_terminal(self):
         self.place.write("myshell", "#!/bin/sh\npwd > $HERE/where\necho $TIDEMILL_NODE >> $HERE/where\nexit 3\n")
         os.chmod(self.place.path("myshell"), 0o755)
@@ -404,6 +426,28 @@ class AfterASweep(WithWorkplace):
         self.assertEqual([row["name"] for row in rows], ["decay=cosine,lr=1e-3", "decay=none,lr=1e-3",
                                                          "decay=cosine,lr=3e-3", "decay=none,lr=3e-3"])
         self.assertIn("did you mean valid.loss?", self.fails(2, "compare", "trials", "--sort", "valid.los"))
+
+    def test_metrics_of_a_run_stay_when_its_results_go_also_of_cached_nodes(self):
+        def known(store):
+            return [self.json(*args, store=store) for args in
+                    (("runs",), ("compare", "r1:trials", "--full"), ("compare", "r1", "tried", "--full"))]
+
+        shutil.copytree(self.place.path("store"), self.place.path("freed"))
+        for at, _, names in os.walk(self.place.path("freed/objects")):  # gc removes nothing younger than an hour
+            for name in names:
+                os.utime(os.path.join(at, name), (1, 1))
+        before = known("freed")
+        cached = before[2]["rows"][1]["metrics"]
+        self.assertTrue(any("error" in metric for metric in cached.values()), cached)
+        self.ok("gc", "--keep-days", "0", store="freed")
+        self.assertEqual(self.json("verify", store="freed")["records"], 0)
+        self.assertEqual(known("freed"), before)
+        names = [run["run"] for run in self.json("runs", "--where", "'trials/decay=none,lr=3e-3.model.valid.loss' > 0",
+                                                 store="freed")["runs"]]
+        self.assertEqual(names, ["r1", "r2"])
+        self.place.write("freed/runs/r2/metrics", "no JSON")
+        runs = self.json("runs", store="freed")["runs"]
+        self.assertEqual((runs[0], runs[1]["metrics"]), (before[0]["runs"][0], {}))
 
     def test_logs_of_a_node_are_those_of_the_latest_run_that_has_it(self):
         node = "trials/decay=none,lr=3e-3.model"
