@@ -134,12 +134,6 @@ const char *tm_nearest_key(const json_t *object, const char *word)
     return near;
 }
 
-const tm_stage *tm_recorded_stage(const json_t *node)
-{
-    const char *name = json_string_value(json_object_get(json_object_get(node, "own"), "stage"));
-    return name ? tm_stage_find(name) : NULL;
-}
-
 const char *tm_made_text(const tm_stage *stage, const json_t *fields, char text[96])
 {
     const tm_type *type = stage ? tm_type_find(stage->outputs[0].type) : NULL;
