@@ -100,8 +100,8 @@ static void print_missing(const json_t *layout)
     {
         const char *port = string_of(input, "port");
         if (!json_object_get(input, "path"))
-            fprintf(stderr, "%s is missing, from %s: %s\n", port[0] ? port : "input", string_of(input, "from"),
-                    string_of(input, "note"));
+            fprintf(stderr, "%s is missing, from %s: %s\n", port[0] ? port : "input",
+                    string_of(input, "from"), string_of(input, "note"));
     }
 }
 
