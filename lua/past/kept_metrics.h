@@ -2,8 +2,8 @@
 // The last value of every metric of a run, in a file beside its journal: what is left of it when its results
 // are not in the store any more.
 //
-// runs/rN/metrics is {NODE: [{"name", "step", "value", "error", "count"}, ...]}, also of nodes that were cached.
-// A number that is not finite is not there.
+// runs/rN/metrics is {NODE: [{"name", "step", "value", "error", "count"}, ...]}, with nodes that were
+// cached. A number that is not finite is not there.
 #pragma once
 
 #include "lua/past/past.h"
