@@ -31,7 +31,10 @@ static json_t *nodes_of(tm_store *store, const char *run)
 tm_status tm_past_unknown_node(tm_store *store, const char *run, const char *node, tm_error *err)
 {
     json_t *nodes = nodes_of(store, run);
-    const char *near = tm_nearest_key(nodes, node);
+    const char *near = tm_nearest_key(nodes, node), *dot = strrchr(node, '.');
+    char word[192];
+    if (dot) snprintf(word, sizeof word, "%.*s", (int)(dot - node), node); // a port behind it
+    if (!near && dot) near = tm_nearest_key(nodes, word);
     tm_fail_as(err, TM_ENOENT, "TM0506", "%s%s has %s \"%s\"", run ? "run " : "no run", run ? run : "",
                run ? "no node" : "a node", node);
     if (near)
