@@ -26,10 +26,13 @@ static const tm_flag flags[] = {
 // What is shown, and of which records.
 typedef struct window {
     tm_pick pick;
+    int64_t shown;
     bool full, before;
     const tm_type *type;
     json_t *records;  // with --json and --before, else NULL
 } window;
+
+enum { MOST_BYTES = 400, MOST_IDS = 64 }; // of a value, without --full
 
 static size_t cut_at(tm_view v, size_t n)
 {
@@ -40,18 +43,26 @@ static size_t cut_at(tm_view v, size_t n)
 
 static json_t *text_json(tm_view v, bool full)
 {
-    size_t n = cut_at(v, full ? v.size : 400);
+    size_t n = cut_at(v, full ? v.size : MOST_BYTES);
     json_t *text = json_stringn(v.data ? v.data : "", n);
     return text ? text : json_string("(not UTF-8)");
+}
+
+// Says of a record that not all of it is there.
+static json_t *mark_cut(json_t *record, bool cut)
+{
+    if (record && cut) json_object_set_new(record, "cut", json_true());
+    return record;
 }
 
 static json_t *document_json(const tm_batch *batch, size_t row, bool full)
 {
     tm_doc d = tm_docs_get(batch, row);
     json_t *meta = d.meta.size ? json_loadb(d.meta.data, d.meta.size, 0, NULL) : NULL;
-    return json_pack("{s:o, s:o, s:o, s:I, s:o*}", "id", text_json(d.id, true), "source",
+    json_t *record = json_pack("{s:o, s:o, s:o, s:I, s:o*}", "id", text_json(d.id, true), "source",
                      text_json(d.source, true), "text", text_json(d.text, full), "bytes",
                      (json_int_t)d.text.size, "meta", meta);
+    return mark_cut(record, !full && d.text.size > MOST_BYTES);
 }
 
 static json_t *ids_json(const tm_batch *batch, size_t col, size_t row, bool full)
@@ -59,16 +70,27 @@ static json_t *ids_json(const tm_batch *batch, size_t col, size_t row, bool full
     size_t n;
     const uint32_t *ids = tm_batch_get_u32s(batch, col, row, &n);
     json_t *list = json_array();
-    for (size_t i = 0; i < n && (full || i < 64); i++) json_array_append_new(list, json_integer(ids[i]));
+    for (size_t i = 0; i < n && (full || i < MOST_IDS); i++) json_array_append_new(list, json_integer(ids[i]));
     return list;
+}
+
+static bool is_cut(const tm_type *type, const tm_batch *batch, size_t col, size_t row)
+{
+    size_t n = 0;
+    if (type->cols[col].kind == TM_COL_U32S) (void)tm_batch_get_u32s(batch, col, row, &n);
+    if (type->cols[col].kind != TM_COL_BYTES) return n > MOST_IDS;
+    bool mask = strcmp(type->cols[col].name, "mask") == 0;
+    return tm_batch_get_bytes(batch, col, row).size > (mask ? MOST_IDS : MOST_BYTES);
 }
 
 // A row of any other type: its columns by name, masks as lists.
 static json_t *row_json(const tm_type *type, const tm_batch *batch, size_t row, bool full)
 {
     json_t *record = json_object();
+    bool cut = false;
     for (size_t col = 0; col < type->n_cols; col++) {
         json_t *value = NULL;
+        cut |= !full && is_cut(type, batch, col, row);
         if (type->cols[col].kind == TM_COL_U32S) value = ids_json(batch, col, row, full);
         else if (type->cols[col].kind == TM_COL_I64) value = json_integer(tm_batch_get_i64(batch, col, row));
         else if (type->cols[col].kind == TM_COL_F64) value = json_real(tm_batch_get_f64(batch, col, row));
@@ -77,21 +99,23 @@ static json_t *row_json(const tm_type *type, const tm_batch *batch, size_t row, 
         else {
             tm_view mask = tm_batch_get_bytes(batch, col, row);
             value = json_array();
-            for (size_t i = 0; i < mask.size && (full || i < 64); i++)
+            for (size_t i = 0; i < mask.size && (full || i < MOST_IDS); i++)
                 json_array_append_new(value, json_integer(mask.data[i]));
         }
         json_object_set_new(record, type->cols[col].name, value);
     }
-    return record;
+    return mark_cut(record, cut);
 }
 
 static json_t *tokens_json(const tm_batch *batch, size_t row, bool full)
 {
     size_t n;
     (void)tm_batch_get_u32s(batch, TM_TOK_IDS, row, &n);
-    return json_pack("{s:o, s:I, s:I, s:o}", "id", text_json(tm_batch_get_bytes(batch, TM_TOK_ID, row), true),
-                     "tokens", (json_int_t)n, "bytes", (json_int_t)tm_batch_get_i64(batch, TM_TOK_BYTES, row),
-                     "ids", ids_json(batch, TM_TOK_IDS, row, full));
+    json_t *record = json_pack("{s:o, s:I, s:I, s:o}", "id",
+                               text_json(tm_batch_get_bytes(batch, TM_TOK_ID, row), true), "tokens",
+                               (json_int_t)n, "bytes", (json_int_t)tm_batch_get_i64(batch, TM_TOK_BYTES, row),
+                               "ids", ids_json(batch, TM_TOK_IDS, row, full));
+    return mark_cut(record, !full && n > MOST_IDS);
 }
 
 static json_t *metric_json(const tm_batch *batch, size_t row)
@@ -103,8 +127,16 @@ static json_t *metric_json(const tm_batch *batch, size_t row)
     return metric;
 }
 
+// Ends the line of a value that is cut: " ..." and how much more there is.
+static void print_rest(bool cut, json_int_t more, const char *unit)
+{
+    if (cut && more > 0) printf(" ... (%lld %s more, see --full)\n", (long long)more, unit);
+    else puts(cut ? " ... (see --full)" : "");
+}
+
 static void print_record(const tm_type *type, const json_t *record)
 {
+    bool cut = json_is_true(json_object_get(record, "cut"));
     if (strcmp(type->name, "metrics") == 0) {
         const json_t *error = json_object_get(record, "error");
         printf("%8lld  %-32s %12.6g", (long long)json_integer_value(json_object_get(record, "step")),
@@ -116,7 +148,8 @@ static void print_record(const tm_type *type, const json_t *record)
     }
     if (!json_object_get(record, "bytes")) {  // neither documents nor tokens
         char *columns = json_dumps(record, JSON_COMPACT);
-        printf("%s\n", columns ? columns : "");
+        fputs(columns ? columns : "", stdout);
+        print_rest(cut, 0, "");
         free(columns);
         return;
     }
@@ -127,10 +160,16 @@ static void print_record(const tm_type *type, const json_t *record)
     printf("--- %s  %s  %lld bytes%s%s\n", json_string_value(json_object_get(record, "id")),
            source ? source : "", (long long)json_integer_value(json_object_get(record, "bytes")),
            meta ? "  " : "", meta ? meta : "");
-    if (text) printf("%s\n", text);
-    else {
-        char *ids = json_dumps(json_object_get(record, "ids"), JSON_COMPACT);
-        printf("%s\n", ids ? ids : "");
+    if (text) {
+        fputs(text, stdout);
+        print_rest(cut, json_integer_value(json_object_get(record, "bytes")) - (json_int_t)strlen(text),
+                   "bytes");
+    } else {
+        json_t *list = json_object_get(record, "ids");
+        char *ids = json_dumps(list, JSON_COMPACT);
+        fputs(ids ? ids : "", stdout);
+        print_rest(cut, json_integer_value(json_object_get(record, "tokens")) -
+                            (json_int_t)json_array_size(list), "ids");
         free(ids);
     }
     free(meta);
@@ -146,6 +185,7 @@ static tm_status show_row(void *arg, const tm_batch *batch, size_t row, tm_error
                      : strcmp(type, "metrics") == 0 ? metric_json(batch, row)
                                                     : row_json(w->type, batch, row, full);
     if (!record) return tm_fail(err, TM_ENOMEM, "no memory for a record");
+    w->shown++;
     if (w->records) json_array_append(w->records, record);
     else print_record(w->type, record);
     json_decref(record);
@@ -170,7 +210,11 @@ static void print_befores(const window *w, const char *from)
         const char *text = json_string_value(json_object_get(record, "text"));
         tm_view shown = tm_view_str(text ? text : "");
         if (!json_is_null(before) && !same) tm_before_print(json_object_get(record, "edits"), w->full);
-        else printf("%.*s\n", (int)cut_at(shown, w->full ? shown.size : 400), shown.data);
+        else {
+            size_t n = cut_at(shown, w->full ? shown.size : MOST_BYTES);
+            printf("%.*s", (int)n, shown.data);
+            print_rest(n < shown.size, (json_int_t)(shown.size - n), "bytes");
+        }
     }
 }
 
@@ -182,7 +226,10 @@ static tm_status show_data(const tm_cli *cli, tm_store *store, const tm_address 
     if (w->before && strcmp(a->type->name, "documents") != 0)
         return tm_fail(err, TM_EINVAL, "--before is for documents, and %s gives %s", a->node, a->type->name);
     if (w->before && !w->records) w->records = json_array();
+    bool chosen = (w->pick.text || w->pick.id || w->pick.without) && w->pick.left > 0 && !w->pick.skip;
     tm_status status = tm_pick_rows(store, a->type, log, &w->pick, show_row, w, err);
+    if (status >= 0 && chosen && !w->shown && !cli->json)
+        printf("none of %llu record%s\n", (unsigned long long)log->rows, log->rows == 1 ? "" : "s");
     if (status < 0 || !w->before) return status;
     TM_TRY(tm_before_add(store, a, w->records, from, err));
     json_object_set_new(into, "input", json_string(from));

@@ -252,6 +252,15 @@ class AfterFourRuns(WithWorkplace):
         self.assertIn("metrics have no ids", self.fails(2, "inspect", "base.metrics", "--id", "x"))
         self.assertIn("did you mean", self.fails(2, "inspect", "clean", "--not-in", "claen"))
 
+    def test_inspect_says_what_it_cuts_and_that_nothing_fits(self):
+        record, whole = (self.records("r3:clean", *more)[0] for more in ([], ["--full"]))
+        self.assertEqual((record["cut"], "cut" in whole), (True, False))
+        more = record["bytes"] - len(record["text"].encode())
+        self.assertIn(f"{record['text']} ... ({more} bytes more, see --full)\n", self.ok("inspect", "r3:clean"))
+        self.assertNotIn(" ... (", self.ok("inspect", "r3:clean", "--full"))
+        for flags in ["--grep", "xyzzy"], ["--id", "zz"], ["--not-in", "r3:clean"]:
+            self.assertRegex(self.ok("inspect", "r3:clean", *flags), r"\nnone of \d+ records\n$")
+
     def test_samples_are_drawn_by_seed_from_what_fits(self):
         first = [record["id"] for record in self.records("clean", "--sample", "9")]
         self.assertEqual([record["id"] for record in self.records("clean", "--sample", "9", "--seed", "1")], first)
