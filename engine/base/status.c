@@ -81,7 +81,8 @@ tm_status tm_fail_errno(tm_error *err, const char *format, ...)
     va_start(args, format);
     set(err, status, sys, format, args);
     va_end(args);
-    if (status == TM_ENOSPC) tm_hint(err, "free some space there, or run `tidemill gc`, then run again");
+    if (status == TM_ENOSPC)
+        tm_hint(err, "free some space there, or run `tidemill gc --to SIZE`, then run again");
     return status;
 }
 

@@ -8,3 +8,6 @@
 // instead), quoted for a shell, without the parameter `but` (or NULL); "" if there are none or too many for
 // `size`. Gives `text`.
 const char *tm_again_sets(const tm_cli *cli, const json_t *more, const char *but, char *text, size_t size);
+
+// Names the store of this command line in a text that advises `tidemill gc --to SIZE`.
+void tm_again_store(const tm_cli *cli, char *text, size_t size);

@@ -10,6 +10,7 @@
 
 #include "engine/base/utf8.h"
 #include "engine/stage.h"
+#include "lua/cli/again.h"
 
 const tm_flag tm_common_flags[] = {
     {"--json", 0, NULL, "the result as one JSON object on stdout"},
@@ -75,6 +76,7 @@ int tm_cli_fail(const tm_cli *cli, const tm_error *err)
 {
     tm_diags diags = {.n = 1};
     tm_diag_error(&diags.items[0], err);
+    tm_again_store(cli, diags.items[0].fix, sizeof diags.items[0].fix);
     tm_cli_diags(cli, &diags, NULL);
     return exit_of(err->status);
 }

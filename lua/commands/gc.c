@@ -110,7 +110,7 @@ static void print_results(const json_t *results)
 
 // ---- the report ----
 
-static int print_report(const going *g, const tm_gc_report *r, bool dry)
+static int print_report(const going *g, const tm_gc_policy *policy, const tm_gc_report *r, bool dry)
 {
     if (g->cli->json)
         return tm_cli_print(
@@ -124,6 +124,9 @@ static int print_report(const going *g, const tm_gc_report *r, bool dry)
     printf("%s %s in %zu objects and %zu results; kept %s, %zu results\n", dry ? "would free" : "freed",
            tm_cli_size(r->bytes_removed, removed), r->objects_removed, r->records_dropped,
            tm_cli_size(r->bytes_kept, kept), r->records_kept);
+    if (r->records_dropped && r->bytes_kept && policy->keep_ms < policy->grace_ms)
+        printf("bytes that were written within the last %s stay: a run may be about to name them\n",
+               policy->grace_ms == GRACE_MS ? "minute" : "hour");
     return TM_EXIT_OK;
 }
 
@@ -166,7 +169,7 @@ static tm_status collect(going *g, tm_store *store, tm_gc_policy *policy, bool d
     }
     tm_status status = policy->max_bytes ? reachable(store, policy, tm_room_live(room), err) : TM_OK;
     if (status >= 0) status = tm_store_gc(store, policy, dry, NULL, NULL, report, err);
-    if (status >= 0) print_report(g, report, dry);
+    if (status >= 0) print_report(g, policy, report, dry);
     json_decref(g->results);
     tm_room_close(room);
     return status;

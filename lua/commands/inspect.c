@@ -70,7 +70,8 @@ static json_t *ids_json(const tm_batch *batch, size_t col, size_t row, bool full
     size_t n;
     const uint32_t *ids = tm_batch_get_u32s(batch, col, row, &n);
     json_t *list = json_array();
-    for (size_t i = 0; i < n && (full || i < MOST_IDS); i++) json_array_append_new(list, json_integer(ids[i]));
+    for (size_t i = 0; i < n && (full || i < MOST_IDS); i++)
+        json_array_append_new(list, json_integer(ids[i]));
     return list;
 }
 

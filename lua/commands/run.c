@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "engine/run.h"
+#include "lua/cli/again.h"
 #include "lua/cli/failure.h"
 #include "lua/cli/session.h"
 #include "lua/console/console.h"
@@ -118,6 +119,8 @@ static void tell(const tm_cli *cli, const tm_session *session, tm_status status,
     else if (status < 0 && status != TM_ESTOPPED)
         tm_diag_error(tm_diag_add(diags, "", NULL, 0), err);
     if (placing->status < 0) tm_diag_error(tm_diag_add(diags, "", NULL, 0), placing);
+    for (size_t i = 0; i < diags->n && i < sizeof diags->items / sizeof *diags->items; i++)
+        tm_again_store(cli, diags->items[i].fix, sizeof diags->items[i].fix);
 }
 
 static json_t *as_json(const tm_session *session, tm_status status, const tm_run_result *result,

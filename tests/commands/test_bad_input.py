@@ -136,7 +136,7 @@ class FullDisk(WithWorkplace):
         first, second, verified, codes = [json.loads(line) for line in done.stdout.splitlines()]
         self.assertEqual(codes, [5, 0, 0], done.stderr)
         self.assertIn("No space left on device", first["error"]["what"])
-        self.assertIn("tidemill gc", first["error"]["fix"])
+        self.assertIn("`tidemill gc --to SIZE --store store/s`", first["error"]["fix"])
         self.assertEqual((second["cached"], second["done"] + second["cached"]), (first["done"], 11))
         self.assertGreater(first["done"], 0)
         self.assertEqual((verified["corrupt"], verified["incomplete"]), (0, 0))
