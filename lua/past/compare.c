@@ -128,6 +128,13 @@ json_t *tm_compare_sweep(const tm_past *past, const char *sweep, bool all)
     return rows;
 }
 
+size_t tm_compare_sweep_size(const char *node)
+{
+    const char *slash = strchr(node, '/');
+    while (slash && !point_size(slash + 1)) slash = strchr(slash + 1, '/');
+    return slash ? (size_t)(slash - node) : 0;
+}
+
 json_t *tm_compare_sweeps(const tm_past *past)
 {
     json_t *sweeps = json_object();

@@ -17,7 +17,7 @@ static int64_t bytes_made(const tm_past *past)
 {
     int64_t sum = 0;
     for (size_t i = 0; i < past->n_nodes; i++)
-        if (strcmp(past->nodes[i].state, "done") == 0 && past->nodes[i].bytes > 0)
+        if (!past->nodes[i].same && strcmp(past->nodes[i].state, "done") == 0 && past->nodes[i].bytes > 0)
             sum += past->nodes[i].bytes;
     return sum;
 }
@@ -25,7 +25,8 @@ static int64_t bytes_made(const tm_past *past)
 static int count_state(const tm_past *past, const char *state)
 {
     int n = 0;
-    for (size_t i = 0; i < past->n_nodes; i++) n += strcmp(past->nodes[i].state, state) == 0;
+    for (size_t i = 0; i < past->n_nodes; i++)
+        n += !past->nodes[i].same && strcmp(past->nodes[i].state, state) == 0;
     return n;
 }
 

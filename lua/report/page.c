@@ -105,6 +105,7 @@ tm_status tm_report_page(tm_store *store, const char *run, const tm_report_means
     if (status >= 0) {
         status = tm_past_results(&r->past, store, err);
         if (status >= 0) read_earlier(r);
+        tm_report_share(&r->past);
         r->makers = index_makers(&r->past);
         if (status >= 0) write_page(r, page);
         for (size_t i = 0; i < r->n_earlier; i++) tm_past_clear(&r->earlier[i]);

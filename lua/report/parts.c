@@ -93,6 +93,33 @@ bool tm_report_executed(const tm_past_node *node)
     return node->n_spans > 0;
 }
 
+void tm_report_share(tm_past *past)
+{
+    for (size_t i = 0; i < past->n_nodes; i++)
+        if (past->nodes[i].same) past->nodes[i].state = tm_past_work(past, &past->nodes[i])->state;
+}
+
+// The bytes of the first n letters.
+static size_t letters_size(const char *text, int n)
+{
+    size_t size = 0;
+    for (; text[size] && n; n--)
+        do size++;
+        while (((unsigned char)text[size] & 0xc0) == 0x80);
+    return size;
+}
+
+const char *tm_report_cut(const char *whole, int most, char text[256])
+{
+    int n = 0;
+    for (const char *at = whole; *at; at += letters_size(at, 1)) n++;
+    if (n <= most) return whole;
+    int head = (most - 1) / 2, tail = most - 1 - head;
+    const char *end = whole + letters_size(whole, n - tail);
+    snprintf(text, 256, "%.*s…%s", (int)letters_size(whole, head), whole, end);
+    return text;
+}
+
 const char *tm_report_family(const tm_past_node *node)
 {
     const tm_stage *stage = tm_recorded_stage(node->plan);

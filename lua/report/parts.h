@@ -36,7 +36,12 @@ const tm_past_node *tm_report_maker(const tm_report *report, const char *recipe)
 // The key record of a node's work, or NULL. Borrowed from the store.
 const tm_record *tm_report_record(const tm_report *report, const tm_past_node *node);
 bool tm_report_executed(const tm_past_node *node);
+// A node whose work another one did has the state of that one.
+void tm_report_share(tm_past *past);
 const char *tm_report_family(const tm_past_node *node);  // of its stage, "" if the program has none
+
+// A text of at most `most` letters: of a longer one the beginning and the end.
+const char *tm_report_cut(const char *whole, int most, char text[256]);
 
 // A value of an option or parameter, as a graph file has it: wsd { warmup = 10, decay = 0.5 }.
 void tm_report_value(tm_buf *page, const json_t *value);

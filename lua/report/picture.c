@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// The graph, drawn: a box for each node, a curate chain as one box with a line a step.
+// The graph, drawn: a box for each node, a curate chain and a sweep as one box with a line a node.
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lua/past/compare.h"
 #include "lua/report/layout.h"
 #include "lua/report/parts.h"
 
 #define MOST_BOXES 300
 #define ROW 19.0
+#define MOST_STEPS 32
 
 typedef struct unit {       // what becomes a box
-    const tm_past_node *head;  // the node, or the last step of a chain
-    const tm_past_node *steps[32];
-    int n_steps;            // 0: no chain
+    const tm_past_node *head;  // the node, the last step of a chain, or the worst off of a sweep
+    const tm_past_node *steps[MOST_STEPS];
+    int n_steps;            // 0: neither chain nor sweep
+    int n_left;             // of a sweep: nodes without a line
+    size_t sweep;           // the length of its name in that of `head`, or 0
 } unit;
 
 typedef struct picture {
@@ -33,13 +37,36 @@ static bool is_step(const tm_past *past, const tm_past_node *node)
     return end && end != node;
 }
 
+static bool is_fine(const tm_past_node *node)
+{
+    return strcmp(node->state, "done") == 0 || strcmp(node->state, "cached") == 0;
+}
+
+// The sweep that a node is of: a unit that is there already, or a new one. Another's work has no line.
+static int take_sweep(picture *p, int n, const tm_past_node *node, size_t size)
+{
+    int at = 0;
+    while (at < n && (p->units[at].sweep != size || strncmp(p->units[at].head->name, node->name, size) != 0))
+        at++;
+    unit *u = &p->units[at];
+    if (at == n) *u = (unit){.head = node, .sweep = size};
+    if (is_fine(u->head) ? !is_fine(node) : strcmp(node->state, "failed") == 0) u->head = node;
+    if (node->same) return at;
+    if (u->n_steps < MOST_STEPS) u->steps[u->n_steps++] = node;
+    else u->n_left++;
+    return at;
+}
+
 // Steps come before the end of their chain in the order of the graph, so ends are collected first.
 static int collect(picture *p)
 {
     const tm_past *past = &p->report->past;
     int n = 0;
     for (size_t i = 0; i < past->n_nodes; i++) {
-        p->unit_of[i] = -1;
+        size_t sweep = tm_compare_sweep_size(past->nodes[i].name);
+        p->unit_of[i] = sweep ? take_sweep(p, n, &past->nodes[i], sweep) : -1;
+        if (p->unit_of[i] == n) n++;
+        if (sweep) continue;
         if (is_step(past, &past->nodes[i])) continue;
         p->unit_of[i] = n;
         p->units[n++].head = &past->nodes[i];
@@ -50,10 +77,11 @@ static int collect(picture *p)
         if (end < 0) continue;
         unit *u = &p->units[end];
         p->unit_of[i] = end;
-        if (u->n_steps < 31) u->steps[u->n_steps++] = &past->nodes[i];
+        if (u->n_steps < MOST_STEPS - 1) u->steps[u->n_steps++] = &past->nodes[i];
     }
     for (int i = 0; i < n; i++)
-        if (p->units[i].n_steps) p->units[i].steps[p->units[i].n_steps++] = p->units[i].head;
+        if (p->units[i].n_steps && !p->units[i].sweep)
+            p->units[i].steps[p->units[i].n_steps++] = p->units[i].head;
     return n;
 }
 
@@ -93,7 +121,9 @@ static void second_line(const tm_past_node *node, char text[64])
         snprintf(text, 64, "%s %s", tm_report_sign(node->state), tm_html_seconds(node->seconds, time));
     else  // one of a group has the time of all
         snprintf(text, 64, "%s %s", tm_report_sign(node->state),
-                 strcmp(node->state, "done") == 0 ? "fused" : node->state);
+                 node->same                         ? "the same"
+                 : strcmp(node->state, "done") == 0 ? "fused"
+                                                    : node->state);
 }
 
 static int letters(const char *text)
@@ -116,10 +146,18 @@ static const char *step_name(const unit *u, int k)
     return slash ? slash + 1 : u->steps[k]->stage;
 }
 
+static const char *title_of(const unit *u, char title[224])
+{
+    if (!u->sweep) return u->head->name;
+    int n = snprintf(title, 224, "%.*s", (int)(u->sweep < 190 ? u->sweep : 190), u->head->name);
+    if (u->n_left) snprintf(title + n, 224 - (size_t)n, ", %d more", u->n_left);
+    return title;
+}
+
 static void measure_box(const unit *u, tm_box *box)
 {
-    char text[64];
-    double width = width_of(u->head->name, 7.9);
+    char text[64], title[224];
+    double width = width_of(title_of(u, title), 7.9);
     second_line(u->head, text);
     if (!u->n_steps) {
         double other = width_of(u->head->stage, 6.6);
@@ -138,16 +176,9 @@ static void measure_box(const unit *u, tm_box *box)
 
 static void text_at(tm_buf *page, const char *class, double x, double y, const char *text)
 {
+    char cut[256];
     tm_html(page, "<text class=\"%s\" x=\"%.1f\" y=\"%.1f\">", class, x, y);
-    if (letters(text) > 34) {
-        size_t size = 0;
-        for (int n = 0; n < 33; size++) n += ((unsigned char)text[size + 1] & 0xc0) != 0x80;
-        tm_html_text(page, tm_view_of(text, size));
-        tm_buf_str(page, "…");
-    } else {
-        tm_html(page, "%s", text);
-    }
-    tm_buf_str(page, "</text>");
+    tm_html(page, "%s</text>", tm_report_cut(text, 34, cut));
 }
 
 static void draw_steps(tm_buf *page, const unit *u, double left, double right, double top)
@@ -163,20 +194,21 @@ static void draw_steps(tm_buf *page, const unit *u, double left, double right, d
 
 static void draw_box(tm_buf *page, const tm_past *past, const unit *u, const tm_box *box)
 {
-    char text[64], made[96];
+    char text[64], made[96], title[224];
     double left = box->x - box->width / 2, top = box->y - box->height / 2;
     second_line(u->head, text);
     tm_html(page, "<a href=\"#node-%d\" class=\"box %s\"><title>%s: %s, %s", node_index(past, u->head),
-            tm_report_class(u->head->state), u->head->name, u->head->stage, u->head->state);
-    if (tm_report_made(u->head, made)[0]) tm_html(page, ", %s", made);
+            tm_report_class(u->head->state), title_of(u, title), u->sweep ? "sweep" : u->head->stage,
+            u->head->state);
+    if (!u->sweep && tm_report_made(u->head, made)[0]) tm_html(page, ", %s", made);
     tm_html(page, "</title><rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" rx=\"7\"/>", left, top,
             box->width, box->height);
-    text_at(page, "title", left + 12, top + 20, u->head->name);
+    text_at(page, "title", left + 12, top + 20, title_of(u, title));
     if (u->n_steps) {
         tm_html(page, "<path class=\"rule\" d=\"M%.1f %.1fh%.1f\"/>", left, top + 29, box->width);
         draw_steps(page, u, left + 12, left + box->width - 12, top + 2);
     } else {
-        text_at(page, "step", left + 12, top + 37, u->head->stage);
+        text_at(page, "step", left + 12, top + 37, u->sweep ? "sweep" : u->head->stage);
         text_at(page, "state", left + 12, top + 54, text);
     }
     tm_buf_str(page, "</a>\n");

@@ -94,10 +94,11 @@ static double x_of(const timeline *t, double ms)
 
 static void draw_name(tm_buf *page, const line *l, double y)
 {
-    char text[96];
-    if (l->n > 1) snprintf(text, sizeof text, "%.14s… %d fused", l->first->name, l->n);
-    else if (strlen(l->first->name) > 24) snprintf(text, sizeof text, "%.23s…", l->first->name);
-    else snprintf(text, sizeof text, "%s", l->first->name);
+    char text[96], cut[256];
+    const char *name = l->first->name, *slash = strrchr(name, '/');
+    if (strlen(name) > 24 && slash) name = slash + 1;  // the point of a sweep, a step of a chain
+    if (l->n > 1) snprintf(text, sizeof text, "%s %d fused", tm_report_cut(name, 15, cut), l->n);
+    else snprintf(text, sizeof text, "%s", tm_report_cut(name, 24, cut));
     tm_html(page, "<text class=\"name end\" x=\"%.0f\" y=\"%.1f\">%s</text>", LEFT - 8, y + 14, text);
 }
 
@@ -243,7 +244,7 @@ void tm_report_timeline(const tm_report *report, tm_buf *page)
     if (!collect(&t)) page->failed = true;
     size_t cached = 0;
     for (size_t i = 0; i < report->past.n_nodes; i++)
-        cached += strcmp(report->past.nodes[i].state, "cached") == 0;
+        cached += !report->past.nodes[i].same && strcmp(report->past.nodes[i].state, "cached") == 0;
     if (t.end_ms < (double)report->past.last_ms) t.end_ms = (double)report->past.last_ms;
     if (report->past.n_nodes) {
         tm_report_open(page, "timeline", "Timeline");

@@ -18,6 +18,17 @@ VOID = {"meta", "br", "link", "img", "input", "hr"}
 ATTACK = "</script><script>alert(document.cookie)</script><img src=x onerror=alert(1)> & \"'"
 
 
+SWEEP = """local tm = require "tidemill"
+local docs  = tm.split { tm.read { "corpus/*.txt" }, valid = 0.1 }
+local vocab = tm.train_tokenizer { docs.train, size = 400 }
+local trials = tm.sweep({ lr = { 3e-4, 1e-2 }, width = { 16, 32 } }, function(v)
+  return tm.pretrain { tm.llama { layers = 1, width = v.width, heads = 2, length = 64 }, tokenizer = vocab, data = docs.train,
+                       valid = docs.valid, steps = 2, batch = 256, length = 64, lr = v.lr }
+end)
+return tm.graph { trials = trials, winner = tm.best { trials, by = "valid.loss" } }
+"""
+
+
 class Page(html.parser.HTMLParser):
     """Elements with their texts; what is wrong with the page is in `faults`."""
 
@@ -179,6 +190,22 @@ class ReportOfARun(WithWorkplace):
         table = next(e for e in page.all("table") if e["text"].startswith("base: loss, by step"))
         for value in values.values():
             self.assertIn(f"{value:.4f}", table["text"])
+
+    def test_a_sweep_is_one_box_and_its_points_can_be_told_apart(self):
+        self.place.write("sweep.lua", SWEEP)
+        self.ok("run", "sweep.lua", store="sweep")
+        text = self.place.read("sweep/runs/r1/report.html")
+        page = Page(text)
+        self.assertEqual(faults_of(text), [])
+        boxes = [e["text"] for e in page.all("a") if e["attributes"].get("class", "").startswith("box ")]
+        trials = [box for box in boxes if box.startswith("trials: sweep, done")]
+        points = [f"lr={lr},width={width}" for lr in ("0.01", "3e-4") for width in (16, 32)]
+        self.assertEqual(len(trials), 1, boxes)
+        names = [e["text"] for e in page.all("text") if e["attributes"].get("class") == "name end"]
+        for point in points:
+            self.assertIn(point, trials[0])
+            self.assertIn("trials/" + point, names)
+        self.assertNotIn("waiting", page.by_id("main")["text"])  # tokens of a point are those of another
 
     def test_every_model_answers_the_same_prompts_or_it_is_said_why_not(self):
         samples = Page(self.report("r1")).by_id("samples")
