@@ -458,7 +458,7 @@ static void decide_to_run(tm_plan *plan, const tm_plan_options *o, tm_plan_node 
     if (possible) reason_of_inputs(plan, p);
     else reason_to_run(plan, o, p);
     if (possible) add_reason(p, "only if its bytes change");
-    else if (twin) add_reason(p, "unless the same work on equal bytes is done elsewhere in this run");
+    else if (twin) add_reason(p, "maybe another node does this work first");
 }
 
 // What is to be known of a result that is reused.

@@ -115,9 +115,19 @@ static tm_status check(tm_check *c, tm_error *err)
     return tm_fail(err, TM_EINVAL, "it is given nothing to read");
 }
 
+static tm_status nothing_matches(const read_options *o, tm_error *err)
+{
+    if (o->match[0]) tm_fail(err, TM_ENOENT, "no file matches \"%s\" in \"%s\"", o->match, o->path.items[0]);
+    else tm_fail(err, TM_ENOENT, "no file matches \"%s\"", o->path.items[0]);
+    if (o->path.n > 1) tm_why(err, "nor is there one for the other paths");
+    tm_hint(err, "* stands for a part of a name, ** for folders of any depth: \"docs/**/*.html\"");
+    return TM_ENOENT;
+}
+
 static tm_status identity(const tm_check *c, json_t *into, tm_error *err)
 {
     const read_options *o = c->options;
+    bool some = false;
     for (size_t i = 0; i < o->path.n; i++) {
         tm_corpus corpus;
         json_t *files = json_object();
@@ -130,8 +140,9 @@ static tm_status identity(const tm_check *c, json_t *into, tm_error *err)
         char name[32];
         snprintf(name, sizeof name, "%zu", i + 1);
         json_object_set_new(into, name, files);
+        some = some || !tm_corpus_empty(&corpus, files);
     }
-    return TM_OK;
+    return some ? TM_OK : nothing_matches(o, err);
 }
 
 typedef struct reader {
@@ -326,7 +337,8 @@ static tm_status none_found(const reader *r, const read_options *o, tm_error *er
 {
     tm_fail_as(err, TM_ENOENT, "TM0303", "no documents in \"%s\"%s%s%s", o->path.items[0],
                o->path.n > 1 ? " and the other paths" : "", o->match[0] ? ", matching " : "", o->match);
-    if (r->n_bad) tm_why(err, "%lld lines were bad, the first at %s", (long long)r->n_bad, r->first_bad);
+    if (r->n_bad) tm_why(err, "%lld line%s bad, the first at %s", (long long)r->n_bad,
+                        r->n_bad == 1 ? " was" : "s were", r->first_bad);
     if (r->n_bad)
         tm_hint(err,
                 "each line has to be an object of JSON as `tidemill describe read` says; mend it, or give "

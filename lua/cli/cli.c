@@ -339,7 +339,7 @@ int tm_cli_main(int argc, char **argv)
     signal(SIGPIPE, SIG_DFL);
     const char *word = argc > 1 ? argv[1] : "--help";
     bool help = strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0;
-    if (strcmp(word, "--version") == 0) {
+    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0 || strcmp(word, "-v") == 0) {
         printf("tidemill %s\n", TM_VERSION);
         return TM_EXIT_OK;
     }

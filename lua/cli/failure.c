@@ -72,9 +72,9 @@ static bool is_state(const tm_run_view *view, const char *name, const char *stat
 }
 
 // Nodes that people know: what the program put in between is left out.
-static void add_nodes(const tm_plan *plan, const tm_run_view *view, const char *failed, text *t)
+static void add_nodes(const tm_plan *plan, const tm_run_view *view, text *t)
 {
-    size_t n = 0, there = 0, missing = 0, failures = 0;
+    size_t n = 0, there = 0, missing = 0;
     for (size_t i = 0; i < plan->graph->n_nodes; i++) {
         const tm_node *node = plan->graph->nodes[i];
         if (node->inserted || !plan->nodes[i].wanted) continue;
@@ -86,11 +86,6 @@ static void add_nodes(const tm_plan *plan, const tm_run_view *view, const char *
     else
         add(t, "nothing was done yet");
     for (size_t i = 0; i < plan->graph->n_nodes; i++) {
-        const char *name = plan->graph->nodes[i]->name;
-        if (is_state(view, name, "failed") && !plan->graph->nodes[i]->inserted && strcmp(name, failed) != 0)
-            add(t, "%s%s", failures++ ? ", " : "; failed too: ", name);
-    }
-    for (size_t i = 0; i < plan->graph->n_nodes; i++) {
         const tm_node *node = plan->graph->nodes[i];
         if (node->inserted || !is_state(view, node->name, "not run")) continue;
         if (missing++ < NAMES) add(t, "%s%s", missing == 1 ? "; not run: " : ", ", node->name);
@@ -98,14 +93,12 @@ static void add_nodes(const tm_plan *plan, const tm_run_view *view, const char *
     if (missing > NAMES) add(t, " and %zu more", missing - NAMES);
 }
 
-static void tell_kept(const tm_plan *plan, const tm_run_result *result, const tm_plan_node *p, tm_diag *d)
+static void tell_kept(const tm_plan *plan, const tm_run_result *result, const tm_plan_node *p,
+                      const tm_run_view *view, tm_diag *d)
 {
     text t = {d->kept, sizeof d->kept};
-    tm_run_view view;
     if (p) add_snapshot(plan, result, p, &t);
-    if (tm_run_view_read(plan->store, result->run, &view, NULL) < 0) return;
-    add_nodes(plan, &view, result->failed_node, &t);
-    tm_run_view_clear(&view);
+    if (view->record) add_nodes(plan, view, &t);
 }
 
 // ---- where ----
@@ -177,17 +170,48 @@ static void tell_fix(const tm_plan *plan, const tm_node *node, const tm_error *e
                 typed, tm_again_sets(cli, NULL, NULL, sets, sizeof sets));
 }
 
-void tm_failure_tell(const tm_plan *plan, const tm_run_result *result, const tm_error *err, const tm_cli *cli,
-                     tm_diags *diags)
+static tm_diag *tell_one(const tm_plan *plan, const char *run, const char *name, const tm_error *err,
+                         const tm_cli *cli, tm_diags *diags)
 {
-    const tm_node *node = tm_graph_find(plan->graph, result->failed_node);
-    const tm_plan_node *p = node ? &plan->nodes[node->index] : NULL;
+    const tm_node *node = tm_graph_find(plan->graph, name);
     tm_diag *d = tm_diag_add(diags, "", node ? node->file : "", node ? node->line : 0);
     tm_diag_error(d, err);
     if (node) TM_DIAG(d->owner, "%s", tm_node_called(node));
     const char *what = strcmp(d->code, "TM0414") == 0 ? take_place(d, err->text) : err->text;
-    if (result->failed_node[0]) TM_DIAG(d->what, "%.150s: %.340s", result->failed_node, what);
-    tell_kept(plan, result, p, d);
+    if (name[0]) TM_DIAG(d->what, "%.150s: %.340s", name, what);
     tell_fix(plan, node, err, cli, d);
-    if (result->failed_node[0]) TM_DIAG(d->look, "tidemill logs %s:%.190s", result->run, result->failed_node);
+    if (name[0]) TM_DIAG(d->look, "tidemill logs %s:%.190s", run, name);
+    return d;
+}
+
+// With --keep-going other nodes may have failed after the first.
+static void tell_others(const tm_plan *plan, const tm_run_result *result, const tm_run_view *view,
+                        const tm_cli *cli, tm_diags *diags)
+{
+    const char *name;
+    json_t *node;
+    json_object_foreach(view->nodes, name, node)
+    {
+        const json_t *failure = json_object_get(node, "failure");
+        const char *in = json_string_value(json_object_get(failure, "in"));
+        if (!in || strcmp(in, result->failed_node) == 0) continue;
+        tm_error err = {0};
+        tm_fail_as(&err, TM_EFAILED, json_string_value(json_object_get(failure, "code")), "%s",
+                   json_string_value(json_object_get(failure, "text")));
+        tm_why(&err, "%s", json_string_value(json_object_get(failure, "why")));
+        tm_hint(&err, "%s", json_string_value(json_object_get(failure, "hint")));
+        tell_one(plan, result->run, in, &err, cli, diags);
+    }
+}
+
+void tm_failure_tell(const tm_plan *plan, const tm_run_result *result, const tm_error *err, const tm_cli *cli,
+                     tm_diags *diags)
+{
+    const tm_node *node = tm_graph_find(plan->graph, result->failed_node);
+    tm_run_view view;
+    if (tm_run_view_read(plan->store, result->run, &view, NULL) < 0) view = (tm_run_view){0};
+    tm_diag *d = tell_one(plan, result->run, result->failed_node, err, cli, diags);
+    tell_kept(plan, result, node ? &plan->nodes[node->index] : NULL, &view, d);
+    tell_others(plan, result, &view, cli, diags);
+    tm_run_view_clear(&view);
 }

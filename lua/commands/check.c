@@ -34,7 +34,7 @@ static int check(const tm_cli *cli, tm_session *session, const char *path)
     if (code != TM_EXIT_OK) return code;
     size_t n = session->graph->n_nodes;
     if (cli->json) return tm_cli_print(cli, json_pack("{s:[], s:I}", "errors", "nodes", (json_int_t)n));
-    printf("%s: %zu nodes, no errors\n", path, n);
+    printf("%s: %zu node%s, no errors\n", path, n, n == 1 ? "" : "s");
     return TM_EXIT_OK;
 }
 

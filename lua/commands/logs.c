@@ -71,6 +71,7 @@ static void print_line(const tm_cli *cli, json_t *event)
     struct tm parts;
     if (localtime_r(&t, &parts)) strftime(when, sizeof when, "%H:%M:%S", &parts);
     const char *text = json_string_value(json_object_get(event, "text"));
+    long long rows = (long long)json_integer_value(json_object_get(event, "rows"));
     printf("%s %-10s %-24s ", when, kind, node ? node : "");
     if (text) printf("%s", text);
     else if (strcmp(kind, "note") == 0)
@@ -78,16 +79,15 @@ static void print_line(const tm_cli *cli, json_t *event)
                json_string_value(json_object_get(event, "name")),
                json_number_value(json_object_get(event, "value")));
     else if (strcmp(kind, "entry") == 0)
-        printf("entry %lld  %lld records, %lld bytes",
-               (long long)json_integer_value(json_object_get(event, "i")),
-               (long long)json_integer_value(json_object_get(event, "rows")),
+        printf("entry %lld  %lld record%s, %lld bytes",
+               (long long)json_integer_value(json_object_get(event, "i")), rows, rows == 1 ? "" : "s",
                (long long)json_integer_value(json_object_get(event, "bytes")));
     else if (strcmp(kind, "sample") == 0)
         printf("%s: %s", json_string_value(json_object_get(event, "verdict")),
                json_string_value(json_object_get(event, "made")));
     else if (strcmp(kind, "sealed") == 0)
-        printf("%.1f s, %lld records", json_number_value(json_object_get(event, "seconds")),
-               (long long)json_integer_value(json_object_get(event, "rows")));
+        printf("%.1f s, %lld record%s", json_number_value(json_object_get(event, "seconds")), rows,
+               rows == 1 ? "" : "s");
     putchar('\n');
 }
 

@@ -70,7 +70,8 @@ static void print_input(const json_t *input, FILE *file)
             : port[0] ? port
                       : "input",
             string_of(input, "from"), string_of(input, "type")[0] ? ", " : "", string_of(input, "type"));
-    if (rows) fprintf(file, ", %lld records", (long long)json_integer_value(rows));
+    if (rows) fprintf(file, ", %lld record%s", (long long)json_integer_value(rows),
+                      json_integer_value(rows) == 1 ? "" : "s");
     if (path[0] && !folder)
         fprintf(file, ", %s",
                 tm_cli_size((uint64_t)json_integer_value(json_object_get(input, "bytes")), size));

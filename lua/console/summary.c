@@ -109,11 +109,11 @@ void tm_summary_print(const tm_plan *plan, tm_status status, const tm_run_result
                                                    json_string_value(json_object_get(one, "path")));
     print_recap(plan, result);
     if (status == TM_OK && !plan->graph->smoke) print_try(plan);
-    printf("%s: %s in %.1f s; %d nodes run, %d cached", result->run,
+    printf("%s: %s in %.1f s; %d node%s run, %d cached", result->run,
            status == TM_OK         ? "done"
            : status == TM_ESTOPPED ? "stopped"
                                    : "failed",
-           result->seconds, result->done, result->cached);
+           result->seconds, result->done, result->done == 1 ? "" : "s", result->cached);
     if (result->failed) printf(", %d failed", result->failed);
     if (result->skipped) printf(", %d not run", result->skipped);
     putchar('\n');

@@ -55,6 +55,7 @@ static void take(tm_run_view *v, json_t *event)
     else if (strcmp(kind, "failed") == 0) {
         set_state(v, event, "failed");
         if (node) copy(node_of(v, node), event, "text");
+        if (node) json_object_set(node_of(v, node), "failure", event);
     } else if (strcmp(kind, "entry") == 0 && node) {
         json_object_set_new(node_of(v, node), "entries",
                             json_integer(json_integer_value(json_object_get(event, "i")) + 1));

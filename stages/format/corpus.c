@@ -114,3 +114,21 @@ tm_status tm_corpus_identity(const tm_corpus *corpus, tm_file_memory *memory, js
     tm_hint(err, "name a folder with documents in it, a file, or an archive");
     return TM_ENOENT;
 }
+
+bool tm_corpus_empty(const tm_corpus *corpus, const json_t *files)
+{
+    struct stat info;
+    const char *name;
+    json_t *hash;
+    tm_member member;
+    tm_error err = {0};
+    tm_archive *archive = NULL;
+    tm_archive_options how = {.match = corpus->match};
+    if (!corpus->match[0] || tm_sys.stat(corpus->root, &info) || !S_ISDIR(info.st_mode)) return false;
+    json_object_foreach((json_t *)files, name, hash)
+        if (tm_glob_match(corpus->match, name)) return false;
+    tm_status status = tm_archive_open(&archive, corpus->root, &tm_files_disk, &how, &err);
+    if (status >= 0) status = tm_archive_next(archive, &member, &err);
+    tm_archive_close(archive);
+    return status == TM_DONE;
+}
