@@ -13,6 +13,7 @@
 
 #define LOOKED_AT 24 // runs
 #define MAX_SAMPLES 32
+#define LIKE 4 // models that differ more in size tell nothing of each other: times do not grow evenly
 
 // ---- sizes ----
 
@@ -39,6 +40,13 @@ static double size_of(const json_t *own, double main_bytes, double data)
     if (batch > 0 && steps > 0) return steps * batch * weights(own, main_bytes);
     if (batch > 0) return (epochs > 0 ? epochs : 1) * data * weights(own, main_bytes);
     return main_bytes + data;
+}
+
+// Weights of the model that a piece of work has as its main input; 0: it works on something else.
+static double model_of(const tm_stage *stage, const json_t *own, double main_bytes)
+{
+    bool model = stage->inputs[0].name && !stage->inputs[0].name[0] && strcmp(stage->inputs[0].type, "model") == 0;
+    return model ? weights(own, main_bytes) : 0;
 }
 
 static const tm_past_node *by_recipe(const tm_past *past, const char *recipe)
@@ -107,8 +115,15 @@ static bool usable(const tm_plan_node *p, const tm_past_node *node)
            node->spans[node->n_spans - 1].resumed < 0 && 2 * node->remembered <= node->entries;
 }
 
-// The likest executions, from the newest run on.
-static size_t collect(const char *graph, const tm_plan_node *p, const tm_past_list *past, sample *samples)
+static bool other_size(const tm_plan_node *p, double model, const tm_past *run, const tm_past_node *node)
+{
+    double was = model_of(p->node->stage, json_object_get(node->plan, "own"), bytes_in(run, node, true));
+    return was > LIKE * model || model > LIKE * was;
+}
+
+// The likest executions, from the newest run on. `model`: weights of the model that goes in.
+static size_t collect(const char *graph, const tm_plan_node *p, const tm_past_list *past, double model,
+                      sample *samples)
 {
     size_t n = 0;
     tm_sure best = TM_SURE_STAGE;
@@ -117,7 +132,7 @@ static size_t collect(const char *graph, const tm_plan_node *p, const tm_past_li
         if (json_is_true(json_object_get(run->record, "smoke")) != p->node->smoke) continue;
         for (size_t i = 0; i < run->n_nodes; i++) {
             const tm_past_node *node = &run->nodes[i];
-            if (!usable(p, node)) continue;
+            if (!usable(p, node) || (model > 0 && other_size(p, model, run, node))) continue;
             tm_sure sure = likeness(graph, run, p, node);
             if (sure < best || (sure == best && n == MAX_SAMPLES)) continue;
             if (sure > best) n = 0;
@@ -207,7 +222,8 @@ static void estimate_node(const tm_plan *plan, const char *graph, const tm_past_
     double main_bytes = 0, data = 0;
     for (size_t i = 0; i < first->n_links; i++)
         *(first->links[i].port[0] ? &data : &main_bytes) += link_bytes(plan, needs, &first->links[i]);
-    size_t n = collect(graph, p, past, samples);
+    double model = group->n > 1 ? 0 : model_of(p->node->stage, p->own_doc, main_bytes);
+    size_t n = collect(graph, p, past, model, samples);
     double size = group->n > 1 ? 0 : size_of(p->own_doc, main_bytes, data);
     tm_estimate e = from_samples(samples, n, size, gives_records(p));
     e.seconds *= left(p);
@@ -220,7 +236,7 @@ static void estimate_inner(const char *graph, const tm_past_list *past, const tm
                            tm_needs *needs)
 {
     sample samples[MAX_SAMPLES];
-    tm_estimate e = from_samples(samples, collect(graph, p, past, samples), 0, true);
+    tm_estimate e = from_samples(samples, collect(graph, p, past, 0, samples), 0, true);
     needs->nodes[p->node->index] = (tm_estimate){.memory = -1, .bytes = e.bytes};
 }
 
@@ -254,6 +270,13 @@ static double end_of(const tm_plan *plan, const tm_group *group, const tm_needs 
     return counts ? start + needs->nodes[last].tail : start;
 }
 
+// What a group takes by itself, whatever comes before it: the whole takes no less.
+static double alone_of(const tm_plan *plan, const tm_group *group, const tm_needs *needs, bool all)
+{
+    bool counts = group->state == TM_RUN || (all && group->state == TM_MAYBE);
+    return counts ? needs->nodes[plan->nodes[group->nodes[group->n - 1]].node->index].seconds : 0;
+}
+
 static double longest(const tm_plan *plan, const tm_needs *needs, bool all)
 {
     double most = 0, *ends = tm_calloc(plan->graph->n_nodes + 1, sizeof *ends);
@@ -261,7 +284,9 @@ static double longest(const tm_plan *plan, const tm_needs *needs, bool all)
         double end = end_of(plan, &plan->groups[g], needs, ends, all);
         for (int k = 0; k < plan->groups[g].n; k++)
             ends[plan->nodes[plan->groups[g].nodes[k]].node->index] = end;
+        double alone = alone_of(plan, &plan->groups[g], needs, all);
         if (end > most) most = end;
+        if (alone > most) most = alone;
     }
     tm_free(ends);
     return most;

@@ -27,13 +27,13 @@ static void print_needs(const tm_needs *n)
     printf("time    ");
     if (n->most > n->least * 1.02 + 0.1)
         printf("%s to %s", tm_duration_text(n->least, least), tm_duration_text(n->most, most));
-    else printf("%s", n->known ? tm_duration_text(n->most, most) : "not known");
+    else printf("%s", n->known ? tm_duration_text(n->most, most) : "not known: nothing like it was run here");
     if (n->known)
         printf(", %s", n->sure == TM_SURE_SAME   ? "from runs of the same work"
                        : n->sure == TM_SURE_NODE ? "in part from runs with other options"
                                                  : "in part guessed (~~) from other nodes");
-    if (n->unknown) printf("; %d of %d not known: nothing like them was run here", n->unknown,
-                           n->known + n->unknown);
+    if (n->unknown && n->known) printf("; without %d of %d nodes, of which nothing is known", n->unknown,
+                                       n->known + n->unknown);
     putchar('\n');
     if (n->memory >= 0)
         printf("memory  %s in the biggest worker, of %s\n", tm_cli_size((uint64_t)n->memory, memory),

@@ -107,7 +107,8 @@ static void fill(row *r, const tm_console_node *node)
         snprintf(r->cell[COUNT], CELL, "%s of %s %s", tm_count_text(llrint(node->done), a),
                  tm_count_text(llrint(node->total), b), node->unit);
     else if (node->done > 0)
-        snprintf(r->cell[COUNT], CELL, "%s %s", tm_count_text(llrint(node->done), a), node->unit);
+        snprintf(r->cell[COUNT], CELL, "%s %s", tm_count_text(llrint(node->done), a),
+                 tm_unit_text(llrint(node->done), node->unit, b));
     if (node->total > 0) {
         double share = node->done < node->total ? node->done / node->total : 1;
         snprintf(r->cell[BAR], CELL, "%*s", BAR_CELLS, "");  // drawn later

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "lua/cli/cells.h"
+#include "lua/console/counts.h"
 #include "lua/past/runs.h"
 
 #define LINE_NS 1000000000
@@ -102,12 +103,14 @@ static bool due(tm_console_plain *c, const tm_node *node)
 static void on_progress(tm_console_plain *c, const json_t *f, tm_buf *out)
 {
     const tm_node *node = c->progress ? node_of(c, f) : NULL;
+    char unit[TM_COUNT_TEXT];
     if (!due(c, node)) return;
     head(c, f, "running", out);
     tm_buf_fmt(out, "%.0f", num(f, "done"));
     if (num(f, "total") > 0) tm_buf_fmt(out, " of %.0f", num(f, "total"));
     tm_buf_char(out, ' ');
-    text(c, str(f, "unit"), out);
+    double n = num(f, "total") > 0 ? num(f, "total") : num(f, "done");
+    text(c, tm_unit_text((int64_t)n, str(f, "unit"), unit), out);
     if (c->loss[node->index] != 0) tm_buf_fmt(out, "  loss %.3f", c->loss[node->index]);
     tm_buf_char(out, '\n');
 }
@@ -116,7 +119,8 @@ static void on_entry(tm_console_plain *c, const json_t *f, tm_buf *out)
 {
     if (!c->progress || !due(c, node_of(c, f))) return;
     head(c, f, "running", out);
-    tm_buf_fmt(out, "entry %.0f, %.0f records%s\n", num(f, "i") + 1, num(f, "rows"),
+    tm_buf_fmt(out, "entry %.0f, %.0f record%s%s\n", num(f, "i") + 1, num(f, "rows"),
+               num(f, "rows") == 1 ? "" : "s",
                json_is_true(json_object_get(f, "remembered")) ? " (remembered)" : "");
 }
 

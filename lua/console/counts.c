@@ -31,6 +31,14 @@ const char *tm_size_text(uint64_t bytes, char text[TM_COUNT_TEXT])
     return text;
 }
 
+const char *tm_unit_text(int64_t n, const char *unit, char text[TM_COUNT_TEXT])
+{
+    snprintf(text, TM_COUNT_TEXT, "%s", unit);
+    size_t size = strlen(text);
+    if (n == 1 && size && text[size - 1] == 's') text[size - 1] = 0;
+    return text;
+}
+
 const char *tm_count_fault(const char *name, int64_t n, char text[TM_COUNT_TEXT * 2])
 {
     static const char *const faults[][3] = {{"bad_lines", "line", "could not be used"},

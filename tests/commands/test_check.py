@@ -55,6 +55,14 @@ class Check(WithWorkplace):
         self.assertFalse(os.path.exists(self.place.path("folder/new.lua")))
         self.assertEqual(self.ranges("-", text=text)[0]["code"], "TM0301")
 
+    def test_a_glob_that_matches_only_inside_an_archive_is_right(self):
+        self.place.write("packed/page.txt", "A page.")
+        subprocess.run(["tar", "-cf", "page.tar", "page.txt"], cwd=self.place.path("packed"), check=True)
+        os.remove(self.place.path("packed/page.txt"))
+        text = 'local tm = require "tidemill"\nreturn tm.graph { pages = tm.read { "packed/**/*.%s" } }\n'
+        self.assertEqual(self.check("-", text=text % "txt"), (0, "stdin.lua: 1 node, no errors\n", ""))
+        self.assertEqual(self.ranges("-", text=text % "html")[0]["what"], 'tm.read: no file matches "packed/**/*.html"')
+
     def test_what_cannot_be_a_text_is_told(self):
         self.assertIn("error[TM0100] the text on stdin has a byte 0", self.check("-", text="return\0")[2])
         self.assertIn("error[TM0101]", self.check("-", text="retrun 1")[2])

@@ -455,6 +455,12 @@ class Usage(WithWorkplace):
             self.assertEqual((code, "run a graph first" in json.loads(out)["error"]["fix"]), (2, True))
         self.assertFalse(os.path.exists(self.place.path("nowhere")))
 
+    def test_the_version_is_told_by_all_the_names_that_are_typed_for_it(self):
+        for word in "--version", "-V", "-v":
+            code, told, _ = self.place.plain(word)
+            self.assertEqual(code, 0)
+            self.assertRegex(told, r"^tidemill \d+\.\d+\.\d+\n$")
+
     def test_a_check_and_a_plan_write_nothing(self):
         self.assertEqual(self.ok("check", "graph.lua"), "graph.lua: 11 nodes, no errors\n")
         self.assertIn("0 cached, 11 to run, 0 maybe", self.ok("plan", "graph.lua", "--from", "vocab"))

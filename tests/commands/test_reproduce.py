@@ -2,6 +2,7 @@
 """What is needed to make a result again: what a run records of its surroundings."""
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -249,7 +250,7 @@ class Needs(WithWorkplace):
     def test_without_runs_nothing_is_known_and_that_is_said(self):
         plan = self.json("plan", "graph.lua", store="none")
         self.assertEqual((plan["needs"]["known"], plan["needs"]["seconds"]), (0, 0))
-        self.assertIn("time    not known", self.ok("plan", "graph.lua", store="none"))
+        self.assertIn("time    not known: nothing like it was run here\n", self.ok("plan", "graph.lua", store="none"))
 
     def test_what_is_cached_needs_nothing(self):
         needs, nodes = self.estimates("--set", "steps=8")
@@ -275,10 +276,19 @@ class Needs(WithWorkplace):
         self.assertRegex(text, r"time +\d.* s.*, in part from runs with other options")
         self.assertRegex(text, r"memory +\d+ MB in the biggest worker")
 
+    def test_a_model_of_another_size_tells_nothing(self):
+        text = self.place.read("graph.lua")
+        arch = re.search(r"layers = (\d+), width = (\d+)", text)
+        self.place.write("wide.lua", text.replace(arch[0], f"layers = {arch[1]}, width = {4 * int(arch[2])}"))
+        plan = self.json("plan", "wide.lua", "--set", "steps=8")
+        self.assertEqual(plan["nodes"]["base"]["estimate"]["sure"], "unknown")
+        self.assertGreater(plan["needs"]["unknown"], 0)
+
     def test_the_whole_takes_no_less_than_its_longest_node_and_no_more_than_all(self):
         needs, nodes = self.estimates("--set", "steps=8", "--from", "read")
         times = [one["seconds"] for one in nodes.values()]
         self.assertLessEqual(needs["seconds_most"], sum(times) + 0.1)
+        self.assertGreaterEqual(needs["seconds_most"], max(times))
         self.assertGreaterEqual(needs["seconds_most"], needs["seconds"])
 
 

@@ -44,6 +44,27 @@ return tm.graph { base = base, tuned = tuned, small = small, spelled = spell { d
 """
 
 
+class Failures(WithWorkplace):
+    def test_each_failed_node_says_why_when_the_others_go_on(self):
+        self.place.write("bad.jsonl", "no JSON\n")
+        self.place.write("bad.lua", """local tm = require "tidemill"
+return tm.graph {
+  one = tm.read { "bad.jsonl", format = "jsonl" },
+  two = tm.read { "bad.jsonl", format = "jsonl", id = "key" },
+  sound = tm.read { "bad.jsonl" },
+}
+""")
+        code, out, err = self.place.tidemill("run", "bad.lua", "-k", "--store", "failures")
+        self.assertEqual(code, 1)
+        for name, line in ("one", 3), ("two", 4):
+            self.assertIn(f"error[TM0303] {name}: no documents in \"bad.jsonl\"\n  --> bad.lua:{line}:", err)
+            self.assertIn(f"look   tidemill logs r1:{name}\n", err)
+        self.assertEqual(err.count("why    1 line was bad, the first at bad.jsonl:1: no JSON object"), 2)
+        self.assertIn("kept   1 of 3 nodes done\n", err)
+        self.assertIn("r1: failed in ", out)
+        self.assertIn("1 node run, 0 cached, 2 failed", out)
+
+
 class Summary(WithWorkplace):
     @classmethod
     def setUpClass(cls):
@@ -92,7 +113,7 @@ class Summary(WithWorkplace):
                          'return tm.graph { lines = tm.read { "broken.jsonl", format = "jsonl" } }\n')
         out = self.ok("run", "broken.lua", store="broken")
         self.assertIn("warning: lines: 1 line could not be used (tidemill logs lines)\n", out)
-        self.assertTrue(re.search(r"\nr1: done in [\d.]+ s; 1 nodes run, 0 cached\n", out), out)
+        self.assertTrue(re.search(r"\nr1: done in [\d.]+ s; 1 node run, 0 cached\n", out), out)
 
 
 if __name__ == "__main__":
