@@ -45,8 +45,8 @@ static double size_of(const json_t *own, double main_bytes, double data)
 // Weights of the model that a piece of work has as its main input; 0: it works on something else.
 static double model_of(const tm_stage *stage, const json_t *own, double main_bytes)
 {
-    bool model = stage->inputs[0].name && !stage->inputs[0].name[0] && strcmp(stage->inputs[0].type, "model") == 0;
-    return model ? weights(own, main_bytes) : 0;
+    const tm_port *port = &stage->inputs[0];
+    return port->name && !port->name[0] && strcmp(port->type, "model") == 0 ? weights(own, main_bytes) : 0;
 }
 
 static const tm_past_node *by_recipe(const tm_past *past, const char *recipe)

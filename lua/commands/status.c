@@ -19,7 +19,8 @@ static void print_node(const char *name, const tm_stage *stage, const json_t *no
     printf("%-24s %-*s", name, alone ? 0 : 9, state ? state : "waiting");
     if (json_object_get(node, "seconds")) printf(" %8.1f s", num(node, "seconds"));
     if (json_object_get(node, "rows")) printf("  %s", tm_made_text(stage, node, made));
-    else if (json_object_get(node, "entries")) printf("  %.0f entr%s", num(node, "entries"), num(node, "entries") == 1 ? "y" : "ies");
+    else if (json_object_get(node, "entries"))
+        printf("  %.0f entr%s", num(node, "entries"), num(node, "entries") == 1 ? "y" : "ies");
     if (json_object_get(node, "step")) printf("  step %.0f", num(node, "step"));
     if (json_object_get(node, "train.loss")) printf("  loss %.3f", num(node, "train.loss"));
     if (json_object_get(node, "valid.loss")) printf("  valid %.3f", num(node, "valid.loss"));

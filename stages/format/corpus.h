@@ -23,6 +23,6 @@ tm_status tm_corpus_parse(tm_corpus *corpus, const char *folder, const char *pat
 // be NULL. TM_ENOENT if there is nothing.
 tm_status tm_corpus_identity(const tm_corpus *corpus, tm_file_memory *memory, json_t *files, tm_error *err);
 
-// Whether its glob matches nothing in a folder of these files, nor in archives among them. False where that is not
-// known: of a file, and where reading fails.
+// Whether its glob matches nothing in a folder of these files, nor in archives among them. False where that
+// is not known: of a file, and where reading fails.
 bool tm_corpus_empty(const tm_corpus *corpus, const json_t *files);
