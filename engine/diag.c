@@ -15,12 +15,24 @@ typedef struct paint {
     const char *error, *place, *label, *off;
 } paint;
 
+// One call in a sweep or a loop is made several times, and so is its mistake.
+static bool same(const tm_diag *a, const tm_diag *b)
+{
+    return a->line && a->line == b->line && strcmp(a->code, b->code) == 0 && strcmp(a->file, b->file) == 0 &&
+           strcmp(a->what, b->what) == 0 && strcmp(a->owner, b->owner) == 0 && strcmp(a->word, b->word) == 0;
+}
+
 tm_diag *tm_diag_add(tm_diags *diags, const char *code, const char *file, int line)
 {
     size_t capacity = sizeof diags->items / sizeof diags->items[0];
     size_t i = diags->n < capacity ? diags->n : capacity - 1;
-    diags->n++;
     tm_diag *diag = &diags->items[i];
+    for (size_t k = 0; diags->n >= capacity && k < i; k++)
+        if (same(&diags->items[k], diag)) {
+            diags->items[k].repeats++;
+            break;
+        }
+    diags->n++;
     *diag = (tm_diag){.line = line};
     TM_DIAG(diag->code, "%s", code);
     TM_DIAG(diag->file, "%s", file ? file : "");
@@ -164,13 +176,6 @@ static void print_field(const char *name, const char *text, FILE *to, const pain
     fputc('\n', to);
 }
 
-// One call in a sweep or a loop is made several times, and so is its mistake.
-static bool same(const tm_diag *a, const tm_diag *b)
-{
-    return a->line && a->line == b->line && strcmp(a->code, b->code) == 0 && strcmp(a->file, b->file) == 0 &&
-           strcmp(a->what, b->what) == 0 && strcmp(a->owner, b->owner) == 0 && strcmp(a->word, b->word) == 0;
-}
-
 static bool is_repeat(const tm_diags *diags, size_t i)
 {
     for (size_t k = 0; k < i; k++)
@@ -180,7 +185,7 @@ static bool is_repeat(const tm_diags *diags, size_t i)
 
 static size_t repeats(const tm_diags *diags, size_t i, size_t n)
 {
-    size_t count = 0;
+    size_t count = diags->items[i].repeats;
     for (size_t k = i + 1; k < n; k++) count += same(&diags->items[k], &diags->items[i]);
     return count;
 }

@@ -26,6 +26,7 @@ typedef struct tm_diag {
     int line;        // from 1; 0 without
     char owner[64];  // the constructor called at that line ("split"), or ""
     char word[64];   // what the caret points at: an option or text in its braces (see engine/spot.h), or ""
+    size_t repeats;  // the same ones that the list had no room for
 } tm_diag;
 
 typedef struct tm_diags {
