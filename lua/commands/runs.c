@@ -123,6 +123,23 @@ static bool is_metric(const tm_past_list *list, const char *name)
     return false;
 }
 
+// The graph file of a run: with its folder, where another run has a file of that name in another place.
+static const char *graph_text(const tm_past_list *list, const tm_past *run)
+{
+    const char *name = json_string_value(json_object_get(run->record, "graph"));
+    const char *path = json_string_value(json_object_get(run->record, "path")), *at = path;
+    bool same = false;
+    for (size_t i = 0; path && name && i < list->n; i++) {
+        const char *other = json_string_value(json_object_get(list->runs[i].record, "path"));
+        const char *called = json_string_value(json_object_get(list->runs[i].record, "graph"));
+        same |= other && called && strcmp(called, name) == 0 && strcmp(other, path) != 0;
+    }
+    if (!same) return name ? name : "";
+    for (const char *slash = path; (slash = strchr(slash, '/')); slash++)
+        if (strchr(slash + 1, '/')) at = slash + 1;
+    return at;
+}
+
 static void print_table(const tm_cli *cli, const tm_past_list *list, const tm_where *where)
 {
     const char *name;
@@ -153,7 +170,8 @@ static void print_table(const tm_cli *cli, const tm_past_list *list, const tm_wh
         const tm_past *p = &list->runs[i];
         for (int k = 0; first[k]; k++) tm_table_cell(t, "%s", tm_fact_of(p, first[k]).text);
         json_object_foreach(names, name, unused) tm_table_cell(t, "%s", tm_fact_of(p, name).text);
-        for (int k = 0; last[k]; k++) tm_table_cell(t, "%s", tm_fact_of(p, last[k]).text);
+        for (int k = 0; last[k]; k++)
+            tm_table_cell(t, "%s", k ? tm_fact_of(p, last[k]).text : graph_text(list, p));
     }
     tm_table_print(t, stdout);
     tm_table_free(t);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lua/past/compare.h"
 #include "lua/past/runs.h"
 
 enum { MANY = 4 }; // nodes of a run
@@ -172,7 +173,7 @@ static json_t *holders_of(const tm_past *past)
 }
 
 // Adds a run to the counts of those that have each metric, by its own name, or by NODE.NAME where some nodes
-// have it. What the many nodes of a sweep have is none of the run's.
+// have it. What many nodes have, and the points of a sweep or tables of them, is none of the run's.
 static void count_run(const tm_past *past, json_t *counts)
 {
     char name[400];
@@ -181,7 +182,8 @@ static void count_run(const tm_past *past, json_t *counts)
         for (size_t k = 0; k < past->nodes[n].n_series; k++) {
             const char *metric = past->nodes[n].series[k].name;
             json_int_t nodes = json_integer_value(json_object_get(holders, metric));
-            if (nodes > MANY || strncmp(metric, "train.", 6) == 0) continue;
+            bool point = strchr(metric, '=') || tm_compare_sweep_size(past->nodes[n].name);
+            if (nodes > MANY || point || strncmp(metric, "train.", 6) == 0) continue;
             bool alone = nodes == 1;
             snprintf(name, sizeof name, "%s%s%s", alone ? "" : past->nodes[n].name, alone ? "" : ".", metric);
             const json_t *count = json_object_get(counts, name);

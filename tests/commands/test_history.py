@@ -50,6 +50,24 @@ class AfterFourRuns(WithWorkplace):
     def names(self, *args):
         return [run["run"] for run in self.json("runs", *args)["runs"]]
 
+    def test_runs_tells_graphs_of_one_name_apart_and_has_no_column_for_a_point_of_a_sweep(self):
+        for folder in ("small", "large"):
+            self.place.write(f"{folder}/graph.lua", """local tm = require "tidemill"
+local docs  = tm.split { tm.read { "../corpus/*.txt" }, valid = 0.1 }
+local vocab = tm.train_tokenizer { docs.train, size = 400 }
+local trials = tm.sweep({ lr = { 3e-4, 1e-2 } }, function(v)
+  return tm.pretrain { tm.llama { layers = 1, width = 16, heads = 2, length = 64 }, tokenizer = vocab, data = docs.train,
+                       valid = docs.valid, steps = 2, batch = 256, length = 64, lr = v.lr }
+end)
+return tm.graph { trials = trials, all = tm.compare { trials, by = { "valid.loss" } } }
+""")
+            self.ok("run", f"{folder}/graph.lua", "--quiet", store="folders")
+        lines = self.ok("runs", store="folders").splitlines()
+        self.assertNotIn("lr=", lines[0])
+        self.assertIn("small/graph.lua", lines[1].split())
+        self.assertIn("large/graph.lua", lines[2].split())
+        self.assertIn("trials/lr=0.01.valid.loss", self.ok("runs", "--csv", store="folders").splitlines()[0])
+
     def test_runs_is_a_table_with_parameters_metrics_tags_and_notes(self):
         lines = self.lines()
         for heading in ("run", "status", "took", "cached", "lr", "steps", "valid.loss", "tags", "note"):
