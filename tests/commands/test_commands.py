@@ -319,6 +319,17 @@ class Garbage(WithWorkplace):
 
 
 class Damage(WithWorkplace):
+    def test_verify_of_much_damage_names_ten_and_counts_the_rest(self):
+        self.ok("run", "graph.lua", "--quiet", store="much")
+        objects = [os.path.join(at, name) for at, _, names in os.walk(self.place.path("much/objects")) for name in names]
+        for path in objects:
+            os.chmod(path, 0o644)
+            with open(path, "wb") as file:
+                file.write(b"x")
+        code, _, err = self.place.tidemill("verify", store="much")
+        corrupt = err.split("incomplete")[0].splitlines()
+        self.assertEqual((code, len(corrupt), corrupt[-1]), (4, 11, f"and {len(objects) - 10} more"), err)
+
     def test_verify_sets_damaged_bytes_aside_and_the_next_run_makes_them_anew(self):
         self.ok("run", "graph.lua", "clean", "--quiet")
         objects = [os.path.join(at, name) for at, _, names in os.walk(self.place.path("store/objects")) for name in names]
@@ -329,8 +340,12 @@ class Damage(WithWorkplace):
             byte = file.read(1)
             file.seek(-1, 1)
             file.write(bytes([byte[0] ^ 1]))
-        err = self.fails(4, "verify")
-        self.assertIn("corrupt", err)
+        code, out, err = self.place.tidemill("verify")
+        self.assertEqual(code, 4, out + err)
+        self.assertRegex(err, r"corrupt r1:(read|clean)\S* \(\d+ bytes, [0-9a-f]{32}\)\n")
+        self.assertRegex(err, r"\nincomplete r1:(read|clean)")
+        self.assertIn("\nincomplete: the store knows of the result", out)
+        self.assertEqual({one["what"] for one in self.json("verify")["damaged"]}, {"incomplete"})
         self.ok("run", "graph.lua", "clean", "--quiet")
         self.assertIn(" 0 corrupt; ", self.ok("verify"))
         self.assertEqual(self.json("inspect", "clean")["rows"], 60)
