@@ -25,7 +25,9 @@ static void print_needs(const tm_needs *n)
     char least[32], most[32], memory[16], disk[16], room[16], text[160];
     if (!n->known && !n->unknown) return;
     printf("time    ");
-    if (n->most > n->least * 1.02 + 0.1)
+    if (n->known && n->unknown)
+        printf("at least %s", tm_duration_text(n->least, least));
+    else if (n->most > n->least * 1.02 + 0.1)
         printf("%s to %s", tm_duration_text(n->least, least), tm_duration_text(n->most, most));
     else printf("%s", n->known ? tm_duration_text(n->most, most) : "not known: nothing like it was run here");
     if (n->known)

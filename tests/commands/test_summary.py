@@ -51,7 +51,7 @@ class Failures(WithWorkplace):
 return tm.graph {
   one = tm.read { "bad.jsonl", format = "jsonl" },
   two = tm.read { "bad.jsonl", format = "jsonl", id = "key" },
-  sound = tm.read { "bad.jsonl" },
+  sound = tm.read { "corpus/*.txt" },
 }
 """)
         code, out, err = self.place.tidemill("run", "bad.lua", "-k", "--store", "failures")
