@@ -177,7 +177,7 @@ static tm_status get_bytes(talk *t, char *data, size_t size, tm_error *err)
         } else if (n < 0 && errno == EAGAIN) {
             tm_status status = wait_ready(t, POLLIN, err);
             if (status != TM_OK) return status;
-        } else if (n == 0 || errno != EINTR) {
+        } else if (n == 0 || (errno != EINTR && errno != ECONNRESET)) {  // a reset hides no last words
             return TM_DONE;
         }
     }
@@ -372,7 +372,7 @@ static tm_status evaluate(talk *t, const char *catalogue, const tm_buf *text, tm
     TM_TRY(make_trail(t, err));
     TM_TRY(start_child(t, t->source->program ? t->source->program : "/proc/self/exe", err));
     tm_status status = introduce(t, catalogue, text, err);
-    if (status == TM_OK) status = converse(t, &body, err);
+    if (status >= 0) status = converse(t, &body, err);  // also of one that did not listen to the end
     tm_buf_clear(&body);
     shutdown(t->fd, SHUT_RDWR);
     bool late = now_ms() >= t->deadline;
