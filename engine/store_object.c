@@ -92,7 +92,8 @@ tm_status tm_object_condemn(tm_store *store, tm_hash hash, const char *path, tm_
     char hex[TM_HASH_HEX], to[TM_PATH_MAX];
     tm_hash_hex(hash, hex);
     tm_fail(err, TM_ECORRUPT, "object %s does not match its name: %s", hex, path);
-    tm_hint(err, "it was moved aside; the next run makes it again");
+    tm_hint(err, "it was moved aside, and the next run makes it again; `tidemill verify` finds what else is "
+                 "damaged");
     if (store->flags & TM_STORE_READ_ONLY) return TM_ECORRUPT;
     if (tm_store_at(store, to, NULL, "trash/%s-%lld", hex, (long long)tm_time_ns()) == TM_OK)
         tm_sys.rename(path, to);

@@ -11,7 +11,7 @@
 
 static const char *const fixed[] = {"run",  "status", "seconds", "age",    "when",   "graph",
                                     "note", "tag",    "done",    "cached", "failed",
-                                    "commit", "smoke", NULL};
+                                    "commit", "smoke",  "took",    "ran",    NULL};
 
 bool tm_fact_fixed(const char *name)
 {
@@ -121,11 +121,11 @@ static tm_fact of_fixed(const tm_past *past, const char *name)
     if (strcmp(name, "age") == 0) return shown_as(of_number(age), tm_duration_text(age, text));
     if (strcmp(name, "when") == 0)
         return shown_as(of_number((double)past->start_ms * 1e-3), tm_when_text(past->start_ms, text));
-    if (strcmp(name, "seconds") == 0) {
+    if (strcmp(name, "seconds") == 0 || strcmp(name, "took") == 0) {
         double seconds = tm_past_seconds(past);
         return shown_as(of_number(seconds), tm_duration_text(seconds, text));
     }
-    return of_count(past, name);
+    return of_count(past, strcmp(name, "ran") == 0 ? "done" : name);  // as columns of `runs` are called
 }
 
 static tm_fact of_param(const json_t *value)

@@ -225,7 +225,7 @@ tm_status tm_where_check(const tm_where *w, const json_t *names, tm_error *err)
             tm_hint(err, "did you mean %s?", near);
         else
             tm_hint(err, "names are those of parameters and metrics, and run, status, seconds, age, when, "
-                         "graph, note, tag, done, cached, failed");
+                         "graph, note, tag, done, cached, failed; took and ran are seconds and done");
         return TM_EINVAL;
     }
     return TM_OK;
