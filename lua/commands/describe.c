@@ -5,6 +5,7 @@
 
 #include "engine/stage.h"
 #include "lua/cli/session.h"
+#include "lua/editor/definitions.h"
 #include "lua/load/own_stage.h"
 
 static const tm_flag flags[] = {TM_GRAPH_FLAGS, {0}};
@@ -158,6 +159,19 @@ static int describe_type(const tm_cli *cli, const tm_type *t)
     return TM_EXIT_OK;
 }
 
+// False if the language has no such function.
+static bool describe_function(const tm_cli *cli, const char *name)
+{
+    tm_buf story = {0};
+    bool found = tm_definition_story(name, &story) && story.data;
+    if (found && cli->json)
+        tm_cli_print(cli, json_pack("{s:s, s:s%}", "name", name, "help", story.data, story.size));
+    else if (found)
+        printf("tm.%s (a function of the language; see docs/graphs.md)\n%s", name, story.data);
+    tm_buf_clear(&story);
+    return found;
+}
+
 static int exec(tm_cli *cli)
 {
     const char *name = cli->args[0], *names[256];
@@ -167,6 +181,7 @@ static int exec(tm_cli *cli)
     if (tm_stage_find(name)) return describe_stage(cli, tm_stage_find(name));
     if (tm_value_find(name)) return describe_value(cli, tm_value_find(name));
     if (tm_type_find(name)) return describe_type(cli, tm_type_find(name));
+    if (describe_function(cli, name)) return TM_EXIT_OK;
     for (size_t i = 0; tm_type_at(i) && n < 40; i++) names[n++] = tm_type_at(i)->name;
     for (const tm_stage *const *s = tm_stages; *s && n < 200; s++)
         if (!((*s)->traits & TM_INTERNAL)) names[n++] = (*s)->name;

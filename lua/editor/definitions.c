@@ -5,6 +5,8 @@
 // ports are fields. Arguments are exact classes: an unknown option is a warning in the editor.
 #include "lua/editor/definitions.h"
 
+#include <stdio.h>
+
 #include "definitions_lua.h"
 #include "engine/stage.h"
 
@@ -257,4 +259,35 @@ tm_status tm_definitions(tm_buf *out, tm_error *err)
     for (const tm_value *const *v = tm_values; *v; v++) add_value(out, *v);
     tm_buf_str(out, "return tm\n");
     return tm_buf_status(out, err);
+}
+
+// ---- functions of the language ----
+
+// The start of the comment that ends before `at`.
+static const char *comment_before(const char *text, const char *at)
+{
+    while (at > text) {
+        const char *line = at - 1;
+        while (line > text && line[-1] != '\n') line--;
+        if (strncmp(line, "---", 3) != 0) break;
+        at = line;
+    }
+    return at;
+}
+
+bool tm_definition_story(const char *function, tm_buf *out)
+{
+    char head[80];
+    snprintf(head, sizeof head, "\nfunction tm.%.48s(", function);
+    const char *found = strstr(definitions_lua, head);
+    if (!found) return false;
+    for (const char *at = comment_before(definitions_lua, found + 1); at <= found;) {
+        size_t n = strcspn(at, "\n");
+        if (at[3] != '@' && strncmp(at + 3, "```", 3) != 0) {
+            tm_buf_add(out, at + 3, n - 3);
+            tm_buf_char(out, '\n');
+        }
+        at += n + 1;
+    }
+    return true;
 }

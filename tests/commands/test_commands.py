@@ -485,6 +485,8 @@ class Usage(WithWorkplace):
         for name in [row["name"] for row in self.json("stages")["stages"] + self.json("stages")["values"]]:
             self.assertTrue(self.ok("describe", name).startswith(f"tm.{name} ("))
             self.assertEqual(self.json("describe", "tm." + name)["name"], name)
+        self.assertIn("every combination of values", self.ok("describe", "sweep"))
+        self.assertEqual(self.json("describe", "tm.params")["name"], "params")
         self.assertRegex(self.ok("describe", "documents"), r"columns\n  id +text\n(.*\n)+given by\n(.*\n)*  tm\.split\.train\n")
         self.assertIn("train_tokenizer", self.json("describe", "tokenizer")["given_by"])
         self.assertIn("default 0.8", self.ok("describe", "fuzzy_dedup"))
