@@ -149,7 +149,7 @@ typedef struct reader {
     tm_work *work;
     tm_batch *chunk;
     size_t chunk_bytes;
-    int64_t n_documents, n_bad;
+    int64_t n_documents, n_bad, n_empty;
     int64_t until;     // so many documents and no more
     double n_bytes;
     tm_buf record;     // text of a record
@@ -195,6 +195,12 @@ static tm_status make_id(const char *origin, tm_view bytes, char id[TM_HASH_HEX]
     return TM_OK;
 }
 
+static void empty_file(reader *r, const char *path)
+{
+    if (r->n_empty++ < 20) tm_work_log(r->work, "%.200s: empty, left out", path);
+    tm_work_count(r->work, "empty_files", 1);
+}
+
 static tm_status read_document(reader *r, tm_archive *archive, const tm_member *member, tm_error *err)
 {
     tm_buf bytes = {0};
@@ -205,6 +211,8 @@ static tm_status read_document(reader *r, tm_archive *archive, const tm_member *
         tm_doc doc = {
             .id = tm_view_str(id), .text = tm_buf_view(&bytes), .source = tm_view_str(member->path)};
         status = add(r, &doc, err);
+    } else if (status >= 0) {
+        empty_file(r, member->path);
     }
     tm_buf_clear(&bytes);
     return status;

@@ -42,6 +42,7 @@ const char *tm_unit_text(int64_t n, const char *unit, char text[TM_COUNT_TEXT])
 const char *tm_count_fault(const char *name, int64_t n, char text[TM_COUNT_TEXT * 2])
 {
     static const char *const faults[][3] = {{"bad_lines", "line", "could not be used"},
+                                            {"empty_files", "file", "empty"},
                                             {"bad_records", "record", "could not be used"},
                                             {"overlong", "text", "longer than `length`"}};
     char count[TM_COUNT_TEXT];

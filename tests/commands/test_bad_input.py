@@ -61,6 +61,12 @@ class BadInput(WithWorkplace):
         self.assertIn("--> read.lua:2:29", err)
         self.assertRegex(err, r"look +tidemill logs r\d+:docs")
 
+    def test_an_empty_file_among_others_is_told(self):
+        self.place.write("some/a.txt", document(1))
+        self.place.write("some/b.txt", "")
+        self.ok(*self.reads("some"))
+        self.assertIn("b.txt: empty, left out", self.ok("logs", "docs"))
+
     def test_an_archive_that_is_cut_off_fails_with_its_name_and_place(self):
         whole = archive(20)
         self.place.write("cut.tar.gz", whole[:len(whole) // 2])
