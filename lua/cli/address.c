@@ -2,6 +2,7 @@
 // Resolving addresses against journals and the store.
 #include "lua/cli/address.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -31,6 +32,32 @@ static void split(tm_store *store, const char *text, tm_address *a, const char *
     snprintf(a->at, sizeof a->at, "%s", at ? at + 1 : "");
 }
 
+// The number that a text begins with: its length, without a dot behind it; 0 if there is none.
+static size_t number_at(const char *text, double *value)
+{
+    char *end;
+    if (!isdigit((unsigned char)text[text[0] == '-'])) return 0;
+    *value = strtod(text, &end);
+    return (size_t)(end - text) - (end[-1] == '.');
+}
+
+// How many bytes of `rest` are this name; 0 if it begins otherwise. Numbers of a sweep's point go by value:
+// `trials/lr=0.001` is `trials/lr=1e-3`.
+static size_t begins_with(const char *rest, size_t size, const char *name)
+{
+    size_t at = 0;
+    for (const char *p = name; *p;) {
+        double mine, theirs;
+        size_t n = p > name && p[-1] == '=' ? number_at(p, &mine) : 0;
+        size_t m = n && at < size ? number_at(rest + at, &theirs) : 0;
+        if (m && mine != theirs) return 0;
+        if (!m && (at >= size || rest[at] != *p)) return 0;
+        p += m ? n : 1;
+        at += m ? m : 1;
+    }
+    return at;
+}
+
 // The longest node name that `rest` begins with, at its end or before a dot.
 static const json_t *find_node(tm_address *a, const json_t *nodes, const char *rest, size_t size)
 {
@@ -39,9 +66,9 @@ static const json_t *find_node(tm_address *a, const json_t *nodes, const char *r
     const json_t *best = NULL;
     json_object_foreach((json_t *)nodes, name, value)
     {
-        size_t n = strlen(name);
-        if (n > size || strncmp(name, rest, n) != 0 || (n < size && rest[n] != '.')) continue;
-        if (best && strlen(a->node) >= n) continue;
+        size_t n = begins_with(rest, size, name);
+        if (!n || (n < size && rest[n] != '.')) continue;
+        if (best && strlen(a->node) >= strlen(name)) continue;
         best = value;
         snprintf(a->node, sizeof a->node, "%s", name);
         snprintf(a->port, sizeof a->port, "%.*s", n < size ? (int)(size - n - 1) : 0, rest + n + (n < size));

@@ -439,6 +439,9 @@ class AfterASweep(WithWorkplace):
         rows = self.json("compare", "tried", "--full")["rows"]
         self.assertEqual(rows[3]["params"], {"decay": "none", "lr": 0.003})
         metrics = self.json("inspect", "trials/decay=none,lr=3e-3.model.metrics", "-n", "99")["records"]
+        for name in ("lr=0.003", "lr=30e-4"):
+            self.assertEqual(self.json("inspect", f"trials/decay=none,{name}.model.metrics", "-n", "99")["records"], metrics)
+        self.fails(2, "inspect", "trials/decay=none,lr=0.0031.model.metrics")
         for name in ("valid.loss", "train.loss"):
             last = [row["value"] for row in metrics if row["name"] == name][-1]
             self.assertEqual(rows[3]["metrics"][name]["value"], last)
