@@ -81,7 +81,7 @@ return tm.graph { trials = trials, all = tm.compare { trials, by = { "valid.loss
         runs = {run["run"]: run for run in self.json("runs")["runs"]}
         losses = {name: run["metrics"]["base"]["valid.loss"]["value"] for name, run in runs.items()}
         limit = sorted(losses.values())[1]
-        self.assertEqual(self.names("--where", f"valid.loss <= {limit:.15g}"),
+        self.assertEqual(self.names("--where", f"valid.loss <= {limit * (1 + 1e-9):.17g}"),
                          [name for name in runs if losses[name] <= limit])
         for condition, expected in (
                 ("lr == 2e-3", "r2"), ("lr < 0.003 or steps = 30", "r2 r3"), ("not (status == ok)", "r4"),
