@@ -9,6 +9,7 @@
 #include "engine/base/machine.h"
 #include "engine/key.h"
 #include "lua/cli/cli.h"
+#include "lua/cli/counts.h"
 #include "lua/past/past_list.h"
 
 #define LOOKED_AT 24 // runs
@@ -369,11 +370,11 @@ bool tm_needs_too_much(const tm_needs *n, char *text, size_t size)
     char need[16], have[16];
     if (n->disk_free >= 0 && n->disk > n->disk_free) {
         snprintf(text, size, "it needs up to %s of disk, and %s are free where the store is",
-                 tm_cli_size((uint64_t)n->disk, need), tm_cli_size((uint64_t)n->disk_free, have));
+                 tm_size_text((uint64_t)n->disk, need), tm_size_text((uint64_t)n->disk_free, have));
         return true;
     }
     if (n->memory <= n->memory_there) return false;
-    snprintf(text, size, "it needs %s of memory, and there are %s", tm_cli_size((uint64_t)n->memory, need),
-             tm_cli_size((uint64_t)n->memory_there, have));
+    snprintf(text, size, "it needs %s of memory, and there are %s", tm_size_text((uint64_t)n->memory, need),
+             tm_size_text((uint64_t)n->memory_there, have));
     return true;
 }

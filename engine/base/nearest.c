@@ -98,3 +98,16 @@ bool tm_nearest_path(const char *folder, const char *path, char *near, size_t si
     tm_buf_clear(&at);
     return good;
 }
+
+const char *tm_nearest_key(const json_t *object, const char *word)
+{
+    const char *name, *near = NULL;
+    json_t *value;
+    size_t n = 0;
+    const char **names = tm_calloc(json_object_size(object) + 1, sizeof *names);
+    if (!names) return NULL;
+    json_object_foreach ((json_t *)object, name, value) names[n++] = name;
+    near = tm_nearest(word, names);
+    tm_free((void *)names);
+    return near;
+}

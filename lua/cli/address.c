@@ -11,9 +11,11 @@
 #include "engine/select.h"
 #include "engine/store_log.h"
 #include "engine/store_tree.h"
+#include "lua/cli/session.h"
+#include "lua/past/past.h"
 #include "lua/past/past_find.h"
+#include "lua/past/recorded_stage.h"
 #include "lua/past/run_name.h"
-#include "lua/past/runs.h"
 
 #define MAX_SEARCHED 100 // runs looked through for a node
 
@@ -246,11 +248,11 @@ static tm_status no_result(tm_store *store, const tm_address *a, tm_error *err)
 {
     uint64_t *numbers = NULL;
     size_t n = 0;
-    tm_run_view view;
+    tm_past past;
     tm_address other = {0};
     const json_t *node = NULL;
-    bool goes_on = tm_run_view_read(store, a->run, &view, NULL) >= 0 && view.alive;
-    tm_run_view_clear(&view);
+    bool goes_on = tm_past_read(store, a->run, &past, NULL) >= 0 && past.alive;
+    tm_past_clear(&past);
     if (tm_run_list(store, &numbers, &n, NULL) >= 0)
         search_among(store, &other, numbers, n, false, &node, a->node, strlen(a->node));
     tm_fail_as(err, TM_ENOENT, "TM0509", "%s of run %s has no result%s", a->node, a->run,

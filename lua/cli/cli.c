@@ -160,16 +160,6 @@ int tm_cli_number(const tm_cli *cli, const char *name, double min, double *value
     return TM_EXIT_OK;
 }
 
-const char *tm_cli_size(uint64_t bytes, char text[16])
-{
-    static const char *const units[] = {"B", "KB", "MB", "GB", "TB", NULL};
-    double n = (double)bytes;
-    int unit = 0;
-    for (; n >= 999.5 && units[unit + 1]; unit++) n /= 1000;
-    snprintf(text, 16, "%.*f %s", unit && n < 9.95 ? 1 : 0, n, units[unit]);
-    return text;
-}
-
 // ---- help ----
 
 static void print_flags(const tm_flag *flags)

@@ -78,8 +78,5 @@ int tm_cli_usage(const tm_cli *cli, const char *format, ...) __attribute__((form
 // Print a result: JSON (stolen) to stdout, sorted, one line.
 int tm_cli_print(const tm_cli *cli, json_t *result);
 
-// Bytes for people, in powers of ten: "781 B", "4.2 KB", "118 MB". Gives `text`.
-const char *tm_cli_size(uint64_t bytes, char text[16]);
-
 // main() without the hidden process kinds.
 int tm_cli_main(int argc, char **argv);

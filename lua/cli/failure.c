@@ -10,7 +10,7 @@
 #include "engine/select.h"
 #include "engine/store_log.h"
 #include "lua/cli/again.h"
-#include "lua/past/runs.h"
+#include "lua/past/past.h"
 
 enum { NAMES = 5 }; // of nodes that did not run
 
@@ -30,27 +30,18 @@ __attribute__((format(printf, 2, 3))) static void add(text *t, const char *forma
 
 // ---- what is kept ----
 
-// The last value of a metric that the journal has for this step.
-static double noted(const tm_plan *plan, const char *run, const char *node, int64_t step, const char *name)
+// A metric of this step, or NAN.
+static double noted(const tm_past *past, const char *node, int64_t step, const char *name)
 {
-    tm_journal_reader *reader = NULL;
-    json_t *event;
-    double value = NAN;
-    if (tm_journal_reader_open(plan->store, run, &reader, NULL) < 0) return NAN;
-    while (tm_journal_reader_next(reader, &event, NULL) == TM_OK) {
-        const char *about = json_string_value(json_object_get(event, "node"));
-        const char *metric = json_string_value(json_object_get(event, "name"));
-        bool same = about && metric && strcmp(about, node) == 0 && strcmp(metric, name) == 0;
-        if (same && json_integer_value(json_object_get(event, "step")) == step)
-            value = json_number_value(json_object_get(event, "value"));
-        json_decref(event);
-    }
-    tm_journal_reader_close(reader);
-    return value;
+    const tm_past_node *found = tm_past_find(past, node);
+    const tm_past_series *series = found ? tm_past_metric(found, name) : NULL;
+    for (size_t i = series ? series->n : 0; i > 0; i--)
+        if (series->steps[i - 1] == step) return series->values[i - 1];
+    return NAN;
 }
 
 // The newest snapshot that a failed trainer can go on from.
-static void add_snapshot(const tm_plan *plan, const tm_run_result *result, const tm_plan_node *p, text *t)
+static void add_snapshot(const tm_plan *plan, const tm_past *past, const tm_plan_node *p, text *t)
 {
     tm_log *log = NULL;
     const tm_port *port = &p->node->stage->outputs[0];
@@ -58,28 +49,28 @@ static void add_snapshot(const tm_plan *plan, const tm_run_result *result, const
         return;
     size_t n = tm_log_count(log);
     int64_t step = n ? tm_snapshot_step(plan->store, tm_log_entry(log, n - 1).hash) : 0;
-    double loss = n ? noted(plan, result->run, p->node->name, step, "valid.loss") : NAN;
+    double loss = n ? noted(past, p->node->name, step, "valid.loss") : NAN;
     if (n) add(t, "%s@%lld", p->node->name, (long long)step);
     if (isfinite(loss)) add(t, " (valid.loss %.4g)", loss);
     if (n) add(t, ", ");
     tm_log_close(log);
 }
 
-static bool is_state(const tm_run_view *view, const char *name, const char *state)
+static bool is_state(const tm_past *past, const char *name, const char *state)
 {
-    const char *is = json_string_value(json_object_get(json_object_get(view->nodes, name), "state"));
-    return is && strcmp(is, state) == 0;
+    const tm_past_node *node = tm_past_find(past, name);
+    return node && strcmp(tm_past_work(past, node)->state, state) == 0;
 }
 
 // Nodes that people know: what the program put in between is left out.
-static void add_nodes(const tm_plan *plan, const tm_run_view *view, text *t)
+static void add_nodes(const tm_plan *plan, const tm_past *past, text *t)
 {
     size_t n = 0, there = 0, missing = 0;
     for (size_t i = 0; i < plan->graph->n_nodes; i++) {
         const tm_node *node = plan->graph->nodes[i];
         if (node->inserted || !plan->nodes[i].wanted) continue;
         n++;
-        there += is_state(view, node->name, "done") || is_state(view, node->name, "cached");
+        there += is_state(past, node->name, "done") || is_state(past, node->name, "cached");
     }
     if (there)
         add(t, "%zu of %zu nodes done", there, n);
@@ -87,18 +78,18 @@ static void add_nodes(const tm_plan *plan, const tm_run_view *view, text *t)
         add(t, "nothing was done yet");
     for (size_t i = 0; i < plan->graph->n_nodes; i++) {
         const tm_node *node = plan->graph->nodes[i];
-        if (node->inserted || !is_state(view, node->name, "not run")) continue;
+        if (node->inserted || !is_state(past, node->name, "not run")) continue;
         if (missing++ < NAMES) add(t, "%s%s", missing == 1 ? "; not run: " : ", ", node->name);
     }
     if (missing > NAMES) add(t, " and %zu more", missing - NAMES);
 }
 
 static void tell_kept(const tm_plan *plan, const tm_run_result *result, const tm_plan_node *p,
-                      const tm_run_view *view, tm_diag *d)
+                      const tm_past *past, tm_diag *d)
 {
     text t = {d->kept, sizeof d->kept};
-    if (p) add_snapshot(plan, result, p, &t);
-    if (view->record) add_nodes(plan, view, &t);
+    if (p) add_snapshot(plan, past, p, &t);
+    if (past->record) add_nodes(plan, past, &t);
 }
 
 // ---- where ----
@@ -185,14 +176,11 @@ static tm_diag *tell_one(const tm_plan *plan, const char *run, const char *name,
 }
 
 // With --keep-going other nodes may have failed after the first.
-static void tell_others(const tm_plan *plan, const tm_run_result *result, const tm_run_view *view,
+static void tell_others(const tm_plan *plan, const tm_run_result *result, const tm_past *past,
                         const tm_cli *cli, tm_diags *diags)
 {
-    const char *name;
-    json_t *node;
-    json_object_foreach(view->nodes, name, node)
-    {
-        const json_t *failure = json_object_get(node, "failure");
+    for (size_t i = 0; i < past->n_nodes; i++) {
+        const json_t *failure = tm_past_own_failure(&past->nodes[i]);
         const char *in = json_string_value(json_object_get(failure, "in"));
         if (!in || strcmp(in, result->failed_node) == 0) continue;
         tm_error err = {0};
@@ -208,10 +196,10 @@ void tm_failure_tell(const tm_plan *plan, const tm_run_result *result, const tm_
                      tm_diags *diags)
 {
     const tm_node *node = tm_graph_find(plan->graph, result->failed_node);
-    tm_run_view view;
-    if (tm_run_view_read(plan->store, result->run, &view, NULL) < 0) view = (tm_run_view){0};
+    tm_past past;
+    tm_past_read(plan->store, result->run, &past, NULL);  // without it less is told
     tm_diag *d = tell_one(plan, result->run, result->failed_node, err, cli, diags);
-    tell_kept(plan, result, node ? &plan->nodes[node->index] : NULL, &view, d);
-    tell_others(plan, result, &view, cli, diags);
-    tm_run_view_clear(&view);
+    tell_kept(plan, result, node ? &plan->nodes[node->index] : NULL, &past, d);
+    tell_others(plan, result, &past, cli, diags);
+    tm_past_clear(&past);
 }

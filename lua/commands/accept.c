@@ -4,7 +4,8 @@
 #include <stdlib.h>
 
 #include "engine/accept.h"
-#include "lua/past/runs.h"
+#include "lua/cli/session.h"
+#include "lua/past/past.h"
 
 static const tm_flag flags[] = {
     {"--graph", 'g', "GRAPH", "the graph file (default: that of the latest run)"},
@@ -58,14 +59,14 @@ static int accept_one(tm_session *session, const tm_cli *cli, const char *node, 
 static int exec(tm_cli *cli)
 {
     tm_session session = {0}, first = {0};
-    tm_run_view view = {0};
+    tm_past past = {0};
     tm_error err = {0};
     const char *graph = tm_cli_flag(cli, "--graph"), **given = NULL;
     int code = tm_session_store(&first, cli, 0);
-    if (code == TM_EXIT_OK && tm_run_view_read(first.store, NULL, &view, &err) < 0)
+    if (code == TM_EXIT_OK && tm_past_read(first.store, NULL, &past, &err) < 0)
         code = tm_cli_fail(cli, &err);
-    if (!graph) graph = json_string_value(json_object_get(view.record, "path"));
-    tm_cli with = with_parameters(cli, json_object_get(view.record, "args"), &given);
+    if (!graph) graph = json_string_value(json_object_get(past.record, "path"));
+    tm_cli with = with_parameters(cli, json_object_get(past.record, "args"), &given);
     json_t *all = json_array();
     if (code == TM_EXIT_OK) code = tm_session_graph(&session, &with, graph ? graph : "");
     session.store = first.store;
@@ -74,7 +75,7 @@ static int exec(tm_cli *cli)
     if (code == TM_EXIT_OK && cli->json) tm_cli_print(cli, json_pack("{s:O}", "nodes", all));
     json_decref(all);
     free(given);
-    if (view.record) tm_run_view_clear(&view);
+    tm_past_clear(&past);
     tm_session_close(&session);
     return code;
 }

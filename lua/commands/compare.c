@@ -2,10 +2,12 @@
 // compare: the points of a sweep, or several runs, as one table: what differs, and what came of it.
 #include <stdio.h>
 
+#include "engine/base/nearest.h"
+#include "lua/cli/session.h"
 #include "lua/cli/table.h"
 #include "lua/past/compare.h"
+#include "lua/past/past.h"
 #include "lua/past/run_name.h"
-#include "lua/past/runs.h"
 
 static const tm_flag flags[] = {
     {"--sort", 0, "NAME",

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "engine/base/json.h"
+#include "lua/cli/counts.h"
 #include "lua/cli/session.h"
 #include "lua/cli/table.h"
 #include "lua/past/before.h"
@@ -210,7 +211,7 @@ static void print_room(printer *p, const json_t *all)
     for (size_t i = 0; i < 2; i++) {
         char size[16];
         snprintf(text[i], sizeof text[i], "%s",
-                 tm_cli_size((uint64_t)json_integer_value(json_array_get(bytes, i)), size));
+                 tm_size_text((uint64_t)json_integer_value(json_array_get(bytes, i)), size));
     }
     row(p, "disk", "", text[0], text[1], "");
 }
@@ -324,7 +325,9 @@ static void print_files_diff(const json_t *diff)
             char size[16];
             const json_t *bytes = json_array_get(pair, i);
             tm_table_cell(t, "%s",
-                          json_is_null(bytes) ? "-" : tm_cli_size((uint64_t)json_integer_value(bytes), size));
+                          json_is_null(bytes)
+                              ? "-"
+                              : tm_size_text((uint64_t)json_integer_value(bytes), size));
         }
     }
     tm_table_print(t, stdout);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "engine/store_gc.h"
+#include "lua/cli/counts.h"
 #include "lua/cli/session.h"
 #include "lua/past/fact.h"
 #include "lua/room.h"
@@ -79,7 +80,7 @@ static void print_result(const json_t *one)
     char size[16], time[32], why[256];
     printf("%-28s %-5s %8s  rebuild %s%s\n", json_string_value(json_object_get(one, "node")),
            json_string_value(json_object_get(one, "run")),
-           tm_cli_size((uint64_t)json_integer_value(json_object_get(one, "bytes")), size),
+           tm_size_text((uint64_t)json_integer_value(json_object_get(one, "bytes")), size),
            tm_duration_text(json_number_value(json_object_get(one, "seconds")), time), because(one, why));
 }
 
@@ -104,7 +105,7 @@ static void print_results(const json_t *results)
         more_bytes += bytes;
     }
     char size[16], time[32];
-    if (more) printf("and %zu more, %s\n", more, tm_cli_size(more_bytes, size));
+    if (more) printf("and %zu more, %s\n", more, tm_size_text(more_bytes, size));
     if (seconds > 0) printf("to make all of it again takes about %s\n", tm_duration_text(seconds, time));
 }
 
@@ -122,8 +123,8 @@ static int print_report(const going *g, const tm_gc_policy *policy, const tm_gc_
     char removed[16], kept[16];
     print_results(g->results);
     printf("%s %s in %zu objects and %zu results; kept %s, %zu results\n", dry ? "would free" : "freed",
-           tm_cli_size(r->bytes_removed, removed), r->objects_removed, r->records_dropped,
-           tm_cli_size(r->bytes_kept, kept), r->records_kept);
+           tm_size_text(r->bytes_removed, removed), r->objects_removed, r->records_dropped,
+           tm_size_text(r->bytes_kept, kept), r->records_kept);
     if (r->records_dropped && r->bytes_kept && policy->keep_ms < policy->grace_ms)
         printf("bytes that were written within the last %s stay: a run may be about to name them\n",
                policy->grace_ms == GRACE_MS ? "minute" : "hour");
@@ -145,7 +146,7 @@ static tm_status reachable(tm_store *store, const tm_gc_policy *policy, bool liv
     TM_TRY(tm_store_gc(store, &quiet, true, NULL, NULL, &report, err));
     if (report.bytes_kept <= policy->max_bytes) return TM_OK;
     tm_fail(err, TM_ENOSPC, "the store cannot get to %s: %s have to stay, and nothing was freed",
-            tm_cli_size(policy->max_bytes, to), tm_cli_size(report.bytes_kept, kept));
+            tm_size_text(policy->max_bytes, to), tm_size_text(report.bytes_kept, kept));
     tm_hint(err, live
                      ? "a run is at work: what it needs stays, and all that is younger than an hour"
                      : "what was written within the last minute stays, and where a stopped run goes on from");

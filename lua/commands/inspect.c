@@ -6,6 +6,7 @@
 
 #include "engine/store_tree.h"
 #include "lua/cli/address.h"
+#include "lua/cli/counts.h"
 #include "lua/cli/pick.h"
 #include "lua/model/tensors.h"
 #include "lua/past/before.h"
@@ -274,7 +275,7 @@ static tm_status show_tree(const tm_cli *cli, tm_store *store, const tm_address 
         json_array_append_new(files, json_pack("{s:s, s:I}", "name", tree.files[i].name, "bytes",
                                                (json_int_t)tree.files[i].bytes));
         char size[16];
-        if (!cli->json) printf("  %8s  %s\n", tm_cli_size(tree.files[i].bytes, size), tree.files[i].name);
+        if (!cli->json) printf("  %8s  %s\n", tm_size_text(tree.files[i].bytes, size), tree.files[i].name);
     }
     char *attributes = json_dumps(tree.attributes, JSON_COMPACT), *all = json_dumps(steps, JSON_COMPACT);
     if (!cli->json && json_object_size(tree.attributes)) printf("  attributes %s\n", attributes);
@@ -312,7 +313,7 @@ static void print_head(const tm_address *a, const tm_artifact *log)
            log->count, a->type->entry, log->count == 1 ? "" : "s");
     if (!a->type->tree)
         printf(", %llu %s", (unsigned long long)log->rows, log->rows == 1 ? "record" : "records");
-    printf(", %s\n", tm_cli_size(log->bytes, size));
+    printf(", %s\n", tm_size_text(log->bytes, size));
 }
 
 // What was accepted for this result, and the kind of processor that a numeric one was made on.

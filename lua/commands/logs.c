@@ -7,9 +7,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lua/cli/session.h"
+#include "lua/past/past.h"
 #include "lua/past/past_find.h"
 #include "lua/past/run_name.h"
-#include "lua/past/runs.h"
 
 static const tm_flag flags[] = {
     {"--follow", 'f', NULL, "wait for more, until the run ends"},
@@ -29,21 +30,23 @@ static void split(const char *text, char run[64], char node[192])
 }
 
 // What is no node of the latest run may be one of an earlier run, or a tag.
-static tm_status read_view(tm_store *store, const char *run, char node[192], tm_run_view *view, tm_error *err)
+static tm_status read_past(tm_store *store, const char *run, char node[192], tm_past *past, tm_error *err)
 {
     char other[32] = "";
-    tm_past past = {0};
+    tm_past earlier = {0};
     const tm_past_node *found;
-    TM_TRY(tm_run_view_read(store, run[0] ? run : NULL, view, err));
-    if (run[0] || !node[0] || json_object_get(json_object_get(view->record, "nodes"), node)) return TM_OK;
-    if (tm_past_find_node(store, node, NULL, &past, &found, NULL) >= 0)
-        snprintf(other, sizeof other, "%s", past.run);
-    else if (tm_run_name(store, node, other, NULL) >= 0) node[0] = 0;
-    else other[0] = 0;
-    tm_past_clear(&past);
-    if (!other[0]) return tm_past_unknown_node(store, NULL, node, err);
-    tm_run_view_clear(view);
-    return tm_run_view_read(store, other, view, err);
+    TM_TRY(tm_past_read(store, run[0] ? run : NULL, past, err));
+    if (run[0] || !node[0] || tm_past_find(past, node)) return TM_OK;
+    if (tm_past_find_node(store, node, NULL, &earlier, &found, NULL) >= 0) {
+        tm_past_clear(past);
+        *past = earlier;
+        return TM_OK;
+    }
+    tm_past_clear(&earlier);
+    if (tm_run_name(store, node, other, NULL) < 0) return tm_past_unknown_node(store, NULL, node, err);
+    node[0] = 0;
+    tm_past_clear(past);
+    return tm_past_read(store, other, past, err);
 }
 
 static bool about(const json_t *event, const char *node)
@@ -91,27 +94,27 @@ static void print_line(const tm_cli *cli, json_t *event)
     putchar('\n');
 }
 
-static bool is_alive(const tm_run_view *view)
+static bool is_alive(const tm_past *past)
 {
-    pid_t pid = (pid_t)json_integer_value(json_object_get(view->record, "pid"));
-    return view->alive && (tm_sys.kill(pid, 0) == 0 || errno == EPERM);
+    pid_t pid = (pid_t)json_integer_value(json_object_get(past->record, "pid"));
+    return past->alive && (tm_sys.kill(pid, 0) == 0 || errno == EPERM);
 }
 
 // The lines of a run, or of one node; with --follow until the run ends or its process is gone.
-static tm_status follow(const tm_cli *cli, tm_store *store, const tm_run_view *view, const char *node,
+static tm_status follow(const tm_cli *cli, tm_store *store, const tm_past *past, const char *node,
                         tm_error *err)
 {
     tm_journal_reader *reader = NULL;
-    if (node[0] && !json_object_get(json_object_get(view->record, "nodes"), node))
-        return tm_past_unknown_node(store, view->run, node, err);
-    TM_TRY(tm_journal_reader_open(store, view->run, &reader, err));
+    if (node[0] && !tm_past_find(past, node))
+        return tm_past_unknown_node(store, past->run, node, err);
+    TM_TRY(tm_journal_reader_open(store, past->run, &reader, err));
     bool wait = tm_cli_flag(cli, "--follow") != NULL, ended = false;
     while (!ended) {
         json_t *event;
         tm_status status = tm_journal_reader_next(reader, &event, err);
         if (status == TM_AGAIN && wait) {
             fflush(stdout);
-            wait = is_alive(view);  // once more, for what came in between
+            wait = is_alive(past);  // once more, for what came in between
             usleep(200000);
             continue;
         }
@@ -149,16 +152,16 @@ static int exec(tm_cli *cli)
 {
     char run[64], node[192];
     tm_session session = {0};
-    tm_run_view view = {0};
+    tm_past past = {0};
     tm_error err = {0};
     split(cli->args[0], run, node);
     int code = tm_session_store(&session, cli, 0);
     if (code == TM_EXIT_OK) {
-        tm_status status = read_view(session.store, run, node, &view, &err);
-        if (status >= 0) status = follow(cli, session.store, &view, node, &err);
-        if (status >= 0 && tm_cli_flag(cli, "--workers")) status = worker_logs(session.store, view.run, &err);
+        tm_status status = read_past(session.store, run, node, &past, &err);
+        if (status >= 0) status = follow(cli, session.store, &past, node, &err);
+        if (status >= 0 && tm_cli_flag(cli, "--workers")) status = worker_logs(session.store, past.run, &err);
         if (status < 0) code = tm_cli_fail(cli, &err);
-        tm_run_view_clear(&view);
+        tm_past_clear(&past);
     }
     tm_session_close(&session);
     return code;

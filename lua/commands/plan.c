@@ -2,6 +2,7 @@
 // plan: what a run would do to every node, and why.
 #include <stdio.h>
 
+#include "lua/cli/counts.h"
 #include "lua/cli/session.h"
 #include "lua/estimate.h"
 #include "lua/past/fact.h"
@@ -38,11 +39,11 @@ static void print_needs(const tm_needs *n)
                                        n->known + n->unknown);
     putchar('\n');
     if (n->memory >= 0)
-        printf("memory  %s in the biggest worker, of %s\n", tm_cli_size((uint64_t)n->memory, memory),
-               tm_cli_size((uint64_t)n->memory_there, room));
+        printf("memory  %s in the biggest worker, of %s\n", tm_size_text((uint64_t)n->memory, memory),
+               tm_size_text((uint64_t)n->memory_there, room));
     if (n->known && n->disk_free >= 0)
-        printf("disk    up to %s%s, %s are free\n", tm_cli_size((uint64_t)n->disk, disk),
-               n->unknown ? " and what is not known" : "", tm_cli_size((uint64_t)n->disk_free, room));
+        printf("disk    up to %s%s, %s are free\n", tm_size_text((uint64_t)n->disk, disk),
+               n->unknown ? " and what is not known" : "", tm_size_text((uint64_t)n->disk_free, room));
     if (tm_needs_too_much(n, text, sizeof text)) fprintf(stderr, "warning: %s\n", text);
 }
 

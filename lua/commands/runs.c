@@ -3,9 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lua/cli/session.h"
 #include "lua/cli/table.h"
+#include "lua/past/past.h"
 #include "lua/past/past_list.h"
-#include "lua/past/runs.h"
 #include "lua/past/where.h"
 
 static const tm_flag flags[] = {

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lua/cli/counts.h"
 #include "lua/cli/session.h"
 #include "lua/past/node_files.h"
 #include "lua/past/past_find.h"
@@ -74,7 +75,7 @@ static void print_input(const json_t *input, FILE *file)
                       json_integer_value(rows) == 1 ? "" : "s");
     if (path[0] && !folder)
         fprintf(file, ", %s",
-                tm_cli_size((uint64_t)json_integer_value(json_object_get(input, "bytes")), size));
+                tm_size_text((uint64_t)json_integer_value(json_object_get(input, "bytes")), size));
     fprintf(file, "%s%s\n", note[0] ? path[0] ? "; " : ": " : "", note);
 }
 

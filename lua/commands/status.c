@@ -2,8 +2,11 @@
 // status: how far a run is, node by node.
 #include <stdio.h>
 
+#include "lua/cli/counts.h"
+#include "lua/cli/session.h"
 #include "lua/lock/git.h"
-#include "lua/past/runs.h"
+#include "lua/past/past.h"
+#include "lua/past/recorded_stage.h"
 
 static double num(const json_t *node, const char *field)
 {
@@ -28,39 +31,74 @@ static void print_node(const char *name, const tm_stage *stage, const json_t *no
     putchar('\n');
 }
 
-static int show(const tm_cli *cli, const tm_run_view *v)
+static void set_number(json_t *all, const char *name, int64_t n)
 {
-    const char *name;
-    json_t *planned, *git = json_object_get(v->record, "git");
-    char text[320];
-    if (cli->json)
-        return tm_cli_print(cli, json_pack("{s:s, s:s, s:O, s:O?, s:O?}", "run", v->run, "status",
-                                           tm_run_view_status(v), "nodes", v->nodes, "end", v->end, "git",
-                                           git));
-    json_object_foreach(json_object_get(v->record, "nodes"), name, planned)
-    {
-        const char *same = json_string_value(json_object_get(planned, "same"));
-        print_node(name, tm_recorded_stage(planned), json_object_get(v->nodes, same ? same : name));
+    if (n >= 0) json_object_set_new(all, name, json_integer(n));
+}
+
+// What is known of a node; an empty object of one that waits.
+static json_t *node_json(const tm_past_node *node)
+{
+    json_t *all = json_object();
+    const json_t *failure = tm_past_own_failure(node);
+    if (strcmp(node->state, "waiting") != 0) json_object_set_new(all, "state", json_string(node->state));
+    if (node->seconds >= 0) json_object_set_new(all, "seconds", json_real(node->seconds));
+    set_number(all, "rows", node->seconds >= 0 ? node->rows : -1);  // of one at work only entries
+    set_number(all, "bytes", node->seconds >= 0 ? node->bytes : -1);
+    set_number(all, "entries", node->entries);
+    set_number(all, "step", node->step);
+    if (node->counts) json_object_set(all, "counts", (json_t *)node->counts);
+    if (failure) json_object_set(all, "failure", (json_t *)failure);
+    if (failure) json_object_set(all, "text", json_object_get(failure, "text"));
+    for (size_t i = 0; i < node->n_series; i++) {
+        const tm_past_series *one = &node->series[i];
+        json_object_set_new(all, one->name, json_real(one->values[one->n - 1]));
     }
-    printf("%s: %s%s%s\n", v->run, tm_run_view_status(v), git ? "; " : "",
+    return all;
+}
+
+static json_t *nodes_json(const tm_past *past)
+{
+    json_t *all = json_object();
+    for (size_t i = 0; i < past->n_nodes; i++) {
+        json_t *node = node_json(&past->nodes[i]);
+        if (json_object_size(node)) json_object_set(all, past->nodes[i].name, node);
+        json_decref(node);
+    }
+    return all;
+}
+
+static void show(const tm_cli *cli, const tm_past *past)
+{
+    json_t *git = json_object_get(past->record, "git"), *nodes = nodes_json(past);
+    char text[320];
+    if (cli->json) {
+        tm_cli_print(cli, json_pack("{s:s, s:s, s:o, s:O?, s:O?}", "run", past->run, "status",
+                                    tm_past_status(past), "nodes", nodes, "end", past->end, "git", git));
+        return;
+    }
+    for (size_t i = 0; i < past->n_nodes; i++) {
+        const tm_past_node *node = &past->nodes[i];
+        print_node(node->name, tm_recorded_stage(node->plan),
+                   json_object_get(nodes, tm_past_work(past, node)->name));
+    }
+    printf("%s: %s%s%s\n", past->run, tm_past_status(past), git ? "; " : "",
            tm_git_text(git, text, sizeof text));
-    return TM_EXIT_OK;
+    json_decref(nodes);
+}
+
+static tm_status status(const tm_cli *cli, tm_store *store, tm_error *err)
+{
+    tm_past past;
+    TM_TRY(tm_past_read(store, cli->args[0], &past, err));
+    show(cli, &past);
+    tm_past_clear(&past);
+    return TM_OK;
 }
 
 static int exec(tm_cli *cli)
 {
-    tm_session session = {0};
-    tm_run_view view;
-    tm_error err = {0};
-    int code = tm_session_store(&session, cli, 0);
-    if (code == TM_EXIT_OK && tm_run_view_read(session.store, cli->args[0], &view, &err) < 0)
-        code = tm_cli_fail(cli, &err);
-    else if (code == TM_EXIT_OK) {
-        code = show(cli, &view);
-        tm_run_view_clear(&view);
-    }
-    tm_session_close(&session);
-    return code;
+    return tm_session_in_store(cli, status);
 }
 
 const tm_command tm_command_status = {

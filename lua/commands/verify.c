@@ -5,6 +5,7 @@
 #include "engine/store_artifact.h"
 #include "engine/store_gc.h"
 #include "engine/store_tree.h"
+#include "lua/cli/counts.h"
 #include "lua/cli/session.h"
 
 enum { MOST_LINES = 10 }; // of each kind
@@ -106,7 +107,7 @@ static void print_text(const tm_verify_report *r, const finds *f)
     print_finds(f->corrupt);
     print_finds(f->incomplete);
     printf("%zu objects (%s), %zu corrupt; %zu results, %zu without their bytes\n", r->objects,
-           tm_cli_size(r->bytes, size), r->corrupt, r->records, r->incomplete);
+           tm_size_text(r->bytes, size), r->corrupt, r->records, r->incomplete);
     if (r->corrupt || r->bad_bytes)
         printf("what was damaged is set aside and is made anew when it is needed\n");
     if (r->incomplete)

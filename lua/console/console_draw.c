@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "lua/cli/cells.h"
-#include "lua/console/counts.h"
+#include "lua/cli/counts.h"
 
 #define PLAIN "\033[0m"
 #define DIM "\033[2m"

@@ -5,8 +5,7 @@
 #include <stdlib.h>
 
 #include "lua/cli/cells.h"
-#include "lua/console/counts.h"
-#include "lua/past/runs.h"
+#include "lua/cli/counts.h"
 
 #define LINE_NS 1000000000
 

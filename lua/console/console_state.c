@@ -7,10 +7,10 @@
 #include <stdlib.h>
 
 #include "engine/store_artifact.h"
+#include "lua/cli/counts.h"
 #include "lua/cli/process.h"
 #include "lua/console/console_left.h"
 #include "lua/console/console_sample.h"
-#include "lua/console/counts.h"
 
 #define LOOK_NS 1000000000     // between two looks at processes
 #define POINTS 12              // of a pace, POINT_S apart

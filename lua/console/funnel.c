@@ -3,7 +3,7 @@
 #include "lua/console/funnel.h"
 
 #include "engine/store_artifact.h"
-#include "lua/console/counts.h"
+#include "lua/cli/counts.h"
 
 static int64_t rows_of(const tm_plan *plan, const tm_plan_node *p, int port)
 {

@@ -7,9 +7,9 @@
 #include <unistd.h>
 
 #include "engine/store_artifact.h"
+#include "lua/cli/counts.h"
 #include "lua/cli/session.h"
 #include "lua/console/console_draw.h"
-#include "lua/console/counts.h"
 #include "lua/console/funnel.h"
 #include "lua/console/measures.h"
 #include "lua/console/winner.h"

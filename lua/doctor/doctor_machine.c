@@ -11,6 +11,7 @@
 
 #include "engine/base/machine.h"
 #include "lua/cli/cli.h"
+#include "lua/cli/counts.h"
 #include "lua/doctor/doctor.h"
 #include "lua/lock/environment.h"
 
@@ -58,9 +59,9 @@ static void memory(const char *folder, tm_finding *f)
     (void)folder;
     char usable[16], there[16], free_now[16];
     uint64_t mine = (uint64_t)tm_machine_memory(), all = meminfo("MemTotal"), now = meminfo("MemAvailable");
-    tm_finding_say(f, "%s", tm_cli_size(mine, usable));
-    if (mine < all) tm_finding_say(f, " of %s: the control group holds it to that", tm_cli_size(all, there));
-    if (now) tm_finding_say(f, "; %s are free now", tm_cli_size(now < mine ? now : mine, free_now));
+    tm_finding_say(f, "%s", tm_size_text(mine, usable));
+    if (mine < all) tm_finding_say(f, " of %s: the control group holds it to that", tm_size_text(all, there));
+    if (now) tm_finding_say(f, "; %s are free now", tm_size_text(now < mine ? now : mine, free_now));
     if (mine < 2000000000)
         tm_finding_set(f, TM_FINDING_WARNING, "a trainer holds weights, gradients and its tokens in memory",
                        "use smaller models and batches, or 2 GB and more");
@@ -131,7 +132,7 @@ static void limits(const char *folder, tm_finding *f)
                        "a run has a socket for each worker and files of its store open", "ulimit -n 1024");
     if (space.rlim_cur != RLIM_INFINITY) {
         char text[16];
-        tm_finding_say(f, ", %s of address space", tm_cli_size(space.rlim_cur, text));
+        tm_finding_say(f, ", %s of address space", tm_size_text(space.rlim_cur, text));
         tm_finding_set(f, TM_FINDING_WARNING, "models are mapped into the address space",
                        "ulimit -v unlimited");
     }

@@ -11,6 +11,7 @@
 #include "engine/journal.h"
 #include "engine/store.h"
 #include "lua/cli/cli.h"
+#include "lua/cli/counts.h"
 #include "lua/doctor/doctor.h"
 
 // The folder itself, or the nearest one above that is there.
@@ -95,8 +96,8 @@ static void disk(const char *folder, tm_finding *f)
     }
     uint64_t available = (uint64_t)space.f_bavail * space.f_frsize;
     const char *name = type_name(system.f_type);
-    tm_finding_say(f, "%s of %s are free", tm_cli_size(available, left),
-                   tm_cli_size((uint64_t)space.f_blocks * space.f_frsize, there));
+    tm_finding_say(f, "%s of %s are free", tm_size_text(available, left),
+                   tm_size_text((uint64_t)space.f_blocks * space.f_frsize, there));
     if (name) tm_finding_say(f, ", %s", name);
     else tm_finding_say(f, ", file system 0x%lx", (unsigned long)system.f_type);
     if (space.f_favail == 0 && space.f_files)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "lua/cli/again.h"
+#include "lua/cli/counts.h"
 #include "lua/lock/lock.h"
 
 #define MAX_SHOWN 12
@@ -16,7 +17,7 @@ static void show(const json_t *fact, char text[128])
     const char *word = json_string_value(hash);
     char size[16] = "", *dump = word ? NULL : json_dumps(hash, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
     if (json_object_get(fact, "bytes"))
-        tm_cli_size((uint64_t)json_integer_value(json_object_get(fact, "bytes")), size);
+        tm_size_text((uint64_t)json_integer_value(json_object_get(fact, "bytes")), size);
     bool long_hash = word && strlen(word) == 32 && strspn(word, "0123456789abcdef") == 32;
     snprintf(text, 128, "%.*s%s%s", long_hash ? 8 : 80, word ? word : dump ? dump : "nothing",
              size[0] ? ", " : "", size);

@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "lua/past/runs.h"
+#include "engine/base/nearest.h"
+#include "lua/past/past.h"
 
 // ---- the points of a sweep ----
 

@@ -9,7 +9,8 @@
 #include "engine/select.h"
 #include "engine/store_key.h"
 #include "engine/store_tree.h"
-#include "lua/past/runs.h"
+#include "lua/past/past.h"
+#include "lua/past/recorded_stage.h"
 #include "lua/place.h"
 
 // ---- what an input is ----

@@ -38,6 +38,11 @@ const tm_past_node *tm_past_work(const tm_past *past, const tm_past_node *node)
     return work ? work : node;
 }
 
+const json_t *tm_past_own_failure(const tm_past_node *node)
+{
+    return node->failure && strcmp(text_of(node->failure, "node"), node->name) == 0 ? node->failure : NULL;
+}
+
 static tm_status no_memory(tm_error *err)
 {
     return tm_fail(err, TM_ENOMEM, "no memory to read a run");
@@ -68,6 +73,7 @@ static tm_status take_record(tm_past *past, json_t *event, tm_error *err)
                                                       .entries = -1,
                                                       .rows = -1,
                                                       .bytes = -1,
+                                                      .step = -1,
                                                       .cores = -1,
                                                       .memory = -1};
     }
@@ -149,6 +155,7 @@ static void take_entry(tm_past *past, const json_t *event)
     node->rows = (i > 0 && node->rows > 0 ? node->rows : 0) + number_of(event, "rows", 0);
     node->bytes = (i > 0 && node->bytes > 0 ? node->bytes : 0) + number_of(event, "bytes", 0);
     node->entries = i + 1;
+    node->step = number_of(event, "step", node->step);
     node->remembered += json_is_true(json_object_get(event, "remembered"));
 }
 
@@ -161,6 +168,7 @@ static tm_status take_note(tm_past *past, const json_t *event, tm_error *err)
                            .error = NAN,
                            .time = number_of(event, "t", 0) - past->start_ms};
     if (!node || !json_is_number(value)) return TM_OK;
+    node->step = point.step;
     return tm_past_add(node, text_of(event, "name"), &point, err);
 }
 

@@ -47,6 +47,7 @@ typedef struct tm_past_node {
     size_t n_spans;
     double seconds;               // -1 where it was not executed to its end
     int64_t entries, rows, bytes; // of its main output, -1: unknown
+    int64_t step;                 // that it was last heard of, or -1
     int64_t remembered;           // entries that the memo of an earlier run had
     int64_t cores, memory;        // most cores lent; bytes its worker took at most; -1: not recorded
     int deaths;                   // of workers
@@ -86,6 +87,8 @@ double tm_past_seconds(const tm_past *past);     // so far, if it has not ended
 // NULL if there is none. `tm_past_work`: the node that did the work, itself or the one it is the `same` as.
 tm_past_node *tm_past_find(const tm_past *past, const char *node);
 const tm_past_node *tm_past_work(const tm_past *past, const tm_past_node *node);
+// The failure, if it was told of this node, not of another one of its group; else NULL.
+const json_t *tm_past_own_failure(const tm_past_node *node);
 const tm_past_series *tm_past_metric(const tm_past_node *node, const char *name);
 const tm_past_port *tm_past_port_of(const tm_past_node *node, const char *port);
 // It gives documents or their kin: neither snapshots nor metrics.

@@ -5,8 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "engine/base/nearest.h"
+#include "lua/past/past.h"
 #include "lua/past/run_record.h"
-#include "lua/past/runs.h"
 
 #define MAX_SEARCHED 100 // runs whose nodes an unknown name is compared with
 

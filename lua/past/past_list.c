@@ -5,8 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "engine/base/nearest.h"
 #include "lua/past/compare.h"
-#include "lua/past/runs.h"
+#include "lua/past/past.h"
 
 enum { MANY = 4 }; // nodes of a run
 

@@ -5,8 +5,9 @@
 #include "engine/store_key.h"
 #include "engine/type.h"
 #include "lua/past/kept_metrics.h"
+#include "lua/past/past.h"
 #include "lua/past/past_series.h"
-#include "lua/past/runs.h"
+#include "lua/past/recorded_stage.h"
 
 const tm_past_port *tm_past_port_of(const tm_past_node *node, const char *port)
 {

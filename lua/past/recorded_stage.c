@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The stages of a recorded plan.
-#include "engine/stage.h"
-#include "lua/past/runs.h"
+#include "lua/past/recorded_stage.h"
 
 const tm_stage *tm_recorded_stage(const json_t *node)
 {

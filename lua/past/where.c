@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "lua/past/runs.h"
+#include "engine/base/nearest.h"
 
 enum { MAX_NODES = 256, MAX_DEPTH = 40, MAX_TEXT = 2000, MAX_WORD = 200 };
 

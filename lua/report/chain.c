@@ -3,6 +3,7 @@
 #include "lua/report/chain.h"
 
 #include "engine/graph.h"
+#include "lua/past/recorded_stage.h"
 
 static int64_t removed_by(const tm_past_node *node)
 {

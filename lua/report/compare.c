@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "lua/console/counts.h"
+#include "lua/cli/counts.h"
 #include "lua/lock/git.h"
 #include "lua/report/chain.h"
 #include "lua/report/measures.h"

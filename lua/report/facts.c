@@ -2,7 +2,7 @@
 // Parameters, code, environment, and the command that does it again.
 #include <stdio.h>
 
-#include "lua/console/counts.h"
+#include "lua/cli/counts.h"
 #include "lua/lock/git.h"
 #include "lua/report/parts.h"
 

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "lua/console/counts.h"
+#include "lua/cli/counts.h"
 #include "lua/lock/git.h"
 #include "lua/report/parts.h"
 

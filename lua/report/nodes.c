@@ -2,7 +2,7 @@
 // Every node in a row: state, time, what it made, disk, cores, memory, and why it ran.
 #include <stdio.h>
 
-#include "lua/console/counts.h"
+#include "lua/cli/counts.h"
 #include "lua/report/parts.h"
 
 static void inputs(const tm_report *report, const tm_past_node *node, tm_buf *page)

@@ -7,7 +7,8 @@
 #include <time.h>
 
 #include "engine/store_key.h"
-#include "lua/console/counts.h"
+#include "lua/cli/counts.h"
+#include "lua/past/recorded_stage.h"
 #include "report_css.h"
 #include "report_js.h"
 #include "report_policy.h"

@@ -4,7 +4,7 @@
 
 #include "engine/stage.h"
 #include "engine/store_key.h"
-#include "lua/past/runs.h"
+#include "lua/past/past.h"
 #include "lua/report/report.h"
 
 // A section writes nothing where there is nothing to say; failures are of memory alone, which the buffer

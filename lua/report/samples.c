@@ -7,6 +7,7 @@
 
 #include "engine/base/machine.h"
 #include "lua/cli/record.h"
+#include "lua/past/recorded_stage.h"
 #include "lua/report/parts.h"
 #include "stages/model/generate.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Digits in groups of three, and sizes.
-#include "lua/console/counts.h"
+// Digits in groups of three, units, faults, and what a node made.
+#include "lua/cli/counts.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,16 +18,13 @@ const char *tm_count_text(int64_t n, char text[TM_COUNT_TEXT])
     return text;
 }
 
-const char *tm_size_text(uint64_t bytes, char text[TM_COUNT_TEXT])
+const char *tm_size_text(uint64_t bytes, char text[16])
 {
-    static const char *const units[] = {"bytes", "KB", "MB", "GB", "TB"};
-    double size = (double)bytes;
+    static const char *const units[] = {"B", "KB", "MB", "GB", "TB", NULL};
+    double n = (double)bytes;
     int unit = 0;
-    while (size >= 1000 && unit < 4) {
-        size /= 1000;
-        unit++;
-    }
-    snprintf(text, TM_COUNT_TEXT, unit ? "%.1f %s" : "%.0f %s", size, units[unit]);
+    for (; n >= 999.5 && units[unit + 1]; unit++) n /= 1000;
+    snprintf(text, 16, "%.*f %s", unit && n < 9.95 ? 1 : 0, n, units[unit]);
     return text;
 }
 
@@ -53,4 +50,15 @@ const char *tm_count_fault(const char *name, int64_t n, char text[TM_COUNT_TEXT 
         return text;
     }
     return NULL;
+}
+
+const char *tm_made_text(const tm_stage *stage, const json_t *fields, char text[96])
+{
+    const tm_type *type = stage ? tm_type_find(stage->outputs[0].type) : NULL;
+    bool tree = type && type->tree;
+    char size[16];
+    long long n = (long long)json_integer_value(json_object_get(fields, tree ? "entries" : "rows"));
+    snprintf(text, 96, "%lld %s%s, %s", n, tree ? type->entry : "record", n == 1 ? "" : "s",
+             tm_size_text((uint64_t)json_integer_value(json_object_get(fields, "bytes")), size));
+    return text;
 }
