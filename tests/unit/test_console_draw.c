@@ -64,9 +64,9 @@ static void a_wide_window_shows_everything(void **state)
         draw(&view, (tm_console_look){.width = 150, .height = 30, .utf8 = true}, &out),
         "\n"
         "● base               █████▊────────   41 %  670 of 1,600 steps  11 steps/s  11,513 tokens/s  loss 2.912 "
-        "              1 min 23 s left  312.0 MB\n"
+        "              1 min 23 s left  312 MB\n"
         "○ curve                                     1 snapshot                                                 "
-        "  50 % cached                   19.1 MB\n"
+        "  50 % cached                   19 MB\n"
         "○ clean/fuzzy_dedup                         waits\n"
         "next  tuned, aligned, final and 13 more\n"
         "warning  base: its worker was killed by signal 9 (Killed); again (1)\n"
