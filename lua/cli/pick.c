@@ -75,7 +75,7 @@ void tm_ids_clear(tm_ids *ids)
     *ids = (tm_ids){0};
 }
 
-bool tm_ids_have(const tm_ids *ids, tm_view id)
+static bool ids_have(const tm_ids *ids, tm_view id)
 {
     tm_hash hash = hash_of(id);
     return ids->n && bsearch(&hash, ids->sorted, ids->n, sizeof hash, by_bytes);
@@ -99,7 +99,7 @@ static bool fits(const tm_pick *pick, const tm_type *type, const tm_batch *batch
         tm_view id = tm_batch_get_bytes(batch, 0, row);
         size_t n = pick->id ? strlen(pick->id) : 0;
         if (n && (id.size < n || memcmp(id.data, pick->id, n) != 0)) return false;
-        if (pick->without && tm_ids_have(pick->without, id)) return false;
+        if (pick->without && ids_have(pick->without, id)) return false;
     }
     return !pick->text || has_text(type, batch, row, pick->text);
 }

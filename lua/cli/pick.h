@@ -16,7 +16,6 @@ typedef struct tm_ids {
 tm_status tm_ids_read(tm_store *store, const tm_type *type, const tm_artifact *log, tm_ids *ids,
                       tm_error *err);
 void tm_ids_clear(tm_ids *ids);
-bool tm_ids_have(const tm_ids *ids, tm_view id);
 
 typedef struct tm_pick {
     int64_t skip, left;    // of what fits the rest

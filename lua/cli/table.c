@@ -66,7 +66,7 @@ void tm_table_cell(tm_table *t, const char *format, ...)
     json_array_append_new(t->cells, cell ? cell : json_string("?")); // not UTF-8
 }
 
-size_t tm_table_rows(const tm_table *t)
+static size_t n_rows(const tm_table *t)
 {
     return t && t->n_columns && !t->failed ? json_array_size(t->cells) / t->n_columns - 1 : 0;
 }
@@ -177,7 +177,7 @@ static void make_narrow(const tm_table *t, int *widths, int room)
 void tm_table_print(const tm_table *t, FILE *file)
 {
     int room = room_of(file);
-    size_t n = tm_table_rows(t), last = 0;
+    size_t n = n_rows(t), last = 0;
     int *widths = n ? calloc(t->n_columns, sizeof *widths) : NULL;
     if (!widths) return;
     measure(t, n, widths);
@@ -206,7 +206,7 @@ static void csv_text(const char *text, FILE *file)
 
 void tm_table_csv(const tm_table *t, FILE *file)
 {
-    size_t n = tm_table_rows(t);
+    size_t n = n_rows(t);
     for (size_t row = 0; t && !t->failed && row <= n; row++)
         for (size_t i = 0; i < t->n_columns; i++) {
             csv_text(cell_at(t, row, i), file);

@@ -14,7 +14,6 @@ void tm_table_column(tm_table *table, const char *heading, bool right);
 // That column may be left out on a narrow terminal: the highest order first, then from the right.
 void tm_table_optional(tm_table *table, int order);
 void tm_table_cell(tm_table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
-size_t tm_table_rows(const tm_table *table);
 
 // On a terminal, tables that are too wide lose optional columns, then the end of the last one. Control
 // characters become blanks.

@@ -51,7 +51,8 @@ const char *tm_duration_text(double seconds, char text[32])
     return text;
 }
 
-const char *tm_when_text(int64_t ms, char text[32])
+// "2026-11-21 17:03", in local time.
+static const char *when_text(int64_t ms, char text[32])
 {
     time_t t = (time_t)(ms / 1000);
     struct tm parts;
@@ -120,7 +121,7 @@ static tm_fact of_fixed(const tm_past *past, const char *name)
     if (strcmp(name, "graph") == 0) return of_text(json_string_value(json_object_get(past->record, "graph")));
     if (strcmp(name, "age") == 0) return shown_as(of_number(age), tm_duration_text(age, text));
     if (strcmp(name, "when") == 0)
-        return shown_as(of_number((double)past->start_ms * 1e-3), tm_when_text(past->start_ms, text));
+        return shown_as(of_number((double)past->start_ms * 1e-3), when_text(past->start_ms, text));
     if (strcmp(name, "seconds") == 0 || strcmp(name, "took") == 0) {
         double seconds = tm_past_seconds(past);
         return shown_as(of_number(seconds), tm_duration_text(seconds, text));

@@ -34,8 +34,6 @@ void tm_fact_names(const tm_past *past, json_t *names);
 const char *tm_number_text(double number, char text[32]);
 // "0.4 s", "41 min", "2 h 05 min".
 const char *tm_duration_text(double seconds, char text[32]);
-// "2026-11-21 17:03", in local time.
-const char *tm_when_text(int64_t ms, char text[32]);
 json_t *tm_number_json(double number);  // null if it is none
 // A metric that is looked at only when somebody wants to see all: of training batches, or a part of a loss.
 bool tm_metric_minor(const char *name);

@@ -76,17 +76,6 @@ void tm_html(tm_buf *page, const char *format, ...)
     va_end(args);
 }
 
-void tm_html_clip(tm_buf *page, tm_view text, size_t size)
-{
-    bool whole = text.size <= size;
-    if (!whole) {
-        while (size && ((unsigned char)text.data[size] & 0xc0) == 0x80) size--;
-        text.size = size;
-    }
-    tm_html_text(page, text);
-    if (!whole) tm_buf_str(page, " …");
-}
-
 const char *tm_html_seconds(double s, char text[TM_HTML_NUMBER])
 {
     long long whole = (long long)(s + 0.5);

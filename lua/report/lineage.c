@@ -44,16 +44,14 @@ static void inputs(const tm_report *report, const tm_past_node *node, const json
     bool first = true;
     json_object_foreach(json_object_get(node->plan, "inputs"), port, input)
     {
-        const tm_past_node *maker = tm_report_maker(report,
-                                                    json_string_value(json_object_get(input, "recipe")));
-        const char *out = json_string_value(json_object_get(input, "out"));
+        const tm_past_node *maker = tm_report_maker(report, input);
         const char *hex = json_string_value(json_object_get(json_object_get(by_hash, port), "hash"));
         if (!first) tm_buf_str(page, "<br>");
         tm_html(page, "%s%s", port, port[0] ? ": " : "");
         first = false;
         bool link = maker && maker - report->past.nodes < TM_REPORT_ROWS && tm_report_record(report, maker);
         if (link) tm_html(page, "<a href=\"#made-%d\">", (int)(maker - report->past.nodes));
-        if (maker) tm_html(page, "%s%s%s", maker->name, out && *out ? "." : "", out ? out : "");
+        if (maker) tm_report_source(page, maker, input);
         tm_buf_str(page, link ? "</a> " : " ");
         if (hex) hash(page, hex);
     }

@@ -9,7 +9,8 @@
 #define MOST 64
 
 // [MODEL.]TASK.MEASURE: the last two parts name the measure.
-void tm_measure_split(const char *name, char model[96], const char **measure)
+// Of "[MODEL.]TASK.MEASURE": "MODEL" or "", and "TASK.MEASURE", which points into `name`.
+static void split(const char *name, char model[96], const char **measure)
 {
     size_t at = strlen(name);
     int dots = 0;
@@ -18,7 +19,7 @@ void tm_measure_split(const char *name, char model[96], const char **measure)
     *measure = name + at;
 }
 
-bool tm_measure_judge(const tm_past_node *node)
+static bool is_judge(const tm_past_node *node)
 {
     return strcmp(tm_report_family(node), "judge") == 0 && node->n_series && !strchr(node->name, '/');
 }
@@ -29,7 +30,7 @@ static bool ends(const char *name, const char *end)
     return n >= k && strcmp(name + n - k, end) == 0;
 }
 
-bool tm_measure_less_is_better(const char *measure)
+static bool less_is_better(const char *measure)
 {
     return ends(measure, "loss") || ends(measure, "perplexity") || ends(measure, "bits_per_byte");
 }
@@ -53,7 +54,7 @@ static void read_sheet(const tm_past_node *node, sheet *s)
     for (size_t i = 0; i < node->n_series; i++) {
         char model[96];
         const char *measure;
-        tm_measure_split(node->series[i].name, model, &measure);
+        split(node->series[i].name, model, &measure);
         model_at(s, model);
         size_t k = 0;
         while (k < s->n_rows && strcmp(s->rows[k], measure) != 0) k++;
@@ -70,8 +71,7 @@ static int made_at(const tm_report *report, const tm_past_node *judge, const cha
     json_t *input;
     json_object_foreach(json_object_get(judge->plan, "inputs"), port, input)
     {
-        const tm_past_node *maker = tm_report_maker(report,
-                                                    json_string_value(json_object_get(input, "recipe")));
+        const tm_past_node *maker = tm_report_maker(report, input);
         if (maker && strcmp(port + (port[0] == '.'), model) == 0) return (int)(maker - report->past.nodes);
     }
     return -1;
@@ -100,7 +100,7 @@ static const tm_past_series *cell_of(const tm_past_node *node, const char *model
 static const tm_past_series *best_of(const tm_past_node *node, const sheet *s, const char *measure)
 {
     const tm_past_series *best = NULL;
-    bool less = tm_measure_less_is_better(measure), differ = false;
+    bool less = less_is_better(measure), differ = false;
     for (size_t k = 0; k < s->n_models; k++) {
         const tm_past_series *one = cell_of(node, s->models[k], measure);
         if (!one || !one->n) continue;
@@ -162,7 +162,7 @@ void tm_report_measures(const tm_report *report, tm_buf *page)
     const tm_past *past = &report->past;
     sheet *s = NULL;
     for (size_t i = 0; i < past->n_nodes; i++) {
-        if (!tm_measure_judge(&past->nodes[i])) continue;
+        if (!is_judge(&past->nodes[i])) continue;
         if (!s) {
             s = tm_calloc(1, sizeof *s);
             tm_report_open(page, "evaluation", "Evaluation");

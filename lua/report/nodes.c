@@ -12,11 +12,10 @@ static void inputs(const tm_report *report, const tm_past_node *node, tm_buf *pa
     bool first = true;
     json_object_foreach(json_object_get(node->plan, "inputs"), port, input)
     {
-        const tm_past_node *maker = tm_report_maker(report,
-                                                    json_string_value(json_object_get(input, "recipe")));
-        const char *out = json_string_value(json_object_get(input, "out"));
+        const tm_past_node *maker = tm_report_maker(report, input);
         if (!maker) continue;
-        tm_html(page, "%s%s%s%s", first ? "" : ", ", maker->name, out && *out ? "." : "", out ? out : "");
+        if (!first) tm_buf_str(page, ", ");
+        tm_report_source(page, maker, input);
         first = false;
     }
 }

@@ -83,10 +83,17 @@ const tm_past_node *tm_report_chain(const tm_past *past, const tm_past_node *nod
     return tm_past_find(past, name);
 }
 
-const tm_past_node *tm_report_maker(const tm_report *report, const char *recipe)
+const tm_past_node *tm_report_maker(const tm_report *report, const json_t *input)
 {
+    const char *recipe = json_string_value(json_object_get(input, "recipe"));
     const json_t *at = recipe ? json_object_get(report->makers, recipe) : NULL;
     return at ? &report->past.nodes[json_integer_value(at)] : NULL;
+}
+
+void tm_report_source(tm_buf *page, const tm_past_node *maker, const json_t *input)
+{
+    const char *out = json_string_value(json_object_get(input, "out"));
+    tm_html(page, "%s%s%s", maker->name, out && *out ? "." : "", out ? out : "");
 }
 
 bool tm_report_executed(const tm_past_node *node)

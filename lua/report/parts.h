@@ -31,8 +31,9 @@ const char *tm_report_class(const char *state);  // of the style sheet: "done", 
 
 // Whether a node is "END/STEP" of a chain whose last step is called END; gives END, or NULL.
 const tm_past_node *tm_report_chain(const tm_past *past, const tm_past_node *node);
-// The node that has this recipe, or NULL.
-const tm_past_node *tm_report_maker(const tm_report *report, const char *recipe);
+// The node that gives an input of a recorded plan, or NULL; and "NODE.PORT" of it as text.
+const tm_past_node *tm_report_maker(const tm_report *report, const json_t *input);
+void tm_report_source(tm_buf *page, const tm_past_node *maker, const json_t *input);
 // The key record of a node's work, or NULL. Borrowed from the store.
 const tm_record *tm_report_record(const tm_report *report, const tm_past_node *node);
 bool tm_report_executed(const tm_past_node *node);

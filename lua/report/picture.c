@@ -101,7 +101,7 @@ static tm_status add_links(picture *p, tm_error *err)
         json_object_foreach(json_object_get(past->nodes[i].plan, "inputs"), port, input)
         {
             const tm_past_node *maker =
-                tm_report_maker(p->report, json_string_value(json_object_get(input, "recipe")));
+                tm_report_maker(p->report, input);
             int from = maker ? p->unit_of[node_index(past, maker)] : -1, to = p->unit_of[i];
             if (from < 0 || to < 0 || from == to || linked(&p->layout, from, to)) continue;
             tm_line *lines = tm_realloc(p->layout.lines, ((size_t)p->layout.n_lines + 1) * sizeof *lines);

@@ -17,5 +17,3 @@ void tm_event_ended(tm_buf *file, double wall, bool good);
 
 // "train.loss" is "train/loss" there, so that the page has a section `train`. Gives `tag`.
 const char *tm_event_tag(const char *metric, char tag[128]);
-// CRC-32C (Castagnoli), bit by bit: event files are small.
-uint32_t tm_crc32c(const void *data, size_t size);

@@ -45,17 +45,6 @@ static void texts_of_a_format_are_escaped_and_its_markup_is_not(void **state)
     tm_buf_clear(&page);
 }
 
-static void a_text_is_cut_between_characters(void **state)
-{
-    tm_buf page = {0};
-    tm_html_clip(&page, tm_view_str("a\xc3\xa4<"), 2);
-    assert_string_equal(page.data, "a \xe2\x80\xa6");
-    tm_buf_reset(&page);
-    tm_html_clip(&page, tm_view_str("a\xc3\xa4<"), 4);
-    assert_string_equal(page.data, "a\xc3\xa4&lt;");
-    tm_buf_clear(&page);
-}
-
 static void numbers_are_written_as_people_read_them(void **state)
 {
     char text[TM_HTML_NUMBER];
@@ -76,7 +65,6 @@ int main(void)
         cmocka_unit_test(the_signs_of_markup_become_references),
         cmocka_unit_test(what_is_no_text_is_shown_as_a_sign),
         cmocka_unit_test(texts_of_a_format_are_escaped_and_its_markup_is_not),
-        cmocka_unit_test(a_text_is_cut_between_characters),
         cmocka_unit_test(numbers_are_written_as_people_read_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
