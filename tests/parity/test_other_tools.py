@@ -42,13 +42,16 @@ class OtherTools(WithWorkplace):
         assert cls.place.tidemill("run", "bad.lua", "--quiet")[0] == 1
 
     def measured(self, run="r1"):
-        """{node: {metric: [(step, value)]}} as the journal has it."""
+        """{node: {metric: [(step, value)]}} of the journal, by step: snapshots are judged side by side, in any order."""
         found = {}
         for line in self.ok("logs", run, "--json").splitlines():
             event = json.loads(line)
             if event["event"] == "note":
                 found.setdefault(event["node"], {}).setdefault(event["name"], []).append((event["step"], event["value"]))
         self.assertGreaterEqual(set(found), {"base", "curve", "odd"})
+        for metrics in found.values():
+            for points in metrics.values():
+                points.sort(key=lambda point: point[0])
         return found
 
     def latest(self):
