@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 
 #include "engine/base/io.h"
-#include "engine/base/json.h"
 #include "engine/store_artifact.h"
 #include "engine/store_tree.h"
+#include "lua/cli/json_text.h"
 
 static json_t *row_json(const tm_type *type, const tm_batch *batch, size_t row)
 {
@@ -40,16 +40,17 @@ static json_t *row_json(const tm_type *type, const tm_batch *batch, size_t row)
 // The meta of a document is JSON as the store has it: it goes out as it stands, behind the other columns.
 static int put_record(const json_t *record, tm_view meta, FILE *file)
 {
-    char *text = json_dumps(record, JSON_COMPACT | JSON_REAL_PRECISION(17));
-    size_t n = text ? strlen(text) : 0;
-    int bad = n < 2;
+    tm_buf text = {0};
+    tm_json_text(record, &text);
+    size_t n = text.size;
+    int bad = text.failed || n < 2;
     if (!bad && meta.size) {
-        bad = fwrite(text, 1, n - 1, file) != n - 1 || fputs(",\"meta\":", file) == EOF ||
+        bad = fwrite(text.data, 1, n - 1, file) != n - 1 || fputs(",\"meta\":", file) == EOF ||
               fwrite(meta.data, 1, meta.size, file) != meta.size || fputs("}\n", file) == EOF;
     } else if (!bad) {
-        bad = fwrite(text, 1, n, file) != n || fputc('\n', file) == EOF;
+        bad = fwrite(text.data, 1, n, file) != n || fputc('\n', file) == EOF;
     }
-    tm_json_free(text);
+    tm_buf_clear(&text);
     return bad;
 }
 

@@ -2,7 +2,9 @@
 // Digits in groups of three, units, faults, and what a node made.
 #include "lua/cli/counts.h"
 
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 const char *tm_count_text(int64_t n, char text[TM_COUNT_TEXT])
@@ -25,6 +27,42 @@ const char *tm_size_text(uint64_t bytes, char text[16])
     int unit = 0;
     for (; n >= 999.5 && units[unit + 1]; unit++) n /= 1000;
     snprintf(text, 16, "%.*f %s", unit && n < 9.95 ? 1 : 0, n, units[unit]);
+    return text;
+}
+
+static const char *seconds_text(double seconds, char text[TM_COUNT_TEXT])
+{
+    int digits = seconds < 0.095 ? 2 : seconds < 9.95 ? 1 : 0;
+    int size = snprintf(text, TM_COUNT_TEXT, "%.*f", digits, seconds);
+    while (digits && text[size - 1] == '0') text[--size] = 0;
+    if (text[size - 1] == '.') text[--size] = 0;
+    return strcat(text, " s");
+}
+
+const char *tm_duration_text(double seconds, char text[TM_COUNT_TEXT])
+{
+    if (!(seconds >= 0)) return strcpy(text, "-");
+    if (seconds < 59.5) return seconds_text(seconds, text);
+    long long s = llround(seconds < 1e15 ? seconds : 1e15);
+    if (s < 3600) snprintf(text, TM_COUNT_TEXT, "%lld min %02lld s", s / 60, s % 60);
+    else if (s < 86400) snprintf(text, TM_COUNT_TEXT, "%lld h %02lld min", s / 3600, s % 3600 / 60);
+    else snprintf(text, TM_COUNT_TEXT, "%lld d %02lld h", s / 86400, s % 86400 / 3600);
+    return text;
+}
+
+static bool reads_back(const char *text, double number)
+{
+    bool single = (double)(float)number == number;
+    return single ? strtof(text, NULL) == (float)number : strtod(text, NULL) == number;
+}
+
+const char *tm_exact_text(double number, char text[TM_COUNT_TEXT])
+{
+    int digits = 0;
+    if (fabs(number) < 1e15 && number == floor(number)) snprintf(text, TM_COUNT_TEXT, "%.0f", number);
+    else
+        do snprintf(text, TM_COUNT_TEXT, "%.*g", ++digits, number);
+        while (digits < 17 && !reads_back(text, number));
     return text;
 }
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "engine/base/nearest.h"
+#include "lua/cli/counts.h"
 #include "lua/cli/session.h"
 #include "lua/cli/table.h"
 #include "lua/past/compare.h"

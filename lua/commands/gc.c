@@ -6,7 +6,6 @@
 #include "engine/store_gc.h"
 #include "lua/cli/counts.h"
 #include "lua/cli/session.h"
-#include "lua/past/fact.h"
 #include "lua/room.h"
 
 static const tm_flag flags[] = {

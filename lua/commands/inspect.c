@@ -7,6 +7,7 @@
 #include "engine/store_tree.h"
 #include "lua/cli/address.h"
 #include "lua/cli/counts.h"
+#include "lua/cli/json_text.h"
 #include "lua/cli/pick.h"
 #include "lua/model/tensors.h"
 #include "lua/past/before.h"
@@ -136,6 +137,22 @@ static void print_rest(bool cut, json_int_t more, const char *unit)
     else puts(cut ? " ... (see --full)" : "");
 }
 
+static void print_json(const json_t *value)
+{
+    tm_buf text = {0};
+    tm_json_text(value, &text);
+    if (text.data) fputs(text.data, stdout);
+    tm_buf_clear(&text);
+}
+
+// A list behind words on a line of its own.
+static void print_list(const char *words, const json_t *value)
+{
+    printf("  %s ", words);
+    print_json(value);
+    putchar('\n');
+}
+
 static void print_record(const tm_type *type, const json_t *record)
 {
     bool cut = json_is_true(json_object_get(record, "cut"));
@@ -149,32 +166,27 @@ static void print_record(const tm_type *type, const json_t *record)
         return;
     }
     if (!json_object_get(record, "bytes")) {  // neither documents nor tokens
-        char *columns = json_dumps(record, JSON_COMPACT);
-        fputs(columns ? columns : "", stdout);
+        print_json(record);
         print_rest(cut, 0, "");
-        free(columns);
         return;
     }
-    char *meta = json_object_get(record, "meta") ? json_dumps(json_object_get(record, "meta"), JSON_COMPACT)
-                                                 : NULL;
+    const json_t *meta = json_object_get(record, "meta");
     const char *source = json_string_value(json_object_get(record, "source")),
                *text = json_string_value(json_object_get(record, "text"));
-    printf("--- %s  %s  %lld bytes%s%s\n", json_string_value(json_object_get(record, "id")),
-           source ? source : "", (long long)json_integer_value(json_object_get(record, "bytes")),
-           meta ? "  " : "", meta ? meta : "");
+    printf("--- %s  %s  %lld bytes%s", json_string_value(json_object_get(record, "id")), source ? source : "",
+           (long long)json_integer_value(json_object_get(record, "bytes")), meta ? "  " : "");
+    if (meta) print_json(meta);
+    putchar('\n');
     if (text) {
         fputs(text, stdout);
         print_rest(cut, json_integer_value(json_object_get(record, "bytes")) - (json_int_t)strlen(text),
                    "bytes");
     } else {
         json_t *list = json_object_get(record, "ids");
-        char *ids = json_dumps(list, JSON_COMPACT);
-        fputs(ids ? ids : "", stdout);
+        print_json(list);
         print_rest(cut, json_integer_value(json_object_get(record, "tokens")) -
                             (json_int_t)json_array_size(list), "ids");
-        free(ids);
     }
-    free(meta);
 }
 
 static tm_status show_row(void *arg, const tm_batch *batch, size_t row, tm_error *err)
@@ -277,12 +289,9 @@ static tm_status show_tree(const tm_cli *cli, tm_store *store, const tm_address 
         char size[16];
         if (!cli->json) printf("  %8s  %s\n", tm_size_text(tree.files[i].bytes, size), tree.files[i].name);
     }
-    char *attributes = json_dumps(tree.attributes, JSON_COMPACT), *all = json_dumps(steps, JSON_COMPACT);
-    if (!cli->json && json_object_size(tree.attributes)) printf("  attributes %s\n", attributes);
-    if (!cli->json && json_array_size(steps) > 1) printf("  snapshots at steps %s\n", all);
-    char *without = json_dumps(hollow, JSON_COMPACT);
-    if (!cli->json && json_array_size(hollow)) printf("  their bytes were not kept: %s\n", without);
-    free(without);
+    if (!cli->json && json_object_size(tree.attributes)) print_list("attributes", tree.attributes);
+    if (!cli->json && json_array_size(steps) > 1) print_list("snapshots at steps", steps);
+    if (!cli->json && json_array_size(hollow)) print_list("their bytes were not kept:", hollow);
     if (json_array_size(hollow)) json_object_set(into, "hollow", hollow);
     json_decref(hollow);
     tm_status status = tm_tensors_list(store, entry.hash, &tree, tensors, err);
@@ -292,8 +301,6 @@ static tm_status show_tree(const tm_cli *cli, tm_store *store, const tm_address 
     json_object_set_new(into, "files", files);
     json_object_set(into, "attributes", tree.attributes);
     json_object_set_new(into, "steps", steps);
-    free(attributes);
-    free(all);
     tm_tree_clear(&tree);
     return status;
 }

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lua/cli/counts.h"
 #include "lua/cli/session.h"
 #include "lua/past/past.h"
 #include "lua/past/past_find.h"
@@ -69,7 +70,7 @@ static void print_line(const tm_cli *cli, json_t *event)
         tm_cli_print(cli, json_incref(event));
         return;
     }
-    char when[32] = "";
+    char when[32] = "", took[TM_COUNT_TEXT];
     time_t t = (time_t)(json_integer_value(json_object_get(event, "t")) / 1000);
     struct tm parts;
     if (localtime_r(&t, &parts)) strftime(when, sizeof when, "%H:%M:%S", &parts);
@@ -89,7 +90,8 @@ static void print_line(const tm_cli *cli, json_t *event)
         printf("%s: %s", json_string_value(json_object_get(event, "verdict")),
                json_string_value(json_object_get(event, "made")));
     else if (strcmp(kind, "sealed") == 0)
-        printf("%.1f s, %lld record%s", json_number_value(json_object_get(event, "seconds")), rows,
+        printf("%s, %lld record%s",
+               tm_duration_text(json_number_value(json_object_get(event, "seconds")), took), rows,
                rows == 1 ? "" : "s");
     putchar('\n');
 }

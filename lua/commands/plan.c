@@ -5,7 +5,6 @@
 #include "lua/cli/counts.h"
 #include "lua/cli/session.h"
 #include "lua/estimate.h"
-#include "lua/past/fact.h"
 #include "lua/place.h"
 
 static const tm_flag flags[] = {TM_GRAPH_FLAGS, TM_CHOICE_FLAGS, TM_LOCK_FLAGS, TM_SMOKE_FLAG, {0}};

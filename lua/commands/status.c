@@ -15,12 +15,12 @@ static double num(const json_t *node, const char *field)
 
 static void print_node(const char *name, const tm_stage *stage, const json_t *node)
 {
-    char made[96];
+    char made[96], took[TM_COUNT_TEXT];
     const char *state = json_string_value(json_object_get(node, "state"));
     const char *text = json_string_value(json_object_get(node, "text"));
     bool alone = json_object_size(node) == (state != NULL);
     printf("%-24s %-*s", name, alone ? 0 : 9, state ? state : "waiting");
-    if (json_object_get(node, "seconds")) printf(" %8.1f s", num(node, "seconds"));
+    if (json_object_get(node, "seconds")) printf(" %11s", tm_duration_text(num(node, "seconds"), took));
     if (json_object_get(node, "rows")) printf("  %s", tm_made_text(stage, node, made));
     else if (json_object_get(node, "entries"))
         printf("  %.0f entr%s", num(node, "entries"), num(node, "entries") == 1 ? "y" : "ies");

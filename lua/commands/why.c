@@ -2,9 +2,9 @@
 // why: what made a node run, named field by field, from what two runs recorded.
 #include <stdio.h>
 
+#include "lua/cli/counts.h"
 #include "lua/cli/session.h"
 #include "lua/past/cause.h"
-#include "lua/past/fact.h"
 #include "lua/past/past_find.h"
 
 static const tm_flag flags[] = {

@@ -55,16 +55,6 @@ static void pad(pen *p, size_t to)
 
 // ---- numbers ----
 
-const char *tm_console_time(double seconds, char text[24])
-{
-    long s = seconds < 0 ? 0 : seconds > 1e8 ? 100000000 : lrint(seconds);
-    if (s < 60) snprintf(text, 24, "%ld s", s);
-    else if (s < 3600) snprintf(text, 24, "%ld min %02ld s", s / 60, s % 60);
-    else if (s < 86400) snprintf(text, 24, "%ld h %02ld min", s / 3600, s / 60 % 60);
-    else snprintf(text, 24, "%ld d %02ld h", s / 86400, s / 3600 % 24);
-    return text;
-}
-
 static void rate_text(double rate, const char *unit, char *text, size_t size)
 {
     char n[TM_COUNT_TEXT];
@@ -120,8 +110,8 @@ static void fill(row *r, const tm_console_node *node)
     if (!isnan(node->cached)) snprintf(r->cell[CACHED], CELL, "%.0f %% cached", floor(100 * node->cached));
     if (node->memory) tm_size_text(node->memory, r->cell[MEMORY]);
     if (isnan(node->left_s) || node->left_s < 0.5) return;
-    char left[24];
-    snprintf(r->cell[LEFT], CELL, "%s left", tm_console_time(node->left_s, left));
+    char left[TM_COUNT_TEXT];
+    snprintf(r->cell[LEFT], CELL, "%s left", tm_duration_text(rint(node->left_s), left));
 }
 
 static size_t table_width(const table *t)
@@ -287,7 +277,7 @@ static void draw_sample(const tm_console_view *v, const tm_console_look *look, s
 static void draw_graph(const tm_console_view *v, const tm_console_look *look, tm_console_lines *lines)
 {
     pen p = pen_at(lines, look);
-    char text[96], time[24];
+    char text[96], time[TM_COUNT_TEXT];
     int left = v->all - v->done - v->running - v->failed;
     bool wide = look->width >= 60;
     snprintf(text, sizeof text, wide ? "%d of %d nodes done" : "%d/%d done", v->done, v->all);
@@ -305,9 +295,9 @@ static void draw_graph(const tm_console_view *v, const tm_console_look *look, tm
     snprintf(text, sizeof text, ", %d left", left > 0 ? left : 0);
     if (wide && left > 0) put(&p, text);
     pad(&p, p.used + 2);
-    put(&p, tm_console_time(v->elapsed_s, time));
+    put(&p, tm_duration_text(rint(v->elapsed_s), time));
     if (isnan(v->left_s)) return;
-    snprintf(text, sizeof text, ", about %s left", tm_console_time(v->left_s, time));
+    snprintf(text, sizeof text, ", about %s left", tm_duration_text(rint(v->left_s), time));
     put(&p, text);
 }
 

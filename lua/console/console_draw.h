@@ -21,6 +21,3 @@ typedef struct tm_console_lines {
 // At most height - 1 lines. `lines` is cleared first; zeroed memory will do.
 void tm_console_draw(const tm_console_view *view, const tm_console_look *look, tm_console_lines *lines);
 void tm_console_lines_clear(tm_console_lines *lines);
-
-// "8 s", "2 min 05 s", "3 h 20 min".
-const char *tm_console_time(double seconds, char text[24]);

@@ -150,9 +150,10 @@ static void on_sealed(tm_console_plain *c, const json_t *f, tm_buf *out)
     const tm_node *node = node_of(c, f);
     const json_t *counts = json_object_get(f, "counts");
     json_int_t removed = removed_of(counts);
-    char made[96];
+    char made[96], took[TM_COUNT_TEXT];
     head(c, f, "done", out);
-    tm_buf_fmt(out, "%.1f s, %s", num(f, "seconds"), tm_made_text(node ? node->stage : NULL, f, made));
+    tm_buf_fmt(out, "%s, %s", tm_duration_text(num(f, "seconds"), took),
+               tm_made_text(node ? node->stage : NULL, f, made));
     if (!c->progress && removed) tm_buf_fmt(out, "; %lld removed", (long long)removed);
     tm_buf_char(out, '\n');
     if (c->progress) add_counts(c, counts, out);

@@ -57,7 +57,7 @@ static int by_seconds(const void *a, const void *b)
 static void print_times(const tm_past *past, double seconds)
 {
     const tm_past_node **nodes = calloc(past->n_nodes + 1, sizeof *nodes);
-    char time[24];
+    char time[TM_COUNT_TEXT];
     size_t n = 0;
     if (!nodes || seconds < 10) {
         free(nodes);
@@ -67,7 +67,7 @@ static void print_times(const tm_past *past, double seconds)
         if (!past->nodes[i].same && past->nodes[i].seconds >= seconds / 20) nodes[n++] = &past->nodes[i];
     if (n) qsort(nodes, n, sizeof *nodes, by_seconds);
     for (size_t i = 0; i < n && i < 6; i++)
-        printf("%s%s %s", i ? ", " : "time: ", nodes[i]->name, tm_console_time(nodes[i]->seconds, time));
+        printf("%s%s %s", i ? ", " : "time: ", nodes[i]->name, tm_duration_text(nodes[i]->seconds, time));
     if (n) putchar('\n');
     free(nodes);
 }
@@ -102,6 +102,7 @@ void tm_summary_print(const tm_plan *plan, tm_status status, const tm_run_result
 {
     size_t i;
     json_t *one;
+    char took[TM_COUNT_TEXT];
     tm_funnel_print(plan, stdout);
     tm_measures_print(plan, stdout);
     tm_winner_print(plan, stdout);
@@ -109,11 +110,12 @@ void tm_summary_print(const tm_plan *plan, tm_status status, const tm_run_result
                                                    json_string_value(json_object_get(one, "path")));
     print_recap(plan, result);
     if (status == TM_OK && !plan->graph->smoke) print_try(plan);
-    printf("%s: %s in %.1f s; %d node%s run, %d cached", result->run,
+    printf("%s: %s in %s; %d node%s run, %d cached", result->run,
            status == TM_OK         ? "done"
            : status == TM_ESTOPPED ? "stopped"
                                    : "failed",
-           result->seconds, result->done, result->done == 1 ? "" : "s", result->cached);
+           tm_duration_text(result->seconds, took), result->done, result->done == 1 ? "" : "s",
+           result->cached);
     if (result->failed) printf(", %d failed", result->failed);
     if (result->skipped) printf(", %d not run", result->skipped);
     putchar('\n');

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "engine/base/json.h"
+#include "lua/cli/counts.h"
 #include "lua/lock/git.h"
 
 static const char *const fixed[] = {"run",  "status", "seconds", "age",    "when",   "graph",
@@ -35,20 +36,6 @@ json_t *tm_number_json(double number)
 {
     json_t *value = json_real(number);
     return value ? value : json_null();
-}
-
-const char *tm_duration_text(double seconds, char text[32])
-{
-    long long s = llround(seconds);
-    if (seconds < 59.95)
-        snprintf(text, 32, "%.1f s", seconds);
-    else if (s < 3600)
-        snprintf(text, 32, "%lld min %02lld s", s / 60, s % 60);
-    else if (s < 86400)
-        snprintf(text, 32, "%lld h %02lld min", s / 3600, s % 3600 / 60);
-    else
-        snprintf(text, 32, "%lld d %02lld h", s / 86400, s % 86400 / 3600);
-    return text;
 }
 
 // "2026-11-21 17:03", in local time.

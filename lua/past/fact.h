@@ -32,8 +32,6 @@ void tm_fact_names(const tm_past *past, json_t *names);
 
 // "1.8743": as many digits as tell numbers apart that are a part in a hundred thousand apart.
 const char *tm_number_text(double number, char text[32]);
-// "0.4 s", "41 min", "2 h 05 min".
-const char *tm_duration_text(double seconds, char text[32]);
 json_t *tm_number_json(double number);  // null if it is none
 // A metric that is looked at only when somebody wants to see all: of training batches, or a part of a loss.
 bool tm_metric_minor(const char *name);

@@ -144,7 +144,7 @@ static void outline(const pair *p, tm_buf *page)
     text_row(page, "graph", text_at(a, "graph"), text_at(b, "graph"));
     text_row(page, "state", tm_past_status(a), tm_past_status(b));
     text_row(page, "begun", tm_report_date(a->start_ms, x), tm_report_date(b->start_ms, y));
-    text_row(page, "time", tm_html_seconds(tm_past_seconds(a), x), tm_html_seconds(tm_past_seconds(b), y));
+    text_row(page, "time", tm_duration_text(tm_past_seconds(a), x), tm_duration_text(tm_past_seconds(b), y));
     if (a->note || b->note) text_row(page, "note", a->note ? a->note : "–", b->note ? b->note : "–");
     bool git = json_object_get(a->record, "git") || json_object_get(b->record, "git");
     tm_git_text(json_object_get(a->record, "git"), x, sizeof x);
@@ -295,7 +295,7 @@ static void curation(const pair *p, tm_buf *page)
 
 static void times(const pair *p, tm_buf *page)
 {
-    char a[TM_HTML_NUMBER], b[TM_HTML_NUMBER];
+    char a[TM_COUNT_TEXT], b[TM_COUNT_TEXT];
     tm_report_open(page, "times", "Time of each node");
     begin_table(p, page, "Seconds at work; cached nodes took none", "node", "difference");
     for (size_t i = 0; i < p->a.past.n_nodes; i++) {
@@ -304,11 +304,11 @@ static void times(const pair *p, tm_buf *page)
         tm_html(
             page,
             "<tr><th scope=\"row\">%s</th><td class=\"n\" data-v=\"%.3f\">%s</td><td class=\"n\" data-v=\"%.3f\">%s</td>",
-            x->name, x->seconds, x->seconds < 0 ? x->state : tm_html_seconds(x->seconds, a), y->seconds,
-            y->seconds < 0 ? y->state : tm_html_seconds(y->seconds, b));
+            x->name, x->seconds, x->seconds < 0 ? x->state : tm_duration_text(x->seconds, a), y->seconds,
+            y->seconds < 0 ? y->state : tm_duration_text(y->seconds, b));
         if (x->seconds >= 0 && y->seconds >= 0)
-            tm_html(page, "<td class=\"n\">%s%.1f s</td></tr>\n", y->seconds > x->seconds ? "+" : "",
-                    y->seconds - x->seconds);
+            tm_html(page, "<td class=\"n\">%s%s</td></tr>\n", y->seconds < x->seconds ? "−" : "+",
+                    tm_duration_text(fabs(y->seconds - x->seconds), a));
         else tm_buf_str(page, "<td class=\"n\">–</td></tr>\n");
     }
     end_table(page);

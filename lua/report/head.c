@@ -36,7 +36,7 @@ static void figures(const tm_past *past, tm_buf *page)
     int failed = count_state(past, "failed"),
         left = count_state(past, "not run") + count_state(past, "waiting");
     tm_buf_str(page, "<dl class=\"figures\">\n");
-    figure(page, "time", tm_html_seconds(tm_past_seconds(past), text));
+    figure(page, "time", tm_duration_text(tm_past_seconds(past), text));
     snprintf(text, sizeof text, "%d run, %d cached", count_state(past, "done"), count_state(past, "cached"));
     if (failed) snprintf(text + strlen(text), sizeof text - strlen(text), ", %d failed", failed);
     if (count_state(past, "stopped"))

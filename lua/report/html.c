@@ -76,18 +76,6 @@ void tm_html(tm_buf *page, const char *format, ...)
     va_end(args);
 }
 
-const char *tm_html_seconds(double s, char text[TM_HTML_NUMBER])
-{
-    long long whole = (long long)(s + 0.5);
-    if (!(s >= 0)) snprintf(text, TM_HTML_NUMBER, "–");
-    else if (s < 0.001) snprintf(text, TM_HTML_NUMBER, "0 s");
-    else if (s < 0.0995) snprintf(text, TM_HTML_NUMBER, "%.0f ms", s * 1000);
-    else if (s < 59.95) snprintf(text, TM_HTML_NUMBER, "%.1f s", s);
-    else if (s < 3600) snprintf(text, TM_HTML_NUMBER, "%lld min %lld s", whole / 60, whole % 60);
-    else snprintf(text, TM_HTML_NUMBER, "%lld h %lld min", whole / 3600, whole % 3600 / 60);
-    return text;
-}
-
 const char *tm_html_value(double v, char text[TM_HTML_NUMBER])
 {
     double size = fabs(v);

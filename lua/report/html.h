@@ -13,7 +13,6 @@ void tm_html_text(tm_buf *page, tm_view text);
 // As printf, with %s escaped. No width or precision with %s, and no `*`.
 void tm_html(tm_buf *page, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-// Numbers as people read them, into `text`, which is returned.
+// A measure as people read it, into `text`, which is returned: 4 significant digits or so.
 #define TM_HTML_NUMBER 32
-const char *tm_html_seconds(double seconds, char text[TM_HTML_NUMBER]);  // "0.8 s", "3 min 9 s", "2 h 5 min"
-const char *tm_html_value(double value, char text[TM_HTML_NUMBER]);      // 4 significant digits or so
+const char *tm_html_value(double value, char text[TM_HTML_NUMBER]);

@@ -43,7 +43,7 @@ static void row(const tm_report *report, const tm_past_node *node, bool measured
             (int)(node - report->past.nodes), node->name, node->stage, tm_report_class(node->state),
             tm_report_sign(node->state), node->state);
     tm_html(page, "<td class=\"n\" data-v=\"%.3f\">%s</td>", node->seconds,
-            node->seconds >= 0 ? tm_html_seconds(node->seconds, text) : "–");
+            node->seconds >= 0 ? tm_duration_text(node->seconds, text) : "–");
     tm_html(page, "<td>%s</td>", tm_report_made(node, text));
     amount(page, node->bytes, true);
     if (measured) {

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lua/cli/counts.h"
 #include "lua/past/compare.h"
 #include "lua/report/layout.h"
 #include "lua/report/parts.h"
@@ -116,9 +117,9 @@ static tm_status add_links(picture *p, tm_error *err)
 
 static void second_line(const tm_past_node *node, char text[64])
 {
-    char time[TM_HTML_NUMBER];
+    char time[TM_COUNT_TEXT];
     if (node->seconds >= 0)
-        snprintf(text, 64, "%s %s", tm_report_sign(node->state), tm_html_seconds(node->seconds, time));
+        snprintf(text, 64, "%s %s", tm_report_sign(node->state), tm_duration_text(node->seconds, time));
     else  // one of a group has the time of all
         snprintf(text, 64, "%s %s", tm_report_sign(node->state),
                  node->same                         ? "the same"

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lua/cli/counts.h"
 #include "lua/report/parts.h"
 
 #define LEFT 176.0
@@ -104,12 +105,13 @@ static void draw_name(tm_buf *page, const line *l, double y)
 
 static void draw_line(const timeline *t, const line *l, double y, tm_buf *page)
 {
-    char time[TM_HTML_NUMBER];
+    char time[TM_COUNT_TEXT], end[TM_COUNT_TEXT];
     double last = 0;
     tm_html(page, "<g><title>%s", l->first->name);
     if (l->n > 1) tm_html(page, " to %s, executed together", l->last->name);
-    tm_html(page, ": from %.1f s", (double)l->first->spans[0].begin_ms / 1000);
-    tm_html(page, " to %.1f s, %s</title>", span_end(t, &l->first->spans[l->first->n_spans - 1]) / 1000,
+    tm_html(page, ": from %s to %s, %s</title>",
+            tm_duration_text((double)l->first->spans[0].begin_ms / 1000, time),
+            tm_duration_text(span_end(t, &l->first->spans[l->first->n_spans - 1]) / 1000, end),
             l->last->state);
     draw_name(page, l, y);
     for (size_t i = 0; i < l->first->n_spans; i++) {
@@ -124,7 +126,7 @@ static void draw_line(const timeline *t, const line *l, double y, tm_buf *page)
     double seconds = l->last->seconds >= 0 ? l->last->seconds
                                            : (span_end(t, span) - (double)span->begin_ms) / 1000;
     tm_html(page, "<text class=\"time\" x=\"%.1f\" y=\"%.1f\">%s %s</text></g>\n", last + 5, y + 14,
-            tm_report_sign(l->last->state), tm_html_seconds(seconds, time));
+            tm_report_sign(l->last->state), tm_duration_text(seconds, time));
 }
 
 static const char *moment(double seconds, char text[TM_HTML_NUMBER])
@@ -219,7 +221,7 @@ static void draw_cores(const timeline *t, double top, bool known, tm_buf *page)
 
 static void draw(const timeline *t, tm_buf *page)
 {
-    char time[TM_HTML_NUMBER];
+    char time[TM_COUNT_TEXT];
     size_t n = t->n < MOST_ROWS ? t->n : MOST_ROWS;
     double top = 24 + ROW * (double)n, height = top + 12 + CORES + 4;
     tm_report_wide(page, "Timeline");
@@ -228,7 +230,7 @@ static void draw(const timeline *t, tm_buf *page)
         "<svg class=\"timeline\" viewBox=\"0 0 %.0f %.0f\" role=\"group\" aria-labelledby=\"time-t time-d\">"
         "<title id=\"time-t\">When each node was at work</title><desc id=\"time-d\">%zu bars over %s. The table "
         "of nodes has the times as numbers.</desc>\n",
-        WIDTH, height, n, tm_html_seconds(t->end_ms / 1000, time));
+        WIDTH, height, n, tm_duration_text(t->end_ms / 1000, time));
     draw_axis(t, top, page);
     double least = shortest_shown(t);
     for (size_t i = 0, row = 0; i < t->n && row < n; i++)

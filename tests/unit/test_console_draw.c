@@ -173,16 +173,6 @@ static void every_window_gets_a_frame_that_fits(void **state)
     tm_buf_clear(&out);
 }
 
-static void times_are_told_in_two_units(void **state)
-{
-    (void)state;
-    char text[24];
-    assert_string_equal(tm_console_time(7.4, text), "7 s");
-    assert_string_equal(tm_console_time(125, text), "2 min 05 s");
-    assert_string_equal(tm_console_time(12000, text), "3 h 20 min");
-    assert_string_equal(tm_console_time(200000, text), "2 d 07 h");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,7 +183,6 @@ int main(void)
         cmocka_unit_test(a_stopping_run_says_what_the_next_ctrl_c_does),
         cmocka_unit_test(colours_only_where_they_are_wanted),
         cmocka_unit_test(every_window_gets_a_frame_that_fits),
-        cmocka_unit_test(times_are_told_in_two_units),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
