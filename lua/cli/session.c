@@ -48,12 +48,12 @@ static int read_params(const tm_cli *cli, const json_t *set, tm_graph_param *par
         if (*n < capacity && copies[*n]) equals = strchr(copies[*n], '=');
         if (!equals) return tm_cli_usage(cli, "--set takes NAME=VALUE, not \"%s\"", text);
         *equals = 0;
-        params[*n] = (tm_graph_param){copies[*n], equals + 1};
+        params[*n] = (tm_graph_param){.name = copies[*n], .text = equals + 1};
         ++*n;
     }
     json_object_foreach((json_t *)set, name, value)
         if (*n < capacity && !has_param(params, *n, name))
-            params[(*n)++] = (tm_graph_param){name, json_string_value(value)};
+            params[(*n)++] = (tm_graph_param){name, json_string_value(value), .maybe = true};
     return TM_EXIT_OK;
 }
 

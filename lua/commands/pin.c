@@ -55,7 +55,7 @@ static tm_status write_section(const char *path, const char *name, json_t *secti
     json_t *lock = NULL;
     tm_status status = tm_lock_read(path, &lock, err);
     if (status == TM_ENOENT)
-        lock = json_pack("{s:s, s:{}}", "format", "tidemill lock 1", "graphs");
+        lock = json_pack("{s:s, s:{}}", "format", TM_LOCK_FORMAT, "graphs");
     else if (status < 0) return status;
     json_object_set(json_object_get(lock, "graphs"), name, section);
     status = tm_lock_write(path, lock, err);
@@ -86,7 +86,7 @@ static void say(const tm_past *past, const char *path, const json_t *section)
     if (tm_path(folder, NULL, "%.*s.", (int)(tm_lock_name(graph) - graph), graph) < 0) return;
     json_t *changed = tm_lock_differences_files(section, folder);
     if (json_array_size(changed))
-        fprintf(stderr, "note   %s has changed since %s: --locked will refuse it as it is now\n",
+        fprintf(stderr, "note   %s was edited since %s, which is what is pinned\n",
                 json_string_value(json_object_get(json_array_get(changed, 0), "name")), past->run);
     json_decref(changed);
 }

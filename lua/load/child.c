@@ -114,8 +114,9 @@ static void receive_all(tm_child *child, tm_buf *source)
         if (kind == 's') return;
         size_t name = strlen(source->data);
         if (kind == 'c') child->catalogue = json_loadb(source->data, source->size, 0, NULL);
-        else if (kind == 'p' && name < source->size)
-            json_object_set_new(child->overrides, source->data, json_string(source->data + name + 1));
+        else if ((kind == 'p' || kind == 'm') && name < source->size)
+            json_object_set_new(kind == 'p' ? child->overrides : child->maybe, source->data,
+                                json_string(source->data + name + 1));
         else _exit(1);
     }
 }
@@ -128,12 +129,12 @@ static tm_trail *map_trail(void)
 
 int tm_graph_child(void)
 {
-    tm_child child = {.overrides = json_object()};
+    tm_child child = {.overrides = json_object(), .maybe = json_object()};
     tm_buf source = {0};
     tm_error err = {0};
     tm_jail_close_from(TRAIL + 1);
     tm_trail *trail = map_trail();
-    if (!trail || !child.overrides) return 1;
+    if (!trail || !child.overrides || !child.maybe) return 1;
     receive_all(&child, &source);
     tm_fault fault = {.code = "TM0126"};
     size_t name = strlen(source.data) + 1;

@@ -302,6 +302,8 @@ static int make_host(lua_State *L)
     lua_setfield(L, -2, "catalogue");
     push_json(L, child->overrides);
     lua_setfield(L, -2, "overrides");
+    push_json(L, child->maybe);
+    lua_setfield(L, -2, "maybe");
     add_kinds(L);
     add_table(L, "names", &tm_child_names);
     add_table(L, "nodes", &nodes_key);

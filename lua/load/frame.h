@@ -3,6 +3,7 @@
 // bytes.
 //
 //   to the child    'c' catalogue (JSON)   'p' override (name NUL text)   's' source (name NUL bytes): begin
+//                   'm' override that the file may not declare
 //                   'f' file (name NUL bytes)   'n' no such file (why)              answers to 'r'
 //   to the parent   'r' require (name)   'l' line of print   'j' result (JSON)   'x' fault (JSON): the end
 #pragma once

@@ -30,6 +30,7 @@
 
 typedef struct tm_graph_param {
     const char *name, *text;  // --set NAME=TEXT
+    bool maybe;               // no fault if the file does not declare it
 } tm_graph_param;
 
 typedef struct tm_graph_source {

@@ -404,7 +404,7 @@ for wanted, known in pairs(spec_options) do
 end
 
 local function param_value(spec, name)
-  local text, default = host.overrides[name], spec.args[1]
+  local text, default = host.overrides[name] or host.maybe[name], spec.args[1]
   if text then
     local value = parse[spec.kind](text)
     spec.given = true

@@ -8,8 +8,9 @@
 #include "engine/base/machine.h"
 #include "engine/key.h"
 #include "lua/lock/environment.h"
+#include "lua/lock/meaning.h"
 
-#define FORMAT "tidemill lock 1"
+#define FORMAT TM_LOCK_FORMAT
 #define LEAF_DEPTH 4  // facts stand on a line of their own from this depth on
 
 // ---- the file ----
@@ -48,15 +49,28 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+// Numbers as people wrote them where that is all of them, else with all their digits.
+static void write_leaf(tm_buf *out, const json_t *value)
+{
+    size_t flags = JSON_ENCODE_ANY | JSON_SORT_KEYS;
+    char *text = json_dumps(value, flags | JSON_REAL_PRECISION(15));
+    json_t *back = text ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;
+    if (!json_equal(back, value)) {
+        free(text);
+        text = json_dumps(value, flags | JSON_REAL_PRECISION(17));
+    }
+    tm_buf_str(out, text ? text : "null");
+    json_decref(back);
+    free(text);
+}
+
 static void write_value(tm_buf *out, const json_t *value, int depth)
 {
     size_t n = 0, size = json_object_size(value);
     const char *name, **names = size && depth < LEAF_DEPTH ? tm_calloc(size, sizeof *names) : NULL;
     json_t *one;
     if (!names) {
-        char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_SORT_KEYS | JSON_REAL_PRECISION(15));
-        tm_buf_str(out, text ? text : "null");
-        free(text);
+        write_leaf(out, value);
         return;
     }
     json_object_foreach((json_t *)value, name, one) names[n++] = name;
@@ -182,7 +196,7 @@ static void add_params(json_t *section, const json_t *params, const json_t *file
 
 static json_t *section_now(const tm_graph *graph)
 {
-    json_t *section = json_object();
+    json_t *section = json_pack("{s:o}", "nodes", tm_meaning_of_graph(graph));
     add_params(section, graph->params, graph->files);
     for (size_t i = 0; i < graph->n_nodes; i++) {
         json_t *own = tm_key_own_doc(graph->nodes[i]);
@@ -263,6 +277,7 @@ tm_status tm_lock_of_past(const tm_past *past, tm_store *store, tm_file_memory *
     if (environment) json_object_set(section, "environment", environment);
     add_params(section, json_object_get(record, "params"), json_object_get(record, "files"));
     for (size_t i = 0; i < past->n_nodes; i++) add_node(section, json_object_get(past->nodes[i].plan, "own"));
+    json_object_set_new(section, "nodes", tm_meaning_of_past(past));
     add_sizes(part(section, "inputs"), graph ? graph : "", memory);
     tm_status status = add_results(past, store, section, err);
     if (status < 0) json_decref(section);
@@ -289,26 +304,55 @@ static void add_difference(json_t *list, const char *what, const char *name, jso
     json_array_append_new(list, one);
 }
 
-static void compare(json_t *list, const char *what, const json_t *pinned, const json_t *now)
+static void compare_shared(json_t *list, const char *what, const json_t *pinned, const json_t *now)
 {
     const char *name;
     json_t *value;
     json_object_foreach((json_t *)pinned, name, value)
     {
         json_t *is = json_object_get(now, name);
-        if (!is || !same_fact(value, is)) add_difference(list, what, name, value, is);
+        if (is && !same_fact(value, is)) add_difference(list, what, name, value, is);
     }
+}
+
+static void compare_alone(json_t *list, const char *what, const json_t *pinned, const json_t *now)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)pinned, name, value)
+        if (!json_object_get(now, name)) add_difference(list, what, name, value, NULL);
     json_object_foreach((json_t *)now, name, value)
         if (!json_object_get(pinned, name)) add_difference(list, what, name, NULL, value);
 }
 
+// A parameter that only one side has changes nothing but by nodes; of one that the pinned run set it is good
+// to know.
+static void compare_params(json_t *list, const json_t *section, const json_t *now)
+{
+    const json_t *pinned = json_object_get(section, "params"), *is = json_object_get(now, "params");
+    const char *name;
+    json_t *value;
+    compare_shared(list, "param", pinned, is);
+    json_object_foreach(json_object_get(section, "set"), name, value)
+        if (!json_object_get(is, name))
+            add_difference(list, "param", name, json_object_get(pinned, name), NULL);
+}
+
 json_t *tm_lock_differences(const json_t *section, const tm_graph *graph)
 {
-    static const char *const parts[][2] = {{"files", "graph"}, {"params", "param"}, {"inputs", "input"},
-                                           {"stages", "version"}, {"libraries", "library"}};
     json_t *list = json_array(), *now = section_now(graph);
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        compare(list, parts[i][1], json_object_get(section, parts[i][0]), json_object_get(now, parts[i][0]));
+    const json_t *inputs = json_object_get(section, "inputs"), *inputs_now = json_object_get(now, "inputs");
+    const json_t *libraries = json_object_get(section, "libraries");
+    const json_t *libraries_now = json_object_get(now, "libraries");
+    compare_params(list, section, now);
+    size_t params = json_array_size(list);
+    tm_meaning_differ(json_object_get(section, "nodes"), json_object_get(now, "nodes"), list);
+    bool same_nodes = json_array_size(list) == params;
+    compare_shared(list, "input", inputs, inputs_now);
+    compare_alone(list, "input", inputs, inputs_now);
+    compare_shared(list, "version", json_object_get(section, "stages"), json_object_get(now, "stages"));
+    compare_shared(list, "library", libraries, libraries_now);
+    if (same_nodes) compare_alone(list, "library", libraries, libraries_now);  // else they are those nodes'
     json_decref(now);
     return list;
 }
@@ -331,20 +375,27 @@ json_t *tm_lock_differences_files(const json_t *section, const char *folder)
     return list;
 }
 
+// What of an environment may change numbers, one name each.
+static json_t *environment_items(const json_t *environment)
+{
+    const json_t *program = json_object_get(environment, "program");
+    return json_pack("{s:O*, s:O*, s:O*, s:O*, s:O*, s:O*}", "processor",
+                     json_object_get(json_object_get(environment, "cpu"), "kind"), "libc",
+                     json_object_get(json_object_get(environment, "libraries"), "libc"), "compiler",
+                     json_object_get(program, "compiler"), "program", json_object_get(program, "version"),
+                     "machine", json_object_get(environment, "machine"), "switches",
+                     json_object_get(environment, "switches"));
+}
+
 json_t *tm_lock_differences_environment(const json_t *section)
 {
-    json_t *list = json_array(), *now = tm_environment(), *pinned = json_object_get(section, "environment");
-    json_t *a = json_object_get(pinned, "cpu"), *b = json_object_get(now, "cpu");
-    json_t *libc = json_object_get(json_object_get(pinned, "libraries"), "libc");
-    json_t *libc_now = json_object_get(json_object_get(now, "libraries"), "libc");
-    if (pinned && !json_equal(json_object_get(a, "kind"), json_object_get(b, "kind")))
-        add_difference(list, "environment", "processor", json_object_get(a, "kind"),
-                       json_object_get(b, "kind"));
-    if (pinned && !json_equal(libc, libc_now)) add_difference(list, "environment", "libc", libc, libc_now);
-    a = json_object_get(json_object_get(pinned, "program"), "compiler");
-    b = json_object_get(json_object_get(now, "program"), "compiler");
-    if (pinned && !json_equal(a, b)) add_difference(list, "environment", "compiler", a, b);
+    json_t *list = json_array(), *environment = tm_environment();
+    json_t *pinned = environment_items(json_object_get(section, "environment"));
+    json_t *now = environment_items(environment);
+    compare_shared(list, "environment", pinned, now);
+    json_decref(pinned);
     json_decref(now);
+    json_decref(environment);
     return list;
 }
 

@@ -9,11 +9,18 @@
 #include "lua/cli/counts.h"
 #include "lua/lock/lock.h"
 
-#define MAX_SHOWN 12
+#define MAX_SHOWN 40
+
+static const char *string_of(const json_t *object, const char *field)
+{
+    const char *text = json_string_value(json_object_get(object, field));
+    return text ? text : "";
+}
 
 static void show(const json_t *fact, char text[128])
 {
     const json_t *hash = json_is_object(fact) ? json_object_get(fact, "hash") : fact;
+    if (!hash) hash = fact;
     const char *word = json_string_value(hash);
     char size[16] = "", *dump = word ? NULL : json_dumps(hash, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
     if (json_object_get(fact, "bytes"))
@@ -24,22 +31,32 @@ static void show(const json_t *fact, char text[128])
     free(dump);
 }
 
+// "lr 0.003 -> 0.001" of a node, "pinned 0.003, is 0.001" of anything else.
+static void say(const json_t *one, char text[400])
+{
+    char pinned[128], now[128];
+    const char *said = string_of(one, "text");
+    show(json_object_get(one, "pinned"), pinned);
+    show(json_object_get(one, "now"), now);
+    if (said[0]) snprintf(text, 400, "%s", said);
+    else
+        snprintf(text, 400, "pinned %s, is %s%s", pinned, now,
+                 json_is_true(json_object_get(one, "numeric")) ? " (numeric, another kind of processor)" : "");
+}
+
 static void print_differences(const json_t *list, FILE *out)
 {
     size_t i;
     json_t *one;
     json_array_foreach(list, i, one)
     {
-        char pinned[128], now[128];
+        char text[400];
         if (i == MAX_SHOWN) break;
-        show(json_object_get(one, "pinned"), pinned);
-        show(json_object_get(one, "now"), now);
-        fprintf(out, "  %-11s %-28s pinned %s, is %s%s\n", json_string_value(json_object_get(one, "what")),
-                json_string_value(json_object_get(one, "name")), pinned, now,
-                json_is_true(json_object_get(one, "numeric")) ? " (numeric, another kind of processor)" : "");
+        say(one, text);
+        fprintf(out, "  %-11s %-28s %s\n", string_of(one, "what"), string_of(one, "name"), text);
     }
     size_t n = json_array_size(list);
-    if (n > MAX_SHOWN) fprintf(out, "  and %zu more\n", n - MAX_SHOWN);
+    if (n > MAX_SHOWN) fprintf(out, "  and %zu more (--json has all)\n", n - MAX_SHOWN);
 }
 
 // "param lr: pinned 0.003, is 0.001; ...", as many as there is room for.
@@ -50,37 +67,59 @@ static void join_differences(const json_t *list, char *text, size_t size)
     text[0] = 0;
     json_array_foreach(list, i, one)
     {
-        char pinned[128], now[128];
-        if (size - n < 192) break;
-        show(json_object_get(one, "pinned"), pinned);
-        show(json_object_get(one, "now"), now);
-        n += (size_t)snprintf(text + n, size - n, "%s%s %.60s: pinned %.40s, is %.40s", n ? "; " : "",
-                              json_string_value(json_object_get(one, "what")),
-                              json_string_value(json_object_get(one, "name")), pinned, now);
+        char said[400];
+        if (size - n < 256) break;
+        say(one, said);
+        n += (size_t)snprintf(text + n, size - n, "%s%s %.60s: %.140s", n ? "; " : "", string_of(one, "what"),
+                              string_of(one, "name"), said);
     }
     if (i < json_array_size(list)) snprintf(text + n, size - n, "; and %zu more", json_array_size(list) - i);
+}
+
+// Pinned parameters that the graph still has.
+static json_t *sets_of(const tm_session *session)
+{
+    json_t *sets = json_object(), *param, *pinned = json_object_get(session->locked, "set");
+    size_t i;
+    json_array_foreach(session->graph->params, i, param)
+    {
+        const char *name = string_of(param, "name");
+        if (json_object_get(pinned, name)) json_object_set(sets, name, json_object_get(pinned, name));
+    }
+    return sets;
+}
+
+static void say_refusal(tm_diag *d, const tm_session *session, const tm_cli *cli, const char *graph,
+                        const json_t *list)
+{
+    char text[200];
+    size_t n = json_array_size(list);
+    json_t *sets = sets_of(session);
+    TM_DIAG(d->code, "TM0320");
+    TM_DIAG(d->what, "%.150s is not what tidemill.lock pins of %s: %zu difference%s", graph,
+            string_of(session->locked, "run"), n, n == 1 ? "" : "s");
+    TM_DIAG(d->fix, "bring back what was pinned; or accept what is there: `tidemill run %.150s%s`, then"
+                    " `tidemill pin`", graph,
+            tm_again_sets(cli, sets, NULL, text, sizeof text));
+    if (n == 1 || cli->json) join_differences(list, d->why, sizeof d->why);
+    json_decref(sets);
 }
 
 static int refuse(const tm_session *session, const tm_cli *cli, const char *graph, json_t *list)
 {
     tm_diags diags = {.n = 1};
-    char sets[200];
-    tm_diag *d = &diags.items[0];
-    size_t n = json_array_size(list);
-    TM_DIAG(d->code, "TM0320");
-    TM_DIAG(d->what, "%.150s is not what tidemill.lock pins of %s: %zu difference%s", graph,
-            json_string_value(json_object_get(session->locked, "run")), n, n == 1 ? "" : "s");
-    join_differences(list, d->why, sizeof d->why);
-    TM_DIAG(d->fix, "bring back what was pinned; or accept what is there: `tidemill run %.150s%s`, then"
-                    " `tidemill pin`", graph,
-            tm_again_sets(cli, json_object_get(session->locked, "set"), NULL, sets, sizeof sets));
+    json_t *environment = tm_lock_differences_environment(session->locked);
+    say_refusal(&diags.items[0], session, cli, graph, list);
     if (cli->json) {
         json_t *errors = tm_diags_json(&diags, NULL);
-        tm_cli_print(cli, json_pack("{s:O, s:o, s:O}", "error", json_array_get(errors, 0), "errors", errors,
-                                    "differences", list));
+        tm_cli_print(cli, json_pack("{s:O, s:o, s:O, s:O}", "error", json_array_get(errors, 0), "errors", errors,
+                                    "differences", list, "environment", environment));
     } else {
+        if (json_array_size(list) > 1) print_differences(list, stderr);
+        print_differences(environment, stderr);
         tm_diags_print(&diags, NULL, stderr, cli->colour);
     }
+    json_decref(environment);
     json_decref(list);
     return TM_EXIT_LOCKED;
 }
@@ -104,21 +143,15 @@ static int take_section(tm_session *session, const tm_cli *cli, const char *grap
 
 int tm_locked_begin(tm_session *session, const tm_cli *cli, const char *graph)
 {
-    char path[TM_PATH_MAX], folder[TM_PATH_MAX];
+    char path[TM_PATH_MAX];
     tm_error err = {0};
     if (!tm_cli_flag(cli, "--locked") && !tm_cli_flag(cli, "--lock")) return TM_EXIT_OK;
     if (tm_cli_flag(cli, "--smoke"))
         return tm_cli_usage(cli, "a smoke run makes nothing that could be locked");
-    tm_status status = tm_lock_path(graph, tm_cli_flag(cli, "--lock"), path, &err);
-    if (status >= 0) status = tm_path(folder, &err, "%.*s.", (int)(tm_lock_name(graph) - graph), graph);
-    if (status < 0) return tm_cli_fail(cli, &err);
+    if (tm_lock_path(graph, tm_cli_flag(cli, "--lock"), path, &err) < 0) return tm_cli_fail(cli, &err);
     int code = take_section(session, cli, graph, path);
-    if (code != TM_EXIT_OK) return code;
-    json_t *list = tm_lock_differences_files(session->locked, folder);
-    if (json_array_size(list)) return refuse(session, cli, graph, list);
-    json_decref(list);
-    session->set = json_incref(json_object_get(session->locked, "set"));
-    return TM_EXIT_OK;
+    if (code == TM_EXIT_OK) session->set = json_incref(json_object_get(session->locked, "set"));
+    return code;
 }
 
 int tm_locked_check(const tm_session *session, const tm_cli *cli)
@@ -141,7 +174,8 @@ json_t *tm_locked_results(const tm_session *session)
     int same, behind;
     if (!session->locked) return NULL;
     json_t *list = tm_lock_differences_results(session->locked, session->plan, &same, &behind);
-    return json_pack("{s:i, s:i, s:o}", "same", same, "behind", behind, "differences", list);
+    return json_pack("{s:i, s:i, s:o, s:o}", "same", same, "behind", behind, "differences", list, "environment",
+                     tm_lock_differences_environment(session->locked));
 }
 
 int tm_locked_results_print(const tm_session *session, const json_t *results, bool quiet)

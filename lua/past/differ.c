@@ -99,10 +99,19 @@ static void differ_files(json_t *list, const json_t *before, const json_t *after
 
 static void differ(json_t *list, const char *path, const json_t *before, const json_t *after);
 
-// The part of a path that people know: options and values are not named, nor is a value at the main input.
+// The part of a path that people know: options and values are not named, nor is a value at the main input;
+// inputs are "input data", "input" alone is the main one.
 static void join(char out[PATH], const char *path, const char *name)
 {
     bool silent = !path[0] && (strcmp(name, "options") == 0 || strcmp(name, "values") == 0);
+    if (!path[0] && strcmp(name, "inputs") == 0) {
+        snprintf(out, PATH, "input");
+        return;
+    }
+    if (strcmp(path, "input") == 0) {
+        snprintf(out, PATH, "input%s%s", name[0] ? " " : "", name + (name[0] == '.'));
+        return;
+    }
     bool inner = path[0] && path[0] != ' ' && name[0];
     snprintf(out, PATH, "%s%s%s", path[0] == ' ' ? "" : path, inner ? "." : "", silent ? " " : name);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is different between the work of a node in two runs, field by field: from their own documents
-// (engine/key.h). What `why` and `diff` say.
+// (engine/key.h). What `why`, `diff` and a lock say.
 #pragma once
 
 #include <jansson.h>

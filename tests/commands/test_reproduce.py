@@ -136,13 +136,15 @@ class Lock(WithWorkplace):
         self.assertEqual(section["libraries"].keys(), {"libarchive", "numerics"})
         self.assertEqual(section["inputs"]["corpus/short1.txt"]["bytes"], 13)
         self.assertIn("base.metrics", section["results"])
-        lines = [line.strip() for line in self.lock.splitlines() if '"corpus/' in line]
+        self.assertEqual(section["nodes"]["vocab"]["inputs"], {"": "docs.train"})
+        lines = [line.strip() for line in self.lock.splitlines() if line.strip().startswith('"corpus/')]
         self.assertEqual(len(lines), 66)
         self.assertEqual(lines, sorted(lines))
 
     def test_locked_takes_the_pinned_parameters_and_finds_everything_as_it_was(self):
         result = self.json("run", "graph.lua", "--locked")
-        self.assertEqual((result["done"], result["locked"]), (0, {"same": 11, "behind": 0, "differences": []}))
+        self.assertEqual((result["done"], result["locked"]),
+                         (0, {"same": 11, "behind": 0, "differences": [], "environment": []}))
         self.assertIn("results of 11 nodes as in r1", self.ok("run", "graph.lua", "--locked"))
 
     def test_made_anew_in_another_store_the_results_are_the_same(self):
@@ -151,9 +153,10 @@ class Lock(WithWorkplace):
 
     def test_another_parameter_is_refused_by_run_plan_and_check(self):
         for command in "run", "plan", "check":
-            self.assertEqual(self.differences(command, "graph.lua", "--locked", "--set", "lr=1e-3"), [("param", "lr")])
+            self.assertEqual(self.differences(command, "graph.lua", "--locked", "--set", "lr=1e-3"),
+                             [("param", "lr"), ("node", "base")])
         err = self.fails(8, "run", "graph.lua", "--locked", "--set", "lr=1e-3")
-        self.assertRegex(err, r"why +param lr: pinned 0.003, is 0.001")
+        self.assertRegex(err, r"param +lr +pinned 0.003, is 0.001\n +node +base +lr 0.003 -> 0.001\n")
         self.assertIn("`tidemill run graph.lua --set steps=4 --set lr=1e-3`, then `tidemill pin`", err)
 
     def test_changed_new_and_lost_inputs_are_named(self):
@@ -169,14 +172,56 @@ class Lock(WithWorkplace):
             self.place.write("corpus/07.txt", page)
             os.remove(self.place.path("corpus/new.txt"))
 
-    def test_another_graph_is_refused_before_it_is_evaluated(self):
-        text = self.place.read("graph.lua")
-        self.place.write("graph.lua", "this is no Lua")
-        try:
-            self.assertEqual(self.differences("run", "graph.lua", "--locked"), [("graph", "graph.lua")])
-            self.assertIn("graph.lua has changed since r1", self.place.tidemill("pin", "r1")[2])
-        finally:
-            self.place.write("graph.lua", text)
+    def with_graph(self, *changes):
+        """The graph with some text in the place of other."""
+        text = kept = self.place.read("graph.lua")
+        for old, new in changes:
+            self.assertIn(old, text)
+            text = text.replace(old, new)
+        self.place.write("graph.lua", text)
+        self.addCleanup(self.place.write, "graph.lua", kept)
+
+    def test_a_text_that_means_the_same_graph_is_as_good(self):
+        self.with_graph(("local docs ", "-- held out\n\nlocal texts"), ("docs.", "texts."), ("docs = docs", "docs = texts"),
+                        ("tm.params {", "tm.params { unused = tm.int { 1 },"))
+        self.assertIn("results of 11 nodes as in r1", self.ok("run", "graph.lua", "--locked"))
+        self.assertIn("graph.lua was edited since r1", self.place.tidemill("pin", "r1")[2])
+
+    def test_a_changed_graph_is_told_by_node_option_and_input_all_of_it(self):
+        self.with_graph(("valid = 0.1", "valid = 0.2"), ("docs.train, size", "clean, size"),
+                        ("tm.fix_unicode {}, ", ""), ("local model", "local few = tm.exact_dedup { docs.valid }\nlocal model"),
+                        ("model = model", "model = model, few = few"))
+        out = json.loads(self.place.tidemill("run", "graph.lua", "--locked", "--json")[1])
+        self.assertEqual([(one["name"], one.get("field"), one["text"]) for one in out["differences"]], [
+            ("clean/gopher", "input", 'input "clean/fix_unicode" -> "read"'),
+            ("docs", "valid", "valid 0.1 -> 0.2"),
+            ("vocab", "input", 'input "docs.train" -> "clean"'),
+            ("few", None, "is new in the graph"),
+            ("clean/fix_unicode", None, "is not in the graph any more")])
+        self.assertEqual((out["differences"][1]["pinned"], out["differences"][1]["now"]), (0.1, 0.2))
+        err = self.fails(8, "run", "graph.lua", "--locked")
+        self.assertRegex(err, r"(?m)^  node +docs +valid 0.1 -> 0.2$")
+        self.assertIn("of r1: 5 differences\n", err)
+
+    def test_a_set_parameter_that_the_graph_lost_is_named(self):
+        self.with_graph(("steps = tm.int { 20, min = 1 }, ", ""), ("p.steps", "6"))
+        err = self.fails(8, "run", "graph.lua", "--locked")
+        self.assertRegex(err, r"param +steps +pinned 4, is nothing\n +node +base +steps 4 -> 6\n")
+        self.assertIn("`tidemill run graph.lua`, then", err)
+
+    def test_a_changed_function_is_told_by_its_line_and_a_moved_one_is_the_same(self):
+        body = """local tm = require "tidemill"
+local loud = tm.stage { name = "loud", each = function(doc, o, emit) emit { text = doc.text:upper() } end }
+return tm.graph { out = loud { tm.read { "corpus/0*.txt" } } }
+"""
+        self.place.write("own.lua", body)
+        self.ok("run", "own.lua")
+        self.ok("pin", "--output", "own.lock")
+        self.place.write("own.lua", body.replace("local loud", "\n-- moved\nlocal loud"))
+        self.ok("run", "own.lua", "--lock", "own.lock")
+        self.place.write("own.lua", body.replace("upper", "lower"))
+        self.assertRegex(self.fails(8, "run", "own.lua", "--lock", "own.lock"),
+                         r"why +node out: each changed, line 2 of own.lua: upper \( \) -> lower \( \)")
 
     def test_other_versions_are_refused(self):
         self.edit(lambda s: s["stages"].update(gopher=99))
@@ -202,6 +247,8 @@ class Lock(WithWorkplace):
         code, out, err = self.place.tidemill("run", "graph.lua", "--locked")
         self.assertEqual(code, 0, out + err)
         self.assertIn("another kind of processor", out)
+        told = self.json("run", "graph.lua", "--locked")["locked"]["environment"]
+        self.assertEqual([(one["name"], one["pinned"]) for one in told], [("processor", "other")])
         self.assertIn("pinned other, is", err)
 
     def test_no_lock_a_damaged_one_and_an_unfinished_run(self):
