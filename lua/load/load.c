@@ -300,8 +300,8 @@ static tm_status introduce(talk *t, const char *catalogue, const tm_buf *text, t
     const tm_graph_source *source = t->source;
     tm_status status = put_frame(t, 'c', catalogue, NULL, 0, err);
     for (size_t i = 0; i < source->n_params && status == TM_OK; i++)
-        status = put_frame(t, source->params[i].maybe ? 'm' : 'p', source->params[i].name, source->params[i].text,
-                           strlen(source->params[i].text), err);
+        status = put_frame(t, source->params[i].maybe ? 'm' : 'p', source->params[i].name,
+                           source->params[i].text, strlen(source->params[i].text), err);
     if (status != TM_OK) return status;
     return put_frame(t, 's', tm_graph_files_name(&t->files), text->data ? text->data : "", text->size, err);
 }

@@ -17,8 +17,8 @@
 //      "keys":      {"base": hash, ...}                  the content key of every node
 //      "results":   {"base": hash, "base.metrics": hash, ...}}}}
 //
-// "nodes" to "libraries" decide what comes out and are compared before anything runs, "results" after. "files"
-// is for the record: another text that means the same graph is as good.
+// "nodes" to "libraries" decide what comes out and are compared before anything runs, "results" after.
+// "files" is for the record: another text that means the same graph is as good.
 #pragma once
 
 #include "engine/plan.h"
@@ -40,8 +40,8 @@ tm_status tm_lock_of_past(const tm_past *past, tm_store *store, tm_file_memory *
                           tm_error *err);
 
 // Differences as [{"what": "input", "name", "pinned", "now"}, ...] in a fixed order: "param", "node" (with
-// "field" and "text", see lua/lock/meaning.h), "input", "version", "library". "pinned" or "now" is absent where
-// only the other side has it.
+// "field" and "text", see lua/lock/meaning.h), "input", "version", "library". "pinned" or "now" is absent
+// where only the other side has it.
 json_t *tm_lock_differences(const json_t *section, const tm_graph *graph);
 // Graph files whose text is not that of the section, as "what": "graph".
 json_t *tm_lock_differences_files(const json_t *section, const char *folder);

@@ -36,12 +36,13 @@ static void say(const json_t *one, char text[400])
 {
     char pinned[128], now[128];
     const char *said = string_of(one, "text");
+    bool numeric = json_is_true(json_object_get(one, "numeric"));
     show(json_object_get(one, "pinned"), pinned);
     show(json_object_get(one, "now"), now);
     if (said[0]) snprintf(text, 400, "%s", said);
     else
         snprintf(text, 400, "pinned %s, is %s%s", pinned, now,
-                 json_is_true(json_object_get(one, "numeric")) ? " (numeric, another kind of processor)" : "");
+                 numeric ? " (numeric, another kind of processor)" : "");
 }
 
 static void print_differences(const json_t *list, FILE *out)
@@ -112,8 +113,8 @@ static int refuse(const tm_session *session, const tm_cli *cli, const char *grap
     say_refusal(&diags.items[0], session, cli, graph, list);
     if (cli->json) {
         json_t *errors = tm_diags_json(&diags, NULL);
-        tm_cli_print(cli, json_pack("{s:O, s:o, s:O, s:O}", "error", json_array_get(errors, 0), "errors", errors,
-                                    "differences", list, "environment", environment));
+        tm_cli_print(cli, json_pack("{s:O, s:o, s:O, s:O}", "error", json_array_get(errors, 0), "errors",
+                                    errors, "differences", list, "environment", environment));
     } else {
         if (json_array_size(list) > 1) print_differences(list, stderr);
         print_differences(environment, stderr);
@@ -174,8 +175,8 @@ json_t *tm_locked_results(const tm_session *session)
     int same, behind;
     if (!session->locked) return NULL;
     json_t *list = tm_lock_differences_results(session->locked, session->plan, &same, &behind);
-    return json_pack("{s:i, s:i, s:o, s:o}", "same", same, "behind", behind, "differences", list, "environment",
-                     tm_lock_differences_environment(session->locked));
+    return json_pack("{s:i, s:i, s:o, s:o}", "same", same, "behind", behind, "differences", list,
+                     "environment", tm_lock_differences_environment(session->locked));
 }
 
 int tm_locked_results_print(const tm_session *session, const json_t *results, bool quiet)

@@ -18,7 +18,8 @@ static json_t *input_text(const char *from, const json_t *input)
     if (!from) from = "elsewhere";
     if (!out) out = "";
     if (!chosen) text = json_sprintf("%s%s%s", from, port, out);
-    else if (metric) text = json_sprintf("%s%s%s %s %s", from, port, out, json_object_iter_key(chosen), metric);
+    else if (metric)
+        text = json_sprintf("%s%s%s %s %s", from, port, out, json_object_iter_key(chosen), metric);
     else
         text = json_sprintf("%s%s%s %s %lld", from, port, out, json_object_iter_key(chosen),
                             (long long)json_integer_value(value));

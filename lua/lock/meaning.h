@@ -16,7 +16,7 @@ struct tm_graph;
 // New references. That of a past run lacks the places of functions, that of a graph has them to tell.
 json_t *tm_meaning_of_graph(const struct tm_graph *graph);
 json_t *tm_meaning_of_past(const tm_past *past);
-// Appends [{"what": "node", "name", "field", "pinned", "now", "text"}, ...] to `list`: differences as `why` and
-// `diff` tell them (lua/past/differ.h). A node that only one side has lacks "field"; "pinned" or "now" is its
-// stage.
+// Appends [{"what": "node", "name", "field", "pinned", "now", "text"}, ...] to `list`: differences as `why`
+// and `diff` tell them (lua/past/differ.h). A node that only one side has lacks "field"; "pinned" or "now" is
+// its stage.
 void tm_meaning_differ(const json_t *pinned, const json_t *now, json_t *list);
