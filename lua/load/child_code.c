@@ -391,8 +391,18 @@ _Noreturn static void refuse_code(lua_State *L, const char *function)
         "%s assigns to '%s', a local outside of it: nothing is kept from call to call", function, word);
 }
 
-// Compile what was written, as the worker will.
-static void check_code(lua_State *L)
+// Raise what is wrong with a name of some function.
+_Noreturn static void refuse_name(lua_State *L, const tm_fault *fault)
+{
+    tm_child *child = tm_child_of(L);
+    for (size_t i = 0; i < child->n_files; i++)
+        if (strcmp(child->files[i].name, fault->file) == 0) child->site = child->files[i].name;
+    child->site_line = fault->line;
+    tm_child_fault(L, fault->code, fault->word, fault->hint[0] ? fault->hint : NULL, "%s", fault->text);
+}
+
+// Compile what was written, as the worker will, and look whether it will have what is named.
+static void check_code(lua_State *L, bool batch)
 {
     tm_child *child = tm_child_of(L);
     json_t *code = json_loadb(child->scratch.data, child->scratch.size, 0, NULL), *function;
@@ -411,7 +421,10 @@ static void check_code(lua_State *L)
             refuse_code(L, lua_tostring(L, -1));
         }
     }
+    tm_fault fault;
+    bool known = tm_body_check_names(code, batch, &fault);
     json_decref(code);
+    if (!known) refuse_name(L, &fault);
 }
 
 int tm_child_code(lua_State *L)
@@ -440,7 +453,7 @@ int tm_child_code(lua_State *L)
         lua_settop(L, QUEUE);
     }
     add(L, "}}");
-    check_code(L);
+    check_code(L, batch);
     lua_pushlstring(L, child->scratch.data, child->scratch.size);
     return 1;
 }

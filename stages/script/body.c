@@ -84,7 +84,7 @@ static int refuse_seed(lua_State *L)
                      "random numbers follow from the node's seed and the record's id");
 }
 
-static void open_library(lua_State *L)
+void tm_body_open_library(lua_State *L)
 {
     tm_sandbox_uncount_string(L);
     tm_sandbox_push_env(L);
@@ -147,7 +147,7 @@ static void push_options(lua_State *L, const json_t *options)
 static int open_body(lua_State *L)
 {
     tm_body *body = tm_body_of(L);
-    open_library(L);
+    tm_body_open_library(L);
     push_options(L, body->spec.options);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &each_key);  // for a moment
     tm_body_link(L, body);
@@ -188,20 +188,27 @@ static void set_trail(tm_body *body)
     snprintf(body->trail.file, sizeof body->trail.file, "%s", file ? file : "?");
 }
 
+tm_sandbox *tm_body_sandbox(size_t memory, bool batch, tm_trail *trail)
+{
+    tm_sandbox *box = tm_sandbox_new(memory, UINT64_MAX, trail);
+    if (box)
+        box->words = (tm_sandbox_words){"the body of a stage", "a chunk", "",
+                                        batch ? "a body is called with a list of records"
+                                              : "a body is called once per record"};
+    return box;
+}
+
 tm_status tm_body_open(const tm_body_spec *spec, tm_body **out, tm_error *err)
 {
     tm_body *body = tm_calloc(1, sizeof *body);
     if (!body) return tm_fail(err, TM_ENOMEM, "no memory for a stage in Lua");
     body->spec = *spec;
     set_trail(body);
-    body->box = tm_sandbox_new(spec->memory, UINT64_MAX, &body->trail);
+    body->box = tm_body_sandbox(spec->memory, spec->batch, &body->trail);
     tm_status status = body->box ? TM_OK : tm_fail(err, TM_ENOMEM, "no memory for a stage in Lua");
     if (status >= 0) {
         body->box->user = body;
         body->box->print = print_line;
-        body->box->words = (tm_sandbox_words){"the body of a stage", "a chunk", "",
-                                              spec->batch ? "a body is called with a list of records"
-                                                          : "a body is called once per record"};
         tm_sandbox_time(body->box);
         status = start_timer(body, err);
     }

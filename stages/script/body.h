@@ -52,4 +52,9 @@ bool tm_body_left_out(tm_body *body, size_t i, const char **reason);
 // Compile a function of a code under the names of what it uses, none of which it may assign to; pushes it,
 // without them. False with the sandbox's fault set. Also for who makes codes: sandbox.h's `lua_State` is `L`.
 struct tm_sandbox;
+struct tm_fault;
 bool tm_body_compile(struct tm_sandbox *box, const json_t *function);
+
+// Whether a body has all that the functions of a code name and neither bind nor use. False with what, where
+// and how in `fault`, of the first such name.
+bool tm_body_check_names(const json_t *code, bool batch, struct tm_fault *fault);

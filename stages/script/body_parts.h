@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Private to the body: its state. body.c opens, calls and ends it, body_link.c makes its functions,
-// body_record.c is what `doc` and `emit` do.
+// body_names.c looks whether it has what they name, body_record.c is what `doc` and `emit` do.
 #pragma once
 
 #include <time.h>
@@ -50,6 +50,10 @@ static inline tm_body *tm_body_of(lua_State *L)
 {
     return tm_sandbox_of(L)->user;
 }
+
+// The interpreter of a body, and what it has that a graph file has not, or lacks. Raises.
+tm_sandbox *tm_body_sandbox(size_t memory, bool batch, tm_trail *trail);
+void tm_body_open_library(lua_State *L);
 
 // Leaves the body's function on the stack. Called under tm_sandbox_call; raises.
 void tm_body_link(lua_State *L, tm_body *body);

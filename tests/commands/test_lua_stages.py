@@ -128,6 +128,32 @@ return tm.graph { loud = s { docs } }
         self.ok("run", self.graph(text, "calls.lua"), "-q")
         self.assertEqual({record["text"] for record in self.records("loud")}, {"falsexxtrue"})
 
+    def test_names_that_a_body_binds_itself_are_no_globals_and_parts_that_are_asked_for_first_may_lack(self):
+        text = HEAD + """local os = "outer"
+local s = tm.stage { name = "names", each = function(doc, o, emit)
+  local unpack, io = table.unpack or unpack, { read = function(_, load) return load end }
+  local function debug(...) for package, require in ipairs { ... } do return package + require end end
+  goto warn
+  ::warn::
+  local trim = string.trim and string.trim(doc.text) or "none"
+  function string.twice(text) return text .. text end
+  local t = { collectgarbage = unpack { 7 }, [1] = io:read(4).. string.twice "z", ["dofile"] = debug(2) }
+  emit { text = os .. t.collectgarbage .. t[1] .. t.dofile .. trim }
+end }
+return tm.graph { loud = s { docs } }
+"""
+        self.ok("run", self.graph(text, "names.lua"), "-q")
+        self.assertEqual({record["text"] for record in self.records("loud")}, {"outer74zz3none"})
+
+    def test_a_name_that_no_body_has_is_told_before_anything_runs(self):
+        name = self.graph(SHOUT.replace("limit) ..", "limit) .. os.date() .."), "date.lua")
+        before = self.place.plain("runs", "--store", "store")
+        for command in ("check", "plan", "run"):
+            code, _, err = self.place.tidemill(command, name)
+            self.assertEqual(code, 2)
+            self.assertRegex(err, r"\Aerror\[TM0115\] the body of a stage has no 'os'\n  --> date.lua:12:")
+        self.assertEqual(self.place.plain("runs", "--store", "store"), before)
+
     def test_chat_and_preference_are_made_and_taken(self):
         text = HEAD + """local ask = tm.stage { name = "ask", gives = "chat", each = function(doc, o, emit)
   emit { messages = { { role = "user", content = doc.source }, { role = "assistant", content = "yes" } } }

@@ -3,7 +3,8 @@ local tm = require "tidemill"
 local attack = tm.stage {
   name = "attack", seconds = 0.5,
   each = function(doc, o, emit)
-    string.dump(function() end)
+    local library = string
+    library.dump(function() end)
   end,
 }
 return tm.graph { out = attack { tm.read { "record.txt" } } }

@@ -3,7 +3,7 @@ local tm = require "tidemill"
 local attack = tm.stage {
   name = "attack", seconds = 0.5,
   each = function(doc, o, emit)
-    coroutine.wrap(function() end)()
+    _ENV.coroutine.wrap(function() end)()
   end,
 }
 return tm.graph { out = attack { tm.read { "record.txt" } } }

@@ -3,7 +3,7 @@ local tm = require "tidemill"
 local attack = tm.stage {
   name = "attack", seconds = 0.5,
   each = function(doc, o, emit)
-    debug.getregistry()
+    _ENV.debug.getregistry()
   end,
 }
 return tm.graph { out = attack { tm.read { "record.txt" } } }

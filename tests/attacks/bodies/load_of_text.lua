@@ -3,7 +3,7 @@ local tm = require "tidemill"
 local attack = tm.stage {
   name = "attack", seconds = 0.5,
   each = function(doc, o, emit)
-    load("return 1")()
+    _ENV.load("return 1")()
   end,
 }
 return tm.graph { out = attack { tm.read { "record.txt" } } }

@@ -1,0 +1,11 @@
+-- SPDX-License-Identifier: Apache-2.0
+local tm = require "tidemill"
+local docs = tm.read { "pages.txt" }
+local numbers = math
+local change = tm.stage {
+  name = "change",
+  each = function(doc, o, emit)
+    emit { text = doc.text .. numbers.pow(2, 10) }
+  end,
+}
+return tm.graph { out = change { docs } }
