@@ -23,9 +23,9 @@ def graph():
     return g
 
 
-def training(steps=100):
+def training(gate=""):
     g = Graph()
-    g.add("learn", data=g.add("numbers", to=50, name="numbers"), steps=steps, every=30, delay_ms=10, name="model")
+    g.add("learn", data=g.add("numbers", to=50, name="numbers"), steps=100, every=30, gate=gate, name="model")
     return g
 
 
@@ -50,8 +50,9 @@ class Crash(drive.Case):
         self.assertEqual(found["tmp"], 0)
         self.assertEqual(os.listdir(os.path.join(mill.store, "tmp")), [])
 
-    def gone(self, pids, seconds):
-        drive.wait_until(lambda: not any(map(drive.alive, pids)), seconds, "the end of workers %s" % pids)
+    def gone(self, pids):
+        """Soon, by themselves: what they work on would take them 20 s more."""
+        drive.wait_until(lambda: not any(map(drive.alive, pids)), 10, "the end of workers %s" % pids)
 
     def test_killed_at_random_times_a_rerun_finishes_with_the_same_bytes(self):
         rng = random.Random(drive.SEED)
@@ -76,13 +77,14 @@ class Crash(drive.Case):
         else:
             process.kill()
             process.communicate()
-            self.gone(workers, 1)
+            self.gone(workers)
             journal = mill.journal()
+            held = mill.plan(graph()).state("model")
             result = mill.run(graph())
             self.assertEqual(result.status, "OK", what + result.error)
             self.assertEqual(sealed(journal) & set(result.executed), set(), what)
-            for step in start_steps(result.events):  # the newest snapshot may not have been durable
-                self.assertGreaterEqual(step, last_step(journal) - 10, what)
+            if held.startswith("resume from ") and "model" in result.executed:
+                self.assertEqual(start_steps(result.events)[0], int(held.split()[-1]), what)
         self.assertEqual(result.outputs, expected, what)
         self.clean(mill)
 
@@ -91,7 +93,7 @@ class Crash(drive.Case):
         mill, runs = self.mill(), 0
         while True:
             process = mill.start(graph())
-            time.sleep(rng.uniform(0.1, 0.6))
+            time.sleep(rng.uniform(0.1, 0.6) * (1 + runs / 10))  # a slow machine gets there too
             runs += 1
             self.assertLess(runs, 40)
             if process.poll() is not None:
@@ -106,34 +108,50 @@ class Crash(drive.Case):
     def test_entries_mapped_before_a_kill_are_remembered(self):
         def slow():
             g = Graph()
-            g.add("mark", g.add("numbers", to=300), with_="a", delay_ms=60, name="marked")
+            g.add("mark", g.add("numbers", to=600), with_="a", delay_ms=60, name="marked")
             return g
+
+        def remembered():
+            return sum(entry.stat().st_size for entry in os.scandir(os.path.join(mill.store, "memo")))
         mill = self.mill()
         process = mill.start(slow(), "--cores", 1)
-        time.sleep(1.6)
+        drive.wait_until(lambda: mill.entries_of("marked") > 0)
+        begin = remembered()
+        drive.wait_until(lambda: remembered() > begin + 500, what="the memo")
         process.kill()
         process.communicate()
         result = self.ok(mill.run(slow(), "--cores", 1))
         seen = [f["remembered"] for f in result.seen("entry") if f["node"] == "marked"]
-        self.assertGreaterEqual(sum(seen), 10)
+        self.assertGreaterEqual(sum(seen), 5)
         self.assertEqual(seen, sorted(seen, reverse=True))
 
     def test_a_dead_worker_costs_only_the_entry_it_had(self):
-        g = Graph()
-        g.add("mark", g.add("numbers", to=200), with_="a", delay_ms=30, name="marked")
+        g, meet = Graph(), os.path.join(self.folder, "meet")
+        g.add("mark", g.add("numbers", to=200), with_="a", meet=meet, of=3, name="marked")
         mill = self.mill()
         process = mill.start(g, "--cores", 2)
-        time.sleep(0.3)
-        self.kill(drive.workers_of(process.pid)[-1])
+        drive.wait_until(lambda: os.path.isdir(meet) and len(os.listdir(meet)) == 2, what="two workers")
+        self.kill(int(os.listdir(meet)[0]))  # the other one waits for the one that comes instead
         result = self.ok(mill.finish(process))
         self.assertEqual([f["i"] for f in result.seen("entry") if f["node"] == "marked"], list(range(20)))
         self.assertEqual(len(result.seen("died")), 1)
 
+    def test_killed_training_goes_on_from_its_newest_durable_snapshot(self):
+        mill, gate = self.mill(), self.gate()
+        gate.open(64)
+        process = mill.start(training(gate.path))
+        drive.wait_until(lambda: mill.plan(training()).state("model") == "resume from 60", what="the plan")
+        process.kill()
+        process.communicate()
+        result = self.ok(mill.run(training()))
+        self.assertEqual(start_steps(result.events), [60])
+        self.assertEqual(result.outputs, self.fresh(training()))
+
     def test_ctrl_c_stops_with_a_resume_point_and_the_rerun_goes_on_there(self):
-        mill = self.mill()
-        process = mill.start(training())
+        mill, gate = self.mill(), self.gate()
+        gate.open(44)
+        process = mill.start(training(gate.path))
         drive.wait_until(lambda: last_step(mill.journal()) >= 30)
-        time.sleep(0.1)
         process.send_signal(signal.SIGINT)
         result = mill.finish(process)
         self.assertEqual(result.status, "ESTOPPED")
@@ -146,8 +164,9 @@ class Crash(drive.Case):
         self.clean(mill)
 
     def test_what_ctrl_c_saved_is_no_entry_of_the_log(self):
-        mill = self.mill()
-        process = mill.start(training())
+        mill, gate = self.mill(), self.gate()
+        gate.open(44)
+        process = mill.start(training(gate.path))
         drive.wait_until(lambda: last_step(mill.journal()) >= 30)
         process.send_signal(signal.SIGTERM)
         mill.finish(process)
@@ -156,7 +175,7 @@ class Crash(drive.Case):
 
     def test_ctrl_c_twice_kills(self):
         g = Graph()
-        g.add("gather", g.add("numbers", to=20, name="numbers"), delay_ms=20000, name="sum")
+        g.add("gather", g.add("numbers", to=20, name="numbers"), delay_ms=100000, name="sum")
         mill = self.mill()
         process = mill.start(g)
         drive.wait_until(lambda: "numbers" in sealed(mill.journal()))
@@ -168,11 +187,11 @@ class Crash(drive.Case):
         process.send_signal(signal.SIGINT)
         begin = time.monotonic()
         result = mill.finish(process)
-        self.assertLess(time.monotonic() - begin, 15)  # the stage alone would take 20
+        self.assertLess(time.monotonic() - begin, 60)  # the stage alone would take 100
         self.assertEqual(result.status, "ESTOPPED")
         self.assertFalse(any(map(drive.alive, workers)))
 
-    def test_workers_end_within_a_second_of_their_scheduler(self):
+    def test_workers_end_with_their_scheduler(self):
         g = Graph()
         g.add("gather", g.add("numbers", to=20), delay_ms=20000, name="sum")
         g.add("learn", data=g.add("numbers", to=30), steps=1000, delay_ms=20, name="model")
@@ -183,7 +202,7 @@ class Crash(drive.Case):
         workers = drive.workers_of(process.pid)
         process.kill()
         process.communicate()
-        self.gone(workers, 1)
+        self.gone(workers)
 
 
 if __name__ == "__main__":

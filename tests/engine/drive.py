@@ -114,6 +114,18 @@ class Plan:
         return {name for name, node in self.nodes.items() if node["state"] not in ("cached", "maybe")}
 
 
+class Gate:
+    """A file that says how many chunks or steps a stage may make (option `gate`); without it: none."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def open(self, count=1 << 30):
+        with open(self.path + ".new", "w") as file:
+            file.write("%d\n" % count)
+        os.replace(self.path + ".new", self.path)
+
+
 class Mill:
     """A store and the program that works in it."""
 
@@ -131,7 +143,7 @@ class Mill:
     def command(self, verb, graph, *options):
         return [TOYMILL, verb, self.store, self.write(graph), *map(str, options)]
 
-    def call(self, verb, graph, *options, timeout=60):
+    def call(self, verb, graph, *options, timeout=120):
         done = subprocess.run(self.command(verb, graph, *options), capture_output=True, text=True, timeout=timeout)
         if done.returncode < 0:
             raise AssertionError("toymill died of signal %d: %s" % (-done.returncode, done.stderr[-2000:]))
@@ -142,7 +154,7 @@ class Mill:
     def plan(self, graph, *options):
         return self.call("plan", graph, *options).plan
 
-    def run(self, graph, *options, timeout=60):
+    def run(self, graph, *options, timeout=120):
         return self.call("run", graph, "-v", *options, timeout=timeout)
 
     def start(self, graph, *options, **environment):
@@ -150,7 +162,7 @@ class Mill:
         return subprocess.Popen(self.command("run", graph, "-v", *options), stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, text=True, env={**os.environ, **environment})
 
-    def finish(self, process, timeout=60):
+    def finish(self, process, timeout=120):
         text, errors = process.communicate(timeout=timeout)
         return Result(process.returncode, text, errors)
 
@@ -171,6 +183,13 @@ class Mill:
         for name in hashes:
             path = os.path.join(self.store, "objects", name[:2], name[2:])
             os.remove(path if os.path.exists(path) else path + ".z")
+
+    def entries_of(self, node, run=None):
+        """How many entries of a node's main port a run's journal has."""
+        return sum(r["event"] == "entry" and r["node"] == node and not r.get("port") for r in self.journal(run))
+
+    def has(self, event, run=None):
+        return any(r["event"] == event for r in self.journal(run))
 
     def journal(self, run=None):
         """The whole lines of a run's journal (default: the latest run); none if there is none yet."""
@@ -200,7 +219,7 @@ def alive(pid):
         return False
 
 
-def wait_until(true, seconds=20, what="it"):
+def wait_until(true, seconds=100, what="it"):
     end = time.monotonic() + seconds
     while not true():
         if time.monotonic() > end:
@@ -226,7 +245,7 @@ class Case(unittest.TestCase):
         where = os.environ.get("TM_FOLDER") or ("/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
         self.folder = tempfile.mkdtemp(prefix="tidemill-test-", dir=where)
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
-        self.mills = 0
+        self.mills = self.gates = 0
 
     def tearDown(self):
         for text in sanitizer_reports(self.folder):
@@ -235,6 +254,10 @@ class Case(unittest.TestCase):
     def mill(self):
         self.mills += 1
         return Mill(os.path.join(self.folder, "m%d" % self.mills))
+
+    def gate(self):
+        self.gates += 1
+        return Gate(os.path.join(self.folder, "gate%d" % self.gates))
 
     def fresh(self, graph):
         """Outputs of a graph in a store of its own."""

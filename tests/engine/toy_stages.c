@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Toy stages that exercise every shape of work the engine knows, with nothing behind them but counting.
+#include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -12,6 +14,41 @@ static void nap(int64_t ms)
 {
     struct timespec t = {ms / 1000, ms % 1000 * 1000000};
     nanosleep(&t, NULL);
+}
+
+// A test decides how far a stage gets: item `i` is made when the number in the file `gate` is greater. "": no gate.
+static void pass_gate(tm_work *work, const char *gate, int64_t i)
+{
+    while (gate[0] && !tm_work_stopping(work)) {
+        long long open = 0;
+        FILE *f = fopen(gate, "r");
+        if (f && fscanf(f, "%lld", &open) != 1) open = 0;
+        if (f) fclose(f);
+        if (open > i) return;
+        tm_work_cores(work);
+        nap(2);
+    }
+}
+
+static int64_t names_in(const char *folder)
+{
+    int64_t n = 0;
+    DIR *dir = opendir(folder);
+    for (struct dirent *entry; dir && (entry = readdir(dir));) n += entry->d_name[0] != '.';
+    if (dir) closedir(dir);
+    return n;
+}
+
+// Who gets here leaves its process id in the folder `meet`, and goes on when there are `of` names. "": nobody waits.
+static void meet_others(tm_work *work, const char *meet, int64_t of)
+{
+    char path[1200];
+    if (!meet[0]) return;
+    snprintf(path, sizeof path, "%s/%d", meet, (int)getpid());
+    mkdir(meet, 0777);
+    FILE *f = fopen(path, "w");
+    if (f) fclose(f);
+    while (names_in(meet) < of && !tm_work_stopping(work)) nap(2);
 }
 
 static tm_status add_text(tm_batch *out, tm_view id, const char *text, tm_error *err)
@@ -24,7 +61,7 @@ static tm_status add_text(tm_batch *out, tm_view id, const char *text, tm_error 
 
 typedef struct numbers_options {
     int64_t from, to, cut, delay_ms, skip;
-    const char *note;
+    const char *note, *gate;
 } numbers_options;
 
 static const tm_option numbers_table[] = {
@@ -37,6 +74,8 @@ static const tm_option numbers_table[] = {
      "changes the key, not the bytes", 0},
     {"delay_ms", TM_OPT_INT, offsetof(numbers_options, delay_ms), "0", 0, 1e6, NULL, "time per chunk",
      TM_OPT_NOKEY},
+    {"gate", TM_OPT_STRING, offsetof(numbers_options, gate), "\"\"", 0, 0, NULL, "a file: how many chunks",
+     TM_OPT_NOKEY},
     {0},
 };
 
@@ -44,6 +83,7 @@ static tm_status numbers_run(tm_work *work, tm_error *err)
 {
     const numbers_options *o = tm_work_options(work);
     tm_batch *out = NULL;
+    int64_t chunks = 0;
     for (int64_t n = o->from; n < o->to; n++) {
         char text[32], id[32];
         snprintf(text, sizeof text, "n%lld", (long long)n);
@@ -56,6 +96,7 @@ static tm_status numbers_run(tm_work *work, tm_error *err)
         if (n != o->skip) TM_TRY(add_text(out, tm_view_str(id), text, err));
         if ((n + 1) % o->cut && n + 1 < o->to) continue;
         nap(o->delay_ms);
+        pass_gate(work, o->gate, chunks++);
         TM_TRY(tm_put(work, "", out, err));
         out = NULL;
     }
@@ -78,8 +119,8 @@ const tm_stage tm_stage_numbers = {
 // ---- mark: record-wise; adds a letter, drops what ends in `drop`; or fails on a text ----
 
 typedef struct mark_options {
-    const char *with, *drop, *fail;
-    int64_t delay_ms;
+    const char *with, *drop, *fail, *meet;
+    int64_t delay_ms, of;
 } mark_options;
 
 static const tm_option mark_table[] = {
@@ -89,6 +130,9 @@ static const tm_option mark_table[] = {
      "fail at a text that contains this", 0},
     {"delay_ms", TM_OPT_INT, offsetof(mark_options, delay_ms), "0", 0, 1e6, NULL, "time per chunk",
      TM_OPT_NOKEY},
+    {"meet", TM_OPT_STRING, offsetof(mark_options, meet), "\"\"", 0, 0, NULL, "a folder where workers meet",
+     TM_OPT_NOKEY},
+    {"of", TM_OPT_INT, offsetof(mark_options, of), "2", 1, 1e6, NULL, "how many must be there", TM_OPT_NOKEY},
     {0},
 };
 
@@ -101,6 +145,7 @@ static bool ends_with(tm_view text, const char *end)
 static tm_status mark_map(tm_work *work, const tm_batch *in, tm_batch *const *out, tm_error *err)
 {
     const mark_options *o = tm_work_options(work);
+    meet_others(work, o->meet, o->of);
     nap(o->delay_ms);
     for (size_t row = 0; row < tm_batch_rows(in); row++) {
         tm_doc doc = tm_docs_get(in, row);
@@ -134,6 +179,7 @@ const tm_stage tm_stage_mark = {
 
 typedef struct gather_options {
     int64_t modulo, delay_ms;
+    const char *took;
 } gather_options;
 
 static const tm_option gather_table[] = {
@@ -141,6 +187,8 @@ static const tm_option gather_table[] = {
      0},
     {"delay_ms", TM_OPT_INT, offsetof(gather_options, delay_ms), "0", 0, 1e6, NULL, "time at the end",
      TM_OPT_NOKEY},
+    {"took", TM_OPT_STRING, offsetof(gather_options, took), "\"\"", 0, 0, NULL,
+     "a file that grows by a byte with each chunk", TM_OPT_NOKEY},
     {0},
 };
 
@@ -156,6 +204,9 @@ static tm_status gather_run(tm_work *work, tm_error *err)
             hash = tm_hash64(doc.text.data, doc.text.size, hash);
         }
         tm_batch_unref(in);
+        FILE *f = o->took[0] ? fopen(o->took, "a") : NULL;
+        if (f) fputc('x', f);
+        if (f) fclose(f);
     }
     if (status < 0) return status;
     nap(o->delay_ms);
@@ -224,6 +275,7 @@ const tm_stage tm_stage_both = {
 
 typedef struct learn_options {
     int64_t steps, every, delay_ms, stable;
+    const char *gate;
     const json_t *keep;
     double rate;
     bool decays;
@@ -241,6 +293,8 @@ static const tm_option learn_table[] = {
     {"stable", TM_OPT_INT, offsetof(learn_options, stable), "0", 0, 1e6, NULL, "end of a phase",
      TM_OPT_NOKEY},
     {"delay_ms", TM_OPT_INT, offsetof(learn_options, delay_ms), "0", 0, 1e6, NULL, "time per step",
+     TM_OPT_NOKEY},
+    {"gate", TM_OPT_STRING, offsetof(learn_options, gate), "\"\"", 0, 0, NULL, "a file: how many steps",
      TM_OPT_NOKEY},
     {0},
 };
@@ -348,7 +402,7 @@ static tm_status learn_run(tm_work *work, tm_error *err)
         TM_TRY(got);
         weights = tm_hash64(&rate, sizeof rate, weights);
         nap(o->delay_ms);
-        step++;
+        pass_gate(work, o->gate, step++);
         if (step % 7 == 0) TM_TRY(learn_metric(work, step, "train.seven", weights, err));
         if (step % o->every == 0 || step == o->steps) TM_TRY(learn_save(work, step, weights, false, err));
         else if (tm_work_stopping(work)) return learn_stop(work, at, step, weights, err);
@@ -418,7 +472,7 @@ const tm_stage tm_stage_score = {
 // ---- crash: dies at the text n25, as often as it is told; crash_run is the same with a loop of its own ----
 
 typedef struct crash_options {
-    const char *how, *marks;
+    const char *how, *marks, *gate;
     int64_t times, delay_ms;
     bool drift;
 } crash_options;
@@ -428,6 +482,8 @@ static const tm_option crash_table[] = {
     {"marks", TM_OPT_PATH, offsetof(crash_options, marks), NULL, 0, 0, NULL, "a file that counts deaths", 0},
     {"times", TM_OPT_INT, offsetof(crash_options, times), NULL, 0, 1e6, NULL, "how often", 0},
     {"delay_ms", TM_OPT_INT, offsetof(crash_options, delay_ms), "0", 0, 1e6, NULL, "time per chunk",
+     TM_OPT_NOKEY},
+    {"gate", TM_OPT_STRING, offsetof(crash_options, gate), "\"\"", 0, 0, NULL, "a file: how many chunks",
      TM_OPT_NOKEY},
     {"drift", TM_OPT_BOOL, offsetof(crash_options, drift), "false", 0, 0, NULL,
      "after a death give other texts", 0},
@@ -478,6 +534,7 @@ static tm_status crash_run(tm_work *work, tm_error *err)
     for (int chunk = 0; (status = tm_take(work, "", &in, err)) == TM_OK; chunk++) {
         tm_batch *out = tm_work_batch(work, "");
         nap(o->delay_ms);
+        pass_gate(work, o->gate, chunk);
         status = drifts && chunk ? drifted(in, out, err) : crash_map(work, in, &out, err);
         tm_batch_unref(in);
         TM_TRY(status);

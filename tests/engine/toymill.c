@@ -143,11 +143,18 @@ static tm_status plan_or_run(tm_store *store, bool runs, const char *path, tm_pl
     return status;
 }
 
-// A slow disk for the scheduler: TOYMILL_SYNC_MS is how long a sync takes.
-static int slow_sync(int fd)
+// A disk that stands still under the scheduler: no sync ends while there is a file TOYMILL_HOLD; the first one that
+// waits makes the file TOYMILL_HOLD.held.
+static int held_sync(int fd)
 {
-    long ms = atol(getenv("TOYMILL_SYNC_MS"));
-    nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
+    char held[1200];
+    const char *hold = getenv("TOYMILL_HOLD");
+    snprintf(held, sizeof held, "%s.held", hold);
+    while (access(hold, F_OK) == 0) {
+        FILE *f = fopen(held, "w");
+        if (f) fclose(f);
+        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+    }
     return tm_io_real().fdatasync(fd);
 }
 
@@ -161,7 +168,7 @@ int main(int argc, char **argv)
     json_t *out = NULL;
     if (argc == 2 && strcmp(argv[1], TM_WORKER_ARG) == 0) return tm_worker_main();
     if (argc < 4 || !read_options(argc, argv, &po, &ro, &verbose)) return 3;
-    if (getenv("TOYMILL_SYNC_MS")) tm_sys.fsync = tm_sys.fdatasync = slow_sync;
+    if (getenv("TOYMILL_HOLD")) tm_sys.fsync = tm_sys.fdatasync = held_sync;
     tm_status status = tm_store_open(argv[2], TM_STORE_CREATE, &store, &err);
     if (status >= 0 && strcmp(argv[1], "check") == 0) status = check_store(store, &out, &err);
     else if (status >= 0 && strcmp(argv[1], "entries") == 0)

@@ -8,11 +8,12 @@ import drive
 from drive import Graph
 
 
-def graph(steps=40, decays=False, every=10, rate=0.5, to=60, delay=0, score=None, score_delay=0, stable=0, keep=None):
+def graph(steps=40, decays=False, every=10, rate=0.5, to=60, delay=0, score=None, score_delay=0, stable=0, keep=None,
+          gate=""):
     g = Graph()
     numbers = g.add("numbers", to=to, name="numbers")
     model = g.add("learn", data=numbers, steps=steps, every=every, rate=rate, decays=decays, delay_ms=delay,
-                  stable=stable, **({"keep": keep} if keep else {}), name="model")
+                  stable=stable, gate=gate, **({"keep": keep} if keep else {}), name="model")
     if score == "each":
         g.add("score", model.each(), delay_ms=score_delay, name="scores")
     elif score:
@@ -52,10 +53,12 @@ class Retention(drive.Case):
         return [step for r in mill.journal() if r["event"] == "freed" for step in r["steps"]]
 
     def test_states_are_freed_while_training_goes_on_but_for_the_last_and_that_of_a_phase(self):
-        mill, g = self.mill(), graph(steps=60, stable=20, delay=10)
-        result = self.ok(mill.run(g, "--grace", 1))
-        names = [name for name, _ in result.events]
-        self.assertLess(names.index("freed"), max(i for i, name in enumerate(names) if name == "entry"))
+        mill, gate = self.mill(), self.gate()
+        gate.open(45)
+        process = mill.start(graph(steps=60, stable=20, gate=gate.path), "--grace", 1)
+        drive.wait_until(lambda: self.freed(mill), what="the first state to go")  # while the trainer waits
+        gate.open()
+        self.ok(mill.finish(process))
         self.assertTrue({10, 30} <= set(self.freed(mill)) <= {10, 30, 40, 50})
         self.assertEqual(len(states(mill)), 2)
         self.assertEqual(models(mill), [10, 20, 30, 40, 50, 60])
@@ -68,8 +71,9 @@ class Retention(drive.Case):
             self.assertEqual(again.outputs, self.fresh(graph(steps=steps)))
 
     def test_a_run_that_is_killed_after_freeing_goes_on_from_its_last_state(self):
-        mill, g = self.mill(), graph(steps=90, delay=10)
-        process = mill.start(g, "--grace", 1)
+        mill, g, gate = self.mill(), graph(steps=90), self.gate()
+        gate.open(65)
+        process = mill.start(graph(steps=90, gate=gate.path), "--grace", 1)
         drive.wait_until(lambda: len(self.freed(mill)) >= 2)
         process.kill()
         process.communicate()
@@ -94,8 +98,9 @@ class Retention(drive.Case):
         self.assertEqual(starts(self.ok(mill.run(graph(steps=25)))), [20])
 
     def test_what_ctrl_c_saved_goes_when_training_is_past_it(self):
-        mill, g = self.mill(), graph(steps=60, delay=10)
-        process = mill.start(g, "--grace", 1)
+        mill, g, gate = self.mill(), graph(steps=60, delay=10), self.gate()
+        gate.open(25)
+        process = mill.start(graph(steps=60, gate=gate.path), "--grace", 1)
         drive.wait_until(lambda: any(r["event"] == "entry" and r["node"] == "model" for r in mill.journal()))
         process.send_signal(2)
         self.assertTrue(mill.finish(process).seen("kept"))
@@ -262,14 +267,15 @@ class Trainers(drive.Case):
         self.assertIn("no snapshot of step 21", failed.error)
 
     def test_snapshots_are_evaluated_while_training_goes_on(self):
-        mill = self.mill()
-        self.ok(mill.run(graph(steps=50, delay=8, score="each", score_delay=10), "--cores", 2))
-        journal = mill.journal()
-        made = [r["t"] for r in journal if r["event"] == "entry" and r["node"] == "model" and r["port"] == ""]
-        scored = [r["t"] for r in journal if r["event"] == "entry" and r["node"] == "scores"]
-        self.assertEqual((len(made), len(scored)), (5, 5))
-        for i in range(4):
-            self.assertLess(scored[i], made[i + 1], "snapshot %d was scored late" % i)
+        mill, gate = self.mill(), self.gate()
+        process = mill.start(graph(steps=50, score="each", gate=gate.path), "--cores", 2)
+        for snapshots in range(1, 5):
+            gate.open(10 * snapshots)
+            drive.wait_until(lambda: mill.entries_of("scores") == snapshots, what="score %d" % snapshots)
+            self.assertEqual(mill.entries_of("model"), snapshots)
+        gate.open()
+        self.ok(mill.finish(process))
+        self.assertEqual((mill.entries_of("model"), mill.entries_of("scores")), (5, 5))
 
     def test_a_longer_run_evaluates_only_its_new_snapshots(self):
         mill = self.mill()
