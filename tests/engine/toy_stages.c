@@ -16,7 +16,7 @@ static void nap(int64_t ms)
     nanosleep(&t, NULL);
 }
 
-// A test decides how far a stage gets: item `i` is made when the number in the file `gate` is greater. "": no gate.
+// A test decides how far a stage gets: item `i` is made when the number in the file `gate` is greater.
 static void pass_gate(tm_work *work, const char *gate, int64_t i)
 {
     while (gate[0] && !tm_work_stopping(work)) {
@@ -39,7 +39,7 @@ static int64_t names_in(const char *folder)
     return n;
 }
 
-// Who gets here leaves its process id in the folder `meet`, and goes on when there are `of` names. "": nobody waits.
+// Who gets here leaves its process id in the folder `meet`, and goes on when there are `of` names.
 static void meet_others(tm_work *work, const char *meet, int64_t of)
 {
     char path[1200];

@@ -143,8 +143,8 @@ static tm_status plan_or_run(tm_store *store, bool runs, const char *path, tm_pl
     return status;
 }
 
-// A disk that stands still under the scheduler: no sync ends while there is a file TOYMILL_HOLD; the first one that
-// waits makes the file TOYMILL_HOLD.held.
+// A disk that stands still under the scheduler: no sync ends while there is a file TOYMILL_HOLD; one
+// that waits makes the file TOYMILL_HOLD.held.
 static int held_sync(int fd)
 {
     char held[1200];

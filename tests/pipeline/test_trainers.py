@@ -144,9 +144,14 @@ class Trainers(unittest.TestCase):
     def interrupted_goes_on_bit_for_bit(self, node, *args):
         self.run_graph(node, *args, store="whole")
         for how, expected in ((signal.SIGINT, 130), (signal.SIGKILL, -9)):
-            store = how.name
-            self.assertEqual(self.stop_while_training(node, how, store, *args), expected)
-            self.assertRegex(self.state(node, *args, store=store)[0], "resume from [1-9]")
+            for attempt in range(5):  # on a busy machine the end may come before the signal, or that before the disk
+                store = how.name + str(attempt)
+                code = self.stop_while_training(node, how, store, *args)
+                state = self.state(node, *args, store=store)[0]
+                if code and state.startswith("resume"):
+                    break
+            self.assertEqual(code, expected)
+            self.assertRegex(state, "resume from [1-9]")
             again = self.run_graph(node, *args, store=store)
             self.assertLess(again["done"], 4, "what was done before is done again")
             for address in (node, f"{node}.metrics"):
@@ -165,21 +170,30 @@ class Trainers(unittest.TestCase):
         self.graph(DPO)
         self.interrupted_goes_on_bit_for_bit("dpo", "--set", "epochs=12", "--set", "every=9")
 
+    def stop_in_the_second_step(self, seconds):
+        """Ctrl-C so long after the first of two steps; False if the run came to its end before that."""
+        shutil.rmtree(self.path("store"), ignore_errors=True)
+        process = subprocess.Popen([PROGRAM, "run", "graph.lua", "--store", self.path("store")], cwd=self.folder,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        for line in process.stderr:
+            if "running   1 of" in line:
+                time.sleep(seconds)
+                process.send_signal(signal.SIGINT)
+                break
+        rest = process.stderr.read()
+        process.stderr.close()
+        code = process.wait(timeout=60)
+        self.assertIn(code, (0, 130), rest)
+        return code == 130
+
     def test_a_point_kept_where_the_data_ends_gets_its_snapshot(self):
         self.write("graph.lua", BASE + """
 local long = tm.pretrain { tm.llama { layers = 6, width = 240, heads = 6, length = 96 }, tokenizer = vocab, data = docs.train,
                            valid = docs.valid, epochs = 1, steps = 50, batch = 3600, length = 64 }
 return tm.graph { long = long }""")
-        process = subprocess.Popen([PROGRAM, "run", "graph.lua", "--store", self.path("store")], cwd=self.folder,
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        for line in process.stderr:
-            if "running   1 of" in line:
-                time.sleep(0.2)  # within the second step, the last that there is data for
-                process.send_signal(signal.SIGINT)
+        for attempt in range(5):
+            if self.stop_in_the_second_step(0.2 / 4 ** attempt):
                 break
-        rest = process.stderr.read()
-        process.stderr.close()
-        self.assertEqual(process.wait(timeout=60), 130, rest)
         self.assertRegex(self.state("long")[0], "resume from [12]")  # 1 on a machine that was busy elsewhere
         self.run_graph()
         self.run_graph(store="whole")
