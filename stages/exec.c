@@ -11,6 +11,7 @@
 
 #include "engine/base/random.h"
 #include "stages/format/answers.h"
+#include "stages/format/interpreter.h"
 #include "stages/format/process.h"
 #include "stages/text/sift.h"
 
@@ -59,6 +60,26 @@ static tm_status check_program(tm_check *c, const exec_options *o, tm_error *err
                  ? "there is no shell: give the arguments one by one, program = { \"sort\", \"-u\" }"
                  : "give a path beside the graph file, or a program that PATH finds");
     return tm_fail(err, TM_ENOENT, "there is no program %.200s", name);
+}
+
+static tm_status no_file(const tm_check *c, const char *name, tm_error *err)
+{
+    char near[200];
+    if (tm_nearest_path(c->folder, name, near, sizeof near))
+        snprintf(c->fault->fix, sizeof c->fault->fix, "did you mean \"%s\"?", near);
+    else snprintf(c->fault->fix, sizeof c->fault->fix, "paths are relative to the folder of the graph file");
+    return tm_fail(err, TM_ENOENT, "there is no file %.200s", name);
+}
+
+static tm_status check_script(tm_check *c, const exec_options *o, tm_error *err)
+{
+    char path[TM_PATH_MAX];
+    size_t i = tm_interpreter_script(&o->program);
+    const char *script = o->program.items[i];
+    c->fault->option = "program";
+    if (!i || tm_process_file(c->folder, script, path)) return TM_OK;
+    if (!strchr(script, '/') && tm_process_in_path(script)) return TM_OK;  // shells look there too
+    return no_file(c, script, err);
 }
 
 static bool has_place(const exec_options *o, const char *place)
@@ -126,6 +147,7 @@ static tm_status check(tm_check *c, tm_error *err)
     const exec_options *o = c->options;
     bool files = strcmp(o->io, "files") == 0;
     TM_TRY(check_program(c, o, err));
+    TM_TRY(check_script(c, o, err));
     TM_TRY(check_places(c, o, files, err));
     TM_TRY(check_env(c, o, err));
     TM_TRY(check_shapes(c, o, files, err));
@@ -150,19 +172,16 @@ static tm_status identity(const tm_check *c, json_t *into, tm_error *err)
 {
     const exec_options *o = c->options;
     char path[TM_PATH_MAX];
-    for (size_t i = 0; i < o->program.n; i++)
-        if (o->program.items[i][0] != '/' && tm_process_file(c->folder, o->program.items[i], path))
+    size_t script = tm_interpreter_script(&o->program);
+    for (size_t i = 0; i < o->program.n; i++) {
+        if (o->program.items[i][0] == '/' && (!script || i != script)) continue;
+        if (tm_process_file(c->folder, o->program.items[i], path))
             TM_TRY(add_file(o->program.items[i], path, into, err));
+    }
     for (size_t i = 0; i < o->files.n; i++) {
         if (!tm_process_file(c->folder, o->files.items[i], path)) {
             c->fault->option = "files";
-            char near[200];
-            if (tm_nearest_path(c->folder, o->files.items[i], near, sizeof near))
-                snprintf(c->fault->fix, sizeof c->fault->fix, "did you mean \"%s\"?", near);
-            else
-                snprintf(c->fault->fix, sizeof c->fault->fix,
-                         "paths are relative to the folder of the graph file");
-            return tm_fail(err, TM_ENOENT, "there is no file %.200s", o->files.items[i]);
+            return no_file(c, o->files.items[i], err);
         }
         TM_TRY(add_file(o->files.items[i], path, into, err));
     }

@@ -71,6 +71,23 @@ class Programs(WithWorkplace):
         self.place.write("words.txt", "two\n")
         self.assertIn("files words.txt", state()["reason"])
 
+    def test_the_script_of_an_interpreter_counts_wherever_it_lies(self):
+        self.place.write("elsewhere/away.py", TAG)
+        script = self.place.path("elsewhere/away.py")
+        name = self.graph("away.lua", f'tm.exec {{ docs, program = {{ "python3", "-u", "{script}" }} }}')
+        self.ok("run", name, "-q")
+        self.place.write("elsewhere/away.py", TAG + "# more\n")
+        node = self.json("plan", name)["nodes"]["out"]
+        self.assertEqual(node["state"], "run")
+        self.assertIn("away.py", node["reason"])
+
+    def test_arguments_that_only_look_like_a_script_need_not_be_there(self):
+        for i, program in enumerate(('"python3", "-c", "pass", "gone.py"', '"sh", "-ec", "cat; : $0", "gone.sh"',
+                                     '"cat", "-", "gone.py"', '"env", "A=1", "sort", "gone.sh"', '"bash", "--norc", "gone.sh"',
+                                     '"python3", "-m", "gone.py"', '"python3", "{in}.py", "{out}"')):
+            io = ', io = "files"' if "{in}" in program else ""
+            self.ok("check", self.graph(f"looks{i}.lua", f"tm.exec {{ docs, program = {{ {program} }}{io} }}"))
+
     def test_a_program_that_blocks_while_it_is_written_to_is_read(self):
         for i in range(30):
             self.place.write(f"big/{i:02}.txt", f"{i} " + "x" * 200000)
