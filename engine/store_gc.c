@@ -57,15 +57,18 @@ static tm_status tell_what_goes(tm_gc *g, const other *others, size_t n, tm_erro
     return status;
 }
 
-static tm_status keep_what_fits(tm_gc *g, const other *others, size_t n, tm_error *err)
+// What does not fit is passed over: of the rest may be small ones that do. Those that go stay in `others`.
+static tm_status keep_what_fits(tm_gc *g, other *others, size_t n, tm_error *err)
 {
-    size_t kept = 0;
-    for (bool fits = g->policy->max_bytes > 0; kept < n && fits; kept += fits) {
-        const tm_record *record = tm_key_at(g->store, others[kept].index);
-        TM_TRY(tm_mark_trial(&g->marks, record, g->policy->max_bytes, &fits, err));
-        g->keep[others[kept].index] = fits;
+    size_t going = 0;
+    for (size_t i = 0; i < n; i++) {
+        const tm_record *record = tm_key_at(g->store, others[i].index);
+        bool fits = g->policy->max_bytes > 0;
+        if (fits) TM_TRY(tm_mark_trial(&g->marks, record, g->policy->max_bytes, &fits, err));
+        g->keep[others[i].index] = fits;
+        if (!fits) others[going++] = others[i];
     }
-    return g->policy->goes ? tell_what_goes(g, others + kept, n - kept, err) : TM_OK;
+    return g->policy->goes ? tell_what_goes(g, others, going, err) : TM_OK;
 }
 
 static tm_status choose_others(tm_gc *g, tm_error *err)

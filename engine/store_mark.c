@@ -27,31 +27,41 @@ bool tm_marked(const tm_marks *m, tm_hash hash)
     return mark_of(m, hash) != TAKEN_BACK;
 }
 
+struct tm_mark_was {
+    tm_hash hash;
+    uint64_t mark;
+};
+
 static tm_status note_trial(tm_marks *m, tm_hash hash, tm_error *err)
 {
     if (m->n_trial == m->trial_capacity) {
         size_t capacity = m->trial_capacity ? 2 * m->trial_capacity : 256;
-        tm_hash *grown = tm_realloc(m->trial, capacity * sizeof *grown);
+        struct tm_mark_was *grown = tm_realloc(m->trial, capacity * sizeof *grown);
         if (!grown) return no_memory(err);
         m->trial = grown;
         m->trial_capacity = capacity;
     }
-    m->trial[m->n_trial++] = hash;
+    m->trial[m->n_trial++] = (struct tm_mark_was){hash, mark_of(m, hash)};
+    return TM_OK;
+}
+
+// Mark with a value; the bytes of an object count once.
+static tm_status set_mark(tm_marks *m, tm_hash hash, uint64_t value, tm_error *err)
+{
+    char path[TM_PATH_MAX];
+    bool packed, first = !tm_marked(m, hash);
+    struct stat info;
+    if (m->on_trial) TM_TRY(note_trial(m, hash, err));
+    if (!tm_hash_map_put(&m->table, hash, value)) return no_memory(err);
+    if (first && m->counting && tm_object_find(m->store, hash, path, &packed, &info, NULL) == TM_OK)
+        m->bytes += (uint64_t)info.st_size;
     return TM_OK;
 }
 
 // TM_AGAIN when it was marked before.
 static tm_status mark(tm_marks *m, tm_hash hash, tm_error *err)
 {
-    char path[TM_PATH_MAX];
-    bool packed;
-    struct stat info;
-    if (mark_of(m, hash) == WALKED) return TM_AGAIN;
-    if (m->on_trial && !tm_marked(m, hash)) TM_TRY(note_trial(m, hash, err));
-    if (!tm_hash_map_put(&m->table, hash, WALKED)) return no_memory(err);
-    if (m->counting && tm_object_find(m->store, hash, path, &packed, &info, NULL) == TM_OK)
-        m->bytes += (uint64_t)info.st_size;
-    return TM_OK;
+    return mark_of(m, hash) == WALKED ? TM_AGAIN : set_mark(m, hash, WALKED, err);
 }
 
 // What is missing or damaged leads nowhere; any other failure ends gc, because it would delete too much.
@@ -119,15 +129,7 @@ tm_status tm_mark_refs(tm_marks *m, const char *text, tm_error *err)
 // Marked, but not what it leads to; whoever leads to all of it walks it yet.
 static tm_status mark_alone(tm_marks *m, tm_hash hash, tm_error *err)
 {
-    char path[TM_PATH_MAX];
-    bool packed;
-    struct stat info;
-    if (tm_marked(m, hash)) return TM_OK;
-    if (m->on_trial) TM_TRY(note_trial(m, hash, err));
-    if (!tm_hash_map_put(&m->table, hash, ABSENT)) return no_memory(err);
-    if (m->counting && tm_object_find(m->store, hash, path, &packed, &info, NULL) == TM_OK)
-        m->bytes += (uint64_t)info.st_size;
-    return TM_OK;
+    return tm_marked(m, hash) ? TM_OK : set_mark(m, hash, ABSENT, err);
 }
 
 // Of hollow entries the manifest stays.
@@ -161,10 +163,11 @@ tm_status tm_mark_record(tm_marks *m, const tm_record *record, tm_error *err)
     return tm_mark_refs(m, record->json, err);
 }
 
-// What was marked since the trial began.
+// What was marked since the trial began is as it was, the last change first.
 static void take_back(tm_marks *m, uint64_t bytes)
 {
-    for (size_t i = 0; i < m->n_trial; i++) tm_hash_map_put(&m->table, m->trial[i], TAKEN_BACK);
+    for (size_t i = m->n_trial; i-- > 0;)
+        tm_hash_map_put(&m->table, m->trial[i].hash, m->trial[i].mark);  // has a slot
     m->bytes = bytes;
 }
 

@@ -9,7 +9,7 @@ typedef struct tm_marks {
     bool counting;      // sum up `bytes` (a stat per object)
     tm_hash_map table;  // see store_mark.c
     uint64_t bytes;     // as stored, of what is marked
-    tm_hash *trial;     // marked since the trial began
+    struct tm_mark_was *trial; // marked since the trial began, and what each was before
     size_t n_trial, trial_capacity;
     bool on_trial;
 } tm_marks;

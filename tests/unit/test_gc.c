@@ -178,6 +178,79 @@ static void of_a_size_limit_and_worths_the_least_goes_first_and_is_told_with_its
     assert_int_equal(report.bytes_removed, all.bytes_kept);
 }
 
+static void what_does_not_fit_goes_alone_and_what_is_worth_less_but_fits_stays(void **state)
+{
+    tm_store *s = fresh(state);
+    tm_gc_policy policy = all_goes;
+    char big[4000];
+    memset(big, 'x', sizeof big - 1);
+    big[sizeof big - 1] = 0;
+    bind_as(s, "1", 1000);
+    bind_as(s, "2", 2000);
+    tm_key_port port = {.name = "out"};
+    tm_bind_outcome outcome;
+    tm_entry entry = put(s, big);
+    OK(tm_artifact_put(s, "text", false, &entry, 1, &port.artifact, &err));
+    OK(tm_key_bind(s, &(tm_record){.content = h("3"), .ports = &port, .n_ports = 1, .time_ms = 3000}, false,
+                   &outcome, &err));
+    policy.worth = by_name; // 1, then the big one, then 2
+    policy.goes = hear;
+    policy.max_bytes = 1 << 20;
+    gone[0] = 0;
+    gone_bytes = 0;
+    tm_gc_report all = collect(s, &policy, true);
+    assert_string_equal(gone, "");
+    policy.max_bytes = all.bytes_kept - 1000;
+    tm_gc_report dry = collect(s, &policy, true);
+    assert_string_equal(gone, "3");
+    tm_gc_report wet = collect(s, &policy, false);
+    assert_string_equal(gone, "33");
+    assert_memory_equal(&wet, &dry, sizeof wet);
+    assert_int_equal(wet.bytes_kept, all.bytes_kept - gone_bytes / 2);
+    assert_non_null(tm_key_by_content(s, h("2")));
+}
+
+static tm_hash put_tree(tm_store *s, const char *text)
+{
+    tm_tree_file file = {"model", put(s, text).hash, strlen(text)};
+    tm_hash hash;
+    OK(tm_tree_put(s, &(tm_tree){.files = &file, .count = 1}, &hash, &err));
+    return hash;
+}
+
+static void bind_trees(tm_store *s, const char *name, tm_hash a, tm_hash b, const char *json)
+{
+    tm_entry entries[2] = {{.hash = a, .rows = 1}, {.hash = b, .rows = 1}};
+    tm_key_port port = {.name = "out"};
+    tm_bind_outcome outcome;
+    OK(tm_artifact_put(s, "model", true, entries, 2, &port.artifact, &err));
+    OK(tm_key_bind(s, &(tm_record){.content = h(name), .ports = &port, .n_ports = 1, .json = json}, false,
+                   &outcome, &err));
+}
+
+static void files_that_a_hollow_result_lacks_are_kept_for_one_that_fits_after_one_that_does_not(void **state)
+{
+    tm_store *s = fresh(state);
+    tm_gc_policy policy = all_goes;
+    char big[4000], json[128], hex[TM_HASH_HEX];
+    memset(big, 'x', sizeof big - 1);
+    big[sizeof big - 1] = 0;
+    tm_hash shared = put_tree(s, "shared"), own = put_tree(s, "own");
+    tm_hash_hex(own, hex);
+    snprintf(json, sizeof json, "{\"kept\":{\"out\":[\"%s\"]}}", hex);
+    bind_trees(s, "1", own, shared, json);              // of `shared` the manifest alone
+    bind_trees(s, "3", shared, put_tree(s, big), NULL); // all of it, and too much
+    bind_trees(s, "2", shared, put_tree(s, "little"), NULL);
+    policy.worth = by_name;
+    policy.max_bytes = 1 << 20;
+    tm_gc_report all = collect(s, &policy, true);
+    policy.max_bytes = all.bytes_kept - 1000;
+    tm_gc_report report = collect(s, &policy, false);
+    assert_int_equal(report.records_dropped, 1);
+    assert_null(tm_key_by_content(s, h("3")));
+    assert_true(tm_tree_complete(s, shared));
+}
+
 static void objects_younger_than_the_grace_period_stay(void **state)
 {
     tm_store *s = fresh(state);
@@ -513,6 +586,8 @@ int main(void)
         in_folder(the_caller_can_keep_records_and_roots),
         in_folder(a_size_limit_drops_the_oldest),
         in_folder(of_a_size_limit_and_worths_the_least_goes_first_and_is_told_with_its_bytes),
+        in_folder(what_does_not_fit_goes_alone_and_what_is_worth_less_but_fits_stays),
+        in_folder(files_that_a_hollow_result_lacks_are_kept_for_one_that_fits_after_one_that_does_not),
         in_folder(objects_younger_than_the_grace_period_stay),
         in_folder(pins_hold_until_their_store_is_closed),
         in_folder(remainders_of_dead_processes_are_removed),
