@@ -12,12 +12,14 @@
 
 #define LOOKED_AT 400 // runs
 #define RANK_STEP 1e9 // between worths of ranks: seconds a megabyte
+#define FIRST_STEP (10 * RANK_STEP)
 #define WEEK_MS 604800000.0
 
 typedef struct about {
     tm_rank rank;
     int64_t used_ms; // by a run, or made
     double seconds, megabytes;
+    bool first; // to go, before all that are not
     json_t *facts;
     char of[192];
 } about;
@@ -189,12 +191,20 @@ tm_worth tm_room_worth(const tm_room *room, const tm_record *record)
     const about *a = find(room, record->content);
     if (!a) return (tm_worth){.rank = TM_RANK_LIVE, .worth = INFINITY, .of = ""}; // made since we looked
     double weeks = (double)(room->now_ms - a->used_ms) / WEEK_MS;
-    double rate = a->seconds / fmax(a->megabytes, 1e-3) * exp2(-fmax(weeks, 0));
+    double cost = a->seconds * exp2(-fmax(weeks, 0)), rate = cost / fmax(a->megabytes, 1e-3);
     return (tm_worth){.rank = a->rank,
-                      .worth = (double)a->rank * RANK_STEP + fmin(rate, RANK_STEP / 2),
+                      .worth = (double)a->rank * RANK_STEP + fmin(rate, RANK_STEP / 2) -
+                               (a->first ? FIRST_STEP : 0),
                       .seconds = a->seconds,
+                      .cost = cost,
                       .facts = a->facts,
                       .of = a->of};
+}
+
+void tm_room_first(tm_room *room, tm_hash content, bool first)
+{
+    about *a = find(room, content);
+    if (a) a->first = first;
 }
 
 bool tm_room_live(const tm_room *room)

@@ -132,8 +132,8 @@ static int print_report(const going *g, const tm_gc_policy *policy, const tm_gc_
 
 // ---- the command ----
 
-// Whether the store gets as small as it is to be; nothing is changed to find out.
-static tm_status reachable(tm_store *store, const tm_gc_policy *policy, bool live, tm_error *err)
+// What goes, and whether the store gets as small as it is to be; nothing is changed to find out.
+static tm_status reachable(tm_store *store, tm_room *room, const tm_gc_policy *policy, tm_error *err)
 {
     tm_gc_report report;
     char kept[16], to[16];
@@ -142,11 +142,12 @@ static tm_status reachable(tm_store *store, const tm_gc_policy *policy, bool liv
     quiet.goes = NULL;
     unheard.results = NULL;
     quiet.arg = &unheard;
+    TM_TRY(tm_room_fit(room, store, &quiet, err));
     TM_TRY(tm_store_gc(store, &quiet, true, NULL, NULL, &report, err));
     if (report.bytes_kept <= policy->max_bytes) return TM_OK;
     tm_fail(err, TM_ENOSPC, "the store cannot get to %s: %s have to stay, and nothing was freed",
             tm_size_text(policy->max_bytes, to), tm_size_text(report.bytes_kept, kept));
-    tm_hint(err, live
+    tm_hint(err, tm_room_live(room)
                      ? "a run is at work: what it needs stays, and all that is younger than an hour"
                      : "what was written within the last minute stays, and where a stopped run goes on from");
     return TM_ENOSPC;
@@ -167,7 +168,7 @@ static tm_status collect(going *g, tm_store *store, tm_gc_policy *policy, bool d
         policy->grace_ms = tm_room_live(room) ? GRACE_LIVE_MS : GRACE_MS;
         policy->keep_log_ms = (int64_t)(7 * DAY_MS);
     }
-    tm_status status = policy->max_bytes ? reachable(store, policy, tm_room_live(room), err) : TM_OK;
+    tm_status status = policy->max_bytes ? reachable(store, room, policy, err) : TM_OK;
     if (status >= 0) status = tm_store_gc(store, policy, dry, NULL, NULL, report, err);
     if (status >= 0) print_report(g, policy, report, dry);
     json_decref(g->results);
