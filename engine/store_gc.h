@@ -12,7 +12,7 @@
 typedef struct tm_gc_policy {
     int64_t keep_ms;     // keep records younger than this
     int64_t keep_log_ms; // the same for open logs, memos and leases; 0: as for records
-    uint64_t max_bytes;  // of the others the youngest stay that fit into so much, one by one; 0: all others go
+    uint64_t max_bytes;  // of the others the youngest stay, one by one, that fit into so much; 0: all go
     // Those of the most worth stay instead of the youngest. May be NULL.
     double (*worth)(const tm_record *record, void *arg);
     // Told of every record that goes, that of the least worth first, and of the bytes that nothing else holds

@@ -69,7 +69,7 @@ static int by_rate(const void *a, const void *b)
     return (p > q) - (p < q);
 }
 
-static void of_all_choices_the_one_taken_costs_at_most_twice_the_least_and_holds_nothing_superfluous(void **state)
+static void no_choice_costs_more_than_twice_the_least_or_holds_what_is_superfluous(void **state)
 {
     srand(7);
     for (int trial = 0; trial < 400; trial++) {
@@ -105,7 +105,7 @@ int main(void)
         cmocka_unit_test(a_little_one_goes_before_a_big_one_that_is_dearer_in_all),
         cmocka_unit_test(a_rank_is_touched_only_when_those_below_are_not_enough),
         cmocka_unit_test(what_has_no_bytes_never_goes),
-        cmocka_unit_test(of_all_choices_the_one_taken_costs_at_most_twice_the_least_and_holds_nothing_superfluous),
+        cmocka_unit_test(no_choice_costs_more_than_twice_the_least_or_holds_what_is_superfluous),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
