@@ -19,7 +19,7 @@ import unittest
 PROGRAM = os.path.abspath(sys.argv.pop(1))
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bodies")
 NAMES = sorted(name for name in os.listdir(FOLDER) if name.endswith(".lua"))
-MAX_SECONDS = 20
+MAX_SECONDS = 50  # a few, where the machine is not busy
 MAX_RSS_KIB = 600 << 10  # of any one process
 
 
@@ -46,7 +46,9 @@ class HostileBodies(unittest.TestCase):
 
     def test_there_are_enough_and_none_was_big(self):
         self.assertGreaterEqual(len(NAMES), 25)
-        if "ASAN_OPTIONS" not in os.environ:
+        with open(PROGRAM, "rb") as file:
+            sanitized = b"__asan_init" in file.read()
+        if not sanitized:
             self.assertLess(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, MAX_RSS_KIB)
 
 

@@ -227,6 +227,12 @@ def wait_until(true, seconds=100, what="it"):
         time.sleep(0.005)
 
 
+def sanitized():
+    """Whether toymill was built with a sanitizer, which needs memory of its own."""
+    with open(TOYMILL, "rb") as file:
+        return b"__asan_init" in file.read()
+
+
 def sanitizer_reports(folder):
     """What sanitizers wrote into the logs of workers."""
     for path, _, files in os.walk(folder):

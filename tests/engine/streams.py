@@ -2,6 +2,7 @@
 """What flows while it is made: first entries, forks around barriers, order, and what one record more or less redoes."""
 
 import os
+import resource
 
 import drive
 from drive import Graph
@@ -110,6 +111,17 @@ class Streams(drive.Case):
             g.add("both", marked, with_=g.add("gather", marked), name="joined")
             result = self.ok(self.mill().run(g, "--cores", cores))
             self.assertEqual(len(result.executed), 4)
+
+    def test_a_fork_around_a_barrier_waits_in_the_store_and_not_in_memory(self):
+        mill, g = self.mill(), Graph()
+        numbers = g.add("numbers", to=30000, cut=100, width=4000)  # 120 MB
+        marked = g.add("mark", numbers, with_="a", name="marked")
+        g.add("both", marked, with_=g.add("gather", marked), name="joined")
+        result = self.ok(mill.run(g, "--cores", 2))
+        sealed = [f for f in result.seen("sealed") if f["node"] == "joined"][0]
+        self.assertGreater(sealed["bytes"], 120e6)
+        if not drive.sanitized():
+            self.assertLess(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, 40 << 10)  # KiB of one process
 
     def test_many_streams_end_on_one_core(self):
         g = Graph()

@@ -60,7 +60,7 @@ static tm_status add_text(tm_batch *out, tm_view id, const char *text, tm_error 
 // ---- numbers: a source; cuts chunks by content, where (seed + n) % cut == 0 ----
 
 typedef struct numbers_options {
-    int64_t from, to, cut, delay_ms, skip;
+    int64_t from, to, cut, delay_ms, skip, width;
     const char *note, *gate;
 } numbers_options;
 
@@ -70,6 +70,7 @@ static const tm_option numbers_table[] = {
     {"cut", TM_OPT_INT, offsetof(numbers_options, cut), "10", 1, 1e9, NULL, "cut behind multiples of this",
      0},
     {"skip", TM_OPT_INT, offsetof(numbers_options, skip), "-1", -1, 1e9, NULL, "leave this one out", 0},
+    {"width", TM_OPT_INT, offsetof(numbers_options, width), "0", 0, 4000, NULL, "zeros before a number", 0},
     {"note", TM_OPT_STRING, offsetof(numbers_options, note), "\"\"", 0, 0, NULL,
      "changes the key, not the bytes", 0},
     {"delay_ms", TM_OPT_INT, offsetof(numbers_options, delay_ms), "0", 0, 1e6, NULL, "time per chunk",
@@ -85,8 +86,8 @@ static tm_status numbers_run(tm_work *work, tm_error *err)
     tm_batch *out = NULL;
     int64_t chunks = 0;
     for (int64_t n = o->from; n < o->to; n++) {
-        char text[32], id[32];
-        snprintf(text, sizeof text, "n%lld", (long long)n);
+        char text[4100], id[32];
+        snprintf(text, sizeof text, "n%0*lld", (int)o->width, (long long)n);
         snprintf(id, sizeof id, "id%lld", (long long)n);
         if (tm_work_stopping(work)) {
             tm_batch_unref(out);
@@ -149,7 +150,7 @@ static tm_status mark_map(tm_work *work, const tm_batch *in, tm_batch *const *ou
     nap(o->delay_ms);
     for (size_t row = 0; row < tm_batch_rows(in); row++) {
         tm_doc doc = tm_docs_get(in, row);
-        char text[256];
+        char text[4200];
         if (o->fail[0] && memmem(doc.text.data, doc.text.size, o->fail, strlen(o->fail)))
             return tm_fail(err, TM_EFAILED, "the text %.*s is not wanted", (int)doc.text.size, doc.text.data);
         bool drop = ends_with(doc.text, o->drop);
@@ -247,7 +248,7 @@ static tm_status both_run(tm_work *work, tm_error *err)
     while ((status = tm_take(work, "", &in, err)) == TM_OK) {
         tm_batch *out = tm_work_batch(work, "");
         for (size_t row = 0; row < tm_batch_rows(in); row++) {
-            char text[64];
+            char text[4300];
             tm_doc doc = tm_docs_get(in, row);
             snprintf(text, sizeof text, "%.*s/%llu", (int)doc.text.size, doc.text.data,
                      (unsigned long long)(seed % 1000));
