@@ -694,6 +694,16 @@ void tm_plan_free(tm_plan *plan)
     tm_free(plan);
 }
 
+// Attributes of the outputs by name; without those that have none.
+static json_t *attributes_json(const tm_node *node)
+{
+    json_t *all = json_object();
+    for (int i = 0; i < TM_MAX_PORTS && node->stage->outputs[i].type; i++)
+        if (json_object_size(node->attrs[i]))
+            json_object_set(all, node->stage->outputs[i].name, node->attrs[i]);
+    return all;
+}
+
 json_t *tm_plan_json(const tm_plan *plan)
 {
     json_t *nodes = json_object();
@@ -709,6 +719,9 @@ json_t *tm_plan_json(const tm_plan *plan)
                                  c->reason, "recipe", recipe, "file", p->node->file, "line", p->node->line,
                                  "own", c->own_doc, "inputs", c->inputs_doc, "group", c->group);
         if (p != c) json_object_set_new(node, "same", json_string(c->node->name));
+        json_t *attributes = attributes_json(p->node);
+        if (json_object_size(attributes)) json_object_set(node, "attributes", attributes);
+        json_decref(attributes);
         json_object_set_new(nodes, p->node->name, node);
     }
     return json_pack("{s:s, s:o, s:O?}", "graph", plan->graph->file, "nodes", nodes, "params",

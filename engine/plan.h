@@ -99,5 +99,6 @@ bool tm_plan_reads_hollow(const tm_plan *plan, const tm_plan_node *node, const t
 // Whether the main output of a node is stored (last of its group).
 bool tm_plan_stores(const tm_plan *plan, const tm_plan_node *node, int port);
 
-// For the journal, for `why`, and for the next plan: name -> documents, keys, state, reason.
+// For the journal, for `why`, and for the next plan: name -> documents, keys, state, reason, and what is known
+// of the outputs ("attributes": port -> attributes).
 json_t *tm_plan_json(const tm_plan *plan);

@@ -37,20 +37,25 @@ static json_t *row_json(const tm_type *type, const tm_batch *batch, size_t row)
     return record;
 }
 
-// The meta of a document is JSON as the store has it: it goes out as it stands, behind the other columns.
-static int put_record(const json_t *record, tm_view meta, FILE *file)
+// JSON of a record as the store has it goes out as it stands, behind the other columns: the members of what
+// its text says, and its meta. Empty views: the record is right as it is.
+static int put_record(const json_t *record, tm_view members, tm_view meta, FILE *file)
 {
-    tm_buf text = {0};
-    tm_json_text(record, &text);
-    size_t n = text.size;
-    int bad = text.failed || n < 2;
-    if (!bad && meta.size) {
-        bad = fwrite(text.data, 1, n - 1, file) != n - 1 || fputs(",\"meta\":", file) == EOF ||
-              fwrite(meta.data, 1, meta.size, file) != meta.size || fputs("}\n", file) == EOF;
-    } else if (!bad) {
-        bad = fwrite(text.data, 1, n, file) != n || fputc('\n', file) == EOF;
+    tm_buf line = {0};
+    tm_json_text(record, &line);
+    bool whole = line.size > 2 && !line.failed;
+    if (whole) line.size--;  // the brace
+    if (members.size) {
+        tm_buf_char(&line, ',');
+        tm_buf_add(&line, members.data + 1, members.size - 2);
     }
-    tm_buf_clear(&text);
+    if (meta.size) {
+        tm_buf_str(&line, ",\"meta\":");
+        tm_buf_add(&line, meta.data, meta.size);
+    }
+    tm_buf_str(&line, "}\n");
+    int bad = !whole || line.failed || fwrite(line.data, 1, line.size, file) != line.size;
+    tm_buf_clear(&line);
     return bad;
 }
 
@@ -62,31 +67,34 @@ static bool is_object_on_a_line(tm_view text)
     return json != NULL;
 }
 
-// What to write as meta besides the record, which then has it no more; empty if the record is right as it is.
-static tm_view take_meta(const tm_type *type, const tm_batch *batch, size_t row, json_t *record)
+// What to write besides the record, which then has it no more; empty if the record is right as it is.
+static tm_view take(const tm_type *type, const tm_batch *batch, size_t row, size_t col, json_t *record)
 {
     if (type != tm_type_find("documents")) return (tm_view){0};
-    tm_view meta = tm_batch_get_bytes(batch, TM_DOC_META, row);
-    if (!meta.size) meta = tm_view_str("{}");
-    if (!is_object_on_a_line(meta)) return (tm_view){0};
-    json_object_del(record, type->cols[TM_DOC_META].name);
-    return meta;
+    tm_view json = tm_batch_get_bytes(batch, col, row);
+    if (!json.size && col == TM_DOC_META) json = tm_view_str("{}");
+    if (!is_object_on_a_line(json)) return (tm_view){0};
+    json_object_del(record, type->cols[col].name);
+    return json;
 }
 
-static tm_status write_rows(const tm_type *type, const tm_batch *batch, FILE *file, tm_error *err)
+static tm_status write_rows(const tm_place_logs *logs, const tm_batch *batch, FILE *file, tm_error *err)
 {
     for (size_t row = 0; row < tm_batch_rows(batch); row++) {
-        json_t *record = row_json(type, batch, row);
-        int bad = put_record(record, take_meta(type, batch, row, record), file);
+        json_t *record = row_json(logs->type, batch, row);
+        tm_view text = {0}, meta = take(logs->type, batch, row, TM_DOC_META, record);
+        if (logs->shape) text = take(logs->type, batch, row, TM_DOC_TEXT, record);
+        int bad = put_record(record, text, meta, file);
         json_decref(record);
         if (bad) return tm_fail_errno(err, "write");
     }
     return TM_OK;
 }
 
-static tm_status write_lines(tm_store *store, const tm_type *type, const tm_artifact *log, FILE *file,
+static tm_status write_lines(tm_store *store, const tm_place_logs *logs, const tm_artifact *log, FILE *file,
                              tm_error *err)
 {
+    const tm_type *type = logs->type;
     tm_status status = TM_OK;
     for (size_t i = 0; status >= 0 && i < log->count; i++) {
         tm_blob blob = {0};
@@ -94,24 +102,25 @@ static tm_status write_lines(tm_store *store, const tm_type *type, const tm_arti
         status = tm_store_get(store, log->entries[i].hash, &blob, err);
         if (status >= 0)
             status = tm_batch_decode(tm_view_of(blob.data, blob.size), type->cols, type->n_cols, &batch, err);
-        if (status >= 0) status = write_rows(type, batch, file, err);
+        if (status >= 0) status = write_rows(logs, batch, file, err);
         tm_batch_unref(batch);
         tm_blob_clear(&blob);
     }
     return status;
 }
 
-static tm_status write_artifact(tm_store *store, const tm_type *type, tm_hash hash, FILE *file, tm_error *err)
+static tm_status write_artifact(tm_store *store, const tm_place_logs *logs, size_t i, FILE *file,
+                                tm_error *err)
 {
     tm_artifact log = {0};
-    TM_TRY(tm_artifact_get(store, hash, &log, err));
-    tm_status status = write_lines(store, type, &log, file, err);
+    TM_TRY(tm_artifact_get(store, logs->artifacts[i], &log, err));
+    tm_status status = write_lines(store, logs, &log, file, err);
     tm_artifact_clear(&log);
     return status;
 }
 
-tm_status tm_place_lines(tm_store *store, const tm_type *type, const tm_hash *artifacts, size_t n,
-                         const char *path, bool replace, tm_error *err)
+tm_status tm_place_lines(tm_store *store, const tm_place_logs *logs, const char *path, bool replace,
+                         tm_error *err)
 {
     char part[TM_PATH_MAX];
     tm_status status = TM_OK;
@@ -120,27 +129,17 @@ tm_status tm_place_lines(tm_store *store, const tm_type *type, const tm_hash *ar
     TM_TRY(tm_path(part, err, "%s.%016llx.tmp", path, (unsigned long long)tm_time_ns()));
     FILE *file = fopen(part, "we");
     if (!file) return tm_fail_errno(err, "%s", part);
-    for (size_t i = 0; i < n && status >= 0; i++)
-        status = write_artifact(store, type, artifacts[i], file, err);
+    for (size_t i = 0; i < logs->n && status >= 0; i++) status = write_artifact(store, logs, i, file, err);
     if (fclose(file) && status >= 0) status = tm_fail_errno(err, "%s", part);
     if (status >= 0 && tm_sys.rename(part, path)) status = tm_fail_errno(err, "%s", path);
     if (status < 0) tm_sys.unlink(part);
     return status;
 }
 
-tm_status tm_place_artifact(tm_store *store, const tm_type *type, tm_hash hash, const char *path,
-                            bool replace, tm_error *err)
+const char *tm_place_shape(const json_t *node, const char *port)
 {
-    tm_artifact log = {0};
-    if (!type->tree) return tm_place_lines(store, type, &hash, 1, path, replace, err);
-    TM_TRY(tm_artifact_get(store, hash, &log, err));
-    tm_status status = TM_OK;
-    if (!log.count) status = tm_fail(err, TM_ENOENT, "the log has no snapshot");
-    else
-        status = tm_tree_place(store, log.entries[log.count - 1].hash, path, replace ? TM_PLACE_REPLACE : 0,
-                               err);
-    tm_artifact_clear(&log);
-    return status;
+    const json_t *attributes = json_object_get(json_object_get(node, "attributes"), port);
+    return json_string_value(json_object_get(attributes, "shape"));
 }
 
 // ---- places of the graph ----
@@ -233,6 +232,22 @@ static tm_status refuse_place(const tm_plan_node *p, const char *path, tm_error 
     return TM_EEXIST;
 }
 
+// The last snapshot as a folder; documents, tokens or metrics as JSON lines.
+static tm_status place_output(tm_store *store, const tm_plan_node *p, const char *path, tm_error *err)
+{
+    const tm_type *type = tm_type_find(p->node->stage->outputs[0].type);
+    const char *shape = json_string_value(json_object_get(p->node->attrs[0], "shape"));
+    tm_artifact log = {0};
+    if (!type->tree)
+        return tm_place_lines(store, &(tm_place_logs){type, shape, &p->outputs[0], 1}, path, true, err);
+    TM_TRY(tm_artifact_get(store, p->outputs[0], &log, err));
+    tm_status status = TM_OK;
+    if (!log.count) status = tm_fail(err, TM_ENOENT, "the log has no snapshot");
+    else status = tm_tree_place(store, log.entries[log.count - 1].hash, path, TM_PLACE_REPLACE, err);
+    tm_artifact_clear(&log);
+    return status;
+}
+
 static tm_status place_at(const tm_plan *plan, const tm_plan_node *p, const char *path, tm_error *err)
 {
     bool before;
@@ -241,7 +256,7 @@ static tm_status place_at(const tm_plan *plan, const tm_plan_node *p, const char
     if (!before && tm_file_exists(path) && tm_sys.rmdir(path) != 0) return refuse_place(p, path, err);
     const tm_type *type = tm_type_find(p->node->stage->outputs[0].type);
     if (before && type->tree && tm_file_exists(path)) TM_TRY(refuse_strangers(plan->store, path, both, err));
-    TM_TRY(tm_place_artifact(plan->store, type, p->outputs[0], path, true, err));
+    TM_TRY(place_output(plan->store, p, path, err));
     return tm_hash_eq(both[0], both[1]) ? TM_OK : note_placed(plan, path, p->outputs[0], err);
 }
 

@@ -11,10 +11,19 @@ tm_status tm_place_all(const tm_plan *plan, json_t *placed, tm_error *err);
 // Before any work: TM_EEXIST if a place of the plan holds something that this store did not put there.
 tm_status tm_place_check(const tm_plan *plan, tm_error *err);
 
-// Write logs of data (documents, tokens, metrics), one behind the other, to a path as JSON lines.
-tm_status tm_place_lines(tm_store *store, const tm_type *type, const tm_hash *artifacts, size_t n,
-                         const char *path, bool replace, tm_error *err);
+// Logs of data: documents, tokens, metrics.
+typedef struct tm_place_logs {
+    const tm_type *type;
+    const char *shape;  // of documents (stages/text/shape.h), or NULL
+    const tm_hash *artifacts;
+    size_t n;
+} tm_place_logs;
 
-// Write an artifact to a path: the last snapshot as a folder; documents, tokens or metrics as JSON lines.
-tm_status tm_place_artifact(tm_store *store, const tm_type *type, tm_hash artifact, const char *path,
-                            bool replace, tm_error *err);
+// Write them, one behind the other, to a path as JSON lines: columns by name. Conversations and preferences
+// have what their text says instead of it ("messages", or "prompt", "chosen" and "rejected"), as tm.read takes
+// them.
+tm_status tm_place_lines(tm_store *store, const tm_place_logs *logs, const char *path, bool replace,
+                         tm_error *err);
+
+// The shape of what a port of a recorded node ("nodes" of its run) gives, or NULL.
+const char *tm_place_shape(const json_t *node, const char *port);

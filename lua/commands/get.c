@@ -22,7 +22,9 @@ static tm_status get_lines(tm_store *store, const tm_address *a, const char *pat
         artifacts[n++] = part.artifact;
         tm_address_clear(&part);
     }
-    if (status >= 0) status = tm_place_lines(store, a->type, artifacts, n, path, force, err);
+    const json_t *node = json_object_get(json_object_get(a->record, "nodes"), a->node);
+    tm_place_logs logs = {a->type, tm_place_shape(node, a->port), artifacts, n};
+    if (status >= 0) status = tm_place_lines(store, &logs, path, force, err);
     json_decref(parts);
     tm_free(artifacts);
     return status;

@@ -127,8 +127,9 @@ static tm_status place(tm_store *store, const input *in, const char *folder, jso
     name_of(in, name);
     TM_TRY(tm_path(path, err, "%s/%s", folder, name));
     TM_TRY(tm_artifact_get(store, in->artifact, &log, err));
+    tm_place_logs logs = {in->type, tm_place_shape(in->from->plan, in->out), &in->artifact, 1};
     tm_status status = in->type->tree ? place_tree(store, in, &log, path, err)
-                                      : tm_place_lines(store, in->type, &in->artifact, 1, path, false, err);
+                                      : tm_place_lines(store, &logs, path, false, err);
     json_object_set_new(into, "path", json_string(name));
     if (!in->type->tree) json_object_set_new(into, "rows", json_integer((json_int_t)log.rows));
     json_object_set_new(into, "bytes", json_integer((json_int_t)log.bytes));

@@ -89,6 +89,47 @@ class AfterThreeRuns(WithWorkplace):
         self.ok("get", "docs.train", "valid.jsonl", "--force")
         self.assertGreater(len(self.place.read("valid.jsonl").splitlines()), len(lines))
 
+    def test_conversations_and_preferences_leave_as_they_are_read(self):
+        place = Workplace()
+        self.addCleanup(place.remove)
+        call = {"type": "function", "function": {"name": "tide", "arguments": {"at": 0.30000001192092896, "of": 1.5}}}
+        chats = [{"id": f"c{i}", "topic": "tides", "conversations": [{"from": "human", "value": f"When, {i}?\n"},
+                 {"from": "gpt", "value": "At noon.", "tool_calls": [call]}], "tools": [{"name": "tide"}]} for i in range(9)]
+        pairs = [{"prompt": f"{i} \u00e4?", "chosen": "yes", "rejected": "no", "score": 0.1} for i in range(9)]
+        text = ['{"messages":[{"role":"user","content":"hello"}]}', "plain \"text\"\n"]
+        for name, rows in (("chats", chats), ("pairs", pairs), ("texts", [{"id": f"t{k}", "text": one} for k, one in enumerate(text)])):
+            place.write(f"{name}.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+
+        def got(ending):
+            place.write("graph.lua", 'local tm = require "tidemill"\n'
+                        f'local pairs = tm.split {{ tm.read {{ "pairs{ending}", format = "preference" }}, valid = 0.5 }}\n'
+                        f'return tm.graph {{ texts = tm.read {{ "texts{ending}", format = "jsonl" }}, pairs = pairs,\n'
+                        f'  chats = tm.curate {{ tm.read {{ "chats{ending}", format = "chat" }}, tm.exact_dedup {{}} }} }}\n')
+            self.assertEqual(place.tidemill("run", "graph.lua", "-q")[0], 0)
+            for name in ("chats", "pairs.train", "pairs.valid", "texts"):
+                code, out, err = place.tidemill("get", name, f"{name}.got", "--force")
+                self.assertEqual(code, 0, out + err)
+            return {name: [json.loads(line) for line in place.read(f"{name}.got").splitlines()]
+                    for name in ("chats", "pairs.train", "pairs.valid", "texts")}
+        first = got(".jsonl")
+        self.assertEqual(first["chats"][0], {
+            "id": "c0", "source": first["chats"][0]["source"], "messages": [
+                {"role": "user", "content": "When, 0?\n"}, {"role": "assistant", "content": "At noon.", "tool_calls": [call]}],
+            "tools": [{"name": "tide"}], "meta": {"topic": "tides"}})
+        some = (first["pairs.train"] + first["pairs.valid"])
+        self.assertEqual(sorted(row["prompt"][0]["content"] for row in some), [f"{i} \u00e4?" for i in range(9)])
+        self.assertEqual(set(some[0]), {"id", "source", "prompt", "chosen", "rejected", "meta"})
+        self.assertEqual([(row["id"], row["text"], row["meta"]) for row in first["texts"]],
+                         [("t0", text[0], {}), ("t1", text[1], {})])
+        before = {name: place.read(f"{name}.got") for name in first}
+        for name in ("chats", "pairs", "texts"):
+            place.write(f"{name}.again", "".join(before[one] for one in before if one.startswith(name)))
+        again = got(".again")
+        self.assertEqual(again["chats"], first["chats"])
+        self.assertEqual(again["texts"], first["texts"])
+        key = lambda row: row["id"]
+        self.assertEqual(sorted(again["pairs.train"] + again["pairs.valid"], key=key), sorted(some, key=key))
+
     def test_a_folder_that_is_not_ours_is_never_replaced_by_to(self):
         place = Workplace()
         self.addCleanup(place.remove)
