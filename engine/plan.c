@@ -663,17 +663,25 @@ static tm_status make(tm_plan *plan, const tm_plan_options *o, tm_error *err)
     return check_only(plan, o, err);
 }
 
+static tm_status new_plan(const tm_graph *graph, tm_plan **out, tm_error *err)
+{
+    tm_plan *plan = *out = tm_calloc(1, sizeof *plan);
+    if (!plan) return tm_fail(err, TM_ENOMEM, "no memory for a plan");
+    plan->graph = graph;
+    plan->nodes = tm_calloc(graph->n_nodes + 1, sizeof *plan->nodes);
+    if (plan->nodes) return TM_OK;
+    tm_plan_free(plan);
+    return tm_fail(err, TM_ENOMEM, "no memory for a plan");
+}
+
 tm_status tm_plan_make(const tm_graph *graph, tm_store *store, const tm_plan_options *options, tm_plan **out,
                        tm_error *err)
 {
-    tm_plan *plan = tm_calloc(1, sizeof *plan);
-    if (!plan) return tm_fail(err, TM_ENOMEM, "no memory for a plan");
-    plan->graph = graph;
+    tm_plan *plan;
+    TM_TRY(new_plan(graph, &plan, err));
     plan->store = store;
     plan->reuse_same = options->reuse_same;
-    plan->nodes = tm_calloc(graph->n_nodes + 1, sizeof *plan->nodes);
-    tm_status status = plan->nodes ? make(plan, options, err)
-                                   : tm_fail(err, TM_ENOMEM, "no memory for a plan");
+    tm_status status = make(plan, options, err);
     if (status < 0) {
         tm_plan_free(plan);
         return status;
@@ -692,6 +700,25 @@ void tm_plan_free(tm_plan *plan)
     tm_free(plan->nodes);
     tm_free(plan->groups);
     tm_free(plan);
+}
+
+size_t tm_plan_count(const tm_plan *plan)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < plan->graph->n_nodes; i++)
+        n += plan->nodes[i].wanted && plan->nodes[i].same == (int)i;
+    return n;
+}
+
+tm_status tm_plan_count_all(const tm_graph *graph, size_t *n, tm_error *err)
+{
+    tm_plan *plan;
+    TM_TRY(new_plan(graph, &plan, err));
+    tm_status status = make_all_keys(plan, err);
+    *n = 0;
+    for (size_t i = 0; i < graph->n_nodes; i++) *n += plan->nodes[i].same == (int)i;
+    tm_plan_free(plan);
+    return status;
 }
 
 // Attributes of the outputs by name; without those that have none.

@@ -99,6 +99,12 @@ bool tm_plan_reads_hollow(const tm_plan *plan, const tm_plan_node *node, const t
 // Whether the main output of a node is stored (last of its group).
 bool tm_plan_stores(const tm_plan *plan, const tm_plan_node *node, int port);
 
-// For the journal, for `why`, and for the next plan: name -> documents, keys, state, reason, and what is known
-// of the outputs ("attributes": port -> attributes).
+// How many nodes there are to bring up to date: those wanted, of nodes that are the same work one. What
+// people are told as the number of nodes, everywhere.
+size_t tm_plan_count(const tm_plan *plan);
+// Of a graph that is not planned: all of its nodes.
+tm_status tm_plan_count_all(const tm_graph *graph, size_t *n, tm_error *err);
+
+// For the journal, for `why`, and for the next plan: name -> documents, keys, state, reason, and what is
+// known of the outputs ("attributes": port -> attributes).
 json_t *tm_plan_json(const tm_plan *plan);

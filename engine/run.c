@@ -232,8 +232,8 @@ static void end_journal(run *r)
               json_pack("{s:s, s:i, s:i, s:i, s:i, s:f}", "status",
                         result->stopped ? "stopped"
                         : r->failed     ? "failed"
-                                        : "ok",
-                        "done", result->done, "cached", result->cached, "failed", result->failed, "skipped",
+                                        : "done",
+                        "done", result->done, "cached", result->cached, "failed", result->failed, "not_run",
                         result->skipped, "seconds", result->seconds));
     tm_journal_sync(r->journal, NULL);
 }

@@ -20,8 +20,8 @@ typedef struct tm_place_logs {
 } tm_place_logs;
 
 // Write them, one behind the other, to a path as JSON lines: columns by name. Conversations and preferences
-// have what their text says instead of it ("messages", or "prompt", "chosen" and "rejected"), as tm.read takes
-// them.
+// have what their text says instead of it ("messages", or "prompt", "chosen" and "rejected"), as tm.read
+// takes them.
 tm_status tm_place_lines(tm_store *store, const tm_place_logs *logs, const char *path, bool replace,
                          tm_error *err);
 

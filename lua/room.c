@@ -131,7 +131,7 @@ static void look_at_run(tm_room *room, const tm_past *past)
 {
     const char *path = json_string_value(json_object_get(past->record, "path"));
     bool smoke = json_is_true(json_object_get(past->record, "smoke"));
-    bool ok = strcmp(tm_past_status(past), "ok") == 0, first = path && !json_object_get(room->graphs, path);
+    bool ok = strcmp(tm_past_status(past), "done") == 0, first = path && !json_object_get(room->graphs, path);
     bool latest = !smoke && ((ok && first) || json_array_size(past->tags));
     room->live |= past->alive && !past->end;
     for (size_t i = 0; i < past->n_nodes; i++)

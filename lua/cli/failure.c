@@ -62,14 +62,13 @@ static bool is_state(const tm_past *past, const char *name, const char *state)
     return node && strcmp(tm_past_work(past, node)->state, state) == 0;
 }
 
-// Nodes that people know: what the program put in between is left out.
+// How far it came. What the program put in between counts, but is not named.
 static void add_nodes(const tm_plan *plan, const tm_past *past, text *t)
 {
-    size_t n = 0, there = 0, missing = 0;
+    size_t n = tm_plan_count(plan), there = 0, missing = 0;
     for (size_t i = 0; i < plan->graph->n_nodes; i++) {
         const tm_node *node = plan->graph->nodes[i];
-        if (node->inserted || !plan->nodes[i].wanted) continue;
-        n++;
+        if (!plan->nodes[i].wanted || plan->nodes[i].same != (int)i) continue;
         there += is_state(past, node->name, "done") || is_state(past, node->name, "cached");
     }
     if (there)

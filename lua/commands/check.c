@@ -32,7 +32,9 @@ static int check(const tm_cli *cli, tm_session *session, const char *path)
 {
     int code = tm_session_graph(session, cli, path);
     if (code != TM_EXIT_OK) return code;
-    size_t n = session->graph->n_nodes;
+    tm_error err = {0};
+    size_t n;
+    if (tm_plan_count_all(session->graph, &n, &err) < 0) return tm_cli_fail(cli, &err);
     if (cli->json) return tm_cli_print(cli, json_pack("{s:[], s:I}", "errors", "nodes", (json_int_t)n));
     printf("%s: %zu node%s, no errors\n", path, n, n == 1 ? "" : "s");
     return TM_EXIT_OK;

@@ -259,7 +259,7 @@ static void print(const json_t *all, bool full)
     heading(&p, x);
     heading(&p, y);
     tm_table_column(p.table, "", false);
-    if (strcmp(string_of(x, "status"), "ok") != 0 || strcmp(string_of(y, "status"), "ok") != 0)
+    if (strcmp(string_of(x, "status"), "done") != 0 || strcmp(string_of(y, "status"), "done") != 0)
         row(&p, "status", "", string_of(x, "status"), string_of(y, "status"), "");
     if (strcmp(string_of(x, "graph"), string_of(y, "graph")) != 0)
         row(&p, "graph", "", string_of(x, "graph"), string_of(y, "graph"), "");

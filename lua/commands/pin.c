@@ -42,7 +42,7 @@ static tm_status pinnable(const tm_past *past, tm_error *err)
         tm_hint(err, "run the graph without naming nodes: what is there already costs nothing");
         return TM_EINVAL;
     }
-    if (strcmp(status, "ok") == 0) return TM_OK;
+    if (strcmp(status, "done") == 0) return TM_OK;
     tm_fail(err, TM_EINVAL, "%s did not come to its end (%s), so there is nothing whole to pin", past->run,
             status);
     tm_hint(err, "run the graph to its end, or name another run; `tidemill runs` lists them");

@@ -55,16 +55,22 @@ static void print_plan(const tm_plan *plan, const tm_needs *needs)
     }
     for (size_t i = 0; i < plan->graph->n_nodes; i++) {
         const tm_plan_node *p = tm_plan_canonical(plan, plan->graph->nodes[i]);
-        if (!p->wanted) continue;
-        counts[p->state]++;
         const char *name = plan->graph->nodes[i]->name;
         char time[40];
+        if (!p->wanted) continue;
+        if (p->node != plan->graph->nodes[i]) {
+            printf("%-*s  same as %s\n", width, name, p->node->name);
+            continue;
+        }
+        counts[p->state]++;
         time_text(needs, p, time);
         if (time[0] || p->reason[0])
             printf("%-*s  %-22s %-*s %s\n", width, name, p->kind, needs->known ? 14 : 0, time, p->reason);
         else printf("%-*s  %s\n", width, name, p->kind);
     }
-    printf("%d cached, %d to run, %d maybe\n", counts[TM_CACHED], counts[TM_RUN], counts[TM_MAYBE]);
+    size_t n = tm_plan_count(plan);
+    printf("%zu node%s: %d cached, %d to run, %d maybe\n", n, n == 1 ? "" : "s", counts[TM_CACHED],
+           counts[TM_RUN], counts[TM_MAYBE]);
     print_needs(needs);
 }
 
@@ -78,6 +84,7 @@ static json_t *as_json(const tm_plan *plan, const tm_needs *needs)
         if (group->state != TM_CACHED && node)
             json_object_set_new(node, "estimate", tm_estimate_json(&needs->nodes[last->index]));
     }
+    json_object_set_new(all, "count", json_integer((json_int_t)tm_plan_count(plan)));
     json_object_set_new(all, "needs", tm_needs_json(needs));
     return all;
 }

@@ -127,8 +127,8 @@ static json_t *as_json(const tm_session *session, tm_status status, const tm_run
                        const json_t *placed, const json_t *locked, const tm_diags *diags)
 {
     json_t *all = json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:f, s:s, s:O, s:O?}", "run", result->run,
-                            "status", tm_status_name(status), "done", result->done, "cached", result->cached,
-                            "failed", result->failed, "skipped", result->skipped, "seconds", result->seconds,
+                            "status", tm_summary_state(status), "done", result->done, "cached", result->cached,
+                            "failed", result->failed, "not_run", result->skipped, "seconds", result->seconds,
                             "failed_node", result->failed_node, "placed", placed, "locked", locked);
     if (session->graph->smoke) json_object_set_new(all, "smoke", json_true());
     json_t *errors = tm_diags_json(diags, session->graph->folder);

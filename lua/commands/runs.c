@@ -10,7 +10,7 @@
 #include "lua/past/where.h"
 
 static const tm_flag flags[] = {
-    {"--where", 'w', "CONDITION", "only runs of which it holds: 'valid.loss < 1.9 and status == ok'"},
+    {"--where", 'w', "CONDITION", "only runs of which it holds: 'valid.loss < 1.9 and status == done'"},
     {"--sort", 0, "NAME", "by a parameter, a metric, seconds ..; -NAME: the other way (default: when)"},
     {"--last", 'n', "N", "only the last N (default 20; 0: all)"},
     {"--csv", 0, NULL, "as CSV, with all parameters and metrics"},
@@ -236,7 +236,7 @@ const tm_command tm_command_runs = {
     .name = "runs",
     .brief = "List the runs of this store, with what came of them.",
     .usage = "",
-    .example = "tidemill runs --where 'valid.loss < 1.9 and status == ok' --sort valid.loss",
+    .example = "tidemill runs --where 'valid.loss < 1.9 and status == done' --sort valid.loss",
     .flags = flags,
     .exec = exec,
 };

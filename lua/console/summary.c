@@ -97,6 +97,11 @@ static void print_recap(const tm_plan *plan, const tm_run_result *result)
     tm_past_clear(&past);
 }
 
+const char *tm_summary_state(tm_status status)
+{
+    return status >= 0 ? "done" : status == TM_ESTOPPED ? "stopped" : "failed";
+}
+
 void tm_summary_print(const tm_plan *plan, tm_status status, const tm_run_result *result,
                       const json_t *placed)
 {
@@ -111,9 +116,7 @@ void tm_summary_print(const tm_plan *plan, tm_status status, const tm_run_result
     print_recap(plan, result);
     if (status == TM_OK && !plan->graph->smoke) print_try(plan);
     printf("%s: %s in %s; %d node%s run, %d cached", result->run,
-           status == TM_OK         ? "done"
-           : status == TM_ESTOPPED ? "stopped"
-                                   : "failed",
+           tm_summary_state(status),
            tm_duration_text(result->seconds, took), result->done, result->done == 1 ? "" : "s",
            result->cached);
     if (result->failed) printf(", %d failed", result->failed);

@@ -273,7 +273,8 @@ void tm_past_clear(tm_past *past)
 const char *tm_past_status(const tm_past *past)
 {
     const char *status = json_string_value(json_object_get(past->end, "status"));
-    return status ? status : past->alive ? "running" : "interrupted";
+    if (!status) return past->alive ? "running" : "interrupted";
+    return strcmp(status, "ok") == 0 ? "done" : status;  // as journals said once
 }
 
 double tm_past_seconds(const tm_past *past)

@@ -82,7 +82,7 @@ tm_status tm_past_more(tm_past *past, tm_error *err);
 tm_status tm_past_results(tm_past *past, tm_store *store, tm_error *err);
 void tm_past_clear(tm_past *past);
 
-const char *tm_past_status(const tm_past *past); // "ok" "failed" "stopped" "running" "interrupted"
+const char *tm_past_status(const tm_past *past); // "done" "failed" "stopped" "running" "interrupted"
 double tm_past_seconds(const tm_past *past);     // so far, if it has not ended
 // NULL if there is none. `tm_past_work`: the node that did the work, itself or the one it is the `same` as.
 tm_past_node *tm_past_find(const tm_past *past, const char *node);

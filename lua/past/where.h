@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Conditions on runs: `valid.loss < 1.9 and status == ok and not tag == old`.
+// Conditions on runs: `valid.loss < 1.9 and status == done and not tag == old`.
 //
 //   or, and, not, parentheses     NAME         it has one
 //   NAME < VALUE                  <  <=  >  >=  ==  !=      NAME ~ TEXT: it has TEXT in it

@@ -73,7 +73,7 @@ void tm_report_head(const tm_report *report, tm_buf *page)
     size_t i;
     json_t *tag;
     tm_html(page, "<header>\n<p class=\"state %s\">%s %s</p>\n<h1>Run %s</h1>\n", tm_report_class(status),
-            tm_report_sign(status), strcmp(status, "ok") == 0 ? "done" : status, past->run);
+            tm_report_sign(status), status, past->run);
     tm_html(page, "<p class=\"about\">%s, begun %s",
             json_string_value(json_object_get(past->record, "graph")), tm_report_date(past->start_ms, date));
     json_array_foreach(past->tags, i, tag)

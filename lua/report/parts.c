@@ -54,10 +54,9 @@ void tm_report_frame_end(tm_buf *page)
 static const struct {
     const char *state, *sign, *class;
 } states[] = {
-    {"done", "✓", "done"},      {"ok", "✓", "done"},         {"cached", "≡", "cached"},
-    {"failed", "✗", "failed"},  {"running", "▸", "other"},   {"stopped", "■", "other"},
-    {"waiting", "…", "other"},  {"not run", "–", "other"},   {"interrupted", "■", "failed"},
-    {NULL, "·", "other"},
+    {"done", "✓", "done"},     {"cached", "≡", "cached"},  {"failed", "✗", "failed"},
+    {"running", "▸", "other"}, {"stopped", "■", "other"},  {"interrupted", "■", "failed"},
+    {"waiting", "…", "other"}, {"not run", "–", "other"},  {NULL, "·", "other"},
 };
 
 const char *tm_report_sign(const char *state)

@@ -90,7 +90,7 @@ static void end(tm_live *live, const json_t *fields)
 {
     const char *status = json_string_value(json_object_get(fields, "status"));
     tm_buf records = {0};
-    tm_event_ended(&records, now(), status && strcmp(status, "ok") == 0);
+    tm_event_ended(&records, now(), status && strcmp(status, "done") == 0);
     add(live, ".", &records);
 }
 

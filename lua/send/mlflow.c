@@ -165,7 +165,7 @@ static int mlflow_status(const tm_past *past)
 {
     const char *status = tm_past_status(past);
     if (strcmp(status, "running") == 0) return 1;
-    if (strcmp(status, "ok") == 0) return 3;
+    if (strcmp(status, "done") == 0) return 3;
     return strcmp(status, "failed") == 0 ? 4 : 5; // FAILED, KILLED
 }
 

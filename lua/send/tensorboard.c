@@ -79,7 +79,7 @@ static tm_status write_run(tm_send_job *job, tm_error *err)
     add_table(&file, wall, "run", facts);
     tm_event_began(&file, wall, past->run, params);
     if (past->end)
-        tm_event_ended(&file, wall_at(past, past->last_ms), strcmp(tm_past_status(past), "ok") == 0);
+        tm_event_ended(&file, wall_at(past, past->last_ms), strcmp(tm_past_status(past), "done") == 0);
     tm_status status = write_events(job, ".", &file, err);
     json_decref(params);
     json_decref(facts);

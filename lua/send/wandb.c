@@ -255,7 +255,7 @@ static tm_status put_nodes(wandb *w, tm_error *err)
 static void put_end(wandb *w)
 {
     tm_buf end = {0}, footer = {0};
-    tm_pb_uint(&end, 1, strcmp(tm_past_status(w->job->past), "ok") == 0 ? 0 : 1);
+    tm_pb_uint(&end, 1, strcmp(tm_past_status(w->job->past), "done") == 0 ? 0 : 1);
     tm_pb_uint(&end, 2, (uint64_t)tm_past_seconds(w->job->past));
     put(w, EXIT, &end);
     put(w, FOOTER, &footer);

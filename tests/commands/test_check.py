@@ -63,6 +63,26 @@ class Check(WithWorkplace):
         self.assertEqual(self.check("-", text=text % "txt"), (0, "stdin.lua: 1 node, no errors\n", ""))
         self.assertEqual(self.ranges("-", text=text % "html")[0]["what"], 'tm.read: no file matches "packed/**/*.html"')
 
+    def test_the_number_of_nodes_is_the_same_everywhere(self):
+        """Of nodes that are the same work one counts, and the conversions that are put between nodes do."""
+        text = ('local tm = require "tidemill"\nlocal texts = tm.read { "corpus/*.txt" }\n'
+                'local one, two = tm.exact_dedup { texts }, tm.exact_dedup { texts }\n'
+                'local vocab = tm.train_tokenizer { one, size = 300 }\n'
+                'local base = tm.pretrain { tm.llama { layers = 1, width = 32, heads = 4 }, tokenizer = vocab, data = two, '
+                'steps = 2, batch = 64, length = 64 }\nreturn tm.graph { one = one, two = two, base = base }\n')
+        self.place.write("twice.lua", text)
+        self.assertEqual(self.check("twice.lua"), (0, "twice.lua: 5 nodes, no errors\n", ""))
+        self.assertEqual(self.json("check", "twice.lua")["nodes"], 5)
+        planned = self.ok("plan", "twice.lua")
+        self.assertRegex(planned, "(?m)^5 nodes: 0 cached, 5 to run, 0 maybe$")
+        self.assertRegex(planned, "(?m)^(one +same as two|two +same as one)$")
+        self.assertEqual(self.json("plan", "twice.lua")["count"], 5)
+        self.assertIn("5 nodes run, 0 cached", self.ok("run", "twice.lua", "-q"))
+        run, runs = self.json("run", "twice.lua"), self.json("runs")["runs"]
+        self.assertEqual((run["done"], run["cached"], run["failed"], run["not_run"]), (0, 5, 0, 0))
+        self.assertEqual(sorted((one["done"], one["cached"]) for one in runs), [(0, 5), (5, 0)])
+        self.assertIn("<dt>nodes</dt><dd>5 run, 0 cached</dd>", self.place.read("store/runs/r1/report.html"))
+
     def test_what_cannot_be_a_text_is_told(self):
         self.assertIn("error[TM0100] the text on stdin has a byte 0", self.check("-", text="return\0")[2])
         self.assertIn("error[TM0101]", self.check("-", text="retrun 1")[2])

@@ -97,7 +97,8 @@ class AfterThreeRuns(WithWorkplace):
                  {"from": "gpt", "value": "At noon.", "tool_calls": [call]}], "tools": [{"name": "tide"}]} for i in range(9)]
         pairs = [{"prompt": f"{i} \u00e4?", "chosen": "yes", "rejected": "no", "score": 0.1} for i in range(9)]
         text = ['{"messages":[{"role":"user","content":"hello"}]}', "plain \"text\"\n"]
-        for name, rows in (("chats", chats), ("pairs", pairs), ("texts", [{"id": f"t{k}", "text": one} for k, one in enumerate(text)])):
+        texts = [{"id": f"t{k}", "text": one} for k, one in enumerate(text)]
+        for name, rows in (("chats", chats), ("pairs", pairs), ("texts", texts)):
             place.write(f"{name}.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
 
         def got(ending):
@@ -178,7 +179,7 @@ class AfterThreeRuns(WithWorkplace):
     def test_runs_and_status_tell_what_was_run_and_found(self):
         runs = self.json("runs")["runs"]
         self.assertEqual([(run["run"], run["status"], run["done"]) for run in runs],
-                         [("r1", "ok", 11), ("r2", "ok", 0), ("r3", "ok", 3)])
+                         [("r1", "done", 11), ("r2", "done", 0), ("r3", "done", 3)])
         self.assertEqual(len(self.ok("runs", "-n1").splitlines()), 2)
         self.assertRegex(self.ok("status", "r1"), r"\nbase +done +[\d.]+ s")
         self.assertRegex(self.ok("status"), r"\nclean +cached")

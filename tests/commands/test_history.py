@@ -73,7 +73,7 @@ return tm.graph { trials = trials, all = tm.compare { trials, by = { "valid.loss
         for heading in ("run", "status", "took", "cached", "lr", "steps", "valid.loss", "tags", "note"):
             self.assertIn(heading, lines[0].split())
         self.assertEqual([line.split()[0] for line in lines[1:]], ["r1", "r2", "r3", "r4"])
-        self.assertRegex(lines[1], r"^r1 .* ok .* 20 +.*graph\.lua +baseline paper/1 +as it began$")
+        self.assertRegex(lines[1], r"^r1 .* done .* 20 +.*graph\.lua +baseline paper/1 +as it began$")
         self.assertIn("failed", lines[4])
         self.assertEqual([line.split()[0] for line in self.lines("-n", "2")], ["run", "r3", "r4"])
 
@@ -84,8 +84,8 @@ return tm.graph { trials = trials, all = tm.compare { trials, by = { "valid.loss
         self.assertEqual(self.names("--where", f"valid.loss <= {limit * (1 + 1e-9):.17g}"),
                          [name for name in runs if losses[name] <= limit])
         for condition, expected in (
-                ("lr == 2e-3", "r2"), ("lr < 0.003 or steps = 30", "r2 r3"), ("not (status == ok)", "r4"),
-                ("status != ok and valid.loss", "r4"), ("tag == baseline", "r1"), ("tag", "r1"), ("! tag && lr<1", "r2 r3 r4"),
+                ("lr == 2e-3", "r2"), ("lr < 0.003 or steps = 30", "r2 r3"), ("not (status == done)", "r4"),
+                ("status != done and valid.loss", "r4"), ("tag == baseline", "r1"), ("tag", "r1"), ("! tag && lr<1", "r2 r3 r4"),
                 ("note ~ began", "r1"), ("graph == graph.lua and base.valid.loss > 0", "r1 r2 r3 r4"),
                 ("base.train.loss < base.valid.loss or base.train.loss >= base.valid.loss", "r1 r2 r3 r4"),
                 ("age < 1d and when >= yesterday and when > 2001-01-01", "r1 r2 r3 r4"), ("when < 2001-01-01T12:00", ""),
@@ -94,8 +94,8 @@ return tm.graph { trials = trials, all = tm.compare { trials, by = { "valid.loss
                 self.assertEqual(self.names("--where", condition), expected.split())
 
     def test_a_wrong_condition_is_shown_with_a_caret_and_the_nearest_name(self):
-        err = self.fails(2, "runs", "--where", "status == ok and vaild.loss < 2")
-        self.assertIn("\n  status == ok and vaild.loss < 2\n                   ^^^^^^^^^^\n", err)
+        err = self.fails(2, "runs", "--where", "status == done and vaild.loss < 2")
+        self.assertIn("\n  status == done and vaild.loss < 2\n                   ^^^^^^^^^^\n", err)
         self.assertIn("did you mean valid.loss?", err)
         for condition, what, at in (("valid.loss <", "a value is due", 12), ("(lr > 1", "a ) is missing", 7),
                                     ("lr > 1 lr", "`and`, `or` or the end", 7), ("", "a name is due", 0),
@@ -405,7 +405,7 @@ return tm.graph { trials = trials, all = tm.compare { trials, by = { "valid.loss
         self.assertEqual((run.returncode, follower.returncode, err), (0, 0, ""))
         self.assertRegex(out, r"start +a .*\n(.*\n)*.* sealed +a ")
         self.assertNotIn(" read ", out)
-        self.assertEqual((last["event"], last["status"]), ("end", "ok"))
+        self.assertEqual((last["event"], last["status"]), ("end", "done"))
 
 
 SWEEP = """local tm = require "tidemill"
@@ -435,7 +435,7 @@ class AfterASweep(WithWorkplace):
         self.assertEqual(lines[0].split()[:4], ["decay", "lr", "valid.loss", "text.bits_per_byte"])
         self.assertEqual([line.split()[:2] for line in lines[1:]],
                          [["cosine", "0.001"], ["cosine", "0.003"], ["none", "0.001"], ["none", "0.003"]])
-        self.assertRegex(lines[1], r" \d\.\d+ \+-0\.\d+ .* done +\d+\.\d s$")
+        self.assertRegex(lines[1], r" \d\.\d+ \+-0\.\d+ .* done +\d+(\.\d+)? s$")
         rows = self.json("compare", "tried", "--full")["rows"]
         self.assertEqual(rows[3]["params"], {"decay": "none", "lr": 0.003})
         metrics = self.json("inspect", "trials/decay=none,lr=3e-3.model.metrics", "-n", "99")["records"]

@@ -223,7 +223,7 @@ class Sent(WithWorkplace):
             self.place.write("go", "")
             out, err = run.communicate(timeout=60)
         self.assertEqual(run.returncode, 0, out + err)
-        self.assertIn('status="ok"', self.get(url))
+        self.assertIn('status="done"', self.get(url))
 
     def test_clients_that_say_nothing_or_too_much_do_not_hold_the_server(self):
         url, _ = self.serve("r1")

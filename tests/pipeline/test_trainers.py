@@ -268,7 +268,7 @@ return tm.graph { long = long }""")
         self.assertLess(values[-1], values[0])
         best = 'best = tm.sft { tuned:best "valid.loss", data = halves { docs.train }, steps = 1, batch = 512, length = 96 }'
         self.graph(SFT.replace("tuned = tuned", "tuned = tuned, " + best))
-        self.assertEqual(self.run_graph("--set", "epochs=6")["status"], "OK")
+        self.assertEqual(self.run_graph("--set", "epochs=6")["status"], "done")
 
     def test_training_stops_when_a_measure_gets_no_better(self):
         self.graph(SFT, ", valid_every = 3, stop = { patience = 2 }")

@@ -111,10 +111,10 @@ static void a_live_run_is_read_as_far_as_it_is_and_further_later(void **state)
     assert_int_equal(tm_past_find(&past, "read")->spans[0].end_ms, -1);
     assert_string_equal(tm_past_find(&past, "base")->state, "waiting");
     say("sealed", sealed("read", NULL, 3));
-    say("end", json_pack("{s:s}", "status", "ok"));
+    say("end", json_pack("{s:s}", "status", "done"));
     OK(tm_past_more(&past, &err));
     assert_string_equal(tm_past_find(&past, "read")->state, "done");
-    assert_string_equal(tm_past_status(&past), "ok");
+    assert_string_equal(tm_past_status(&past), "done");
     tm_past_clear(&past);
     tm_journal_close(journal);
 }
