@@ -197,6 +197,7 @@ tm_worth tm_room_worth(const tm_room *room, const tm_record *record)
                                (a->first ? FIRST_STEP : 0),
                       .seconds = a->seconds,
                       .cost = cost,
+                      .first = a->first,
                       .facts = a->facts,
                       .of = a->of};
 }

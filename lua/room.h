@@ -25,6 +25,7 @@ typedef struct tm_worth {
     double worth;           // by which they go, the least first; ranks do not overlap
     double seconds;         // to make it again, if its inputs are there
     double cost;            // the same, halved for every week without use
+    bool first;             // see tm_room_first
     const json_t *facts;    // of the record: "node", "run"
     const char *of;         // LATEST, PINNED: which graph; else ""
 } tm_worth;

@@ -8,6 +8,7 @@ typedef struct going {
     tm_room_item *items; // that go, the least worth first
     tm_hash *contents;   // parallel
     size_t n, capacity;
+    bool all_first; // they are among those that were to go first
     bool failed;
 } going;
 
@@ -15,6 +16,7 @@ static void hear(const tm_record *record, uint64_t bytes, void *arg)
 {
     going *g = arg;
     tm_worth w = tm_room_worth(g->room, record);
+    g->all_first &= w.first;
     if (g->n == g->capacity) {
         size_t capacity = g->capacity ? 2 * g->capacity : 256;
         tm_room_item *items = tm_realloc(g->items, capacity * sizeof *items);
@@ -55,6 +57,7 @@ static tm_status look(tm_store *store, const tm_gc_policy *policy, uint64_t limi
     tm_gc_policy trial = *policy;
     tm_gc_report report;
     clear(g);
+    g->all_first = true;
     trial.max_bytes = limit;
     trial.worth = worth;
     trial.keep = keep_live;
@@ -71,7 +74,7 @@ static void set_first(tm_room *room, const going *g, bool chosen)
 }
 
 // `by_worth`: what goes without choosing. Bytes that results share are counted for one of them, so what was
-// chosen is looked at once more, and taken only if less is lost.
+// chosen is looked at once more, and taken only if nothing else must go and less is lost.
 static tm_status choose(tm_room *room, tm_store *store, const tm_gc_policy *policy, const going *by_worth,
                         tm_error *err)
 {
@@ -83,7 +86,7 @@ static tm_status choose(tm_room *room, tm_store *store, const tm_gc_policy *poli
         tm_room_choose(all.items, all.n, whole - policy->max_bytes);
         set_first(room, &all, true);
         status = look(store, policy, policy->max_bytes, &chosen, &kept, err);
-        bool better = status >= 0 && kept <= policy->max_bytes &&
+        bool better = status >= 0 && kept <= policy->max_bytes && chosen.all_first &&
                       tm_room_compare(chosen.items, chosen.n, by_worth->items, by_worth->n) < 0;
         if (!better) set_first(room, &all, false);
     }
