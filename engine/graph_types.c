@@ -157,7 +157,7 @@ static void stage_check(builder *b, tm_node *node, bool follows)
     if (node->serves) TM_DIAG(d->what, "%s%.280s", graph_served(node, place, sizeof place), what);
     else TM_DIAG(d->what, "%s: %.400s", node->called, what);
     if (!fault.option && !node->serves) quoted(d->what, d->word, sizeof d->word);
-    TM_DIAG(d->why, "%s", fault.why);
+    TM_DIAG(d->why, "%s", fault.why[0] ? fault.why : err.why);
     TM_DIAG(d->fix, "%s", fault.fix[0] ? fault.fix : err.hint);
 }
 

@@ -68,7 +68,8 @@ static tm_status no_file(const tm_check *c, const char *name, tm_error *err)
     if (tm_nearest_path(c->folder, name, near, sizeof near))
         snprintf(c->fault->fix, sizeof c->fault->fix, "did you mean \"%s\"?", near);
     else snprintf(c->fault->fix, sizeof c->fault->fix, "paths are relative to the folder of the graph file");
-    return tm_fail(err, TM_ENOENT, "there is no file %.200s", name);
+    c->fault->option = NULL;  // what is quoted is pointed at
+    return tm_fail(err, TM_ENOENT, "there is no file \"%.200s\"", name);
 }
 
 static tm_status check_script(tm_check *c, const exec_options *o, tm_error *err)
@@ -76,7 +77,6 @@ static tm_status check_script(tm_check *c, const exec_options *o, tm_error *err)
     char path[TM_PATH_MAX];
     size_t i = tm_interpreter_script(&o->program);
     const char *script = o->program.items[i];
-    c->fault->option = "program";
     if (!i || tm_process_file(c->folder, script, path)) return TM_OK;
     if (!strchr(script, '/') && tm_process_in_path(script)) return TM_OK;  // shells look there too
     return no_file(c, script, err);
@@ -179,10 +179,7 @@ static tm_status identity(const tm_check *c, json_t *into, tm_error *err)
             TM_TRY(add_file(o->program.items[i], path, into, err));
     }
     for (size_t i = 0; i < o->files.n; i++) {
-        if (!tm_process_file(c->folder, o->files.items[i], path)) {
-            c->fault->option = "files";
-            return no_file(c, o->files.items[i], err);
-        }
+        if (!tm_process_file(c->folder, o->files.items[i], path)) return no_file(c, o->files.items[i], err);
         TM_TRY(add_file(o->files.items[i], path, into, err));
     }
     return TM_OK;

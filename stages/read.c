@@ -14,6 +14,7 @@
 
 #define CHUNK_BYTES (256 << 10)      // on average
 #define CHUNK_MAX_BYTES (2 << 20)
+#define NAMED 20                     // of each fault, in the log
 
 typedef struct read_options {
     tm_string_list path;
@@ -149,7 +150,7 @@ typedef struct reader {
     tm_work *work;
     tm_batch *chunk;
     size_t chunk_bytes;
-    int64_t n_documents, n_bad, n_empty;
+    int64_t n_documents, n_bad, n_empty, n_binary, n_links;
     int64_t until;     // so many documents and no more
     double n_bytes;
     tm_buf record;     // text of a record
@@ -197,8 +198,31 @@ static tm_status make_id(const char *origin, tm_view bytes, char id[TM_HASH_HEX]
 
 static void empty_file(reader *r, const char *path)
 {
-    if (r->n_empty++ < 20) tm_work_log(r->work, "%.200s: empty, left out", path);
+    if (r->n_empty++ < NAMED) tm_work_log(r->work, "%.200s: empty, left out", path);
     tm_work_count(r->work, "empty_files", 1);
+}
+
+// What no text has. It is read all the same: what it is worth is for the steps behind to say.
+static void look_at_bytes(reader *r, const char *path, tm_view bytes)
+{
+    bool pdf = bytes.size > 5 && memcmp(bytes.data, "%PDF-", 5) == 0;
+    const char *zero = memchr(bytes.data, 0, bytes.size);
+    if (!pdf && !zero) return;
+    char place[40] = "a PDF file";
+    if (!pdf) snprintf(place, sizeof place, "zero byte at %zu", (size_t)(zero - bytes.data));
+    if (r->n_binary++ < NAMED)
+        tm_work_log(r->work, "%.200s: no text (%s), but read as such; leave it out with `match`", path,
+                    place);
+    tm_work_count(r->work, "binary_files", 1);
+}
+
+static void skipped_link(void *user, const char *path, bool there)
+{
+    reader *r = user;
+    if (r->n_links++ < NAMED)
+        tm_work_log(r->work, "%.200s: a link, not followed: %s", path,
+                    there ? "name it in tm.read to have it read" : "what it points to is not there");
+    tm_work_count(r->work, "links", 1);
 }
 
 static tm_status read_document(reader *r, tm_archive *archive, const tm_member *member, tm_error *err)
@@ -210,6 +234,7 @@ static tm_status read_document(reader *r, tm_archive *archive, const tm_member *
     if (status >= 0 && bytes.size) {
         tm_doc doc = {
             .id = tm_view_str(id), .text = tm_buf_view(&bytes), .source = tm_view_str(member->path)};
+        look_at_bytes(r, member->path, doc.text);
         status = add(r, &doc, err);
     } else if (status >= 0) {
         empty_file(r, member->path);
@@ -232,7 +257,7 @@ static void bad_line(reader *r, const char *source, const tm_jsonl_row *row, con
     if (why == row->bad) snprintf(place, sizeof place, " (at byte %zu)", row->bad_at);
     snprintf(text, sizeof text, "%.140s:%llu: %.60s%s", source, (unsigned long long)row->line, why, place);
     if (!r->n_bad) memcpy(r->first_bad, text, sizeof text);
-    if (r->n_bad++ < 20) tm_work_log(r->work, "%s", text);
+    if (r->n_bad++ < NAMED) tm_work_log(r->work, "%s", text);
     tm_work_count(r->work, "bad_lines", 1);
 }
 
@@ -323,7 +348,8 @@ static bool is_jsonl(const read_options *o)
 static tm_status read_root(reader *r, const tm_corpus *corpus, const read_options *o, tm_error *err)
 {
     tm_archive *archive = NULL;
-    tm_archive_options how = {.match = corpus->match[0] ? corpus->match : NULL};
+    tm_archive_options how = {
+        .match = corpus->match[0] ? corpus->match : NULL, .skipped = skipped_link, .user = r};
     TM_TRY(tm_archive_open(&archive, corpus->root, &tm_files_disk, &how, err));
     tm_member member;
     tm_status status;
@@ -385,10 +411,10 @@ const tm_stage tm_stage_read = {
     .name = "read",
     .brief = "Documents from files, folders, globs and archives.",
     .help =
-        "Folders are walked in byte order, without names that begin with a dot; tar (plain or compressed), zip, gz and\n"
-        "Debian packages are read in place. A document's id is a hash of its path and its bytes. The content of every\n"
-        "file is part of the node's key: a changed file is noticed, a touched one is not. Lines of JSON that cannot be\n"
-        "used are counted and logged, and the rest goes on.\n"
+        "Folders are walked in byte order, without names that begin with a dot; links in them are not followed. Tar (plain\n"
+        "or compressed), zip, gz and Debian packages are read in place. A document's id is a hash of its path and its\n"
+        "bytes. The content of every file is part of the node's key: a changed file is noticed, a touched one is not. Lines\n"
+        "of JSON that cannot be used are counted and logged, and the rest goes on.\n"
         "Conversations (chat) are found in \"messages\", \"conversations\" (ShareGPT) and in prompts with answers\n"
         "(instruction and input with output, prompt with completion, question with answer, input with output);\n"
         "preferences in prompt, chosen and rejected, as texts or as lists of messages. `fields` names others. Roles are\n"

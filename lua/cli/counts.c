@@ -78,6 +78,8 @@ const char *tm_count_fault(const char *name, int64_t n, char text[TM_COUNT_TEXT 
 {
     static const char *const faults[][3] = {{"bad_lines", "line", "could not be used"},
                                             {"empty_files", "file", "empty"},
+                                            {"binary_files", "file", "of bytes that are no text"},
+                                            {"links", "link", "not followed"},
                                             {"bad_records", "record", "could not be used"},
                                             {"overlong", "text", "longer than `length`"}};
     char count[TM_COUNT_TEXT];

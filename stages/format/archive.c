@@ -69,16 +69,42 @@ static tm_status add_path(tm_archive *archive, const char *path, tm_error *err)
     return TM_OK;
 }
 
+static void full_path(const tm_archive *archive, const char *relative, tm_buf *path)
+{
+    tm_buf_reset(path);
+    tm_buf_str(path, archive->root);
+    if (!relative[0]) return;
+    if (path->size && path->data && path->data[path->size - 1] != '/') tm_buf_char(path, '/');
+    tm_buf_str(path, relative);
+}
+
+static tm_status tell_link(tm_archive *archive, const char *relative, tm_error *err)
+{
+    const tm_archive_options *how = &archive->limits;
+    if (!how->skipped || (how->match && !tm_glob_match(how->match, relative))) return TM_OK;
+    tm_buf full = {0};
+    tm_file_kind kind;
+    full_path(archive, relative, &full);
+    tm_status status = tm_buf_status(&full, err);
+    if (status >= 0) {
+        bool there = archive->files->kind(archive->files->self, full.data, &kind, NULL) >= 0;
+        how->skipped(how->user, relative, there);
+    }
+    tm_buf_clear(&full);
+    return status;
+}
+
 static tm_status walk_entry(void *to, const char *name, tm_file_kind kind, tm_error *err)
 {
     walk *w = to;
-    if (name[0] == '.' || (kind != TM_FILE_PLAIN && kind != TM_FILE_FOLDER)) return TM_OK;
+    if (name[0] == '.' || kind == TM_FILE_OTHER) return TM_OK;
     tm_buf path = {0};
     tm_buf_str(&path, w->folder);
     if (w->folder[0]) tm_buf_char(&path, '/');
     tm_buf_str(&path, name);
     tm_status status = tm_buf_status(&path, err);
     if (status >= 0 && kind == TM_FILE_PLAIN) status = add_path(w->archive, path.data, err);
+    if (status >= 0 && kind == TM_FILE_LINK) status = tell_link(w->archive, path.data, err);
     if (status >= 0 && kind == TM_FILE_FOLDER) {
         tm_buf_add(&w->folders, path.data, path.size + 1);
         status = tm_buf_status(&w->folders, err);
@@ -90,15 +116,6 @@ static tm_status walk_entry(void *to, const char *name, tm_file_kind kind, tm_er
 static int by_bytes(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static void full_path(const tm_archive *archive, const char *relative, tm_buf *path)
-{
-    tm_buf_reset(path);
-    tm_buf_str(path, archive->root);
-    if (!relative[0]) return;
-    if (path->size && path->data && path->data[path->size - 1] != '/') tm_buf_char(path, '/');
-    tm_buf_str(path, relative);
 }
 
 // The folders still to visit are a stack, so that the depth of a tree costs no C stack.

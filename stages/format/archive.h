@@ -48,6 +48,9 @@ typedef struct tm_archive_options {
     uint64_t n_members;    // 10,000,000 in one archive file
     unsigned ratio;        // 200: unpacked to packed, once 10 MiB are unpacked
     unsigned path_bytes;   // 4096
+    // Told, if it is not NULL, of every link in a folder on disk that would match; `there`: so is its target.
+    void (*skipped)(void *user, const char *path, bool there);
+    void *user;
 } tm_archive_options;
 
 typedef struct tm_member {

@@ -95,24 +95,57 @@ static void tell_near(const tm_corpus *corpus, tm_error *err)
         tm_hint(err, "paths are relative to the graph file");
 }
 
+static tm_status not_there(const tm_corpus *corpus, tm_error *err)
+{
+    struct stat info;
+    if (tm_sys.lstat(corpus->root, &info) == 0) {
+        tm_fail(err, TM_ENOENT, "\"%s\" is a link to what is not there", corpus->shown);
+        tm_hint(err, "put there what it points to, or give another path");
+        return TM_ENOENT;
+    }
+    tm_fail(err, TM_ENOENT, "\"%s\" is not there (looked at %s)", corpus->shown, corpus->root);
+    tell_near(corpus, err);
+    return TM_ENOENT;
+}
+
+typedef struct links {
+    size_t n;
+    char first[200];
+} links;
+
+static void count_link(void *user, const char *path, bool there)
+{
+    links *found = user;
+    (void)there;
+    if (!found->n++) snprintf(found->first, sizeof found->first, "%s", path);
+}
+
+static tm_status no_files(const tm_corpus *corpus, tm_error *err)
+{
+    links found = {0};
+    tm_archive_options how = {.match = corpus->match, .skipped = count_link, .user = &found};
+    tm_archive *archive = NULL;
+    if (!how.match[0]) how.match = NULL;
+    if (tm_archive_open(&archive, corpus->root, &tm_files_disk, &how, NULL) >= 0) tm_archive_close(archive);
+    tm_fail(err, TM_ENOENT, "\"%s\" holds no files", corpus->shown);
+    if (found.n)
+        tm_why(err, "it holds %zu link%s (%s%s), and links in a folder are not followed", found.n,
+               found.n == 1 ? "" : "s", found.first, found.n == 1 ? "" : ", ...");
+    tm_hint(err, "name a folder with documents in it, a file, or an archive");
+    return TM_ENOENT;
+}
+
 // An archive among the files may hold matches, so a glob leaves out only plain files that it does not match;
 // telling them apart would mean opening all, and a file too many in the identity costs no more than a rerun.
 tm_status tm_corpus_identity(const tm_corpus *corpus, tm_file_memory *memory, json_t *files, tm_error *err)
 {
     struct stat info;
-    if (tm_sys.stat(corpus->root, &info)) {
-        tm_fail(err, TM_ENOENT, "\"%s\" is not there (looked at %s)", corpus->shown, corpus->root);
-        tell_near(corpus, err);
-        return TM_ENOENT;
-    }
+    if (tm_sys.stat(corpus->root, &info)) return not_there(corpus, err);
     const char *slash = strrchr(corpus->root, '/');
     if (!S_ISDIR(info.st_mode))
         return add_file(corpus->root, slash ? slash + 1 : corpus->root, memory, files, err);
     TM_TRY(walk(corpus, corpus->root, "", memory, files, err));
-    if (json_object_size(files)) return TM_OK;
-    tm_fail(err, TM_ENOENT, "\"%s\" holds no files", corpus->shown);
-    tm_hint(err, "name a folder with documents in it, a file, or an archive");
-    return TM_ENOENT;
+    return json_object_size(files) ? TM_OK : no_files(corpus, err);
 }
 
 bool tm_corpus_empty(const tm_corpus *corpus, const json_t *files)

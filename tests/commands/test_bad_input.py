@@ -67,6 +67,39 @@ class BadInput(WithWorkplace):
         self.ok(*self.reads("some"))
         self.assertIn("b.txt: empty, left out", self.ok("logs", "docs"))
 
+    def test_files_that_are_no_text_are_read_and_told(self):
+        self.place.write("mixed/a.txt", document(1))
+        self.place.write("mixed/b.png", b"\x89PNG\r\n\x1a\n\0\0")
+        self.place.write("mixed/c.pdf", b"%PDF-1.4 and so on")
+        self.place.write("mixed/d.txt", "na\xefve".encode("latin-1"))
+        self.assertIn("warning: docs: 2 files of bytes that are no text (tidemill logs docs)\n",
+                      self.ok(*self.reads("mixed")[:-1]))
+        shown = self.json("inspect", "docs")
+        self.assertEqual((shown["rows"], shown["counts"]), (4, {"binary_files": 2}))
+        log = self.ok("logs", "docs")
+        self.assertIn("b.png: no text (zero byte at 8), but read as such", log)
+        self.assertIn("c.pdf: no text (a PDF file), but read as such", log)
+        self.assertNotIn("d.txt", log)
+
+    def test_links_in_a_folder_are_told_if_they_would_match(self):
+        self.place.write("linked/a.txt", document(1))
+        for name, target in (("dead.txt", "nowhere"), ("live.txt", "a.txt"), ("other.html", "a.txt"), (".hidden", "a.txt")):
+            os.symlink(target, self.place.path("linked/" + name))
+        self.assertIn("warning: docs: 2 links not followed (tidemill logs docs)\n", self.ok(*self.reads("linked/*.txt")[:-1]))
+        self.assertEqual(self.json("inspect", "docs")["rows"], 1)
+        log = self.ok("logs", "docs")
+        self.assertIn("dead.txt: a link, not followed: what it points to is not there", log)
+        self.assertIn("live.txt: a link, not followed: name it in tm.read", log)
+        self.assertNotIn("other.html", log)
+        self.ok(*self.reads("linked/live.txt"))
+        self.assertRegex(self.fails(2, *self.reads("linked/dead.txt")), r'"linked/dead.txt" is a link to what is not there\n')
+
+    def test_a_folder_of_links_alone_is_told_before_anything_runs(self):
+        os.makedirs(self.place.path("links"))
+        os.symlink("nowhere", self.place.path("links/one.txt"))
+        err = self.fails(2, *self.reads("links"))
+        self.assertRegex(err, r'"links" holds no files\n(.*\n)*why +it holds 1 link \(one.txt\), and links in a folder are not')
+
     def test_an_archive_that_is_cut_off_fails_with_its_name_and_place(self):
         whole = archive(20)
         self.place.write("cut.tar.gz", whole[:len(whole) // 2])
