@@ -9,6 +9,7 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -51,6 +52,35 @@ static int end_like(int status)
     return 128 + WTERMSIG(status);
 }
 
+// Children that the guard has now: what the program left in another process group or session is among them, as
+// the guard inherits orphans. Kills them; false if there are none.
+static bool kill_children(void)
+{
+    char path[64], text[4096];
+    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (fd >= 0) close(fd);
+    if (n <= 0) return false;
+    text[n] = '\0';
+    for (char *at = text, *end; *at; at = end) {
+        long pid = strtol(at, &end, 10);
+        if (end == at) break;
+        if (*end && pid > 1) kill((pid_t)pid, SIGKILL);  // a number without a blank behind it may be cut
+    }
+    return true;
+}
+
+// The program's group, and whatever else it started. What is killed leaves its own children to the guard.
+static void kill_all(pid_t program)
+{
+    kill(-program, SIGKILL);
+    for (int i = 0; i < 1000 && kill_children(); i++) {
+        while (waitpid(-1, NULL, WNOHANG) > 0) continue;
+        poll(NULL, 0, 1);
+    }
+}
+
 int tm_program_guard(int argc, char **argv)
 {
     sigset_t child;
@@ -59,6 +89,7 @@ int tm_program_guard(int argc, char **argv)
     sigprocmask(SIG_BLOCK, &child, NULL);
     close_range(LIFELINE + 1, ~0u, 0);
     fcntl(LIFELINE, F_SETFD, FD_CLOEXEC);
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
     int signals = signalfd(-1, &child, SFD_CLOEXEC);
     pid_t pid = argc > 2 && signals >= 0 ? start_guarded(argv + 2) : -1;
     if (pid < 0) return NOT_STARTED;
@@ -69,13 +100,13 @@ int tm_program_guard(int argc, char **argv)
         if (poll(fds, 2, -1) < 0 && errno != EINTR) break;
         if (fds[0].revents) break;
         if (waitpid(pid, &status, WNOHANG) == pid) {
-            kill(-pid, SIGKILL);
+            kill_all(pid);
             return end_like(status);
         }
         struct signalfd_siginfo info;
         if (fds[1].revents && read(signals, &info, sizeof info) < 0) break;
     }
-    kill(-pid, SIGKILL);
+    kill_all(pid);
     return NOT_STARTED;
 }
 

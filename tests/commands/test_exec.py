@@ -20,6 +20,20 @@ for row in reversed(rows):
     for k in range(int(row["source"][1]) % 3):
         print(json.dumps({"id": row["id"], "text": row["source"] + " " + str(k), "meta": {"k": k}}))
 """
+# Starts itself in a new session, and that once more; both ignore signals and keep the standard output open.
+APART = """import os, signal, subprocess, sys, time
+level = len(sys.argv)
+if level < 3:
+    subprocess.Popen([sys.executable, __file__, *["x"] * level], start_new_session=True)
+if level > 1:
+    for one in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(one, signal.SIG_IGN)
+    with open("apart", "a") as file:
+        file.write(f"{os.getpid()}\\n")
+    time.sleep(300)
+while not os.path.exists("apart") or len(open("apart").readlines()) < 2:
+    time.sleep(0.01)
+"""
 
 
 def alive(pid):
@@ -208,6 +222,13 @@ class Programs(WithWorkplace):
         self.program("leave.sh", "sleep 300 > /dev/null 2>&1 &\necho $! > left\ncat\n")
         self.ok("run", self.graph("leave.lua", 'tm.exec { docs, program = { "leave.sh" } }'), "-q")
         self.wait_until_gone([int(self.place.read("left"))])
+
+    def test_what_it_starts_in_sessions_of_their_own_ends_with_it(self):
+        self.program("apart.py", APART, "python")
+        self.ok("run", self.graph("apart.lua", 'tm.exec { docs, program = { "apart.py" } }'), "-q")
+        pids = [int(pid) for pid in self.place.read("apart").split()]
+        self.assertEqual(len(pids), 2)
+        self.wait_until_gone(pids)
 
 
 if __name__ == "__main__":
