@@ -417,11 +417,11 @@ const tm_stage tm_stage_read = {
         "of JSON that cannot be used are counted and logged, and the rest goes on.\n"
         "Conversations (chat) are found in \"messages\", \"conversations\" (ShareGPT) and in prompts with answers\n"
         "(instruction and input with output, prompt with completion, question with answer, input with output);\n"
-        "preferences in prompt, chosen and rejected, as texts or as lists of messages. `fields` names others. Roles are\n"
-        "brought to system, user, assistant and tool.",
+        "preferences in prompt (or instruction and input), chosen and rejected, as texts or as lists of messages.\n"
+        "`fields` names others. Roles are brought to system, user, assistant and tool.",
     .example = "local pages = tm.read { \"corpus/**/*.html\", format = \"html\" }",
     .family = "read",
-    .version = 1,
+    .version = 2,
     .traits = TM_SOURCE | TM_HOSTILE,
     .libraries = "libarchive " TM_ARCHIVE_VERSION,
     .outputs = {{"", "documents", 0, NULL, "one document per member (or line)", NULL}},

@@ -189,12 +189,19 @@ static json_t *instruction_of(json_t *instruction, const json_t *input)
     return json_sprintf("%s\n\n%s", json_string_value(instruction), more);
 }
 
+// That of the line, unless the field map names another prompt. A new reference, or NULL.
+static json_t *own_instruction(reader *r)
+{
+    const json_t *instruction = json_object_get(r->line, "instruction");
+    if (!instruction || json_is_null(instruction) || json_object_get(r->options->fields, "prompt"))
+        return NULL;
+    return instruction_of(take(r, "instruction"), take(r, "input"));
+}
+
 static json_t *prompt_and_answer(reader *r)
 {
-    json_t *instruction = json_object_get(r->line, "instruction"), *prompt, *answer, *list;
-    bool alpaca = instruction && !json_object_get(r->options->fields, "prompt");
-    prompt = alpaca ? instruction_of(take(r, "instruction"), take(r, "input"))
-                    : json_incref(FIELD(r, "prompt", "prompt", "question", "input", "query"));
+    json_t *prompt = own_instruction(r), *answer, *list;
+    if (!prompt) prompt = json_incref(FIELD(r, "prompt", "prompt", "question", "input", "query"));
     answer = FIELD(r, "answer", "completion", "answer", "output", "response");
     list = prompt ? read_messages(r, prompt, "user") : reject(r, "there is no prompt");
     json_decref(prompt);
@@ -277,20 +284,23 @@ static const char *unfit(const json_t *prompt, const json_t *chosen, const json_
 
 static json_t *preference(reader *r)
 {
-    json_t *asked = FIELD(r, "prompt", "prompt", "question", "instruction", "input", "context"),
-           *prompt = NULL;
+    json_t *prompt = NULL, *asked = json_incref(FIELD(r, "prompt", "prompt", "question"));
+    if (!asked) asked = own_instruction(r);
+    if (!asked) asked = json_incref(FIELD(r, "prompt", "input", "context"));
     json_t *good = FIELD(r, "chosen", "chosen", "chosen_response"),
            *poor = FIELD(r, "rejected", "rejected", "rejected_response");
     bool both = good && poor;
     if (!good && !poor && json_object_get(r->line, "completions"))
         both = ranked(r, &good, &poor) && good && poor;
-    if (!both) return reject(r, "there is no \"chosen\", or no \"rejected\"");
-    json_t *chosen = read_messages(r, good, "assistant"), *rejected = read_messages(r, poor, "assistant");
+    if (!both) reject(r, "there is no \"chosen\", or no \"rejected\"");
+    json_t *chosen = both ? read_messages(r, good, "assistant") : NULL;
+    json_t *rejected = both ? read_messages(r, poor, "assistant") : NULL;
     if (!r->bad && whole(chosen) && whole(rejected))
         prompt = common_beginning(r, chosen, rejected);
     else if (!r->bad)
         prompt = asked ? read_messages(r, asked, "user") : reject(r, "there is no prompt");
     if (!r->bad) r->bad = unfit(prompt, chosen, rejected);
+    json_decref(asked);
     if (r->bad) {
         json_decref(prompt);
         json_decref(chosen);

@@ -10,6 +10,7 @@
 //   preference   {"prompt", "chosen", "rejected"}                 texts, or lists of messages
 //                {"chosen", "rejected"}                           lists whose common beginning is the prompt
 //                {"prompt", "chosen_response", "rejected_response"}
+//                {"instruction", "input"?, "chosen", "rejected"}
 //                {"context", "completions": [{"rank", "completion"} x 2]}
 //
 // A further "system" (or "system_prompt") text becomes the first message, "tools" are kept. Roles are brought

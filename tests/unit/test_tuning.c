@@ -113,6 +113,10 @@ static void preferences_are_found_in_the_usual_shapes(void **state)
     gives("{\"prompt\":\"a\",\"chosen\":\"b\",\"rejected\":\"c\"}", wanted);
     gives("{\"question\":\"a\",\"chosen\":\"b\",\"rejected\":\"c\"}", wanted);
     gives("{\"prompt\":\"a\",\"chosen_response\":\"b\",\"rejected_response\":\"c\"}", wanted);
+    gives("{\"instruction\":\"a\",\"chosen\":\"b\",\"rejected\":\"c\"}", wanted);
+    gives("{\"instruction\":\"a\",\"input\":\"d\",\"chosen\":\"b\",\"rejected\":\"c\"}",
+          "{\"prompt\":[" USER("a\\n\\nd") "],\"chosen\":[" BOT("b") "],\"rejected\":[" BOT("c") "]}");
+    gives("{\"input\":\"a\",\"chosen\":\"b\",\"rejected\":\"c\"}", wanted);
     gives("{\"chosen\":[" USER("a") "," BOT("b") "],\"rejected\":[" USER("a") "," BOT("c") "]}", wanted);
     gives("{\"prompt\":\"again\",\"chosen\":[" USER("a") "," BOT("b") "],\"rejected\":[" USER("a") "," BOT(
               "c") "]}",
