@@ -52,8 +52,8 @@ static int end_like(int status)
     return 128 + WTERMSIG(status);
 }
 
-// Children that the guard has now: what the program left in another process group or session is among them, as
-// the guard inherits orphans. Kills them; false if there are none.
+// Kills the children that the guard has now: what the program left in another process group or session is
+// among them, as the guard inherits orphans. False if there are none.
 static bool kill_children(void)
 {
     char path[64], text[4096];

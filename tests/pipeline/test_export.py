@@ -52,9 +52,9 @@ def tensors(path):
 
 
 def beside(parts):
-    """Matrices of float32 side by side."""
+    """Matrices side by side."""
     rows = parts[0][1][0]
-    lines = [[data[r * shape[1] * 4:(r + 1) * shape[1] * 4] for r in range(rows)] for _, shape, data in parts]
+    lines = [[data[len(data) // rows * r:len(data) // rows * (r + 1)] for r in range(rows)] for _, _, data in parts]
     return b"".join(line for row in zip(*lines) for line in row)
 
 
@@ -136,6 +136,29 @@ class Export(unittest.TestCase):
         self.assertEqual(ranks[0]["transformer.vocab_embedding.weight"][2], embed)
         self.assertEqual(ranks[-1]["transformer.ln_f.weight"][2], base["model.norm.weight"][2])
         self.assertEqual(seen, len(base) - 2 - ("lm_head.weight" in base))
+
+    def check_codes_together(self, node, source, bits):
+        """Codes and scales of every linear, from two by two ranks, as the quantized model has them."""
+        ranks = self.ranks(node, 4)
+        model = tensors(os.path.join(self.get(source), "model.safetensors"))
+        for layer, (stage, local) in enumerate([(0, 0), (0, 1), (1, 0)]):
+            group, theirs = ranks[2 * stage:2 * stage + 2], f"model.layers.{layer}."
+            for what, suffix in ((".weight", ".weight"), (".weights_scaling_factor", ".weight_scale")):
+                ours = lambda name: [g[f"transformer.layers.{local}.{name}{what}"] for g in group]
+                # of each rank 4 / 2 heads of 16 rows, and twice one of keys: 2, 1 and 1 quarters
+                quarters = [[d[len(d) // 4 * a:len(d) // 4 * b] for a, b in ((0, 2), (2, 3), (3, 4))]
+                            for _, _, d in ours("attention.qkv")]
+                found = {f"self_attn.{x}_proj": b"".join(q[i] for q in quarters) for i, x in enumerate("qkv")}
+                found.update({"mlp.gate_proj": below(ours("mlp.fc")), "mlp.up_proj": below(ours("mlp.gate"))})
+                for name, hf in (("attention.dense", "self_attn.o_proj"), ("mlp.proj", "mlp.down_proj")):
+                    whole = bits == 8 and what != ".weight"  # a scale per row is held by all ranks
+                    found[hf] = ours(name)[1][2] if whole else beside(ours(name))
+                for name, data in found.items():
+                    self.assertEqual(model[theirs + name + suffix][2], data, f"{node} {layer} {name}{suffix}")
+
+    def test_the_codes_and_scales_of_all_ranks_together_are_those_of_the_quantized_model(self):
+        self.check_codes_together("rt8", "int8", 8)
+        self.check_codes_together("rt4", "int4", 4)
 
     def test_the_ranks_of_tensorrt_llm_together_are_the_model_bit_for_bit(self):
         self.check_together("f32", 2, 2)
