@@ -17,7 +17,7 @@ local p = tm.params {
   rank   = tm.int { 16, min = 1, doc = "of the adapter" },
 }
 
-local model = tm.model { p.model, match = "**.gguf" }
+local model = tm.model { p.model }
 
 local clean = tm.curate { tm.read { p.corpus, format = "html", match = "**/*.html" },
   tm.html_text {},
