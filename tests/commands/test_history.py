@@ -95,7 +95,7 @@ return tm.graph { trials = trials, all = tm.compare { trials, by = { "valid.loss
 
     def test_a_wrong_condition_is_shown_with_a_caret_and_the_nearest_name(self):
         err = self.fails(2, "runs", "--where", "status == done and vaild.loss < 2")
-        self.assertIn("\n  status == done and vaild.loss < 2\n                   ^^^^^^^^^^\n", err)
+        self.assertIn("\n  status == done and vaild.loss < 2\n                     ^^^^^^^^^^\n", err)
         self.assertIn("did you mean valid.loss?", err)
         for condition, what, at in (("valid.loss <", "a value is due", 12), ("(lr > 1", "a ) is missing", 7),
                                     ("lr > 1 lr", "`and`, `or` or the end", 7), ("", "a name is due", 0),
