@@ -11,7 +11,7 @@
 #include <jansson.h>
 #include <utf8proc.h>
 
-enum { GAP = 2 };
+enum { GAP = 2, NARROW = 80 };
 
 typedef struct placing {
     bool right;
@@ -114,12 +114,13 @@ static int print_text(const char *text, int room, FILE *file)
     return used + 2 * cut;
 }
 
-static int room_of(FILE *file)
+// Of a file that is no terminal `else_room`.
+static int room_of(FILE *file, int else_room)
 {
     struct winsize size;
     if (isatty(fileno(file)) && ioctl(fileno(file), TIOCGWINSZ, &size) == 0 && size.ws_col > 20)
         return size.ws_col;
-    return 1 << 20;
+    return else_room;
 }
 
 // Nothing stands behind the last cell that is not empty.
@@ -174,17 +175,87 @@ static void make_narrow(const tm_table *t, int *widths, int room)
             }
 }
 
-void tm_table_print(const tm_table *t, FILE *file)
+// NULL if there is nothing to print, or no memory.
+static int *widths_of(const tm_table *t)
 {
-    int room = room_of(file);
-    size_t n = n_rows(t), last = 0;
+    size_t n = n_rows(t);
     int *widths = n ? calloc(t->n_columns, sizeof *widths) : NULL;
-    if (!widths) return;
-    measure(t, n, widths);
-    make_narrow(t, widths, room);
+    if (widths) measure(t, n, widths);
+    return widths;
+}
+
+// Columns of width 0 are left out.
+static void print_columns(const tm_table *t, const int *widths, int room, FILE *file)
+{
+    size_t n = n_rows(t), last = 0;
     for (size_t i = 0; i < t->n_columns; i++)
         if (widths[i]) last = i;
     for (size_t row = 0; row <= n; row++) print_row(t, row, widths, last, room, file);
+}
+
+void tm_table_print(const tm_table *t, FILE *file)
+{
+    int room = room_of(file, 1 << 20);
+    int *widths = widths_of(t);
+    if (!widths) return;
+    make_narrow(t, widths, room);
+    print_columns(t, widths, room, file);
+    free(widths);
+}
+
+// ---- in parts ----
+
+// Widths of one part: the head, and `per` of the others from `from` on. False if that is too wide.
+static bool choose(const tm_table *t, const int *widths, size_t head, size_t from, size_t per, int room,
+                   int *part)
+{
+    size_t seen = 0;
+    int total = -GAP;
+    for (size_t i = 0; i < t->n_columns; i++) {
+        bool other = i >= head && widths[i], in = i < head || (seen >= from && seen < from + per);
+        part[i] = in ? widths[i] : 0;
+        total += part[i] ? part[i] + GAP : 0;
+        seen += other;
+    }
+    return total <= room;
+}
+
+// The fewest parts of equal numbers of columns that fit. `per`: how many columns a part has.
+static size_t parts_of(const tm_table *t, const int *widths, size_t head, int room, int *part, size_t *per)
+{
+    size_t n = 0;
+    for (size_t i = head; i < t->n_columns; i++) n += widths[i] > 0;
+    for (size_t parts = 1; parts < n; parts++) {
+        size_t from = 0;
+        *per = (n + parts - 1) / parts;
+        while (from < n && choose(t, widths, head, from, *per, room, part)) from += *per;
+        if (from >= n) return parts;
+    }
+    *per = 1;
+    return n ? n : 1;
+}
+
+size_t tm_table_parts(const tm_table *t, size_t head, FILE *file)
+{
+    size_t per, parts = 0;
+    int *widths = widths_of(t), *part = widths ? calloc(t->n_columns, sizeof *part) : NULL;
+    if (part) parts = parts_of(t, widths, head, room_of(file, NARROW), part, &per);
+    free(part);
+    free(widths);
+    return parts;
+}
+
+void tm_table_print_parts(const tm_table *t, size_t head, FILE *file)
+{
+    int room = room_of(file, NARROW), *widths = widths_of(t);
+    int *part = widths ? calloc(t->n_columns, sizeof *part) : NULL;
+    size_t per, parts = part ? parts_of(t, widths, head, room, part, &per) : 0;
+    for (size_t i = 0; i < parts; i++) {
+        if (i) fputc('\n', file);
+        choose(t, widths, head, i * per, per, room, part);
+        print_columns(t, part, room, file);
+    }
+    free(part);
     free(widths);
 }
 

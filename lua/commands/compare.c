@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // compare: the points of a sweep, or several runs, as one table: what differs, and what came of it.
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "engine/base/nearest.h"
 #include "lua/cli/counts.h"
@@ -13,15 +14,29 @@
 static const tm_flag flags[] = {
     {"--sort", 0, "NAME",
      "by a metric, a parameter, seconds; -NAME: the other way (default: as in the graph)"},
-    {"--full", 0, NULL, "all metrics, also those of training batches"},
+    {"--full", 0, NULL, "all metrics, also those that are the same in all, and of training batches"},
     {"--csv", 0, NULL, "as CSV"},
     {0},
 };
 
 // ---- the table ----
 
+// What is told of each row.
+typedef struct fact {
+    enum { NAME, PARAM, METRIC, STATE, TIME } kind;
+    const char *name;
+} fact;
+
+typedef struct sheet {
+    const json_t *rows;
+    json_t *params, *metrics; // names that rows have
+    fact *facts;
+    size_t n, same;           // `same`: metrics that are left out, as they are the same in all rows
+    bool sweep, csv;
+} sheet;
+
 // Names of what rows have under `part`, in order.
-static json_t *columns(const json_t *rows, const char *part)
+static json_t *names_of(const json_t *rows, const char *part)
 {
     size_t i;
     const char *name;
@@ -31,20 +46,63 @@ static json_t *columns(const json_t *rows, const char *part)
     return names;
 }
 
-static void param_cell(tm_table *t, const json_t *value, bool csv)
+static const json_t *value_of(const fact *f, const json_t *row)
 {
-    char text[32];
-    if (json_is_string(value))
-        tm_table_cell(t, "%s", json_string_value(value));
-    else if (!value)
-        tm_table_cell(t, "%s", "");
-    else if (csv)
-        tm_table_cell(t, "%.10g", json_number_value(value));
-    else
-        tm_table_cell(t, "%s", tm_number_text(json_number_value(value), text));
+    switch (f->kind) {
+    case PARAM: return json_object_get(json_object_get(row, "params"), f->name);
+    case METRIC: return json_object_get(json_object_get(row, "metrics"), f->name);
+    case STATE: return json_object_get(row, "state");
+    case TIME: return json_object_get(row, "seconds");
+    case NAME: break;
+    }
+    return json_object_get(row, "name");
 }
 
-static void metric_cell(tm_table *t, const json_t *metric, bool csv)
+static bool differs(const sheet *s, const fact *f)
+{
+    size_t i;
+    json_t *row;
+    const json_t *first = value_of(f, json_array_get(s->rows, 0));
+    json_array_foreach((json_t *)s->rows, i, row)
+    {
+        const json_t *value = value_of(f, row);
+        if (value != first && !(value && first && json_equal(value, first))) return true;
+    }
+    return json_array_size(s->rows) == 1;
+}
+
+// `all`: also what is the same in all rows.
+static void add_fact(sheet *s, int kind, const char *name, bool all)
+{
+    fact f = {.kind = kind, .name = name};
+    if (all || differs(s, &f)) s->facts[s->n++] = f;
+    else s->same += kind == METRIC;
+}
+
+static bool collect(sheet *s, bool full)
+{
+    const char *name;
+    json_t *unused;
+    s->params = names_of(s->rows, "params");
+    s->metrics = names_of(s->rows, "metrics");
+    s->facts = calloc(json_object_size(s->params) + json_object_size(s->metrics) + 3, sizeof *s->facts);
+    if (!s->facts) return false;
+    if (!s->sweep) add_fact(s, NAME, "run", true);
+    json_object_foreach(s->params, name, unused) add_fact(s, PARAM, name, true);
+    json_object_foreach(s->metrics, name, unused) add_fact(s, METRIC, name, s->csv || full);
+    add_fact(s, STATE, s->sweep ? "state" : "status", s->csv);
+    add_fact(s, TIME, s->csv ? "seconds" : "took", true);
+    return true;
+}
+
+static const char *number_text(const sheet *s, double number, char text[32])
+{
+    if (!s->csv) return tm_number_text(number, text);
+    snprintf(text, 32, "%.10g", number);
+    return text;
+}
+
+static void metric_cell(const sheet *s, tm_table *t, const json_t *metric)
 {
     char text[32];
     const json_t *value = json_object_get(metric, "value"), *error = json_object_get(metric, "error");
@@ -52,57 +110,95 @@ static void metric_cell(tm_table *t, const json_t *metric, bool csv)
         tm_table_cell(t, "%s", "");
     else if (json_is_null(value))
         tm_table_cell(t, "%s", "nan");
-    else if (csv)
-        tm_table_cell(t, "%.10g", json_number_value(value));
-    else if (error)
-        tm_table_cell(t, "%s +-%.2g", tm_number_text(json_number_value(value), text),
+    else if (error && !s->csv)
+        tm_table_cell(t, "%s +-%.2g", number_text(s, json_number_value(value), text),
                       json_number_value(error));
     else
-        tm_table_cell(t, "%s", tm_number_text(json_number_value(value), text));
+        tm_table_cell(t, "%s", number_text(s, json_number_value(value), text));
 }
 
-static void fill(tm_table *t, const json_t *row, const json_t *params, const json_t *metrics, bool sweep,
-                 bool csv)
+static void cell(const sheet *s, tm_table *t, const fact *f, const json_t *row)
 {
-    char took[32];
-    const char *name;
-    json_t *unused;
-    double seconds = json_number_value(json_object_get(row, "seconds"));
-    if (!sweep) tm_table_cell(t, "%s", json_string_value(json_object_get(row, "name")));
-    json_object_foreach((json_t *)params, name, unused)
-        param_cell(t, json_object_get(json_object_get(row, "params"), name), csv);
-    json_object_foreach((json_t *)metrics, name, unused)
-        metric_cell(t, json_object_get(json_object_get(row, "metrics"), name), csv);
-    tm_table_cell(t, "%s", json_string_value(json_object_get(row, "state")));
-    if (csv)
-        tm_table_cell(t, "%.3f", seconds);
+    char text[32];
+    const json_t *value = value_of(f, row);
+    if (f->kind == METRIC)
+        metric_cell(s, t, value);
+    else if (f->kind == TIME && s->csv)
+        tm_table_cell(t, "%.3f", json_number_value(value));
+    else if (f->kind == TIME)
+        tm_table_cell(t, "%s", tm_duration_text(json_number_value(value), text));
+    else if (json_is_number(value))
+        tm_table_cell(t, "%s", number_text(s, json_number_value(value), text));
     else
-        tm_table_cell(t, "%s", tm_duration_text(seconds, took));
+        tm_table_cell(t, "%s", value ? json_string_value(value) : "");
 }
 
-static void print(const json_t *rows, bool sweep, bool csv)
+// A line for each run or point.
+static tm_table *table_of_rows(const sheet *s)
 {
     size_t i;
-    const char *name;
-    json_t *row, *unused, *params = columns(rows, "params"), *metrics = columns(rows, "metrics");
+    json_t *row;
     tm_table *t = tm_table_new();
-    if (!sweep) tm_table_column(t, "run", false);
-    json_object_foreach(params, name, unused) tm_table_column(t, name, true);
-    json_object_foreach(metrics, name, unused)
-    {
-        tm_table_column(t, name, true);
-        tm_table_optional(t, 1);
+    for (size_t k = 0; k < s->n; k++)
+        tm_table_column(t, s->facts[k].name, s->facts[k].kind != NAME && s->facts[k].kind != STATE);
+    json_array_foreach((json_t *)s->rows, i, row) for (size_t k = 0; k < s->n; k++)
+        cell(s, t, &s->facts[k], row);
+    return t;
+}
+
+// A line for each fact. Points are called by their parameters.
+static tm_table *table_of_facts(const sheet *s)
+{
+    size_t i;
+    json_t *row;
+    tm_table *t = tm_table_new();
+    tm_table_column(t, "", false);
+    json_array_foreach((json_t *)s->rows, i, row)
+        tm_table_column(t, json_string_value(json_object_get(row, "name")), true);
+    for (size_t k = 0; k < s->n; k++) {
+        if (s->facts[k].kind == NAME || (s->sweep && s->facts[k].kind == PARAM)) continue;
+        tm_table_cell(t, "%s", s->facts[k].name);
+        json_array_foreach((json_t *)s->rows, i, row) cell(s, t, &s->facts[k], row);
     }
-    tm_table_column(t, sweep ? "state" : "status", false);
-    tm_table_column(t, csv ? "seconds" : "took", true);
-    json_array_foreach((json_t *)rows, i, row) fill(t, row, params, metrics, sweep, csv);
+    return t;
+}
+
+// What stays at the left when the rest comes in parts.
+static size_t head_of(const sheet *s)
+{
+    size_t n = 0;
+    while (n < s->n && s->facts[n].kind <= PARAM) n++;
+    return n;
+}
+
+// As it is if that fits, else turned if that does, else in parts: the way that takes fewer lines.
+static void print_readable(const sheet *s, const tm_table *rows)
+{
+    size_t head = head_of(s), parts = tm_table_parts(rows, head, stdout);
+    tm_table *facts = parts > 1 ? table_of_facts(s) : NULL;
+    size_t turned = tm_table_parts(facts, 1, stdout);
+    if (turned == 1 || (facts && turned * s->n < parts * (json_array_size(s->rows) + 1)))
+        tm_table_print_parts(facts, 1, stdout);
+    else
+        tm_table_print_parts(rows, head, stdout);
+    tm_table_free(facts);
+}
+
+static tm_status print(const json_t *rows, bool sweep, bool csv, bool full, tm_error *err)
+{
+    sheet s = {.rows = rows, .sweep = sweep, .csv = csv};
+    bool good = collect(&s, full);
+    tm_table *t = good ? table_of_rows(&s) : NULL;
     if (csv)
         tm_table_csv(t, stdout);
-    else
-        tm_table_print(t, stdout);
+    else if (t)
+        print_readable(&s, t);
+    if (s.same) printf("%zu measure%s the same in all (--full)\n", s.same, s.same == 1 ? "" : "s");
     tm_table_free(t);
-    json_decref(params);
-    json_decref(metrics);
+    json_decref(s.params);
+    json_decref(s.metrics);
+    free(s.facts);
+    return good ? TM_OK : tm_fail(err, TM_ENOMEM, "no memory for a table");
 }
 
 // ---- what is compared ----
@@ -204,7 +300,8 @@ static tm_status compare(const tm_cli *cli, tm_store *store, tm_error *err)
     if (status >= 0 && cli->json)
         tm_cli_print(cli, json_pack("{s:O}", "rows", rows));
     else if (status >= 0)
-        print(rows, sweep, tm_cli_flag(cli, "--csv") != NULL);
+        status = print(rows, sweep, tm_cli_flag(cli, "--csv") != NULL, tm_cli_flag(cli, "--full") != NULL,
+                       err);
     json_decref(rows);
     tm_past_clear(&past);
     return status;

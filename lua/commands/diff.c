@@ -2,8 +2,8 @@
 // diff: what is different between two runs, or two results.
 #include <stdio.h>
 
-#include "engine/base/json.h"
 #include "lua/cli/counts.h"
+#include "lua/cli/json_text.h"
 #include "lua/cli/session.h"
 #include "lua/cli/table.h"
 #include "lua/past/before.h"
@@ -52,9 +52,12 @@ static const char *text_of(const json_t *value, char text[128])
     } else if (json_is_number(value)) {
         tm_number_text(json_number_value(value), text);
     } else {
-        char *dump = value && !json_is_null(value) ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
-        snprintf(text, 128, "%.100s", dump ? dump : "-");
-        tm_json_free(dump);
+        const char *kind = json_string_value(json_object_get(value, "$value"));
+        tm_buf dump = {0};
+        if (kind) tm_buf_fmt(&dump, "%s {..}", kind);
+        else if (value && !json_is_null(value)) tm_json_text(value, &dump);
+        snprintf(text, 128, "%.100s", dump.data ? dump.data : "-");
+        tm_buf_clear(&dump);
     }
     return text;
 }

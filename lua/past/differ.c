@@ -22,6 +22,11 @@ static void show(const json_t *value, char text[96])
         snprintf(text, 96, "%.6s", json_string_value(value));
         return;
     }
+    const char *kind = json_string_value(json_object_get(value, "$value"));
+    if (kind) {
+        snprintf(text, 96, "%.80s {..}", kind);
+        return;
+    }
     size_t flags = JSON_ENCODE_ANY | JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(15);
     char *dump = value && !json_is_null(value) ? json_dumps(value, flags) : NULL;
     snprintf(text, 96, "%.90s", dump ? dump : "none");
@@ -104,6 +109,8 @@ static void differ(json_t *list, const char *path, const json_t *before, const j
 static void join(char out[PATH], const char *path, const char *name)
 {
     bool silent = !path[0] && (strcmp(name, "options") == 0 || strcmp(name, "values") == 0);
+    if (strcmp(name, "$value") == 0) // "schedule wsd -> cosine"
+        name = path[0] && path[0] != ' ' ? "" : "kind";
     if (!path[0] && strcmp(name, "inputs") == 0) {
         snprintf(out, PATH, "input");
         return;

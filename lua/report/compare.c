@@ -6,6 +6,7 @@
 
 #include "lua/cli/counts.h"
 #include "lua/lock/git.h"
+#include "lua/past/differ.h"
 #include "lua/report/chain.h"
 #include "lua/report/measures.h"
 
@@ -68,30 +69,24 @@ static int differing(const pair *p, const tm_past *from, bool only_here, tm_buf 
     return n;
 }
 
-// Whether an option, or the stage, of a node differs.
-static int changed_options(const tm_past_node *a, const tm_past_node *b, tm_buf *page)
+// What differs in the work of a node, field by field.
+static int changed_fields(const tm_past_node *a, const tm_past_node *b, tm_buf *page)
 {
-    const json_t *x = json_object_get(a->plan, "own"), *y = json_object_get(b->plan, "own");
-    const char *name;
-    json_t *value;
-    int n = 0;
-    static const char *const parts[] = {"options", "values", "files", NULL};
-    for (int i = 0; parts[i]; i++) {
-        json_object_foreach(json_object_get(y, parts[i]), name, value)
-        {
-            const json_t *before = json_object_get(json_object_get(x, parts[i]), name);
-            if (before ? json_equal(before, value) : json_is_null(value)) continue;
-            bool big = json_is_object(value) && json_object_get(value, "$code");
-            tm_html(page, "<tr><th scope=\"row\">%s: %s</th>", a->name, name);
-            if (big) tm_buf_str(page, "<td>its text</td><td>another text</td>");
-            else {
-                cell_json(page, before);
-                cell_json(page, value);
-            }
-            tm_buf_str(page, "</tr>\n");
-            n++;
-        }
+    size_t i;
+    json_t *one, *all = tm_differ_own(json_object_get(a->plan, "own"), json_object_get(b->plan, "own"));
+    json_array_foreach(all, i, one)
+    {
+        const char *field = json_string_value(json_object_get(one, "field"));
+        const json_t *before = json_object_get(one, "before"), *after = json_object_get(one, "after");
+        tm_html(page, "<tr><th scope=\"row\">%s: %s</th>", a->name, field);
+        if (before || after) {
+            cell_json(page, before);
+            cell_json(page, after);
+        } else tm_html(page, "<td></td><td>%s</td>", json_string_value(json_object_get(one, "text")));
+        tm_buf_str(page, "</tr>\n");
     }
+    int n = (int)json_array_size(all);
+    json_decref(all);
     return n;
 }
 
@@ -101,7 +96,7 @@ static void settings(const pair *p, tm_buf *page)
     int n = differing(p, &p->a.past, false, &rows) + differing(p, &p->b.past, true, &rows);
     for (size_t i = 0; i < p->a.past.n_nodes; i++) {
         const tm_past_node *other = tm_past_find(&p->b.past, p->a.past.nodes[i].name);
-        if (other) n += changed_options(&p->a.past.nodes[i], other, &rows);
+        if (other) n += changed_fields(&p->a.past.nodes[i], other, &rows);
         else if (++n)
             tm_html(&rows, "<tr><th scope=\"row\">%s</th><td>there</td><td>–</td></tr>\n",
                     p->a.past.nodes[i].name);

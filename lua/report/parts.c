@@ -8,6 +8,7 @@
 
 #include "engine/store_key.h"
 #include "lua/cli/counts.h"
+#include "lua/cli/json_text.h"
 #include "lua/past/recorded_stage.h"
 #include "report_css.h"
 #include "report_js.h"
@@ -150,10 +151,15 @@ void tm_report_value(tm_buf *page, const json_t *value)
             tm_report_value(page, part);
         }
         tm_buf_str(page, first ? "}" : " }");
+    } else if (json_is_number(value)) {
+        char text[TM_COUNT_TEXT];
+        tm_html(page, "%s", tm_exact_text(json_number_value(value), text));
     } else {
-        char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(9));
-        tm_html(page, "%s", text ? text : "");
-        free(text);
+        tm_buf text = {0};
+        tm_json_text(value, &text);
+        tm_html(page, "%s", text.data ? text.data : "");
+        page->failed |= text.failed;
+        tm_buf_clear(&text);
     }
 }
 

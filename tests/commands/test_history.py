@@ -432,10 +432,14 @@ class AfterASweep(WithWorkplace):
 
     def test_compare_is_a_row_for_each_point_with_what_differs_and_what_came_of_it(self):
         lines = self.ok("compare", "r1:trials").splitlines()
+        points = [["cosine", "0.001"], ["cosine", "0.003"], ["none", "0.001"], ["none", "0.003"]]
         self.assertEqual(lines[0].split()[:4], ["decay", "lr", "valid.loss", "text.bits_per_byte"])
-        self.assertEqual([line.split()[:2] for line in lines[1:]],
-                         [["cosine", "0.001"], ["cosine", "0.003"], ["none", "0.001"], ["none", "0.003"]])
-        self.assertRegex(lines[1], r" \d\.\d+ \+-0\.\d+ .* done +\d+(\.\d+)? s$")
+        self.assertEqual([line.split()[:2] for line in lines[1:5] + lines[7:11]], points * 2)
+        self.assertRegex(lines[1], r" \d\.\d+ \+-0\.\d+ ")
+        self.assertRegex(lines[6], r"^ decay     lr  .*text\.perplexity +took$")  # all are done, and bzip2 says the same of all
+        self.assertRegex(lines[7], r" [\d.]+ \+-\d+(\.\d+)? +[\d.]+ s$")
+        self.assertEqual(lines[11:], ["1 measure the same in all (--full)"])
+        self.assertLessEqual(max(map(len, lines)), 80)
         rows = self.json("compare", "tried", "--full")["rows"]
         self.assertEqual(rows[3]["params"], {"decay": "none", "lr": 0.003})
         metrics = self.json("inspect", "trials/decay=none,lr=3e-3.model.metrics", "-n", "99")["records"]
@@ -488,7 +492,7 @@ class AfterASweep(WithWorkplace):
         rows = self.json("compare", "r1", "tried")["rows"]
         self.assertEqual([row["name"] for row in rows], ["r1", "r2"])
         self.assertEqual(rows[0]["metrics"], rows[1]["metrics"])
-        self.assertRegex(self.ok("compare", "r1", "r2"), r"^run +trials/decay=")
+        self.assertRegex(self.ok("compare", "r1", "r2"), r"^run +took\nr1 +[\d.]+ s\nr2 +[\d.]+ s\n20 measures the same in all")
         self.assertIn("did you mean trials?", self.fails(2, "compare", "r1:trails"))
         self.assertIn("did you mean trials?", self.fails(2, "compare", "trails"))
         self.assertIn("there is no run r7", self.fails(2, "compare", "r1", "r7"))

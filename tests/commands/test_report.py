@@ -230,6 +230,20 @@ class ReportOfARun(WithWorkplace):
         self.assertIn("base: train.loss", sections["curves"])
         self.assertRegex(sections["curation"], r"came in\s*68\s*68\s*0")
 
+    def test_values_are_compared_field_by_field(self):
+        with open(self.place.path("graph.lua")) as file:
+            text = file.read()
+        self.place.write("deeper.lua", text.replace("layers = 1, width = 32, heads = 4", "layers = 2, width = 32, heads = 2"))
+        self.ok("run", "deeper.lua", "base", "-q", store="other")
+        self.ok("run", "graph.lua", "base", "-q", store="other")
+        self.ok("report", "--compare", "r2", "r1", "--out", "values.html", store="other")
+        page = Page(self.place.read("values.html"))
+        settings = next(e["text"] for e in page.all("section") if e["attributes"].get("id") == "settings")
+        self.assertRegex(settings, r"base: layers\s*1\s*2\s")
+        self.assertRegex(settings, r"base: heads\s*4\s*2\s")
+        self.assertNotIn("width", settings)
+        self.assertRegex(self.ok("diff", "r2", "r1", store="other"), r"base layers +1 +2 *\n")
+
     def test_the_page_of_a_small_run_is_small(self):
         self.assertLess(len(self.report("r1").encode()), 120_000)
 
