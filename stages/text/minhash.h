@@ -10,7 +10,7 @@
 // in a band with probability 1 - (1 - J^8)^14, 0.92 at 0.8, 0.5 at 0.69.
 //
 // Signatures are the same bits on every processor; the fastest path it has is taken at run time, and the
-// environment variable TM_CPU=generic or avx2 hides the better ones.
+// environment variable TM_CPU=base or avx2 hides the better ones.
 #pragma once
 
 #include "engine/base/bytes.h"
@@ -24,7 +24,7 @@ typedef struct tm_minhash tm_minhash; // the constants and the memory for one th
 
 tm_minhash *tm_minhash_new(uint64_t seed); // NULL without memory
 void tm_minhash_free(tm_minhash *m);
-const char *tm_minhash_path(const tm_minhash *m); // "generic", "avx2" or "avx512"
+const char *tm_minhash_path(const tm_minhash *m); // "base", "avx2" or "avx512"
 
 // The signature of a text in UTF-8 (wrong bytes are passed over). A text without words has all values
 // 0xffffffff and *n_shingles 0.

@@ -7,7 +7,7 @@
 
 #include "stages/text/minhash_parts.h"
 
-static void update_generic(const tm_minhash_constants *c, const uint32_t *shingles, size_t n,
+static void update_base(const tm_minhash_constants *c, const uint32_t *shingles, size_t n,
                            uint32_t signature[TM_MINHASH_VALUES])
 {
     for (size_t i = 0; i < TM_MINHASH_VALUES; i++) {
@@ -96,15 +96,15 @@ __attribute__((target("avx512f"))) static void update_avx512(const tm_minhash_co
 
 const tm_minhash_cpu *tm_minhash_cpu_pick(void)
 {
-    static const tm_minhash_cpu generic = {"generic", update_generic};
+    static const tm_minhash_cpu base = {"base", update_base};
 #if defined(__x86_64__)
     static const tm_minhash_cpu avx2 = {"avx2", update_avx2}, avx512 = {"avx512", update_avx512};
     const char *hide = getenv("TM_CPU");
-    bool only_generic = hide && !strcmp(hide, "generic");
+    bool only_base = hide && !strcmp(hide, "base");
     bool only_avx2 = hide && !strcmp(hide, "avx2");
-    if (only_generic || !__builtin_cpu_supports("avx2")) return &generic;
+    if (only_base || !__builtin_cpu_supports("avx2")) return &base;
     return only_avx2 || !__builtin_cpu_supports("avx512f") ? &avx2 : &avx512;
 #else
-    return &generic;
+    return &base;
 #endif
 }
