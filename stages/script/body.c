@@ -13,6 +13,7 @@
 #include "stages/script/value.h"
 
 #define LATE_SIGNAL SIGPROF
+#define NAMED 3        // records of a batch that failed
 #define LOG_LINES 200  // of print, per chunk
 
 static const char each_key = 0, options_key = 0, emit_key = 0;  // addresses: keys in the registry
@@ -249,17 +250,31 @@ static void log_trace(const tm_body *body, const tm_error *err)
     }
 }
 
+// The record, or the first few of a batch.
+static void tell_given(const tm_body *body, tm_error *err)
+{
+    char text[480];
+    size_t at = 0, n = body->n_docs, shown = n < NAMED ? n : NAMED;
+    if (n == 1) at = (size_t)snprintf(text, sizeof text, "record ");
+    else if (n > shown) at = (size_t)snprintf(text, sizeof text, "%zu records, the first %zu: ", n, shown);
+    else at = (size_t)snprintf(text, sizeof text, "%zu records: ", n);
+    for (size_t i = 0; i < shown; i++) {
+        tm_view id = body->docs[i].id, source = body->docs[i].source;
+        size_t most = n == 1 ? 120 : 60;
+        at += (size_t)snprintf(text + at, sizeof text - at, "%s%.*s%s%.*s", i ? "; " : "",
+                               (int)(id.size < most ? id.size : most), id.data ? id.data : "",
+                               source.size ? ", from " : "", (int)(source.size < most ? source.size : most),
+                               source.data ? source.data : "");
+    }
+    tm_why(err, "it was given %s", text);
+}
+
 static tm_status fail_call(const tm_body *body, tm_error *err)
 {
     const tm_fault *fault = &body->box->fault;
-    tm_view id = body->docs->id, source = body->docs->source;
-    char which[48] = "record";
-    if (body->spec.batch) snprintf(which, sizeof which, "%zu records, the first", body->n_docs);
     tm_fail(err, TM_EFAILED, "%s:%d: %.280s", fault->file, fault->line, fault->text);
     tm_error_class(err, "TM0414");
-    tm_why(err, "it was given %s %.*s%s%.*s", which, (int)(id.size < 80 ? id.size : 80),
-           id.data ? id.data : "", source.size ? ", from " : "", (int)(source.size < 120 ? source.size : 120),
-           source.data ? source.data : "");
+    tell_given(body, err);
     if (fault->hint[0]) tm_hint(err, "%s", fault->hint);
     else if (body->spec.batch)
         tm_hint(err, "print(doc.id, doc.text) in the body shows a record in `tidemill logs`");

@@ -114,22 +114,39 @@ static tm_status example(const tm_batch *examples, size_t row, tm_document *docu
     return tm_fail(err, TM_EFORMAT, "an example has %zu ids and a mask of %zu", document->n, mask.size);
 }
 
-static tm_status get(void *ctx, uint64_t i, tm_document *document, tm_error *err)
+// The chunk and the row of a document.
+static const tm_batch *find(const tm_feed *feed, uint64_t i, size_t *row)
 {
-    tm_feed *feed = ctx;
     size_t low = 0, high = feed->n_chunks;
     while (high - low > 1) {
         size_t middle = (low + high) / 2;
         if (feed->first[middle] <= i) low = middle;
         else high = middle;
     }
-    const tm_batch *chunk = feed->chunks[low];
-    size_t row = (size_t)(i - feed->first[low]);
+    *row = (size_t)(i - feed->first[low]);
+    return feed->chunks[low];
+}
+
+static tm_status get(void *ctx, uint64_t i, tm_document *document, tm_error *err)
+{
+    tm_feed *feed = ctx;
+    size_t row;
+    const tm_batch *chunk = find(feed, i, &row);
     if (feed->rows == TM_FEED_PAIRS) return tm_pair_document(chunk, row, true, &feed->room, document, err);
     if (feed->rows == TM_FEED_EXAMPLES) return example(chunk, row, document, err);
     *document = (tm_document){0};
     document->ids = tm_batch_get_u32s(chunk, TM_TOK_IDS, row, &document->n);
     return TM_OK;
+}
+
+tm_view tm_feed_id(const tm_feed *feed, uint64_t i)
+{
+    size_t row;
+    const tm_batch *chunk = find(feed, i, &row);
+    static const size_t columns[] = {[TM_FEED_TOKENS] = TM_TOK_ID,
+                                     [TM_FEED_EXAMPLES] = TM_EXA_ID,
+                                     [TM_FEED_PAIRS] = TM_PAIR_ID};
+    return tm_batch_get_bytes(chunk, columns[feed->rows], row);
 }
 
 tm_documents tm_feed_documents(tm_feed *feed)

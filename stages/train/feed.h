@@ -37,6 +37,8 @@ typedef struct tm_feed {
 void tm_feed_init(tm_feed *feed, tm_work *work, const char *port, tm_feed_rows rows);
 void tm_feed_clear(tm_feed *feed);
 tm_documents tm_feed_documents(tm_feed *feed); // borrows the feed
+// The id of a document that was taken already; borrowed from the feed.
+tm_view tm_feed_id(const tm_feed *feed, uint64_t i);
 
 // Row `row` of a batch of pairs, scored or not, as a document with a partner; valid until the room is used
 // again.

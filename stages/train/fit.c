@@ -19,9 +19,10 @@ static const char *number_text(double value, int digits, char text[32])
 }
 
 // "gradient norm 0.9, 41, inf; loss 3.2, 8.1, nan at steps 238, 239, 240; learning rate 0.01"
-static void tell_steps(const fit *f, const tm_step *bad, tm_error *err)
+static void tell_steps(fit *f, const tm_step *bad, tm_error *err)
 {
-    char norms[120] = "", losses[120] = "", steps[120] = "", text[32];
+    char norms[120] = "", losses[120] = "", steps[120] = "", text[32], given[200] = "";
+    if (bad->step > 1) fit_tell_given(f, bad, given, sizeof given);
     for (int i = 0; i <= TM_LAST_STEPS; i++) {
         const tm_step *s = i < TM_LAST_STEPS ? &f->last[i] : bad;
         size_t a = strlen(norms), b = strlen(losses), c = strlen(steps);
@@ -30,12 +31,12 @@ static void tell_steps(const fit *f, const tm_step *bad, tm_error *err)
         snprintf(losses + b, sizeof losses - b, "%s%s", b ? ", " : "", number_text(s->loss, 4, text));
         snprintf(steps + c, sizeof steps - c, "%s%llu", c ? ", " : "", (unsigned long long)s->step);
     }
-    tm_why(err, "gradient norm %s; loss %s at step%s %s; learning rate %.3g", norms, losses,
-           strchr(steps, ',') ? "s" : "", steps, bad->rate);
+    tm_why(err, "gradient norm %s; loss %s at step%s %s; learning rate %.3g%s", norms, losses,
+           strchr(steps, ',') ? "s" : "", steps, bad->rate, given);
 }
 
 // At the very first step no learning rate is to blame.
-static tm_status diverged(const fit *f, const tm_step *s, tm_error *err)
+static tm_status diverged(fit *f, const tm_step *s, tm_error *err)
 {
     tm_fail(err, TM_EFAILED, "%s became %s at step %llu of %llu", isfinite(s->loss) ? "the gradient" : "loss",
             isnan(s->loss) || isnan(s->grad_norm) ? "NaN" : "infinite", (unsigned long long)s->step,

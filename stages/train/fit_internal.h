@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the files of the trainers' body share: fit.c is the loop, fit_open.c what it needs, fit_snapshot.c
-// what it leaves behind, fit_plan.c what the plan asks.
+// what it leaves behind, fit_given.c which documents a step was given, fit_plan.c what the plan asks.
 #pragma once
 
 #include "stages/train/architecture.h"
@@ -44,6 +44,10 @@ typedef struct fit {
     tm_step last[TM_LAST_STEPS]; // the newest of this process behind
     uint64_t n_tokens;  // trained on by this process
 } fit;
+
+// "; the step had 12 documents: ID, ID, ID, ..." of a step that failed; the node's log gets more of them. The
+// pack stands elsewhere then.
+void fit_tell_given(fit *f, const tm_step *step, char *text, size_t size);
 
 // How often `valid` is measured besides at snapshots; 0: not at all.
 int64_t fit_valid_every(const tm_fit_options *o);

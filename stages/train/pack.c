@@ -25,6 +25,7 @@ struct tm_pack {
 
     int32_t *ids, *labels, *positions, *cu_seqlens;
     double *scores;
+    uint64_t *from;  // the document of each segment
     uint32_t n_tokens, n_segments;
     bool given;       // the batch was handed out
     bool full_epoch;  // the current epoch is seen from its first document
@@ -56,7 +57,8 @@ tm_status tm_pack_new(tm_pack **out, const tm_pack_options *options, const tm_do
     p->positions = tm_calloc(options->tokens, sizeof *p->positions);
     p->cu_seqlens = tm_calloc((size_t)options->tokens + 1, sizeof *p->cu_seqlens);
     p->scores = tm_calloc(options->tokens, sizeof *p->scores);
-    if (!p->ids || !p->labels || !p->positions || !p->cu_seqlens || !p->scores) {
+    p->from = tm_calloc(options->tokens, sizeof *p->from);
+    if (!p->ids || !p->labels || !p->positions || !p->cu_seqlens || !p->scores || !p->from) {
         tm_pack_free(p);
         return tm_fail(err, TM_ENOMEM, "no memory for batches of %u tokens", options->tokens);
     }
@@ -72,6 +74,7 @@ void tm_pack_free(tm_pack *p)
     tm_free(p->positions);
     tm_free(p->cu_seqlens);
     tm_free(p->scores);
+    tm_free(p->from);
     tm_free(p->order);
     tm_free(p);
 }
@@ -267,9 +270,10 @@ static tm_status add_piece(tm_pack *p, tm_error *err)
     tm_status status = p->documents.get(p->documents.ctx, next->document, &d, err);
     if (status != TM_OK) return status;
     if (left > room && d.partner) return TM_DONE;
-    uint32_t n = left < room ? left : room;
+    uint32_t n = left < room ? left : room, segment = p->n_segments;
     if (n > 0 && d.partner) add_pair(p, &d);
     else if (n > 0) add_segment(p, &d, next->first + p->at.offset, n);
+    for (; segment < p->n_segments; segment++) p->from[segment] = next->document;
     p->at.offset += n;
     if (n < left) return TM_OK;
     p->at.piece++;
@@ -317,6 +321,16 @@ tm_status tm_pack_next(tm_pack *p, tm_tokens *batch, tm_error *err)
         if (status != TM_OK) return status;
     }
     return p->n_tokens > 0 ? give(p, batch) : TM_DONE;
+}
+
+size_t tm_pack_documents(const tm_pack *p, uint64_t *numbers, size_t n, size_t most)
+{
+    for (uint32_t i = 0; i < p->n_segments && n < most; i++) {
+        size_t k = 0;
+        while (k < n && numbers[k] != p->from[i]) k++;
+        if (k == n) numbers[n++] = p->from[i];
+    }
+    return n;
 }
 
 tm_pack_cursor tm_pack_tell(const tm_pack *p)

@@ -77,6 +77,10 @@ void tm_pack_free(tm_pack *pack);
 // all epochs are over (the last batch may be short). TM_EINVAL: data without a single label.
 tm_status tm_pack_next(tm_pack *pack, tm_tokens *batch, tm_error *err);
 
+// Which documents the last batch has pieces of: those that are not among the `n` numbers yet are added, up to
+// `most` in all. Gives how many there are now.
+size_t tm_pack_documents(const tm_pack *pack, uint64_t *numbers, size_t n, size_t most);
+
 // The place after the last complete batch; go to a place. Its `epoch` is `epochs` if the data ended while the
 // batch was filled.
 tm_pack_cursor tm_pack_tell(const tm_pack *pack);

@@ -355,6 +355,16 @@ class BadInputs(unittest.TestCase):
         self.assertEqual({name: answer["error"][name] for name in ("code", "file", "line", "kept")},
                          {"code": "TM0415", "file": "fails.lua", "line": 3, "kept": "1 of 2 nodes done"})
 
+    def test_the_document_that_made_a_loss_no_number_is_among_those_named(self):
+        if not os.path.exists(self.place.path("poisoned.lua")):
+            loss_that_becomes_no_number(self.place)
+        self.tidemill(("run", "poisoned.lua", "-q"))
+        _, out, _ = self.tidemill(("inspect", "read", "--grep", "Z", "--json"))
+        records = json.loads(out)["records"]
+        _, log, _ = self.tidemill(("logs", "tuned"))
+        self.assertEqual([record["source"] for record in records], ["07.txt"])
+        self.assertIn(f"step 9 had {records[0]['id']}\n", log)
+
     def test_every_expectation_is_of_a_case(self):
         self.assertEqual({name[:-7] for name in os.listdir(FOLDER)}, set(CASES))
 

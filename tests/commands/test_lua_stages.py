@@ -199,7 +199,10 @@ return tm.graph { pairs = tm.curate { ask { docs }, pair {} }, halves = split, s
         small = BATCH.replace("many/", "corpus/0").replace("#docs }", "#docs.x }")
         err = self.fails(1, "run", self.graph(small, "batch.lua"), "-q", store="broken")
         self.assertRegex(err, r"attempt to get length of a nil value.*\n  --> batch.lua:11:.*\n(.*\n){2}"
-                         r"why    it was given 3 records, the first \w+, from 00.txt\n")
+                         r"why    it was given 3 records: \w+, from 00.txt; \w+, from 01.txt; \w+, from 02.txt\n")
+        larger = small.replace("batch_size = 3", "batch_size = 8")
+        self.assertRegex(self.fails(1, "run", self.graph(larger, "batch.lua"), "-q", store="broken"),
+                         r"why    it was given 8 records, the first 3: \w+, from 00.txt; \w+, from 01.txt; \w+, from 02.txt\n")
 
     def test_an_error_in_a_body_names_line_and_record_and_the_log_has_a_traceback(self):
         text = SHOUT.replace("return (text:gsub", "local n = nil\n  return n.x, (text:gsub")

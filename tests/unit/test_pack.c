@@ -418,6 +418,28 @@ static void data_without_anything_to_learn_is_an_error_and_not_an_endless_loop(v
     assert_int_equal(tm_pack_new(&pack, &o, &documents, &err), TM_EINVAL);
 }
 
+static void the_documents_of_a_batch_are_those_of_its_ids_each_once(void **state)
+{
+    corpus c = {.have = 50, .ended = true, .size = varied};
+    tm_pack *pack = pack_of(&c, options());
+    tm_tokens b;
+    while (tm_pack_next(pack, &b, NULL) == TM_OK) {
+        uint64_t numbers[64];
+        size_t n = tm_pack_documents(pack, numbers, 0, 64), n_seen = 0;
+        bool seen[50] = {0};
+        for (int32_t i = 0; i < b.n_tokens; i++) {
+            int32_t token = b.ids[i] == BOS ? b.labels[i] : b.ids[i];
+            n_seen += !seen[token / 1000];
+            seen[token / 1000] = true;
+        }
+        assert_int_equal(n, n_seen);
+        for (size_t i = 0; i < n; i++) assert_true(seen[numbers[i]]);
+        assert_int_equal(tm_pack_documents(pack, numbers, n, 64), n);
+        assert_int_equal(tm_pack_documents(pack, numbers, 0, 1), 1);
+    }
+    tm_pack_free(pack);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -432,6 +454,7 @@ int main(void)
         cmocka_unit_test(pairs_lie_side_by_side_in_one_batch_with_their_scores),
         cmocka_unit_test(a_pair_that_is_too_long_is_left_out_whole),
         cmocka_unit_test(pieces_without_a_label_are_left_out),
+        cmocka_unit_test(the_documents_of_a_batch_are_those_of_its_ids_each_once),
         cmocka_unit_test(data_without_anything_to_learn_is_an_error_and_not_an_endless_loop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
