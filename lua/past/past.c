@@ -277,6 +277,15 @@ const char *tm_past_status(const tm_past *past)
     return strcmp(status, "ok") == 0 ? "done" : status;  // as journals said once
 }
 
+int tm_past_count(const tm_past *past, const char *state)
+{
+    int n = 0;
+    for (size_t i = 0; i < past->n_nodes; i++)
+        n += tm_past_work(past, &past->nodes[i]) == &past->nodes[i] &&
+             strcmp(past->nodes[i].state, state) == 0;
+    return n;
+}
+
 double tm_past_seconds(const tm_past *past)
 {
     if (past->end) return json_number_value(json_object_get(past->end, "seconds"));

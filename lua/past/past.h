@@ -84,6 +84,8 @@ void tm_past_clear(tm_past *past);
 
 const char *tm_past_status(const tm_past *past); // "done" "failed" "stopped" "running" "interrupted"
 double tm_past_seconds(const tm_past *past);     // so far, if it has not ended
+// How many nodes are in a state; of nodes that are the same work one counts.
+int tm_past_count(const tm_past *past, const char *state);
 // NULL if there is none. `tm_past_work`: the node that did the work, itself or the one it is the `same` as.
 tm_past_node *tm_past_find(const tm_past *past, const char *node);
 const tm_past_node *tm_past_work(const tm_past *past, const tm_past_node *node);

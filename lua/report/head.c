@@ -22,26 +22,19 @@ static int64_t bytes_made(const tm_past *past)
     return sum;
 }
 
-static int count_state(const tm_past *past, const char *state)
-{
-    int n = 0;
-    for (size_t i = 0; i < past->n_nodes; i++)
-        n += !past->nodes[i].same && strcmp(past->nodes[i].state, state) == 0;
-    return n;
-}
-
 static void figures(const tm_past *past, tm_buf *page)
 {
     char text[128], size[TM_COUNT_TEXT];
-    int failed = count_state(past, "failed"),
-        left = count_state(past, "not run") + count_state(past, "waiting");
+    int failed = tm_past_count(past, "failed"),
+        left = tm_past_count(past, "not run") + tm_past_count(past, "waiting");
     tm_buf_str(page, "<dl class=\"figures\">\n");
     figure(page, "time", tm_duration_text(tm_past_seconds(past), text));
-    snprintf(text, sizeof text, "%d run, %d cached", count_state(past, "done"), count_state(past, "cached"));
+    snprintf(text, sizeof text, "%d run, %d cached", tm_past_count(past, "done"),
+             tm_past_count(past, "cached"));
     if (failed) snprintf(text + strlen(text), sizeof text - strlen(text), ", %d failed", failed);
-    if (count_state(past, "stopped"))
+    if (tm_past_count(past, "stopped"))
         snprintf(text + strlen(text), sizeof text - strlen(text), ", %d stopped",
-                 count_state(past, "stopped"));
+                 tm_past_count(past, "stopped"));
     if (left) snprintf(text + strlen(text), sizeof text - strlen(text), ", %d not run", left);
     figure(page, "nodes", text);
     figure(page, "made", tm_size_text((uint64_t)bytes_made(past), size));

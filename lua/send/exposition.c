@@ -62,12 +62,8 @@ static void add_run(const tm_past *past, tm_buf *text)
 static void add_states(const tm_past *past, tm_buf *text)
 {
     family(text, "tidemill_nodes", "gauge", "Nodes by state.");
-    for (int k = 0; states[k]; k++) {
-        int n = 0;
-        for (size_t i = 0; i < past->n_nodes; i++)
-            n += strcmp(tm_past_work(past, &past->nodes[i])->state, states[k]) == 0;
-        add_sample(text, "tidemill_nodes", "state", states[k], n);
-    }
+    for (int k = 0; states[k]; k++)
+        add_sample(text, "tidemill_nodes", "state", states[k], tm_past_count(past, states[k]));
     family(text, "tidemill_node_state", "gauge", "1 for the state that a node is in.");
     for (size_t i = 0; i < past->n_nodes; i++) {
         const tm_past_node *node = &past->nodes[i];

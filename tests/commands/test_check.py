@@ -81,6 +81,7 @@ class Check(WithWorkplace):
         run, runs = self.json("run", "twice.lua"), self.json("runs")["runs"]
         self.assertEqual((run["done"], run["cached"], run["failed"], run["not_run"]), (0, 5, 0, 0))
         self.assertEqual(sorted((one["done"], one["cached"]) for one in runs), [(0, 5), (5, 0)])
+        self.assertIn('tidemill_nodes{state="cached"} 5\n', self.ok("metrics"))
         self.assertIn("<dt>nodes</dt><dd>5 run, 0 cached</dd>", self.place.read("store/runs/r1/report.html"))
 
     def test_what_cannot_be_a_text_is_told(self):

@@ -213,7 +213,10 @@ class Sent(WithWorkplace):
         try:
             page = ""
             for _ in range(400):
-                page = self.get(url)
+                try:
+                    page = self.get(url)
+                except urllib.error.HTTPError as error:  # of a run that has just got its number there is no record yet
+                    self.assertEqual(error.code, 503)
                 if 'node="slow",stage="exec",state="running"' in page:
                     break
                 time.sleep(0.02)
