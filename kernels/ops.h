@@ -30,6 +30,9 @@ void tm_matmul(tm_device *dev, tm_mat c, tm_mat a, tm_side a_side, tm_weight b, 
                tm_into into);
 
 // y [T,out] = or += alpha * x [T,in] W^T (+ bias [out], which may be NULL and is not multiplied by alpha).
+// With TM_ROWS_ALIKE rows or fewer a row has the same bits in any company: texts that are generated side by
+// side are those of each alone.
+enum { TM_ROWS_ALIKE = 12 };
 void tm_linear(tm_device *dev, tm_mat y, tm_mat x, tm_weight w, const float *bias, float alpha, tm_into into);
 // dx [T,in] = or += alpha * dy [T,out] W.
 void tm_linear_grad_x(tm_device *dev, tm_mat dx, tm_mat dy, tm_weight w, float alpha, tm_into into);

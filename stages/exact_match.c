@@ -42,16 +42,24 @@ const tm_value tm_value_exact_match = {
 
 #define MAX_ENDS 4
 
+// A question: what the model is asked, and the right answer as it is compared.
+typedef struct question {
+    uint64_t document;
+    tm_buf right;
+} question;
+
 typedef struct player {
     const tm_subject *subject;
     const match_options *o;
+    const tm_texts *texts;
     tm_chat *chat; // opened with the first conversation
-    tm_decoder *decoder;
     tm_generation how;
     uint32_t ends[MAX_ENDS];
-    tm_bpe_ids prompt;
-    tm_answer answer;
-    tm_buf right, given;
+    size_t n, n_answered;
+    question *questions; // [n], room for every document, and so in what follows
+    tm_bpe_ids *prompts;
+    double *right, *tokens, *ended; // what is measured, of each question
+    tm_buf given;
 } player;
 
 static tm_status begin(void *texts, const void *unused, tm_work *work, const char *port, tm_error *err)
@@ -72,12 +80,13 @@ static void add_end(player *p, int64_t id)
 // The right answer as it is compared. TM_EFORMAT: it has none.
 static tm_status set_right(player *p, tm_view text, tm_error *err)
 {
-    tm_buf_reset(&p->right);
+    tm_buf *right = &p->questions[p->n].right;
+    tm_buf_reset(right);
     int part = tm_answer_part_find(p->o->part), normal = tm_normal_find(p->o->normal);
-    if (!tm_answer_text(text, (tm_answer_part)part, (tm_normal)normal, &p->right))
+    if (!tm_answer_text(text, (tm_answer_part)part, (tm_normal)normal, right))
         return tm_fail(err, TM_EFORMAT, "its right answer has no %s: %.*s", p->o->part,
                        (int)(text.size < 60 ? text.size : 60), text.data);
-    return tm_buf_status(&p->right, err);
+    return tm_buf_status(right, err);
 }
 
 static tm_status open_chat(player *p, tm_error *err)
@@ -107,7 +116,7 @@ static tm_status ask_conversation(player *p, const json_t *record, tm_error *err
         status = set_right(p, tm_view_of(json_string_value(content), json_string_length(content)), err);
     if (status >= 0) {
         json_array_remove(messages, n - 1);
-        status = tm_chat_prompt(p->chat, messages, json_object_get(record, "tools"), &p->prompt, err);
+        status = tm_chat_prompt(p->chat, messages, json_object_get(record, "tools"), &p->prompts[p->n], err);
     }
     json_decref(messages);
     return status;
@@ -129,106 +138,132 @@ static tm_status ask_text(player *p, const tm_doc *doc, tm_error *err)
     if (status >= 0) status = tm_pattern_fill(p->o->prompt, doc, meta, &text, err);
     if (status == TM_ENOENT) status = TM_EFORMAT;
     tm_view prompt = {text.data ? text.data : "", text.size};
-    if (status >= 0) status = tm_prompt_encode(p->subject->tokenizer, prompt, !prompt.size, &p->prompt, err);
+    if (status >= 0)
+        status = tm_prompt_encode(p->subject->tokenizer, prompt, !prompt.size, &p->prompts[p->n], err);
     tm_buf_clear(&text);
     tm_buf_clear(&right);
     json_decref(meta);
     return status;
 }
 
+// Makes a document the next question.
 static tm_status ask(player *p, const tm_doc *doc, tm_error *err)
 {
     static const char head[] = "{\"messages\":";
     uint32_t most = p->subject->model->config.length;
     bool chat = doc->text.size > strlen(head) && memcmp(doc->text.data, head, strlen(head)) == 0;
     json_t *record = chat ? json_loadb(doc->text.data, doc->text.size, 0, NULL) : NULL;
-    p->prompt.size = 0;
+    tm_bpe_ids *prompt = &p->prompts[p->n];
+    prompt->size = 0;
     tm_status status = record ? ask_conversation(p, record, err) : ask_text(p, doc, err);
     json_decref(record);
-    if (status >= 0 && (!p->prompt.size || p->prompt.size >= most))
-        status = tm_fail(err, TM_EFORMAT, "its prompt has %zu tokens, the model %u positions", p->prompt.size,
-                         most);
+    if (status >= 0 && (!prompt->size || prompt->size >= most))
+        status =
+            tm_fail(err, TM_EFORMAT, "its prompt has %zu tokens, the model %u positions", prompt->size, most);
     return status;
 }
 
-// A decoder with room for prompt and answer; the one from before if it has.
-static tm_status make_room(player *p, tm_error *err)
-{
-    uint64_t most = p->subject->model->config.length, want = p->prompt.size + (uint64_t)p->o->tokens;
-    want = (want + 255) / 256 * 256;
-    if (want > most) want = most;
-    if (p->decoder && (uint64_t)tm_decoder_capacity(p->decoder) >= want) return TM_OK;
-    tm_decoder_free(p->decoder);
-    p->decoder = NULL;
-    return tm_decoder_new(&p->decoder, p->subject->model, p->subject->device, (uint32_t)want, err);
-}
-
-// Whether the model gives the right answer.
-static tm_status answer(player *p, double *right, tm_error *err)
-{
-    TM_TRY(make_room(p, err));
-    tm_decoder_cut(p->decoder, 0); // what came before decides nothing
-    TM_TRY(tm_generate(p->decoder, p->subject->tokenizer->bpe, &p->prompt, &p->how, &p->answer, err));
-    tm_view text = {p->answer.text.data ? p->answer.text.data : "", p->answer.text.size};
-    tm_buf_reset(&p->given);
-    bool there = tm_answer_text(text, (tm_answer_part)tm_answer_part_find(p->o->part),
-                                (tm_normal)tm_normal_find(p->o->normal), &p->given);
-    *right = there && tm_view_eq(tm_buf_view(&p->given), tm_buf_view(&p->right));
-    return tm_buf_status(&p->given, err);
-}
-
-// ---- all of them ----
-
-static tm_status play(player *p, const tm_texts *texts, double *right, double *tokens, double *ended,
-                      size_t *n, tm_error *err)
+static tm_status ask_all(player *p, tm_error *err)
 {
     tm_left_out left_out = {.work = p->subject->work};
-    for (uint64_t i = 0; i < texts->n_documents; i++) {
-        tm_doc doc = tm_texts_get(texts, i);
+    for (uint64_t i = 0; i < p->texts->n_documents; i++) {
+        tm_doc doc = tm_texts_get(p->texts, i);
         tm_status status = ask(p, &doc, err);
         if (status < 0) {
             TM_TRY(tm_leave_out(&left_out, doc.id, status, err));
             continue;
         }
-        TM_TRY(answer(p, &right[*n], err));
-        if (*n == 0)
-            tm_work_sample(p->subject->work, doc.text, tm_buf_view(&p->answer.text),
-                           right[0] > 0 ? "right" : "wrong");
-        tokens[*n] = (double)p->answer.ids.size;
-        ended[*n] = p->answer.ended == TM_ENDED_END || p->answer.ended == TM_ENDED_STOP;
-        ++*n;
-        tm_work_progress(p->subject->work, (double)i + 1, (double)texts->n_documents, "questions");
+        p->questions[p->n++].document = i;
     }
-    return *n ? TM_OK : tm_fail(err, TM_EINVAL, "there is no question with an answer");
+    return p->n ? TM_OK : tm_fail(err, TM_EINVAL, "there is no question with an answer");
 }
 
-static tm_status judge(player *p, const tm_texts *texts, tm_measure *results, tm_error *err)
+// ---- an answer ----
+
+static bool is_right(player *p, size_t i, tm_view text)
 {
-    size_t all = (size_t)texts->n_documents, n = 0;
-    double *values = tm_calloc(3 * all + 1, sizeof *values);
-    if (!values) return tm_fail(err, TM_ENOMEM, "no memory for %zu questions", all);
-    tm_status status = play(p, texts, values, values + all, values + 2 * all, &n, err);
-    for (int i = 0; status >= 0 && i < 3; i++) results[i] = tm_measure_mean(values + (size_t)i * all, n);
-    tm_free(values);
+    tm_buf_reset(&p->given);
+    bool there = tm_answer_text(text, (tm_answer_part)tm_answer_part_find(p->o->part),
+                                (tm_normal)tm_normal_find(p->o->normal), &p->given);
+    return there && tm_view_eq(tm_buf_view(&p->given), tm_buf_view(&p->questions[i].right));
+}
+
+static tm_status answered(void *player_, size_t i, const tm_answer *answer, tm_error *err)
+{
+    player *p = player_;
+    tm_view text = {answer->text.data ? answer->text.data : "", answer->text.size};
+    p->right[i] = is_right(p, i, text);
+    p->tokens[i] = (double)answer->ids.size;
+    p->ended[i] = answer->ended == TM_ENDED_END || answer->ended == TM_ENDED_STOP;
+    if (i == 0)
+        tm_work_sample(p->subject->work, tm_texts_get(p->texts, p->questions[i].document).text, text,
+                       p->right[i] > 0 ? "right" : "wrong");
+    tm_work_progress(p->subject->work, (double)++p->n_answered, (double)p->n, "questions");
+    return tm_buf_status(&p->given, err);
+}
+
+// A decoder with room for the longest prompt and its answer.
+static tm_status open_decoder(const player *p, tm_decoder **decoder, tm_error *err)
+{
+    uint64_t most = p->subject->model->config.length, longest = 0;
+    for (size_t i = 0; i < p->n; i++)
+        if (p->prompts[i].size > longest) longest = p->prompts[i].size;
+    uint64_t want = (longest + (uint64_t)p->o->tokens + 255) / 256 * 256;
+    return tm_decoder_new_wide(decoder, p->subject->model, p->subject->device,
+                               (uint32_t)(want < most ? want : most), p->n, err);
+}
+
+static tm_status answer_all(player *p, tm_error *err)
+{
+    tm_decoder *decoder = NULL;
+    tm_prompts prompts = {p->prompts, p->n, answered, p};
+    tm_status status = open_decoder(p, &decoder, err);
+    if (status >= 0) status = tm_generate_all(decoder, p->subject->tokenizer->bpe, &prompts, &p->how, err);
+    tm_decoder_free(decoder);
     return status;
+}
+
+// ---- all of them ----
+
+static tm_status make_room(player *p, tm_error *err)
+{
+    size_t all = (size_t)p->texts->n_documents + 1;
+    p->questions = tm_calloc(all, sizeof *p->questions);
+    p->prompts = tm_calloc(all, sizeof *p->prompts);
+    p->right = tm_calloc(3 * all, sizeof *p->right);
+    if (!p->questions || !p->prompts || !p->right)
+        return tm_fail(err, TM_ENOMEM, "no memory for %zu questions", all);
+    p->tokens = p->right + all;
+    p->ended = p->tokens + all;
+    return TM_OK;
+}
+
+static void clear(player *p)
+{
+    for (uint64_t i = 0; p->questions && i < p->texts->n_documents; i++) tm_buf_clear(&p->questions[i].right);
+    for (uint64_t i = 0; p->prompts && i < p->texts->n_documents; i++) tm_bpe_ids_clear(&p->prompts[i]);
+    tm_free(p->questions);
+    tm_free(p->prompts);
+    tm_free(p->right);
+    tm_buf_clear(&p->given);
+    tm_chat_close(p->chat);
 }
 
 static tm_status measure(const void *texts, const void *options_, const tm_subject *subject,
                          tm_measure *results, tm_error *err)
 {
     const match_options *o = options_;
-    player p = {.subject = subject, .o = o};
+    player p = {.subject = subject, .o = o, .texts = texts};
     p.how = (tm_generation){
         .n_tokens = (uint64_t)o->tokens, .ends = p.ends, .stops = o->stop.items, .n_stops = o->stop.n};
     add_end(&p, subject->tokenizer->eos);
     add_end(&p, subject->model->config.eos);
-    tm_status status = judge(&p, texts, results, err);
-    tm_decoder_free(p.decoder);
-    tm_chat_close(p.chat);
-    tm_answer_clear(&p.answer);
-    tm_bpe_ids_clear(&p.prompt);
-    tm_buf_clear(&p.right);
-    tm_buf_clear(&p.given);
+    tm_status status = make_room(&p, err);
+    if (status >= 0) status = ask_all(&p, err);
+    if (status >= 0) status = answer_all(&p, err);
+    const double *measured[] = {p.right, p.tokens, p.ended};
+    for (int i = 0; status >= 0 && i < 3; i++) results[i] = tm_measure_mean(measured[i], p.n);
+    clear(&p);
     return status;
 }
 

@@ -23,7 +23,6 @@ enum {
     TILE_COLS = 384,
     TILE_PANELS = TILE_ROWS / BLOCK_ROWS,
     TILES_WANTED = 32,
-    DOT_ROWS = 12,  // with this many rows, or fewer, packing does not pay
 };
 
 typedef struct product {
@@ -249,37 +248,56 @@ static void product_blocks(tm_device *dev, product *p)
 
 // ---- A few rows against the rows of B: dot products, nothing packed. Each has the same bits in any company.
 
-// Row j of B with `rows` rows of A (1 or 2) from row i on.
+// What the registers hold: sums of DOT_ROWS rows of A with DOT_COLS rows of B.
+enum { DOT_SUMS = 4, DOT_ROWS = 2, DOT_COLS = LANES == 16 ? 3 : 1 };
+
+// Rows j .. j + cols of B with rows i .. i + rows of A.
 static inline __attribute__((always_inline)) void dots(const product *p, int64_t i, int64_t j, const int rows,
-                                                       const tm_dtype dtype)
+                                                       const int cols, const tm_dtype dtype)
 {
-    vf sums[2][4] = {{{0}}};
-    int64_t at = j * p->b.stride, k = 0;
-    for (; k + 4 * LANES <= p->k; k += 4 * LANES)
+    vf sums[DOT_ROWS][DOT_COLS][DOT_SUMS] = {{{{0}}}};
+    int64_t k = 0;
+    for (; k + DOT_SUMS * LANES <= p->k; k += DOT_SUMS * LANES)
 #pragma GCC unroll 4
-        for (int u = 0; u < 4; u++) {
-            int64_t from = at + k + u * LANES;
-            vf right = dtype == TM_F32 ? vf_load((const float *)p->b.data + from)
-                                       : vf_load_bf16((const uint16_t *)p->b.data + from);
+        for (int u = 0; u < DOT_SUMS; u++) {
+            vf left[DOT_ROWS];
 #pragma GCC unroll 2
-            for (int r = 0; r < rows; r++) sums[r][u] += vf_load(row_of(p->a, i + r) + k + u * LANES) * right;
+            for (int r = 0; r < rows; r++) left[r] = vf_load(row_of(p->a, i + r) + k + u * LANES);
+#pragma GCC unroll 3
+            for (int c = 0; c < cols; c++) {
+                int64_t from = (j + c) * p->b.stride + k + u * LANES;
+                vf right = dtype == TM_F32 ? vf_load((const float *)p->b.data + from)
+                                           : vf_load_bf16((const uint16_t *)p->b.data + from);
+#pragma GCC unroll 2
+                for (int r = 0; r < rows; r++) sums[r][c][u] += left[r] * right;
+            }
         }
-    for (int r = 0; r < rows; r++) {
-        const float *x = row_of(p->a, i + r);
-        float *c = row_of(p->c, i + r) + j, sum = vf_sum(sums[r][0] + sums[r][1] + (sums[r][2] + sums[r][3]));
-        for (int64_t rest = k; rest < p->k; rest++) sum += x[rest] * element(p->b.data, at + rest, dtype);
-        *c = p->into == TM_ADD ? *c + p->alpha * sum : p->alpha * sum;
-    }
+    for (int r = 0; r < rows; r++)
+        for (int c = 0; c < cols; c++) {
+            const float *x = row_of(p->a, i + r);
+            const vf *s = sums[r][c];
+            float *y = row_of(p->c, i + r) + j + c, sum = vf_sum(s[0] + s[1] + (s[2] + s[3]));
+            for (int64_t rest = k; rest < p->k; rest++)
+                sum += x[rest] * element(p->b.data, (j + c) * p->b.stride + rest, dtype);
+            *y = p->into == TM_ADD ? *y + p->alpha * sum : p->alpha * sum;
+        }
+}
+
+static inline __attribute__((always_inline)) void dots_down(const product *p, int64_t j, const int cols,
+                                                            const tm_dtype dtype)
+{
+    int64_t i = 0;
+    for (; i + DOT_ROWS <= p->m; i += DOT_ROWS) dots(p, i, j, DOT_ROWS, cols, dtype);
+    for (; i < p->m; i++) dots(p, i, j, 1, cols, dtype);
 }
 
 static inline __attribute__((always_inline)) void dots_with(const product *p, int64_t first, int64_t last,
                                                             const tm_dtype dtype)
 {
-    for (int64_t j = first; j < last; j++) {
-        int64_t i = 0;
-        for (; i + 2 <= p->m; i += 2) dots(p, i, j, 2, dtype);
-        if (i < p->m) dots(p, i, j, 1, dtype);
-    }
+    int64_t j = first;
+    if (p->m >= DOT_ROWS)
+        for (; j + DOT_COLS <= last; j += DOT_COLS) dots_down(p, j, DOT_COLS, dtype);
+    for (; j < last; j++) dots_down(p, j, 1, dtype);
 }
 
 static void dot_rows(const void *arg, int64_t first, int64_t last)
@@ -309,7 +327,7 @@ void tm_matmul(tm_device *dev, tm_mat c, tm_mat a, tm_side a_side, tm_weight b, 
     if (p.m == 0 || p.n == 0) return;
     if (p.k == 0) {
         if (into == TM_SET) rows_run(dev, p.m, p.n, zero_rows, &p);
-    } else if (p.m <= DOT_ROWS && p.b_t && !p.a_t) {
+    } else if (p.m <= TM_ROWS_ALIKE && p.b_t && !p.a_t) {  // so few that packing does not pay
         rows_run(dev, p.n, p.k, dot_rows, &p);
     } else {
         product_blocks(dev, &p);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A model that reads on: a cache of keys and values behind which tokens are added.
+//
+// A decoder holds one sequence, or several side by side: then what is said below of "the tokens held" is
+// about the one that was turned to last, number 0 at first.
 #pragma once
 
 #include "stages/model/pass.h"
@@ -11,6 +14,13 @@ tm_status tm_decoder_new(tm_decoder **decoder, const tm_model *model, tm_device 
                          tm_error *err);
 void tm_decoder_free(tm_decoder *decoder);
 
+// The same for several sequences, each with room for `capacity` tokens; as many as `wanted`, but no more than
+// give each of them the bits that it has alone (TM_ROWS_ALIKE), nor than 256 MiB hold; at least one.
+tm_status tm_decoder_new_wide(tm_decoder **decoder, const tm_model *model, tm_device *device,
+                              uint32_t capacity, size_t wanted, tm_error *err);
+int32_t tm_decoder_width(const tm_decoder *decoder); // how many sequences
+void tm_decoder_turn(tm_decoder *decoder, int32_t sequence);
+
 // Forget the tokens from number `size` on.
 void tm_decoder_cut(tm_decoder *decoder, int32_t size);
 
@@ -19,6 +29,11 @@ void tm_decoder_cut(tm_decoder *decoder, int32_t size);
 // beyond the capacity.
 tm_status tm_decoder_feed(tm_decoder *decoder, const int32_t *ids, int32_t n, const float **logits,
                           tm_error *err);
+
+// Add one token to each of n different sequences, all in one pass; the logits after them, [n, vocab], owned
+// by the decoder. TM_EINVAL: beyond the capacity of one.
+tm_status tm_decoder_step(tm_decoder *decoder, const int32_t *sequences, const int32_t *ids, int32_t n,
+                          const float **logits, tm_error *err);
 int32_t tm_decoder_size(const tm_decoder *decoder);      // tokens held
 int32_t tm_decoder_capacity(const tm_decoder *decoder);
 const tm_model *tm_decoder_model(const tm_decoder *decoder);

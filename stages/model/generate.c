@@ -84,19 +84,39 @@ static void add(generation *g, uint32_t id, const float *logits)
     if (a->ids.size == g->room) end(g, TM_ENDED_FULL);
 }
 
-static tm_status loop(generation *g, tm_error *err)
+// The next token.
+static void choose(generation *g, const float *logits)
+{
+    tm_seen seen = {g->all.data, g->all.size};
+    uint64_t draw = g->how->draw + g->answer->ids.size;
+    add(g, (uint32_t)tm_sample(&g->how->sampler, draw, logits, g->vocab, seen, g->choices), logits);
+}
+
+static int32_t last(const generation *g)
+{
+    return (int32_t)g->all.data[g->all.size - 1];
+}
+
+// Reads the prompt, and chooses the first token.
+static tm_status begin(generation *g, tm_error *err)
 {
     const float *logits;
     if (g->how->n_tokens == 0) end(g, TM_ENDED_TOKENS);
     if (g->over) return TM_OK;
     TM_TRY(tm_decoder_read(g->decoder, g->all.data, (int32_t)g->all.size, &logits, &g->answer->n_kept, err));
-    for (uint64_t draw = g->how->draw;; draw++) {
-        tm_seen seen = {g->all.data, g->all.size};
-        uint32_t id = (uint32_t)tm_sample(&g->how->sampler, draw, logits, g->vocab, seen, g->choices);
-        add(g, id, logits);
-        if (g->over) return TM_OK;
-        TM_TRY(tm_decoder_feed(g->decoder, &(int32_t){(int32_t)id}, 1, &logits, err));
+    choose(g, logits);
+    return TM_OK;
+}
+
+static tm_status loop(generation *g, tm_error *err)
+{
+    TM_TRY(begin(g, err));
+    while (!g->over) {
+        const float *logits;
+        TM_TRY(tm_decoder_feed(g->decoder, &(int32_t){last(g)}, 1, &logits, err));
+        choose(g, logits);
     }
+    return TM_OK;
 }
 
 // The last characters, when no more can follow.
@@ -133,10 +153,10 @@ static tm_status prepare(generation *g, const tm_bpe_ids *prompt, tm_error *err)
     return TM_OK;
 }
 
-tm_status tm_generate(tm_decoder *decoder, const tm_bpe *bpe, const tm_bpe_ids *prompt,
-                      const tm_generation *how, tm_answer *answer, tm_error *err)
+static generation generation_of(tm_decoder *decoder, const tm_bpe *bpe, const tm_generation *how,
+                                tm_answer *answer)
 {
-    generation g = {
+    return (generation){
         .decoder = decoder,
         .how = how,
         .vocab = tm_decoder_model(decoder)->config.vocab,
@@ -144,14 +164,116 @@ tm_status tm_generate(tm_decoder *decoder, const tm_bpe *bpe, const tm_bpe_ids *
         .stream = {.bpe = bpe, .skip_special = true},
         .stop = {.strings = how->stops, .n_strings = how->n_stops},
     };
+}
+
+static void clear(generation *g)
+{
+    tm_stop_clear(&g->stop);
+    tm_buf_clear(&g->piece);
+    tm_bpe_ids_clear(&g->all);
+    tm_free(g->choices);
+}
+
+tm_status tm_generate(tm_decoder *decoder, const tm_bpe *bpe, const tm_bpe_ids *prompt,
+                      const tm_generation *how, tm_answer *answer, tm_error *err)
+{
+    generation g = generation_of(decoder, bpe, how, answer);
     tm_answer_clear(answer);
     tm_status status = prepare(&g, prompt, err);
     if (status >= 0) status = loop(&g, err);
     if (status >= 0) finish(&g);
     if (status >= 0) status = tm_buf_status(&answer->text, err);
-    tm_stop_clear(&g.stop);
-    tm_buf_clear(&g.piece);
-    tm_bpe_ids_clear(&g.all);
-    tm_free(g.choices);
+    clear(&g);
+    return status;
+}
+
+// ---- many
+
+// A sequence of the decoder, and the prompt that it is at work on.
+typedef struct place {
+    generation g;
+    tm_answer answer;
+    size_t prompt;
+    bool busy;
+} place;
+
+typedef struct many {
+    tm_decoder *decoder;
+    const tm_bpe *bpe;
+    const tm_prompts *prompts;
+    const tm_generation *how;
+    place places[TM_ROWS_ALIKE];
+    size_t next; // prompt
+} many;
+
+static void leave(place *p)
+{
+    clear(&p->g);
+    tm_answer_clear(&p->answer);
+    *p = (place){0};
+}
+
+// Tells of an answer that is over.
+static tm_status settle(many *m, place *p, tm_error *err)
+{
+    if (!p->g.over) return TM_OK;
+    finish(&p->g);
+    tm_status status = tm_buf_status(&p->answer.text, err);
+    if (status >= 0) status = m->prompts->answered(m->prompts->listener, p->prompt, &p->answer, err);
+    leave(p);
+    return status;
+}
+
+// Gives every free place a prompt, until there are no more.
+static tm_status fill(many *m, tm_error *err)
+{
+    for (int32_t i = 0; i < tm_decoder_width(m->decoder); i++) {
+        place *p = &m->places[i];
+        while (!p->busy && m->next < m->prompts->n) {
+            p->busy = true;
+            p->prompt = m->next++;
+            p->g = generation_of(m->decoder, m->bpe, m->how, &p->answer);
+            tm_decoder_turn(m->decoder, i);
+            tm_decoder_cut(m->decoder, 0);
+            TM_TRY(prepare(&p->g, &m->prompts->prompts[p->prompt], err));
+            TM_TRY(begin(&p->g, err));
+            TM_TRY(settle(m, p, err));
+        }
+    }
+    return TM_OK;
+}
+
+// One token for all that are at work; `*n` gets their number.
+static tm_status step(many *m, int32_t *n, tm_error *err)
+{
+    int32_t busy[TM_ROWS_ALIKE], ids[TM_ROWS_ALIKE];
+    const float *logits;
+    *n = 0;
+    for (int32_t i = 0; i < tm_decoder_width(m->decoder); i++) {
+        if (!m->places[i].busy) continue;
+        ids[*n] = last(&m->places[i].g);
+        busy[(*n)++] = i;
+    }
+    if (*n == 0) return TM_OK;
+    TM_TRY(tm_decoder_step(m->decoder, busy, ids, *n, &logits, err));
+    for (int32_t i = 0; i < *n; i++) {
+        place *p = &m->places[busy[i]];
+        choose(&p->g, logits + (size_t)i * p->g.vocab);
+        TM_TRY(settle(m, p, err));
+    }
+    return TM_OK;
+}
+
+tm_status tm_generate_all(tm_decoder *decoder, const tm_bpe *bpe, const tm_prompts *prompts,
+                          const tm_generation *how, tm_error *err)
+{
+    many m = {.decoder = decoder, .bpe = bpe, .prompts = prompts, .how = how};
+    tm_status status = TM_OK;
+    int32_t busy = 1;
+    while (status >= 0 && busy > 0) {
+        status = fill(&m, err);
+        if (status >= 0) status = step(&m, &busy, err);
+    }
+    for (int32_t i = 0; i < TM_ROWS_ALIKE; i++) leave(&m.places[i]);
     return status;
 }

@@ -51,3 +51,15 @@ void tm_answer_clear(tm_answer *answer);
 // behind it.
 tm_status tm_generate(tm_decoder *decoder, const tm_bpe *bpe, const tm_bpe_ids *prompt,
                       const tm_generation *how, tm_answer *answer, tm_error *err);
+
+// Many prompts, as many side by side as the decoder has sequences; a place that falls free takes the next.
+// Each answer is, bit for bit, what tm_generate gives for its prompt and an empty decoder, and is told when
+// it is over: not in the order of the prompts, but always in the same.
+typedef struct tm_prompts {
+    const tm_bpe_ids *prompts;
+    size_t n;
+    tm_status (*answered)(void *listener, size_t i, const tm_answer *answer, tm_error *err);
+    void *listener;
+} tm_prompts;
+tm_status tm_generate_all(tm_decoder *decoder, const tm_bpe *bpe, const tm_prompts *prompts,
+                          const tm_generation *how, tm_error *err);

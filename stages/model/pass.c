@@ -277,7 +277,7 @@ static void adapt(tm_pass *p, uint32_t i, tm_lora_group group, tm_mat y, tm_mat 
 
 // ---- forward
 
-static tm_status check_batch(const tm_pass *p, const tm_tokens *b, int32_t first, tm_error *err)
+static tm_status check_batch(const tm_pass *p, const tm_tokens *b, tm_error *err)
 {
     const tm_model_config *c = &p->model->config;
     if (b->n_tokens < 1 || b->n_tokens > p->max_tokens)
@@ -296,7 +296,7 @@ static tm_status check_batch(const tm_pass *p, const tm_tokens *b, int32_t first
         if (b->labels && b->labels[i] >= 0 && (uint32_t)b->labels[i] >= c->vocab)
             return tm_fail(err, TM_EINVAL, "label %d of the batch is %d, the vocabulary has %u entries", i,
                            b->labels[i], c->vocab);
-        if (b->positions[i] < first || (uint32_t)b->positions[i] >= c->length)
+        if (b->positions[i] < 0 || (uint32_t)b->positions[i] >= c->length)
             return tm_fail(err, TM_EINVAL, "token %d of the batch is at position %d, the model has %u", i,
                            b->positions[i], c->length);
     }
@@ -338,6 +338,12 @@ static void project_qkv(tm_pass *p, uint32_t i)
     tm_rope(p->dev, k, c->kv_heads, p->batch.positions, table);
 }
 
+// What a batch goes on behind.
+typedef struct behind {
+    const tm_cache *cache;
+    tm_cache_rows at;
+} behind;
+
 static void attend(tm_pass *p, uint32_t i)
 {
     layer_acts *l = &p->layers[i];
@@ -348,19 +354,24 @@ static void attend(tm_pass *p, uint32_t i)
 }
 
 // The new keys and values go behind those of the cache, and the queries see both.
-static void attend_cached(tm_pass *p, uint32_t i, const tm_cache *cache)
+static void attend_cached(tm_pass *p, uint32_t i, const behind *held)
 {
     layer_acts *l = &p->layers[i];
-    int32_t n = p->batch.n_tokens, start = 0, count = cache->size + n;
+    const tm_cache *cache = held->cache;
+    const int32_t *start = held->at.start, *count = held->at.count, *bounds = p->batch.cu_seqlens;
     tm_mat qkv = rows(p, l->qkv, p->q + 2 * p->kv);
     size_t layer = (size_t)i * (size_t)cache->capacity * (size_t)p->kv;
-    tm_mat keys = tm_mat_of(cache->keys + layer, count, p->kv);
-    tm_mat values = tm_mat_of(cache->values + layer, count, p->kv);
-    tm_copy(p->dev, tm_mat_rows(keys, cache->size, n), tm_mat_cols(qkv, p->q, p->kv));
-    tm_copy(p->dev, tm_mat_rows(values, cache->size, n), tm_mat_cols(qkv, p->q + p->kv, p->kv));
+    tm_mat keys = tm_mat_of(cache->keys + layer, cache->capacity, p->kv);
+    tm_mat values = tm_mat_of(cache->values + layer, cache->capacity, p->kv);
+    for (int32_t s = 0; s < p->batch.n_segments; s++) {
+        int32_t n = bounds[s + 1] - bounds[s], first = start[s] + count[s] - n;
+        tm_mat from = tm_mat_rows(qkv, bounds[s], n);
+        tm_copy(p->dev, tm_mat_rows(keys, first, n), tm_mat_cols(from, p->q, p->kv));
+        tm_copy(p->dev, tm_mat_rows(values, first, n), tm_mat_cols(from, p->q + p->kv, p->kv));
+    }
     tm_attention_shape shape = attention_shape(p, i);
-    shape.k_start = &start;
-    shape.k_count = &count;
+    shape.k_start = start;
+    shape.k_count = count;
     tm_attention(p->dev, rows(p, l->mix, p->q), NULL, tm_mat_cols(qkv, 0, p->q), keys, values, &shape);
 }
 
@@ -388,7 +399,7 @@ static void feed_forward(tm_pass *p, uint32_t i, float *out)
     adapt(p, i, TM_LORA_ACT, rows(p, out, p->width), act);
 }
 
-static void block(tm_pass *p, uint32_t i, const tm_cache *cache)
+static void block(tm_pass *p, uint32_t i, const behind *held)
 {
     const tm_param_layer *at = &p->model->map.layers[i];
     layer_acts *l = &p->layers[i];
@@ -396,8 +407,8 @@ static void block(tm_pass *p, uint32_t i, const tm_cache *cache)
     tm_rmsnorm(p->dev, rows(p, l->norm1, p->width), l->rstd1, rows(p, l->x, p->width), w + at->norm1, 1,
                eps(p), 0);
     project_qkv(p, i);
-    if (cache)
-        attend_cached(p, i, cache);
+    if (held)
+        attend_cached(p, i, held);
     else
         attend(p, i);
     add_residual(p, l->x_mid, l->x, rows(p, l->mix, p->q), weight(p, at->o, p->width, p->q),
@@ -406,33 +417,36 @@ static void block(tm_pass *p, uint32_t i, const tm_cache *cache)
     feed_forward(p, i, out);
 }
 
-static void forward(tm_pass *p, const tm_cache *cache)
+static void forward(tm_pass *p, const behind *held)
 {
     const tm_model *m = p->model;
     tm_embed(p->dev, rows(p, p->layers[0].x, p->width), weight(p, m->map.embed, m->config.vocab, p->width),
              p->batch.ids, 1, TM_SET);
-    for (uint32_t i = 0; i < m->config.layers; i++) block(p, i, cache);
+    for (uint32_t i = 0; i < m->config.layers; i++) block(p, i, held);
     tm_rmsnorm(p->dev, rows(p, p->hidden, p->width), p->rstd_last, rows(p, p->x_last, p->width),
                m->params + m->map.norm, 1, eps(p), 0);
 }
 
 tm_status tm_pass_forward(tm_pass *p, const tm_tokens *batch, tm_error *err)
 {
-    TM_TRY(check_batch(p, batch, 0, err));
+    TM_TRY(check_batch(p, batch, err));
     p->batch = *batch;
     forward(p, NULL);
     return tm_device_status(p->dev, err);
 }
 
-tm_status tm_pass_extend(tm_pass *p, const tm_tokens *batch, tm_cache *cache, tm_error *err)
+tm_status tm_pass_extend(tm_pass *p, const tm_tokens *batch, const tm_cache *cache, tm_cache_rows at,
+                         tm_error *err)
 {
-    TM_TRY(check_batch(p, batch, cache->size, err));
-    if (batch->n_segments != 1 || cache->size + batch->n_tokens > cache->capacity)
-        return tm_fail(err, TM_EINVAL, "%d more tokens in %d segments do not fit a cache of %d that holds %d",
-                       batch->n_tokens, batch->n_segments, cache->capacity, cache->size);
+    TM_TRY(check_batch(p, batch, err));
+    for (int32_t i = 0; i < batch->n_segments; i++) {
+        int32_t n = batch->cu_seqlens[i + 1] - batch->cu_seqlens[i];
+        if (at.start[i] < 0 || at.count[i] < n || at.count[i] > cache->capacity - at.start[i])
+            return tm_fail(err, TM_EINVAL, "%d tokens as the last of %d from %d on, in a cache of %d", n,
+                           at.count[i], at.start[i], cache->capacity);
+    }
     p->batch = *batch;
-    forward(p, cache);
-    cache->size += batch->n_tokens;
+    forward(p, &(behind){cache, at});
     return tm_device_status(p->dev, err);
 }
 

@@ -39,16 +39,23 @@ void tm_pass_quiet(tm_pass *pass);  // no dropout from here on
 // Keys and values of tokens already seen, for generation: [layers][capacity, kv_heads * head_dim] each.
 typedef struct tm_cache {
     float *keys, *values;
-    int32_t capacity, size;  // in tokens
+    int32_t capacity;  // in tokens
 } tm_cache;
+
+// Rows of a cache: with its own tokens, segment i of a batch is start[i] .. start[i] + count[i].
+typedef struct tm_cache_rows {
+    const int32_t *start, *count;  // [n_segments]
+} tm_cache_rows;
 
 // Run the blocks: the final hidden states (after the last norm) are in the pass, [n_tokens, width].
 // TM_EINVAL: an id outside the vocabulary, more tokens than planned, segments that do not cover the batch.
 tm_status tm_pass_forward(tm_pass *pass, const tm_tokens *batch, tm_error *err);
 const float *tm_pass_hidden(const tm_pass *pass);
 
-// The same for a batch of one segment that follows what `cache` holds; its keys and values are added.
-tm_status tm_pass_extend(tm_pass *pass, const tm_tokens *batch, tm_cache *cache, tm_error *err);
+// The same for a batch whose segments go on behind what their rows of `cache` hold: keys and values of the
+// new tokens become the last of those rows. TM_EINVAL also: rows that lie outside the cache.
+tm_status tm_pass_extend(tm_pass *pass, const tm_tokens *batch, const tm_cache *cache, tm_cache_rows at,
+                         tm_error *err);
 
 // After forward: sum of the labels' losses (natural log) and their number; the log-probability of each label
 // in `log_probs` if it is not NULL, [n_tokens], 0 where there is no label.

@@ -111,13 +111,18 @@ static void rows_of_a_weight_give_columns_of_the_product(void **state)
 
 static void a_row_decoded_alone_has_the_bits_it_has_in_a_batch(void **state)
 {
+    enum { MOST = 32, DEEP = 400 };
     tm_device *dev = device_new(2);
-    tm_mat x = mat_new(dev, 12, 100, 1), w = mat_new(dev, 30, 100, 2);
-    tm_mat batch = mat_new(dev, 12, 30, 3), alone = mat_new(dev, 1, 30, 4);
-    tm_linear(dev, batch, x, tm_weight_of(w), NULL, 1, TM_SET);
-    for (int64_t row = 0; row < 12; row++) {
-        tm_linear(dev, alone, tm_mat_rows(x, row, 1), tm_weight_of(w), NULL, 1, TM_SET);
-        assert_memory_equal(alone.data, batch.data + row * 30, 30 * sizeof(float));
+    tm_mat x = mat_new(dev, TM_ROWS_ALIKE, DEEP, 1), w = mat_new(dev, MOST, DEEP, 2);
+    tm_mat batch = mat_new(dev, TM_ROWS_ALIKE, MOST, 3), alone = mat_new(dev, 1, MOST, 4);
+    for (int64_t rows = 2; rows <= TM_ROWS_ALIKE; rows++) {
+        tm_mat several = tm_mat_rows(batch, 0, rows), weights = tm_mat_rows(w, 0, MOST - rows % 3);
+        several.cols = alone.cols = weights.rows; // columns that come in threes, and those left over
+        tm_linear(dev, several, tm_mat_rows(x, 0, rows), tm_weight_of(weights), NULL, 1, TM_SET);
+        for (int64_t row = 0; row < rows; row++) {
+            tm_linear(dev, alone, tm_mat_rows(x, row, 1), tm_weight_of(weights), NULL, 1, TM_SET);
+            assert_memory_equal(alone.data, batch.data + row * MOST, (size_t)alone.cols * sizeof(float));
+        }
     }
     free(x.data);
     free(w.data);

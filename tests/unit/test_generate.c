@@ -270,6 +270,101 @@ static void weights_in_16_bits_give_the_same_logits_and_only_where_nothing_is_lo
     close_fixture(&f);
 }
 
+// ---- many prompts ----
+
+enum { N_PROMPTS = 31 };
+
+typedef struct expected {
+    tm_answer alone[N_PROMPTS];
+    size_t told[N_PROMPTS], n_told;
+} expected;
+
+static tm_status answered(void *listener, size_t i, const tm_answer *answer, tm_error *err)
+{
+    expected *e = listener;
+    const tm_answer *alone = &e->alone[i];
+    assert_int_equal(answer->ids.size, alone->ids.size);
+    assert_memory_equal(answer->ids.data, alone->ids.data, alone->ids.size * sizeof *alone->ids.data);
+    assert_memory_equal(answer->log_probs, alone->log_probs, alone->ids.size * sizeof(double));
+    assert_true(tm_view_eq(tm_buf_view(&answer->text), tm_buf_view(&alone->text)));
+    assert_int_equal(answer->ended, alone->ended);
+    assert_ptr_equal(answer->stop, alone->stop);
+    e->told[e->n_told++] = i;
+    return TM_OK;
+}
+
+static void generate_beside(fixture *f, const tm_prompts *prompts, const tm_generation *how, size_t width)
+{
+    tm_decoder *d;
+    tm_error err = {0};
+    assert_int_equal(tm_decoder_new_wide(&d, f->model, f->dev, CAPACITY, width, NULL), TM_OK);
+    assert_int_equal(tm_decoder_width(d), width < TM_ROWS_ALIKE ? width : TM_ROWS_ALIKE);
+    if (tm_generate_all(d, f->bpe, prompts, how, &err) < 0) fail_msg("%s", err.text);
+    tm_decoder_free(d);
+}
+
+// Prompts of 1 to 40 tokens, so that some are read in blocks and some in rows; answers end in every way.
+static void answers_side_by_side_have_the_bits_of_each_alone(void **state)
+{
+    static uint32_t ids[N_PROMPTS][40];
+    static const char *const stops[] = {"ab", "q"};
+    static const uint32_t ends[] = {VOCAB - 1};
+    fixture f = open_fixture();
+    tm_bpe_ids prompts[N_PROMPTS];
+    expected e = {0};
+    tm_generation how = {.sampler = {.temperature = 1.5, .top_p = 0.95, .seed = 3},
+                         .n_tokens = 35,
+                         .ends = ends,
+                         .n_ends = 1,
+                         .stops = stops,
+                         .n_stops = 2,
+                         .log_probs = true};
+    bool seen[TM_ENDED_ASKED] = {false};
+    for (uint32_t i = 0; i < N_PROMPTS; i++) {
+        uint32_t n = i * 13 % 40 + 1;
+        for (uint32_t k = 0; k < n; k++) ids[i][k] = (i * 5 + k * k + 1) % VOCAB;
+        f.prompt = prompts[i] = (tm_bpe_ids){ids[i], n, 40};
+        tm_decoder_cut(f.decoder, 0);
+        e.alone[i] = generate(&f, &how);
+        seen[e.alone[i].ended] = true;
+    }
+    for (int k = 0; k < TM_ENDED_ASKED; k++) assert_true(seen[k]);
+    for (size_t width = 1; width <= 2 * TM_ROWS_ALIKE; width = width * 3 - 1 + width / 2) {
+        e.n_told = 0;
+        generate_beside(&f, &(tm_prompts){prompts, N_PROMPTS, answered, &e}, &how, width);
+        assert_int_equal(e.n_told, N_PROMPTS);
+        if (width == 1)
+            for (size_t i = 0; i < N_PROMPTS; i++) assert_int_equal(e.told[i], i);
+    }
+    for (size_t i = 0; i < N_PROMPTS; i++) tm_answer_clear(&e.alone[i]);
+    close_fixture(&f);
+}
+
+static tm_status enough(void *listener, size_t i, const tm_answer *answer, tm_error *err)
+{
+    return ++*(int *)listener == 2 ? tm_fail(err, TM_EFAILED, "enough") : TM_OK;
+}
+
+static void what_the_listener_of_many_refuses_ends_them(void **state)
+{
+    fixture f = open_fixture();
+    int told = 0;
+    tm_error err = {0};
+    tm_bpe_ids prompts[5];
+    tm_decoder *d;
+    for (int i = 0; i < 5; i++) prompts[i] = f.prompt;
+    assert_int_equal(tm_decoder_new_wide(&d, f.model, f.dev, CAPACITY, 3, NULL), TM_OK);
+    tm_prompts many = {prompts, 5, enough, &told};
+    assert_int_equal(tm_generate_all(d, f.bpe, &many, &(tm_generation){.n_tokens = 4}, &err), TM_EFAILED);
+    assert_string_equal(err.text, "enough");
+    prompts[4].size = 0;
+    told = -10;
+    assert_int_equal(tm_generate_all(d, f.bpe, &many, &(tm_generation){.n_tokens = 4}, &err), TM_EINVAL);
+    assert_int_equal(told, -7);
+    tm_decoder_free(d);
+    close_fixture(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -281,6 +376,8 @@ int main(void)
         cmocka_unit_test(a_prompt_that_goes_on_is_read_from_where_it_differs),
         cmocka_unit_test(weights_in_16_bits_give_the_same_logits_and_only_where_nothing_is_lost),
         cmocka_unit_test(a_score_is_the_log_probability_of_each_token_also_over_chunks),
+        cmocka_unit_test(answers_side_by_side_have_the_bits_of_each_alone),
+        cmocka_unit_test(what_the_listener_of_many_refuses_ends_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
