@@ -19,6 +19,33 @@
 
 #define MAX_SEARCHED 100 // runs looked through for a node
 
+// The words for a snapshot as they are said, and what they mean.
+static const char *const words[][2] = {
+    {"best", "best"},  {"best valid.loss", "best"}, {"latest", "latest"}, {"last", "latest"},
+    {"final", "latest"}, {"newest", "latest"},      {NULL, NULL}};
+
+// "300", "step300", "step=300", "at(300)", `best "valid.loss"` as "300" or "best"; false for anything else.
+static bool read_pick(const char *text, char at[64])
+{
+    char plain[64];
+    size_t n = 0;
+    for (const char *p = text; *p && n + 1 < sizeof plain; p++) {
+        bool sign = strchr("\"'() =", *p) != NULL;
+        if (!sign) plain[n++] = *p;
+        else if (n && plain[n - 1] != ' ') plain[n++] = ' ';
+    }
+    while (n && plain[n - 1] == ' ') n--;
+    plain[n] = 0;
+    for (int i = 0; words[i][0]; i++)
+        if (strcmp(words[i][0], plain) == 0) return snprintf(at, 64, "%s", words[i][1]);
+    const char *number = plain;
+    if (strncmp(plain, "step", 4) == 0) number += 4;
+    else if (strncmp(plain, "at ", 3) == 0) number += 3;
+    while (*number == ' ') number++;
+    if (!*number || number[strspn(number, "0123456789")]) return false;
+    return snprintf(at, 64, "%s", number);
+}
+
 // Split "[RUN:]REST[@AT]"; gives where REST begins and its length.
 static void split(tm_store *store, const char *text, tm_address *a, const char **rest, size_t *size)
 {
@@ -30,8 +57,10 @@ static void split(tm_store *store, const char *text, tm_address *a, const char *
         if (tm_run_name(store, run, a->run, NULL) >= 0) *rest = colon + 1;
         else a->run[0] = 0;
     }
+    colon = strrchr(*rest, ':');
+    if (!at && colon && read_pick(colon + 1, a->at)) at = colon;
+    else if (at && !read_pick(at + 1, a->at)) snprintf(a->at, sizeof a->at, "%s", at + 1);
     *size = at ? (size_t)(at - *rest) : strlen(*rest);
-    snprintf(a->at, sizeof a->at, "%s", at ? at + 1 : "");
 }
 
 // The number that a text begins with: its length, without a dot behind it; 0 if there is none.
@@ -324,6 +353,17 @@ static const json_t *find_remover(tm_address *a, const json_t *node)
     return node;
 }
 
+// What is no log of snapshots has nothing to pick; of metrics those of one step can be meant.
+static tm_status check_pick(const tm_address *a, tm_error *err)
+{
+    bool metrics = strcmp(a->type->name, "metrics") == 0;
+    if (!a->at[0] || a->type->tree || (metrics && isdigit((unsigned char)a->at[0]))) return TM_OK;
+    tm_fail_as(err, TM_EINVAL, "TM0508", "%s gives %s: there is no snapshot that \"@%s\" could pick", a->node,
+               a->type->name, a->at);
+    tm_hint(err, metrics ? "name a step, such as @300" : "leave out what stands behind @");
+    return TM_EINVAL;
+}
+
 static tm_status resolve(tm_store *store, const char *text, tm_address *a, tm_error *err)
 {
     const char *rest;
@@ -339,6 +379,7 @@ static tm_status resolve(tm_store *store, const char *text, tm_address *a, tm_er
     }
     node = find_remover(a, node);
     TM_TRY(find_port(a, err));
+    TM_TRY(check_pick(a, err));
     return find_artifact(store, a, node, err);
 }
 
@@ -393,8 +434,8 @@ static void hint_steps(tm_store *store, const tm_artifact *log, tm_error *err)
 
 static tm_status no_snapshot(const tm_address *a, tm_error *err)
 {
-    static const char *const words[] = {"best", "latest", NULL};
-    const char *near = tm_nearest(a->at, words);
+    static const char *const known[] = {"best", "latest", NULL};
+    const char *near = tm_nearest(a->at, known);
     tm_fail_as(err, TM_EINVAL, "TM0508", "\"@%s\" picks no snapshot", a->at);
     if (near)
         tm_hint(err, "did you mean %s@%s?", a->node, near);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Addresses: what people call a result on the command line, `[RUN:]NODE[/STEP][.PORT][@best|@latest|@300]`.
+// What picks a snapshot may also be spelled as in a graph file (`base:at(300)`, `base:best "valid.loss"`), and
+// as `@step300`, `@step=300`, `base:300`, `@last`, `@final`. Of metrics `@300` means those of that step.
 //
 // Unless it is named, the run is the latest in which the node has a result (smoke runs have to be named);
 // with '@', the latest in which it has a snapshot, be it of a run that was stopped. A line to stderr says so
@@ -12,7 +14,8 @@
 #include "lua/cli/session.h"
 
 typedef struct tm_address {
-    char run[32], node[192], port[64], at[64];
+    char run[32], node[192], port[64];
+    char at[64];             // what picks a snapshot: "best", "latest", "300", or ""
     char latest[32];         // without a run in the address: the latest that has the node
     char chain[192];         // NODE as written, where `node` is one of its steps (NODE.removed); or ""
     const tm_stage *stage;

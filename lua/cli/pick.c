@@ -101,12 +101,13 @@ static bool fits(const tm_pick *pick, const tm_type *type, const tm_batch *batch
         if (n && (id.size < n || memcmp(id.data, pick->id, n) != 0)) return false;
         if (pick->without && ids_have(pick->without, id)) return false;
     }
+    if (pick->step && tm_batch_get_i64(batch, TM_MET_STEP, row) != *pick->step) return false;
     return !pick->text || has_text(type, batch, row, pick->text);
 }
 
 static bool filters(const tm_pick *pick)
 {
-    return pick->text || pick->id || pick->without;
+    return pick->text || pick->id || pick->without || pick->step;
 }
 
 // ---- a walk over all that fits ----

@@ -22,6 +22,7 @@ typedef struct tm_pick {
     const char *text;      // has these bytes in a column of text or in its meta, or NULL
     const char *id;        // its id begins so, or NULL
     const tm_ids *without; // its id is none of these, or NULL
+    const int64_t *step;   // of metrics: it is of this step, or NULL
     bool sample;           // `left` of what fits, by chance
     uint64_t seed;
 } tm_pick;

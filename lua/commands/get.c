@@ -11,6 +11,9 @@ static const tm_flag flags[] = {{"--force", 'f', NULL, "replace what is there"},
 
 static tm_status get_lines(tm_store *store, const tm_address *a, const char *path, bool force, tm_error *err)
 {
+    if (a->at[0])
+        return tm_fail(err, TM_EINVAL, "get puts all of %s%s%s, not what is behind @", a->node,
+                       a->port[0] ? "." : "", a->port);
     json_t *address, *parts = tm_address_parts(store, a);
     tm_hash *artifacts = tm_calloc(json_array_size(parts) + 1, sizeof *artifacts);
     tm_status status = artifacts ? TM_OK : tm_fail(err, TM_ENOMEM, "no memory for a list of results");

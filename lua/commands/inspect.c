@@ -21,6 +21,7 @@ static const tm_flag flags[] = {
     {"--not-in", 0, "ADDRESS", "only records whose id another result does not have"},
     {"--sample", 0, "N", "N records drawn by chance"},
     {"--seed", 0, "N", "of the draw (default 1)"},
+    {"--step", 0, "N", "the snapshot of that step, or metrics of it: the same as ADDRESS@N"},
     {"--before", 'b', NULL, "what each document was in the node's input, word by word: [-out-]{+in+}"},
     {0},
 };
@@ -240,7 +241,7 @@ static tm_status show_data(const tm_cli *cli, tm_store *store, const tm_address 
     if (w->before && strcmp(a->type->name, "documents") != 0)
         return tm_fail(err, TM_EINVAL, "--before is for documents, and %s gives %s", a->node, a->type->name);
     if (w->before && !w->records) w->records = json_array();
-    bool chosen = (w->pick.text || w->pick.id || w->pick.without) && w->pick.left > 0 && !w->pick.skip;
+    bool chosen = (w->pick.text || w->pick.id || w->pick.without || w->pick.step) && w->pick.left > 0 && !w->pick.skip;
     tm_status status = tm_pick_rows(store, a->type, log, &w->pick, show_row, w, err);
     if (status >= 0 && chosen && !w->shown && !cli->json)
         printf("none of %llu record%s\n", (unsigned long long)log->rows, log->rows == 1 ? "" : "s");
@@ -267,6 +268,16 @@ static void print_tensors(const json_t *tensors, bool full)
     }
 }
 
+static void print_which(const tm_artifact *log, const tm_entry *entry, const tm_tree *tree)
+{
+    const json_t *step = json_object_get(tree->attributes, "step");
+    size_t i = 0;
+    while (i < log->count && !tm_hash_eq(log->entries[i].hash, entry->hash)) i++;
+    if (step && log->count > 1)
+        printf("  the one of step %lld, number %zu of %zu\n", (long long)json_integer_value(step), i + 1,
+               log->count);
+}
+
 static tm_status show_tree(const tm_cli *cli, tm_store *store, const tm_address *a, const tm_artifact *log,
                            json_t *into, tm_error *err)
 {
@@ -274,6 +285,7 @@ static tm_status show_tree(const tm_cli *cli, tm_store *store, const tm_address 
     tm_tree tree = {0};
     TM_TRY(tm_address_entry(store, a, &entry, err));
     TM_TRY(tm_tree_get(store, entry.hash, &tree, err));
+    if (!cli->json) print_which(log, &entry, &tree);
     json_t *files = json_array(), *steps = json_array(), *tensors = json_array(), *hollow = json_array();
     for (size_t i = 0; i < log->count; i++) {
         tm_tree one = {0};
@@ -290,7 +302,7 @@ static tm_status show_tree(const tm_cli *cli, tm_store *store, const tm_address 
         if (!cli->json) printf("  %8s  %s\n", tm_size_text(tree.files[i].bytes, size), tree.files[i].name);
     }
     if (!cli->json && json_object_size(tree.attributes)) print_list("attributes", tree.attributes);
-    if (!cli->json && json_array_size(steps) > 1) print_list("snapshots at steps", steps);
+    if (!cli->json && json_array_size(steps) > 1) print_list("snapshots at steps (--step N)", steps);
     if (!cli->json && json_array_size(hollow)) print_list("their bytes were not kept:", hollow);
     if (json_array_size(hollow)) json_object_set(into, "hollow", hollow);
     json_decref(hollow);
@@ -340,6 +352,8 @@ static tm_status show(const tm_cli *cli, tm_store *store, const tm_address *a, w
 {
     char artifact[TM_HASH_HEX];
     tm_artifact log = {0};
+    tm_entry entry;
+    if (a->type->tree) TM_TRY(tm_address_entry(store, a, &entry, err)); // nothing is said if there is none
     TM_TRY(tm_address_log(store, a, &log, err));
     tm_hash_hex(a->artifact, artifact);
     w.records = cli->json ? json_array() : NULL;
@@ -413,8 +427,15 @@ static tm_status inspect(const tm_cli *cli, tm_store *store, window w, tm_error 
 {
     tm_address a;
     json_t *shown = NULL;
-    TM_TRY(tm_address_resolve(store, cli->args[0], &a, err));
+    char text[400];
+    const char *of_step = tm_cli_flag(cli, "--step");
+    if (of_step && strlen(cli->args[0]) + strlen(of_step) + 2 > sizeof text)
+        return tm_fail(err, TM_EINVAL, "the address is too long");
+    snprintf(text, sizeof text, "%s%s%s", cli->args[0], of_step ? "@" : "", of_step ? of_step : "");
+    TM_TRY(tm_address_resolve(store, text, &a, err));
     bool metrics = strcmp(a.type->name, "metrics") == 0;
+    int64_t step = strtoll(a.at, NULL, 10);
+    if (metrics && a.at[0]) w.pick.step = &step;
     if (w.pick.left < 0) w.pick.left = metrics ? 1000 : 5;
     json_t *parts = tm_address_parts(store, &a);
     tm_status status = json_array_size(parts) > 1 ? show_parts(cli, store, &a, parts, w, &shown, err)

@@ -174,6 +174,7 @@ static const char around[] =
     ".TP\n.B r12:clean/gopher.removed\n"
     "what the step gopher of the node clean removed in run 12\n"
     ".TP\n.B base@best\nthe snapshot of base with the least valid.loss\n"
+    ".TP\n.B base@300\nthe snapshot of step 300; base.metrics@300 is what was measured of it\n"
     ".SH FILES\n.TP\n.I .tidemill\n"
     "the store: the nearest upward from the graph,\n"
     "else at the root of the git work tree\n"

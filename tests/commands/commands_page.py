@@ -26,7 +26,8 @@ object on stdout (`logs` one per line). Results are named by addresses:
 clean                  what the node `clean` gave in the latest run in which it has a result
 r12:clean/gopher       a step of a curate chain, in run 12
 clean.removed          what any step of the chain removed, with the reason in `meta`
-base@300  base@best    a snapshot of a trainer: of step 300, or with the lowest valid.loss
+base@300  base@best    a snapshot of a trainer: of step 300, or with the lowest valid.loss; `base:at(300)` is as good
+base.metrics@300       what was measured of it
 ```
 
 """

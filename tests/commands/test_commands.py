@@ -60,6 +60,24 @@ class AfterThreeRuns(WithWorkplace):
                   if row["name"] == "valid.loss"}
         self.assertEqual(best, min(losses, key=losses.get))
 
+    def test_a_snapshot_may_be_named_in_every_way_that_comes_to_mind(self):
+        for words in (["base@10"], ["base", "--step", "10"], ["base@step10"], ["base@step=10"], ["base:10"], ["base:at(10)"],
+                      ["r2:base:at(10)"]):
+            self.assertEqual(self.json("inspect", *words)["attributes"], {"step": 10}, words)
+        for word in "base@last", "base@final", "base:latest", "base":
+            self.assertEqual(self.json("inspect", word)["attributes"], {"step": 20}, word)
+        self.assertEqual(self.json("inspect", 'base:best "valid.loss"'), self.json("inspect", "base@best"))
+        self.assertIn("  the one of step 16, number 2 of 3\n", self.ok("inspect", "base@16"))
+        self.assertIn("did you mean base@best?", self.fails(2, "inspect", "base@besst"))
+
+    def test_metrics_of_one_step_can_be_named_and_other_results_have_no_snapshots(self):
+        for words in ["curve@16"], ["curve", "--step", "16"]:
+            self.assertEqual({row["step"] for row in self.json("inspect", *words)["records"]}, {16})
+        self.assertIn("none of", self.ok("inspect", "curve@7"))
+        self.assertIn("clean gives documents", self.fails(2, "inspect", "clean@10"))
+        self.assertIn("name a step", self.fails(2, "inspect", "curve@best"))
+        self.assertIn("all of curve", self.fails(2, "get", "curve@16", "part.jsonl"))
+
     def test_inspect_shows_metrics_as_a_table(self):
         self.assertRegex(self.ok("inspect", "curve"), r"\n +20  text\.bits_per_byte +\d\.\d+  \(\+-")
         steps = {row["step"] for row in self.json("inspect", "curve")["records"]}
