@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Addresses: what people call a result on the command line, `[RUN:]NODE[/STEP][.PORT][@best|@latest|@300]`.
+// Addresses: what people call a result, `[RUN:]NODE[/STEP][.PORT][@best|@latest|@300]`, on the command line.
 // What picks a snapshot may also be spelled as in a graph file (`base:at(300)`, `base:best "valid.loss"`), and
 // as `@step300`, `@step=300`, `base:300`, `@last`, `@final`. Of metrics `@300` means those of that step.
 //

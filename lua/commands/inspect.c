@@ -241,7 +241,8 @@ static tm_status show_data(const tm_cli *cli, tm_store *store, const tm_address 
     if (w->before && strcmp(a->type->name, "documents") != 0)
         return tm_fail(err, TM_EINVAL, "--before is for documents, and %s gives %s", a->node, a->type->name);
     if (w->before && !w->records) w->records = json_array();
-    bool chosen = (w->pick.text || w->pick.id || w->pick.without || w->pick.step) && w->pick.left > 0 && !w->pick.skip;
+    const tm_pick *pick = &w->pick;
+    bool chosen = (pick->text || pick->id || pick->without || pick->step) && pick->left > 0 && !pick->skip;
     tm_status status = tm_pick_rows(store, a->type, log, &w->pick, show_row, w, err);
     if (status >= 0 && chosen && !w->shown && !cli->json)
         printf("none of %llu record%s\n", (unsigned long long)log->rows, log->rows == 1 ? "" : "s");
