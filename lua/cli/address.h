@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Addresses: what people call a result on the command line: [RUN:]NODE[/STEP][.PORT][@best|@latest|@300].
-// What picks a snapshot may also be spelled as in a graph file, base:at(300) or base:best "valid.loss", and as
-// @step300, @step=300, base:300, @last, @final. Of metrics @300 means those of that step.
+// What picks a snapshot may also be spelled as in a graph file, base:at(300) or base:best "valid.loss", and
+// as @step300, @step=300, base:300, @last, @final. Of metrics @300 means those of that step.
 //
 // Unless it is named, the run is the latest in which the node has a result (smoke runs have to be named);
 // with '@', the latest in which it has a snapshot, be it of a run that was stopped. A line to stderr says so

@@ -6,11 +6,13 @@
 #include <unistd.h>
 
 #include "engine/run.h"
+#include "engine/store_gc.h"
 #include "lua/cli/again.h"
 #include "lua/cli/failure.h"
 #include "lua/cli/session.h"
 #include "lua/console/console.h"
 #include "lua/console/summary.h"
+#include "lua/damage.h"
 #include "lua/estimate.h"
 #include "lua/load/graph_texts.h"
 #include "lua/lock/environment.h"
@@ -156,16 +158,23 @@ static void keep_metrics(const tm_cli *cli, const tm_session *session, const cha
         fprintf(stderr, "the metrics of this run are in its results alone: %s\n", err.text);
 }
 
-static int finish(tm_cli *cli, tm_session *session, tm_status status, const tm_run_result *result,
-                  const tm_error *err)
+// What came of one run.
+typedef struct outcome {
+    tm_status status;
+    tm_run_result result;
+    tm_error err, placing;
+    json_t *placed;
+} outcome;
+
+static int finish(tm_cli *cli, tm_session *session, const outcome *o, const json_t *given_up)
 {
-    if (!result->run[0]) return tm_cli_fail(cli, err);
-    json_t *placed = json_array();
-    tm_error placing = {0};
+    const tm_run_result *result = &o->result;
+    tm_status status = o->status;
+    json_t *placed = o->placed;
+    if (!result->run[0]) return tm_cli_fail(cli, &o->err);
     tm_diags *diags = calloc(1, sizeof *diags);
     if (!diags) return TM_EXIT_RESOURCES;
-    tm_place_all(session->plan, placed, &placing);
-    tell(cli, session, status, result, err, &placing, diags);
+    tell(cli, session, status, result, &o->err, &o->placing, diags);
     json_t *locked = status == TM_OK ? tm_locked_results(session) : NULL;
     char report[TM_PATH_MAX];
     keep_metrics(cli, session, result->run);
@@ -173,6 +182,7 @@ static int finish(tm_cli *cli, tm_session *session, tm_status status, const tm_r
     if (cli->json) {
         json_t *all = as_json(session, status, result, placed, locked, diags);
         if (reported) json_object_set_new(all, "report", json_string(report));
+        if (json_array_size(given_up)) json_object_set(all, "damage_in", (json_t *)given_up);
         tm_cli_print(cli, all);
     } else {
         tm_summary_print(session->plan, status, result, placed);
@@ -183,9 +193,8 @@ static int finish(tm_cli *cli, tm_session *session, tm_status status, const tm_r
     }
     free(diags);
     int code = exit_status(status, result);
-    if (code == TM_EXIT_OK && placing.status < 0) code = TM_EXIT_FAILED;
+    if (code == TM_EXIT_OK && o->placing.status < 0) code = TM_EXIT_FAILED;
     int as_pinned = tm_locked_results_print(session, locked, cli->json);
-    json_decref(placed);
     json_decref(locked);
     return code == TM_EXIT_OK ? as_pinned : code;
 }
@@ -226,41 +235,109 @@ static int check_places(const tm_cli *cli, const tm_session *session)
     return tm_place_check(session->plan, &err) < 0 ? tm_cli_fail(cli, &err) : TM_EXIT_OK;
 }
 
-static int exec(tm_cli *cli)
+// ---- one run after another, while stored bytes turn out to be damaged ----
+
+enum { MOST_RUNS = 4 };
+
+static bool met_damage(const outcome *o)
+{
+    bool failed = o->status == TM_EFAILED && o->result.error.status == TM_ECORRUPT;
+    return failed || o->status == TM_ECORRUPT || (o->status != TM_ESTOPPED && o->placing.status == TM_ECORRUPT);
+}
+
+// Who met damaged bytes has set them aside. Before the next run what else it would meet is looked for: at
+// first in what it is going to read, then in the whole store.
+static int look_ahead(const tm_cli *cli, tm_session *session, size_t n_runs)
+{
+    tm_verify_report report;
+    tm_error err = {0};
+    size_t found = n_runs > 0;
+    int code = TM_EXIT_OK;
+    tm_status status = TM_OK;
+    if (n_runs > 1) status = tm_store_verify(session->store, NULL, NULL, &report, &err);
+    while (status >= 0 && found && code == TM_EXIT_OK) {
+        status = tm_damage_ahead(session->plan, &found, &err);
+        if (status < 0 || !found) break;
+        tm_plan_free(session->plan);
+        json_decref(session->before);
+        session->plan = NULL;
+        session->before = NULL;
+        code = tm_session_plan(session, cli, cli->args + 1);
+    }
+    return status < 0 ? tm_cli_fail(cli, &err) : code;
+}
+
+static void run_once(const tm_cli *cli, tm_session *session, tm_console_kind kind, int cores, outcome *o)
+{
+    json_t *about = facts(cli, session);
+    if (kind != TM_CONSOLE_NONE) say_where(session, json_object_get(about, "git"));
+    tm_needs needs = {0};
+    bool known = kind != TM_CONSOLE_NONE && look_at_needs(session, &needs);
+    watchers told = {tm_console_new(session->plan, known ? &needs : NULL, kind), tm_live_new(session->store)};
+    tm_run_options options = {.cores = cores,
+                              .keep_going = tm_cli_flag(cli, "--keep-going") != NULL,
+                              .facts = about,
+                              .watch = watch,
+                              .tick = tick,
+                              .arg = &told};
+    *o = (outcome){.placed = json_array()};
+    o->status = tm_run_plan(session->plan, &options, &o->result, &o->err);
+    tm_console_free(told.console);
+    tm_needs_clear(&needs);
+    if (o->result.run[0]) tm_place_all(session->plan, o->placed, &o->placing);
+    json_decref(about);
+    tm_live_free(told.live);
+}
+
+static void give_up(const tm_cli *cli, const tm_session *session, const outcome *o, json_t *given_up)
+{
+    char report[TM_PATH_MAX];
+    const char *node = o->result.failed_node;
+    keep_metrics(cli, session, o->result.run);
+    leave_report(cli, session, o->result.run, report);
+    json_array_append_new(given_up, json_string(o->result.run));
+    if (cli->json) return;
+    fflush(stdout);
+    fprintf(stderr, "note   %s met damaged bytes of the store%s%s; they are set aside, and a new run makes them"
+                    " again\n", o->result.run, node[0] ? " at " : "", node);
+}
+
+// `given_up`: the runs before that met damaged bytes; one more there means once more.
+static int attempt(tm_cli *cli, tm_console_kind kind, int cores, json_t *given_up)
 {
     tm_session session = {0};
+    size_t n = json_array_size(given_up);
+    int code = tm_session_graph(&session, cli, cli->args[0]);
+    if (code == TM_EXIT_OK) code = tm_session_store(&session, cli, TM_STORE_CREATE);
+    if (code == TM_EXIT_OK) code = tm_session_plan(&session, cli, cli->args + 1);
+    if (code == TM_EXIT_OK) code = look_ahead(cli, &session, n);
+    if (code == TM_EXIT_OK) code = check_places(cli, &session);
+    if (code == TM_EXIT_OK) {
+        outcome o;
+        run_once(cli, &session, kind, cores, &o);
+        if (o.result.run[0] && met_damage(&o) && n + 1 < MOST_RUNS) give_up(cli, &session, &o, given_up);
+        else code = finish(cli, &session, &o, given_up);
+        json_decref(o.placed);
+    }
+    tm_session_close(&session);
+    return code;
+}
+
+static int exec(tm_cli *cli)
+{
     double cores = 0;
     tm_console_kind kind;
     if (console_kind(cli, &kind) != TM_EXIT_OK) return TM_EXIT_USAGE;
     if (tm_cli_number(cli, "--cores", 1, &cores) != TM_EXIT_OK) return TM_EXIT_USAGE;
     if (!tm_label_good(cli)) return TM_EXIT_USAGE;
-    int code = tm_session_graph(&session, cli, cli->args[0]);
-    if (code == TM_EXIT_OK) code = tm_session_store(&session, cli, TM_STORE_CREATE);
-    if (code == TM_EXIT_OK) code = tm_session_plan(&session, cli, cli->args + 1);
-    if (code == TM_EXIT_OK) code = check_places(cli, &session);
-    if (code == TM_EXIT_OK) {
-        json_t *about = facts(cli, &session);
-        if (kind != TM_CONSOLE_NONE) say_where(&session, json_object_get(about, "git"));
-        tm_needs needs = {0};
-        bool known = kind != TM_CONSOLE_NONE && look_at_needs(&session, &needs);
-        watchers told = {tm_console_new(session.plan, known ? &needs : NULL, kind),
-                         tm_live_new(session.store)};
-        tm_run_options options = {.cores = (int)(cores < 4096 ? cores : 4096),
-                                  .keep_going = tm_cli_flag(cli, "--keep-going") != NULL,
-                                  .facts = about,
-                                  .watch = watch,
-                                  .tick = tick,
-                                  .arg = &told};
-        tm_run_result result;
-        tm_error err = {0};
-        tm_status status = tm_run_plan(session.plan, &options, &result, &err);
-        tm_console_free(told.console);
-        tm_needs_clear(&needs);
-        code = finish(cli, &session, status, &result, &err);
-        json_decref(about);
-        tm_live_free(told.live);
-    }
-    tm_session_close(&session);
+    json_t *given_up = json_array();
+    size_t n;
+    int code;
+    do {
+        n = json_array_size(given_up);
+        code = attempt(cli, kind, (int)(cores < 4096 ? cores : 4096), given_up);
+    } while (json_array_size(given_up) > n);
+    json_decref(given_up);
     return code;
 }
 
