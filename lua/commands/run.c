@@ -241,8 +241,9 @@ enum { MOST_RUNS = 4 };
 
 static bool met_damage(const outcome *o)
 {
-    bool failed = o->status == TM_EFAILED && o->result.error.status == TM_ECORRUPT;
-    return failed || o->status == TM_ECORRUPT || (o->status != TM_ESTOPPED && o->placing.status == TM_ECORRUPT);
+    if (o->status == TM_ESTOPPED) return false;
+    if (o->status == TM_EFAILED && o->result.error.status == TM_ECORRUPT) return true;
+    return o->status == TM_ECORRUPT || o->placing.status == TM_ECORRUPT;
 }
 
 // Who met damaged bytes has set them aside. Before the next run what else it would meet is looked for: at
@@ -298,8 +299,9 @@ static void give_up(const tm_cli *cli, const tm_session *session, const outcome 
     json_array_append_new(given_up, json_string(o->result.run));
     if (cli->json) return;
     fflush(stdout);
-    fprintf(stderr, "note   %s met damaged bytes of the store%s%s; they are set aside, and a new run makes them"
-                    " again\n", o->result.run, node[0] ? " at " : "", node);
+    fprintf(stderr,
+            "note   %s met damaged bytes of the store%s%s; they are set aside, and a new run makes them again\n",
+            o->result.run, node[0] ? " at " : "", node);
 }
 
 // `given_up`: the runs before that met damaged bytes; one more there means once more.
@@ -315,7 +317,8 @@ static int attempt(tm_cli *cli, tm_console_kind kind, int cores, json_t *given_u
     if (code == TM_EXIT_OK) {
         outcome o;
         run_once(cli, &session, kind, cores, &o);
-        if (o.result.run[0] && met_damage(&o) && n + 1 < MOST_RUNS) give_up(cli, &session, &o, given_up);
+        bool once_more = o.result.run[0] && met_damage(&o) && n + 1 < MOST_RUNS;
+        if (once_more) give_up(cli, &session, &o, given_up);
         else code = finish(cli, &session, &o, given_up);
         json_decref(o.placed);
     }

@@ -6,7 +6,9 @@ usage: test_commands.py PROGRAM [unittest arguments]
 """
 import json
 import os
+import random
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -409,6 +411,84 @@ class Damage(WithWorkplace):
         self.ok("run", "graph.lua", "clean", "--quiet")
         self.assertIn(" 0 corrupt; ", self.ok("verify"))
         self.assertEqual(self.json("inspect", "clean")["rows"], 60)
+
+    def objects(self, store):
+        return sorted(os.path.join(at, name) for at, _, names in os.walk(self.place.path(store + "/objects"))
+                      for name in names)
+
+    def flip(self, path):
+        os.chmod(path, 0o644)
+        with open(path, "r+b") as file:
+            file.seek(-1, os.SEEK_END)
+            byte = file.read(1)
+            file.seek(-1, os.SEEK_END)
+            file.write(bytes([byte[0] ^ 255]))
+
+    FIRST = "run", "free.lua", "--set", "steps=4"
+    CHANGED = *FIRST, "--set", "lr=1e-2"
+
+    def setUp(self):
+        self.place.write("free.lua", self.place.read("graph.lua").replace(', to = "out/model"', ""))
+
+    def results(self, store):
+        nodes = "clean", "vocab", "base", "curve", "model"
+        return {node: self.json("inspect", node, store=store)["artifact"] for node in nodes}
+
+    def test_one_run_makes_again_all_that_it_meets_damaged(self):
+        self.ok(*self.FIRST, store="whole")
+        for store in "told", "json":
+            shutil.copytree(self.place.path("whole"), self.place.path(store))
+            for path in self.objects(store):
+                self.flip(path)
+        self.ok(*self.CHANGED, store="whole")
+        code, out, err = self.place.tidemill(*self.CHANGED, store="told")
+        self.assertEqual(code, 0, out + err)
+        self.assertRegex(err, r"note   r2 met damaged bytes of the store at \S+; they are set aside, and a new run makes")
+        self.assertEqual(self.results("told"), self.results("whole"))
+        self.assertIn(" 0 corrupt; ", self.ok("verify", store="told"))
+        result = self.json(*self.CHANGED, store="json")
+        self.assertEqual((result["status"], result["damage_in"][0]), ("done", "r2"))
+        self.assertEqual(result["run"], f"r{2 + len(result['damage_in'])}")
+
+    def test_one_run_copes_with_any_objects_damaged_and_any_gone(self):
+        self.ok(*self.FIRST, store="sound")
+        shutil.copytree(self.place.path("sound"), self.place.path("first"))
+        self.ok(*self.CHANGED, store="sound")
+        expected = self.results("sound")
+        for seed in range(4):
+            draw, store = random.Random(seed), f"hurt{seed}"
+            shutil.copytree(self.place.path("first"), self.place.path(store))
+            for path in self.objects(store):
+                what = draw.choice(["keep", "keep", "flip", "remove"])
+                if what == "flip":
+                    self.flip(path)
+                if what == "remove":
+                    os.remove(path)
+            self.ok(*self.CHANGED, store=store)
+            self.assertEqual(self.results(store), expected, seed)
+
+    def test_a_result_that_is_only_put_in_its_place_is_made_again_too(self):
+        self.place.write("put.lua", self.place.read("graph.lua").replace("out/model", "out/put"))
+        self.ok("run", "put.lua", "--set", "steps=4", store="put")
+        shutil.rmtree(self.place.path("out/put"))
+        for path in self.objects("put"):
+            self.flip(path)
+        self.ok("run", "put.lua", "--set", "steps=4", store="put")
+        self.assertTrue(os.path.exists(self.place.path("out/put/model.safetensors")))
+
+    def test_where_bytes_are_damaged_again_and_again_the_runs_come_to_an_end(self):
+        self.place.write("hurt.py", "import glob, json, os, sys\nrows = [json.loads(line) for line in sys.stdin]\n"
+                         "for path in glob.glob(sys.argv[1] + '/objects/*/*'):\n    os.chmod(path, 0o644)\n"
+                         "    open(path, 'r+b').write(b'damaged')\n"
+                         "for row in rows:\n    row['text'] += sys.argv[2]\n    print(json.dumps(row))\n")
+        text = 'local tm = require "tidemill"\nlocal docs = tm.read { "corpus/0*.txt" }\nlocal one, all = docs, {}\n' \
+               'for i = 1, 3 do one = tm.exec { one, program = { "python3", "hurt.py", "%s", tostring(i) }, io = "jsonl" }\n' \
+               'all[i] = one end\nreturn tm.graph { out = tm.exact_dedup { tm.concat { { docs, all[1], all[2], all[3] } } } }\n'
+        self.place.write("hurt.lua", text % self.place.path("again"))
+        code, out, err = self.place.tidemill("run", "hurt.lua", store="again")
+        self.assertEqual(code, 4, out + err)
+        self.assertEqual((err.count("note   r"), err.count("error[TM0502]")), (3, 1), err)
+        self.assertIn("`tidemill verify` finds what else is damaged", err)
 
 
 class WhileRunning(WithWorkplace):
