@@ -59,7 +59,7 @@ static bool print_piece(void *listener, tm_view text)
 static tm_status make_room(generator *g, tm_error *err)
 {
     uint32_t most = g->opened.model->config.length;
-    uint64_t want = g->prompt.ids.size + g->given.how.n_tokens;
+    uint64_t want = g->prompt.ids.size + (g->given.how.n_tokens ? g->given.how.n_tokens : 1);
     if (g->prompt.ids.size >= most)
         return tm_fail(err, TM_EINVAL, "the prompt has %zu tokens, the model %u positions",
                        g->prompt.ids.size, most);
@@ -67,7 +67,7 @@ static tm_status make_room(generator *g, tm_error *err)
     if (g->decoder && (uint64_t)tm_decoder_capacity(g->decoder) >= want) return TM_OK;
     tm_decoder_free(g->decoder);
     g->decoder = NULL;
-    return tm_decoder_new(&g->decoder, g->opened.model, g->device, (uint32_t)(want ? want : 1), err);
+    return tm_decoder_new(&g->decoder, g->opened.model, g->device, (uint32_t)want, err);
 }
 
 // A tokenizer that puts nothing before a text still has to begin somewhere.

@@ -49,6 +49,12 @@ class Talk(WithWorkplace):
         self.assertEqual(bare["prompt_ids"], self.json("tokenize", "vocab", "The mill")["ids"])
         self.assertEqual(said["prompt_tokens"], len(said["prompt_ids"]))
 
+    def test_no_tokens_at_all_are_the_prompt_alone(self):
+        said = self.json("generate", "base", "--prompt", "The mill", "-n", "0")
+        self.assertEqual((said["ids"], said["text"], said["ended"]), ([], "", "tokens"))
+        self.assertEqual(said["prompt_ids"], self.json("generate", "base", "--prompt", "The mill", "-n", "3")["prompt_ids"])
+        self.assertEqual(self.ok("generate", "base", "--prompt", "The mill", "-n", "0"), "The mill\n")
+
     def test_draws_depend_on_the_seed_alone(self):
         warm = ("-t", "1.3", "--top-p", "0.95")
         self.assertEqual(self.text(*warm), self.text(*warm, "-j", "1"))
