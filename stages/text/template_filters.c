@@ -112,6 +112,13 @@ static tm_status text(tm_trun *run, const tm_tval *of, const tm_tbound *a, tm_tv
     return tm_template_take(run, &result, out);
 }
 
+static tm_status safe(tm_trun *run, const tm_tval *of, const tm_tbound *a, tm_tval *out)
+{
+    TM_TRY(text(run, of, a, out));
+    out->markup = true;
+    return TM_OK;
+}
+
 // "a.b.0" of an item.
 static tm_status attribute(tm_trun *run, const tm_tval *item, const tm_tval *path, tm_tval *out)
 {
@@ -260,15 +267,25 @@ static tm_status items(tm_trun *run, const tm_tval *of, const tm_tbound *a, tm_t
 
 typedef struct sortable {
     tm_tval key; // as it is compared
-    const tm_tval *pair;
+    const tm_tval *item;
 } sortable;
+
+static int order_of(const sortable *x, const sortable *y, bool back)
+{
+    int order = 0;
+    tm_tv_compare(&x->key, &y->key, &order, NULL);
+    if (order) return back ? -order : order;
+    return (x->item > y->item) - (x->item < y->item);
+}
 
 static int by_key(const void *a, const void *b)
 {
-    const sortable *x = a, *y = b;
-    int order = 0;
-    tm_tv_compare(&x->key, &y->key, &order, NULL);
-    return order ? order : (x->pair > y->pair) - (x->pair < y->pair);
+    return order_of(a, b, false);
+}
+
+static int by_key_back(const void *a, const void *b)
+{
+    return order_of(a, b, true);
 }
 
 // What has no order among the others is an error, as for Python.
@@ -293,16 +310,76 @@ static tm_status dictsort(tm_trun *run, const tm_tval *of, const tm_tbound *a, t
     tm_tval *sorted = tm_tarena_get(&run->arena, (n + 1) * sizeof *sorted);
     if (!s || !sorted) return tm_tv_no_room(run->err);
     for (size_t i = 0; i < n; i++) {
-        s[i].pair = &out->list->items[i];
-        s[i].key = s[i].pair->list->items[0];
+        s[i].item = &out->list->items[i];
+        s[i].key = s[i].item->list->items[0];
         if (s[i].key.kind == TM_TV_STRING)
-            TM_TRY(recase(run, &s[i].pair->list->items[0], TM_CASE_LOWER, &s[i].key));
+            TM_TRY(recase(run, &s[i].item->list->items[0], TM_CASE_LOWER, &s[i].key));
     }
     TM_TRY(check_order(run, s, n));
     qsort(s, n, sizeof *s, by_key);
-    for (size_t i = 0; i < n; i++) sorted[i] = *s[i].pair;
+    for (size_t i = 0; i < n; i++) sorted[i] = *s[i].item;
     out->list->items = sorted;
     return tm_template_charge(run, tm_tv_weight(out) * 16);
+}
+
+// The items of `of` as a list in the order of their attribute (or of themselves, without one).
+static tm_status in_order(tm_trun *run, const tm_tval *of, const tm_tval *path, bool cased, bool back,
+                          tm_tval *out)
+{
+    tm_tval all, key;
+    if (path && path->kind == TM_TV_NONE) path = NULL;
+    if (path && path->kind == TM_TV_STRING && memchr(path->text.data, ',', path->text.size))
+        return tm_template_fail(run, "an order by several attributes is not known here");
+    TM_TRY(tm_template_items(run, of, &all));
+    size_t n = all.list->n;
+    sortable *s = tm_tarena_get(&run->arena, (n + 1) * sizeof *s);
+    if (!s) return tm_tv_no_room(run->err);
+    for (size_t i = 0; i < n; i++) {
+        s[i] = (sortable){.key = all.list->items[i], .item = &all.list->items[i]};
+        if (path) TM_TRY(attribute(run, s[i].item, path, &s[i].key));
+        key = s[i].key;
+        if (key.kind == TM_TV_STRING && !cased) TM_TRY(recase(run, &key, TM_CASE_LOWER, &s[i].key));
+    }
+    TM_TRY(check_order(run, s, n));
+    qsort(s, n, sizeof *s, back ? by_key_back : by_key);
+    TM_TRY(tm_tv_list(&run->arena, TM_TV_LIST, n, out, run->err));
+    for (size_t i = 0; i < n; i++) out->list->items[i] = *s[i].item;
+    TM_TRY(tm_tv_seal(out, run->err));
+    return tm_template_charge(run, tm_tv_weight(out) * 16);
+}
+
+static const tm_tval *given(const tm_tbound *a, int i)
+{
+    return a->given[i] ? &a->values[i] : NULL;
+}
+
+static bool is_true(const tm_tbound *a, int i)
+{
+    return a->given[i] && tm_tv_truth(&a->values[i]);
+}
+
+static tm_status sort(tm_trun *run, const tm_tval *of, const tm_tbound *a, tm_tval *out)
+{
+    return in_order(run, of, given(a, 2), is_true(a, 1), is_true(a, 0), out);
+}
+
+static tm_status outermost(tm_trun *run, const tm_tval *of, const tm_tbound *a, bool back, tm_tval *out)
+{
+    tm_tval sorted;
+    TM_TRY(in_order(run, of, given(a, 1), is_true(a, 0), back, &sorted));
+    *out = sorted.list->n ? sorted.list->items[0]
+                          : tm_tv_undefined(tm_view_str("the least or largest of nothing"));
+    return TM_OK;
+}
+
+static tm_status least(tm_trun *run, const tm_tval *of, const tm_tbound *a, tm_tval *out)
+{
+    return outermost(run, of, a, false, out);
+}
+
+static tm_status largest(tm_trun *run, const tm_tval *of, const tm_tbound *a, tm_tval *out)
+{
+    return outermost(run, of, a, true, out);
 }
 
 // ---- filters over items ----
@@ -333,11 +410,6 @@ static tm_status select_items(tm_trun *run, const tm_tval *of, const tm_tval *pa
     }
     out->list->n = n;
     return tm_tv_seal(out, run->err);
-}
-
-static const tm_tval *given(const tm_tbound *a, int i)
-{
-    return a->given[i] ? &a->values[i] : NULL;
 }
 
 static tm_status selectattr(tm_trun *run, const tm_tval *of, const tm_tbound *a, tm_tval *out)
@@ -420,13 +492,16 @@ static const tm_trow filters[] = {
     {"list", "", list, 0},
     {"lower", "", lower, 0},
     {"map", "filter a b attribute default", map, 0},
+    {"max", "case_sensitive attribute", largest, 0},
+    {"min", "case_sensitive attribute", least, 0},
     {"reject", "test value", reject, 0},
     {"rejectattr", "attribute test value", rejectattr, 0},
     {"replace", "old new count", replace, 0},
     {"reverse", "", reverse, 0},
-    {"safe", "", text, 0},
+    {"safe", "", safe, 0},
     {"select", "test value", select_filter, 0},
     {"selectattr", "attribute test value", selectattr, 0},
+    {"sort", "reverse case_sensitive attribute", sort, 0},
     {"string", "", text, 0},
     {"tojson", "ensure_ascii indent separators sort_keys", tojson, 0},
     {"trim", "chars", trim, 0},

@@ -297,13 +297,32 @@ static tm_status reals(tm_trun *run, tm_top op, double a, double b, tm_tval *out
     return TM_OK;
 }
 
+// What `safe` made stays as it is, what is added to it is escaped: so does Markup, and + alone asks for it.
+static void add_text(const tm_tval *v, bool markup, tm_buf *text)
+{
+    static const char signs[] = "&<>'\"";
+    static const char *const names[] = {"&amp;", "&lt;", "&gt;", "&#39;", "&#34;"};
+    bool whole = !markup || v->markup;
+    if (whole) tm_buf_add(text, v->text.data, v->text.size);
+    for (size_t i = 0; !whole && i < v->text.size; i++) {
+        const char *at = memchr(signs, v->text.data[i], sizeof signs - 1);
+        if (at)
+            tm_buf_str(text, names[at - signs]);
+        else
+            tm_buf_char(text, v->text.data[i]);
+    }
+}
+
 static tm_status joined(tm_trun *run, const tm_tval *a, const tm_tval *b, tm_tval *out)
 {
     if (a->kind == TM_TV_STRING) {
         tm_buf text = {0};
-        tm_buf_add(&text, a->text.data, a->text.size);
-        tm_buf_add(&text, b->text.data, b->text.size);
-        return tm_template_take(run, &text, out);
+        bool markup = a->markup || b->markup;
+        add_text(a, markup, &text);
+        add_text(b, markup, &text);
+        TM_TRY(tm_template_take(run, &text, out));
+        out->markup = markup;
+        return TM_OK;
     }
     size_t n = a->list->n, m = b->list->n;
     TM_TRY(tm_template_charge(run, (n + m) * 16));

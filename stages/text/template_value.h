@@ -57,6 +57,7 @@ typedef struct tm_tdict {
 
 struct tm_tval {
     tm_tkind kind;
+    bool markup;           // STRING: `safe` made it; what + adds to it is escaped
     union {
         bool truth;
         int64_t integer;

@@ -85,6 +85,23 @@ static void white_space_goes_as_in_jinja(void **state)
     gives(" {%+ if true %}\nx{% endif +%}\ny", " x\ny");
 }
 
+static void items_are_put_in_order(void **state)
+{
+    (void)state;
+    gives("{{ [3, 1, 2] | sort }}{{ ['b', 'A', 'a'] | sort(reverse=true) }}", "[1, 2, 3]['b', 'A', 'a']");
+    gives("{% for m in [{'n': 2, 'x': 1}, {'n': 1}, {'n': 2, 'x': 3}] | sort(attribute='n') %}{{ m.x }};"
+          "{% endfor %}",
+          ";1;3;");
+    gives("{{ [3, 1, 2] | min }}{{ ['b', 'B', 'a'] | max }}{{ [] | max }}", "1b");
+}
+
+static void what_is_added_to_safe_text_is_escaped(void **state)
+{
+    (void)state;
+    gives("{{ '<b>' | safe + \"<'\" }}{{ '\"&' + ('<' | safe) }}", "<b>&lt;&#39;&#34;&amp;<");
+    gives("{{ '<' ~ ('>' | safe) ~ '&' }}{{ '<' + '>' }}{{ '<' | safe }}", "<>&<><");
+}
+
 static void what_is_no_jinja_here_is_refused_before_anything_is_rendered(void **state)
 {
     (void)state;
@@ -168,6 +185,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(templates_of_published_models_give_what_transformers_gives),
         cmocka_unit_test(white_space_goes_as_in_jinja),
+        cmocka_unit_test(items_are_put_in_order),
+        cmocka_unit_test(what_is_added_to_safe_text_is_escaped),
         cmocka_unit_test(what_is_no_jinja_here_is_refused_before_anything_is_rendered),
         cmocka_unit_test(nothing_but_data_can_be_reached),
         cmocka_unit_test(a_template_that_refuses_says_why),
