@@ -233,7 +233,8 @@ static tm_status take_tensors(tm_gguf *file, cursor *c, uint64_t n, tm_view byte
     for (; file->n_tensors < n; file->n_tensors++)
         TM_TRY(take_tensor(c, file->n_tensors, step, &begin, &file->tensors[file->n_tensors], err));
     uint64_t header = (uint64_t)(c->at - bytes.data), start = (header + step - 1) / step * step;
-    tm_view data = start <= bytes.size ? tm_view_of(bytes.data + start, bytes.size - start) : (tm_view){0};
+    if (start > bytes.size) start = bytes.size;
+    tm_view data = tm_view_of(bytes.data + start, bytes.size - start);
     TM_TRY(place(file, data, step, err));
     qsort(file->tensors, n, sizeof *file->tensors, by_name);
     for (uint64_t i = 1; i < n; i++) {

@@ -212,7 +212,7 @@ class Sent(WithWorkplace):
         run = self.place.start("run", "slow.lua", "--quiet")
         try:
             page = ""
-            for _ in range(400):
+            for _ in range(3000):
                 try:
                     page = self.get(url)
                 except urllib.error.HTTPError as error:  # of a run that has just got its number there is no record yet

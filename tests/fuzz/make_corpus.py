@@ -114,6 +114,7 @@ def make_gguf():
     write("gguf", "alignment", gguf([integer("general.alignment", 3)], [entry("a", [4], 0, 0)], bytes(64)))
     write("gguf", "offset", gguf([], [entry("a", [4], 0, 32)], bytes(64)))
     write("gguf", "overflow", gguf([], [entry("a", [1 << 33, 1 << 33], 0, 0)], bytes(64)))
+    write("gguf", "cut_behind_an_empty_tensor", gguf([], [entry("a", [0], 0, 0)])[:-1])
     shutil.copy(FIXTURES / "models/blocks.gguf", HERE / "corpus/gguf/blocks")
 
 
