@@ -5,11 +5,11 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include <jansson.h>
 #include <utf8proc.h>
+
+#include "lua/cli/fold.h"
 
 enum { GAP = 2, NARROW = 80 };
 
@@ -117,10 +117,8 @@ static int print_text(const char *text, int room, FILE *file)
 // Of a file that is no terminal `else_room`.
 static int room_of(FILE *file, int else_room)
 {
-    struct winsize size;
-    if (isatty(fileno(file)) && ioctl(fileno(file), TIOCGWINSZ, &size) == 0 && size.ws_col > 20)
-        return size.ws_col;
-    return else_room;
+    size_t room = tm_fold_room(file);
+    return room < TM_FOLD_NONE ? (int)room : else_room;
 }
 
 // Nothing stands behind the last cell that is not empty.
@@ -245,6 +243,14 @@ size_t tm_table_parts(const tm_table *t, size_t head, FILE *file)
     return parts;
 }
 
+// Should one column beside the head be too much, the first is cut, not the numbers.
+static void shorten_first(int *part, size_t n, int room)
+{
+    int total = -GAP;
+    for (size_t i = 0; i < n; i++) total += part[i] ? part[i] + GAP : 0;
+    if (total > room && part[0] > 8) part[0] = part[0] - (total - room) > 8 ? part[0] - (total - room) : 8;
+}
+
 void tm_table_print_parts(const tm_table *t, size_t head, FILE *file)
 {
     int room = room_of(file, NARROW), *widths = widths_of(t);
@@ -252,7 +258,7 @@ void tm_table_print_parts(const tm_table *t, size_t head, FILE *file)
     size_t per, parts = part ? parts_of(t, widths, head, room, part, &per) : 0;
     for (size_t i = 0; i < parts; i++) {
         if (i) fputc('\n', file);
-        choose(t, widths, head, i * per, per, room, part);
+        if (!choose(t, widths, head, i * per, per, room, part)) shorten_first(part, t->n_columns, room);
         print_columns(t, part, room, file);
     }
     free(part);

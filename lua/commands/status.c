@@ -3,10 +3,13 @@
 #include <stdio.h>
 
 #include "lua/cli/counts.h"
+#include "lua/cli/fold.h"
 #include "lua/cli/session.h"
 #include "lua/lock/git.h"
 #include "lua/past/past.h"
 #include "lua/past/recorded_stage.h"
+
+#define INDENT 4  // of what goes on in a further line
 
 static double num(const json_t *node, const char *field)
 {
@@ -19,16 +22,18 @@ static void print_node(const char *name, const tm_stage *stage, const json_t *no
     const char *state = json_string_value(json_object_get(node, "state"));
     const char *text = json_string_value(json_object_get(node, "text"));
     bool alone = json_object_size(node) == (state != NULL);
-    printf("%-24s %-*s", name, alone ? 0 : 9, state ? state : "waiting");
-    if (json_object_get(node, "seconds")) printf(" %11s", tm_duration_text(num(node, "seconds"), took));
-    if (json_object_get(node, "rows")) printf("  %s", tm_made_text(stage, node, made));
+    tm_buf line = {0};
+    tm_buf_fmt(&line, "%-24s %-*s", name, alone ? 0 : 9, state ? state : "waiting");
+    if (json_object_get(node, "seconds")) tm_buf_fmt(&line, " %11s", tm_duration_text(num(node, "seconds"), took));
+    if (json_object_get(node, "rows")) tm_buf_fmt(&line, "  %s", tm_made_text(stage, node, made));
     else if (json_object_get(node, "entries"))
-        printf("  %.0f entr%s", num(node, "entries"), num(node, "entries") == 1 ? "y" : "ies");
-    if (json_object_get(node, "step")) printf("  step %.0f", num(node, "step"));
-    if (json_object_get(node, "train.loss")) printf("  loss %.3f", num(node, "train.loss"));
-    if (json_object_get(node, "valid.loss")) printf("  valid %.3f", num(node, "valid.loss"));
-    if (text) printf("  %s", text);
-    putchar('\n');
+        tm_buf_fmt(&line, "  %.0f entr%s", num(node, "entries"), num(node, "entries") == 1 ? "y" : "ies");
+    if (json_object_get(node, "step")) tm_buf_fmt(&line, "  step %.0f", num(node, "step"));
+    if (json_object_get(node, "train.loss")) tm_buf_fmt(&line, "  loss %.3f", num(node, "train.loss"));
+    if (json_object_get(node, "valid.loss")) tm_buf_fmt(&line, "  valid %.3f", num(node, "valid.loss"));
+    if (text) tm_buf_fmt(&line, "  %s", text);
+    if (tm_buf_status(&line, NULL) >= 0) tm_fold_print(stdout, INDENT, "%s", line.data);
+    tm_buf_clear(&line);
 }
 
 static void set_number(json_t *all, const char *name, int64_t n)
@@ -82,7 +87,7 @@ static void show(const tm_cli *cli, const tm_past *past)
         print_node(node->name, tm_recorded_stage(node->plan),
                    json_object_get(nodes, tm_past_work(past, node)->name));
     }
-    printf("%s: %s%s%s\n", past->run, tm_past_status(past), git ? "; " : "",
+    tm_fold_print(stdout, INDENT, "%s: %s%s%s", past->run, tm_past_status(past), git ? "; " : "",
            tm_git_text(git, text, sizeof text));
     json_decref(nodes);
 }

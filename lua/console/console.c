@@ -7,10 +7,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lua/cli/fold.h"
 #include "lua/console/console_plain.h"
 #include "lua/console/screen.h"
 
 #define FRAME_NS 200000000  // between two frames, at least
+#define INDENT 10          // of what goes on in a further line: behind the time
 #define SHARE 200           // one part in so many of a core is the most that is spent on them
 
 struct tm_console {
@@ -59,6 +61,23 @@ static int64_t cpu_ns(void)
     return clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t) == 0 ? t.tv_sec * 1000000000LL + t.tv_nsec : 0;
 }
 
+// Lines that stay fit the window as it is now.
+static void fold_lines(tm_console *c)
+{
+    tm_console_look look = tm_screen_look(c->screen);
+    tm_buf folded = {0};
+    size_t end;
+    for (size_t at = 0; at < c->lines.size; at = end + 1) {
+        const char *stop = memchr(c->lines.data + at, '\n', c->lines.size - at);
+        end = stop ? (size_t)(stop - c->lines.data) : c->lines.size;
+        tm_fold(&folded, tm_view_of(c->lines.data + at, end - at), look.width > 1 ? (size_t)look.width - 1 : 1,
+                INDENT);
+        tm_buf_char(&folded, '\n');
+    }
+    tm_buf_clear(&c->lines);
+    c->lines = folded;
+}
+
 static void show_lines(tm_console *c, const char *event, const json_t *fields)
 {
     if (c->screen) {
@@ -66,6 +85,7 @@ static void show_lines(tm_console *c, const char *event, const json_t *fields)
         tm_console_plain_look(c->plain, look.width, look.utf8, look.colour);
     }
     tm_console_plain_event(c->plain, event, fields, &c->lines);
+    if (c->screen) fold_lines(c);
     if (!c->lines.failed && c->lines.size && c->screen)
         tm_screen_above(c->screen, c->lines.data, c->lines.size);
     else if (!c->lines.failed && c->lines.size) fwrite(c->lines.data, 1, c->lines.size, stderr);

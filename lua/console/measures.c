@@ -5,10 +5,12 @@
 #include <stdlib.h>
 
 #include "engine/store_artifact.h"
+#include "lua/cli/fold.h"
+#include "lua/cli/measured.h"
 #include "lua/cli/table.h"
 
 #define NAME 96
-#define CELL 24
+#define CELL (2 * TM_MEASURED_TEXT + 4)
 
 typedef struct measure {
     char model[NAME], name[NAME]; // "" and "text.loss" of a single model
@@ -75,12 +77,8 @@ static bool add_entry(measures *all, tm_store *store, tm_hash hash)
 
 static void cell(const measure *m, char text[CELL])
 {
-    if (!m)
-        snprintf(text, CELL, "-");
-    else if (m->error == m->error)
-        snprintf(text, CELL, "%.4f +- %.4f", m->value, m->error);
-    else
-        snprintf(text, CELL, "%.4f", m->value);
+    tm_measured both = m ? tm_measured_of(m->value, m->error) : (tm_measured){"-", ""};
+    snprintf(text, CELL, "%s%s%s", both.value, both.error[0] ? " +- " : "", both.error);
 }
 
 // The first row of each model, or of each measure.
@@ -129,7 +127,8 @@ static void print_table(const measures *all, const char *node, FILE *file)
             tm_table_cell(table, "%s", text);
         }
     }
-    tm_table_print(table, file);
+    if (tm_fold_room(file) < TM_FOLD_NONE) tm_table_print_parts(table, 1, file);
+    else tm_table_print(table, file);  // to be pasted: whole
     tm_table_free(table);
 }
 

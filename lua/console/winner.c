@@ -2,9 +2,8 @@
 // The model whose snapshot tm.best gave, found by its hash: so also where nothing was run.
 #include "lua/console/winner.h"
 
-#include <math.h>
-
 #include "engine/store_artifact.h"
+#include "lua/cli/measured.h"
 #include "stages/judge/trials.h"
 
 // The link of the model that came out, or NULL.
@@ -58,8 +57,8 @@ static void print_best(const tm_plan *plan, const tm_plan_node *best, FILE *file
     int port = tm_stage_output(best->node->stage, "metrics");
     if (tm_artifact_get(plan->store, best->outputs[port], &log, NULL) >= 0 && log.count &&
         find_metric(plan->store, log.entries[0].hash, mean, &metric)) {
-        fprintf(file, "best: %s (%s %.4f", label, by, metric.value);
-        if (!isnan(metric.error)) fprintf(file, " +- %.4f", metric.error);
+        tm_measured m = tm_measured_of(metric.value, metric.error);
+        fprintf(file, "best: %s (%s %s%s%s", label, by, m.value, m.error[0] ? " +- " : "", m.error);
         if (over) fprintf(file, ", the mean over %s", over);
         fputc(')', file);
         if (strcmp(best->node->name, "best") != 0) fprintf(file, ", called %s", best->node->name);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lua/cli/measured.h"
 #include "lua/report/measures.h"
 
 #define MOST 64
@@ -97,6 +98,17 @@ static const tm_past_series *cell_of(const tm_past_node *node, const char *model
     return tm_past_metric(node, name);
 }
 
+static tm_measured last_of(const tm_past_series *s)
+{
+    return tm_measured_of(s->values[s->n - 1], s->errors[s->n - 1]);
+}
+
+static bool reads_same(const tm_past_series *a, const tm_past_series *b)
+{
+    return strcmp(last_of(a).value, last_of(b).value) == 0;
+}
+
+// NULL where all read the same.
 static const tm_past_series *best_of(const tm_past_node *node, const sheet *s, const char *measure)
 {
     const tm_past_series *best = NULL;
@@ -105,7 +117,7 @@ static const tm_past_series *best_of(const tm_past_node *node, const sheet *s, c
         const tm_past_series *one = cell_of(node, s->models[k], measure);
         if (!one || !one->n) continue;
         double value = one->values[one->n - 1], now = best ? best->values[best->n - 1] : 0;
-        differ |= best && value != now;
+        differ |= best && !reads_same(one, best);
         if (!best || (less ? value < now : value > now)) best = one;
     }
     return differ ? best : NULL;
@@ -117,9 +129,9 @@ void tm_measure_cell(tm_buf *page, const tm_past_series *s)
         tm_buf_str(page, "–");
         return;
     }
-    tm_html(page, "%.4f", s->values[s->n - 1]);
-    if (isfinite(s->errors[s->n - 1]))
-        tm_html(page, " <span class=\"error\">± %.4f</span>", s->errors[s->n - 1]);
+    tm_measured m = last_of(s);
+    tm_html(page, "%s", m.value);
+    if (m.error[0]) tm_html(page, " <span class=\"error\">± %s</span>", m.error);
 }
 
 static void body(const tm_past_node *node, const sheet *s, tm_buf *page)
@@ -130,7 +142,7 @@ static void body(const tm_past_node *node, const sheet *s, tm_buf *page)
         tm_html(page, "<tr><th scope=\"row\">%s</th>", s->rows[i]);
         for (size_t k = 0; k < s->n_models; k++) {
             const tm_past_series *one = cell_of(node, s->models[k], s->rows[i]);
-            bool star = one && one == best && !more;
+            bool star = one && one->n && best && reads_same(one, best) && !more;
             tm_html(page, "<td class=\"n%s\">", star ? " best" : "");
             if (star) tm_buf_str(page, "<span role=\"img\" aria-label=\"best: \">★</span> ");
             tm_measure_cell(page, one);
@@ -168,7 +180,7 @@ void tm_report_measures(const tm_report *report, tm_buf *page)
             tm_report_open(page, "evaluation", "Evaluation");
             tm_buf_str(
                 page,
-                "<p>Behind ± is the standard error over records. ★ marks the best of a row, whether or not the "
+                "<p>Behind ± is the standard error over records. ★ marks the best of a row (several if they read the same), whether or not the "
                 "difference is larger than the errors.</p>\n");
         }
         if (s) one_judge(report, &past->nodes[i], s, page);
