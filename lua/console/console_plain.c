@@ -8,11 +8,12 @@
 #include "lua/cli/counts.h"
 
 #define LINE_NS 1000000000
+#define PAD 24  // cells of a name at most
 
 struct tm_console_plain {
     const tm_plan *plan;
     bool progress;
-    int pad;           // cells of a name
+    int pad, longest;  // cells of a name, of the longest one
     bool ascii, colour;
     int64_t start_ns;
     int64_t *line_ns;  // per node, the last line
@@ -24,7 +25,12 @@ tm_console_plain *tm_console_plain_new(const tm_plan *plan, bool progress)
 {
     tm_console_plain *c = calloc(1, sizeof *c);
     if (!c) return NULL;
-    *c = (tm_console_plain){.plan = plan, .progress = progress, .pad = 24, .start_ns = tm_time_ns()};
+    *c = (tm_console_plain){.plan = plan, .progress = progress, .pad = PAD, .start_ns = tm_time_ns()};
+    for (size_t i = 0; i < plan->n_groups; i++) {
+        const tm_group *group = &plan->groups[i];
+        int size = (int)strlen(plan->graph->nodes[group->nodes[group->n - 1]]->name);
+        if (size > c->longest && size <= PAD) c->longest = size;
+    }
     c->line_ns = calloc(plan->graph->n_nodes + 1, sizeof *c->line_ns);
     c->loss = calloc(plan->graph->n_nodes + 1, sizeof *c->loss);
     c->step = calloc(plan->graph->n_nodes + 1, sizeof *c->step);
@@ -55,7 +61,7 @@ static double num(const json_t *fields, const char *name)
 
 void tm_console_plain_look(tm_console_plain *c, int width, bool utf8, bool colour)
 {
-    c->pad = width < 80 ? 0 : 24;
+    c->pad = width < 80 ? 0 : c->longest;
     c->ascii = !utf8;
     c->colour = colour;
 }

@@ -110,6 +110,12 @@ def faults_of(text):
     return faults
 
 
+def measured(value, error):
+    """As it is shown: two digits of the error, and the value to the same place."""
+    places = max(0, 1 - int(f"{error:.1e}".split("e")[1]))
+    return f"{value:.{places}f} ± {error:.{places}f}"
+
+
 class ReportOfARun(WithWorkplace):
     """r1 as it is, r2 with more steps and another rule, r3 fails."""
 
@@ -175,7 +181,7 @@ class ReportOfARun(WithWorkplace):
         self.assertIn("non_alpha_numeric 1, word_count 3", sections["curation"])
         loss = next(row for row in self.json("inspect", "r2:curve")["records"]
                     if row["name"] == "text.bits_per_byte" and row["step"] == 30)
-        self.assertIn(f"{loss['value']:.4f} ± {loss['error']:.4f}", sections["evaluation"])
+        self.assertIn(measured(loss['value'], loss['error']), sections["evaluation"])
         artifact = self.json("inspect", "r2:base")["artifact"]
         self.assertIn(f'title="{artifact}"', self.report("r2"))
 

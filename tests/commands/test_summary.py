@@ -5,7 +5,8 @@ import re
 import sys
 import unittest
 
-from workplace import WithWorkplace
+from screen import Terminal
+from workplace import PROGRAM, WithWorkplace
 
 QUESTIONS = [{"text": f"Which word comes after {word}?", "answer": word} for word in ("mill", "tide", "water")]
 
@@ -78,7 +79,7 @@ class Summary(WithWorkplace):
         out = self.ok("run", "sweep.lua")
         self.assertRegex(out, r"(?m)^all +valid\.loss$")
         for seed in range(1, 7):
-            self.assertRegex(out, rf"(?m)^  seed={seed} +\d\.\d{{4}}$")
+            self.assertRegex(out, rf"(?m)^  seed={seed} +\d\.\d{{3}}$")
 
     def test_the_best_of_a_sweep_is_named_also_where_nothing_was_run(self):
         out = self.ok("run", "choice.lua", store="choice")
@@ -91,6 +92,14 @@ class Summary(WithWorkplace):
         self.assertIn("), called winner\n", out)
         self.assertNotIn("text.perplexity", out)  # of the exams of the points
         self.assertIn(line, self.ok("run", "choice.lua", store="choice"))
+        with self.subTest("a table too wide for the window becomes blocks, and no number is cut"):
+            terminal = Terminal([PROGRAM, "run", "choice.lua", "-q", "--store", self.place.path("choice")],
+                                self.place.folder, size=(40, 24))
+            self.addCleanup(terminal.close)
+            code, text = terminal.finish()
+            self.assertEqual(code, 0, text)
+            blocks = re.findall(r"(?m)^all +(lr=\S+)\.exam\n  text\.loss +(\d\.\d+) \+- \d\.\d+$", text)
+            self.assertEqual(dict(blocks), table)
 
     def test_what_was_made_can_be_talked_to_and_looked_at(self):
         out = self.ok("run", "chat.lua", store="chat")
