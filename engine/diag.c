@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "engine/base/called.h"
 #include "engine/base/utf8.h"
 #include "engine/spot.h"
 
@@ -176,6 +177,15 @@ static void print_field(const char *name, const char *text, FILE *to, const pain
     fputc('\n', to);
 }
 
+// A field that names commands.
+static void print_command(const char *name, const char *text, FILE *to, const paint *p)
+{
+    tm_buf said = {0};
+    tm_called_put(&said, text);
+    print_field(name, tm_buf_status(&said, NULL) >= 0 && said.size ? said.data : text, to, p);
+    tm_buf_clear(&said);
+}
+
 static bool is_repeat(const tm_diags *diags, size_t i)
 {
     for (size_t k = 0; k < i; k++)
@@ -214,8 +224,8 @@ static void print_one(const tm_diags *diags, size_t i, const char *folder, FILE 
     if (spot.text.size) print_source(&spot, to, p);
     print_field("why", diag->why, to, p);
     print_field("kept", diag->kept, to, p);
-    print_field("fix", diag->fix, to, p);
-    if (diag->look[0] || !told_before(diags, i)) print_field("look", look_of(diag, look), to, p);
+    print_command("fix", diag->fix, to, p);
+    if (diag->look[0] || !told_before(diags, i)) print_command("look", look_of(diag, look), to, p);
     tm_buf_clear(&spot.text);
 }
 

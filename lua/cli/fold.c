@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "engine/base/called.h"
 #include "engine/base/utf8.h"
 #include "lua/cli/cells.h"
 
@@ -92,14 +93,16 @@ void tm_fold(tm_buf *out, tm_view line, size_t width, size_t indent)
 void tm_fold_print(FILE *file, size_t indent, const char *format, ...)
 {
     char *line = NULL;
-    tm_buf out = {0};
+    tm_buf out = {0}, said = {0};
     va_list args;
     va_start(args, format);
     int size = vasprintf(&line, format, args);
     va_end(args);
-    if (size >= 0) tm_fold(&out, tm_view_of(line, (size_t)size), tm_fold_room(file), indent);
+    if (size >= 0) tm_called_put(&said, line);
+    tm_fold(&out, tm_buf_view(&said), tm_fold_room(file), indent);
     tm_buf_char(&out, '\n');
-    if (!out.failed) fwrite(out.data, 1, out.size, file);
+    if (!out.failed && !said.failed) fwrite(out.data, 1, out.size, file);
     tm_buf_clear(&out);
+    tm_buf_clear(&said);
     if (size >= 0) free(line);
 }

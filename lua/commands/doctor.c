@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "engine/base/called.h"
 #include "lua/cli/session.h"
 #include "lua/doctor/doctor.h"
 
@@ -23,7 +24,7 @@ static void print_finding(const char *name, const tm_finding *f)
     printf("%s%-8s%s %-12s %s\n", colour ? colours[f->state] : "", tm_finding_word(f->state),
            colour ? "\033[0m" : "", name, f->found);
     if (f->why[0] && strcmp(f->why, f->found) != 0) printf("%8s why          %s\n", "", f->why);
-    if (f->fix[0]) printf("%8s fix          %s\n", "", f->fix);
+    if (f->fix[0]) tm_called_print(stdout, "%8s fix          %s\n", "", f->fix);
 }
 
 static void find_folder(const tm_cli *cli, char folder[TM_PATH_MAX])

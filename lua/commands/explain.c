@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <stdio.h>
 
+#include "engine/base/called.h"
 #include "engine/base/nearest.h"
 #include "lua/cli/cli.h"
 #include "lua/cli/explained.h"
@@ -27,7 +28,7 @@ static int list(const tm_cli *cli)
     }
     if (cli->json) return tm_cli_print(cli, json_pack("{s:o}", "codes", all));
     json_decref(all);
-    printf("\n`tidemill explain CODE` tells more\n");
+    tm_called_print(stdout, "\n`tidemill explain CODE` tells more\n");
     return TM_EXIT_OK;
 }
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "engine/base/called.h"
 #include "engine/base/io.h"
 #include "engine/base/nearest.h"
 #include "lua/cli/session.h"
@@ -213,14 +214,25 @@ static void print_list(const char *title, const json_t *names)
     if (json_array_size(names)) printf("\n");
 }
 
+// In another folder ./mill is not there: from here on its whole path is said.
+static void stay_called(void)
+{
+    char path[PATH_MAX];
+    const char *name = tm_called();
+    if (strchr(name, '/') && name[0] != '/' && realpath(name, path)) setenv("MILL_NAME", path, 1);
+}
+
 static void print_next(const writing *w, const char *starter)
 {
     const char *next = tm_starter_text(starter, "next.txt");
     printf("next\n");
-    if (strcmp(w->folder, ".") != 0) printf("  cd %s\n", w->folder);
+    if (strcmp(w->folder, ".") != 0) {
+        printf("  cd %s\n", w->folder);
+        stay_called();
+    }
     while (next && *next) {
         size_t n = strcspn(next, "\n");
-        printf("  %.*s\n", (int)n, next);
+        tm_called_print(stdout, "  %.*s\n", (int)n, next);
         next += n + (next[n] == '\n');
     }
 }

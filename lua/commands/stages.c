@@ -2,6 +2,7 @@
 // stages: what a graph can name.
 #include <stdio.h>
 
+#include "engine/base/called.h"
 #include "engine/stage.h"
 #include "lua/cli/cli.h"
 
@@ -40,7 +41,7 @@ static int exec(tm_cli *cli)
     printf("values\n");
     for (const tm_value *const *v = tm_values; *v; v++)
         printf("  tm.%-16s %s: %s\n", (*v)->name, (*v)->family, (*v)->brief);
-    printf("`tidemill describe NAME` tells more.\n");
+    tm_called_print(stdout, "`tidemill describe NAME` tells more.\n");
     return TM_EXIT_OK;
 }
 

@@ -8,6 +8,7 @@
 #include "lua/cli/counts.h"
 
 #define LINE_NS 1000000000
+#define BURST 30LL  // lines of measures that may come at once
 #define PAD 24  // cells of a name at most
 
 struct tm_console_plain {
@@ -68,7 +69,7 @@ void tm_console_plain_look(tm_console_plain *c, int width, bool utf8, bool colou
 
 static const char *colour_of(const char *state)
 {
-    static const char *const colours[][2] = {{"done", "32"},   {"step", "36"},     {"died", "31"},
+    static const char *const colours[][2] = {{"done", "32"},   {"step", "36"}, {"measured", "36"},     {"died", "31"},
                                              {"again", "33"},  {"warning", "33"},  {"stopping", "33"}};
     for (size_t i = 0; i < sizeof colours / sizeof *colours; i++)
         if (strcmp(colours[i][0], state) == 0) return colours[i][1];
@@ -120,13 +121,16 @@ static void on_progress(tm_console_plain *c, const json_t *f, tm_buf *out)
     tm_buf_char(out, '\n');
 }
 
+// Of what a node is there for: "chunk 3: 210 records", "snapshot 2".
 static void on_entry(tm_console_plain *c, const json_t *f, tm_buf *out)
 {
-    if (!c->progress || !due(c, node_of(c, f))) return;
+    const tm_node *node = node_of(c, f);
+    const tm_type *type = node ? tm_type_find(node->stage->outputs[0].type) : NULL;
+    if (!c->progress || !type || str(f, "port")[0] || !due(c, node)) return;
     head(c, f, "running", out);
-    tm_buf_fmt(out, "entry %.0f, %.0f record%s%s\n", num(f, "i") + 1, num(f, "rows"),
-               num(f, "rows") == 1 ? "" : "s",
-               json_is_true(json_object_get(f, "remembered")) ? " (remembered)" : "");
+    tm_buf_fmt(out, "%s %.0f", type->entry, num(f, "i") + 1);
+    if (!type->tree) tm_buf_fmt(out, ": %.0f record%s", num(f, "rows"), num(f, "rows") == 1 ? "" : "s");
+    tm_buf_fmt(out, "%s\n", json_is_true(json_object_get(f, "remembered")) ? ", known from an earlier run" : "");
 }
 
 static void add_counts(const tm_console_plain *c, const json_t *all, tm_buf *out)
@@ -141,26 +145,46 @@ static void add_counts(const tm_console_plain *c, const json_t *all, tm_buf *out
     }
 }
 
-static json_int_t removed_of(const json_t *all)
+static json_int_t removed_by(const json_t *counts)
 {
-    const char *node, *name;
-    json_t *counts, *n;
+    const char *name;
+    json_t *n;
     json_int_t sum = 0;
-    json_object_foreach((json_t *)all, node, counts) json_object_foreach(counts, name, n)
+    json_object_foreach((json_t *)counts, name, n)
         if (strncmp(name, "removed.", 8) == 0) sum += json_integer_value(n);
     return sum;
+}
+
+// What the nodes of a group removed, each by its name unless it is the one that the line is about: "16 removed",
+// "removed: gopher 95, repetition 31".
+static void add_removed(const tm_console_plain *c, const json_t *f, tm_buf *out)
+{
+    size_t i, n = 0;
+    json_t *name;
+    const json_t *counts = json_object_get(f, "counts");
+    json_int_t own = removed_by(json_object_get(counts, str(f, "node")));
+    tm_buf each = {0};
+    json_array_foreach(json_object_get(f, "nodes"), i, name)
+    {
+        const tm_node *node = tm_graph_find(c->plan->graph, json_string_value(name));
+        json_int_t removed = removed_by(json_object_get(counts, json_string_value(name)));
+        if (!removed || !node) continue;
+        tm_buf_fmt(&each, "%s%s %lld", n++ ? ", " : "", tm_node_called(node), (long long)removed);
+    }
+    if (n == 1 && own) tm_buf_fmt(out, "; %lld removed", (long long)own);
+    else if (n && tm_buf_status(&each, NULL) >= 0) tm_buf_fmt(out, "; removed: %s", each.data);
+    tm_buf_clear(&each);
 }
 
 static void on_sealed(tm_console_plain *c, const json_t *f, tm_buf *out)
 {
     const tm_node *node = node_of(c, f);
     const json_t *counts = json_object_get(f, "counts");
-    json_int_t removed = removed_of(counts);
     char made[96], took[TM_COUNT_TEXT];
     head(c, f, "done", out);
     tm_buf_fmt(out, "%s, %s", tm_duration_text(num(f, "seconds"), took),
                tm_made_text(node ? node->stage : NULL, f, made));
-    if (!c->progress && removed) tm_buf_fmt(out, "; %lld removed", (long long)removed);
+    if (!c->progress) add_removed(c, f, out);
     tm_buf_char(out, '\n');
     if (c->progress) add_counts(c, counts, out);
 }
@@ -181,13 +205,15 @@ static void on_start(tm_console_plain *c, const json_t *f, tm_buf *out)
     tm_buf_char(out, '\n');
 }
 
-// In scrollback, of measures of many steps a second one step is enough.
+// In scrollback, of measures of many steps a second one step is enough; but a node with few steps has them all,
+// however fast they come: `line_ns` runs behind by BURST lines at most, and each takes a second of that.
 static bool crowded(tm_console_plain *c, int node, int64_t step)
 {
-    int64_t now = tm_time_ns();
+    int64_t now = tm_time_ns(), last = c->line_ns[node];
     if (c->step[node] == step) return false;
-    if (now - c->line_ns[node] < LINE_NS) return true;
-    c->line_ns[node] = now;
+    if (last < now - BURST * LINE_NS) last = now - BURST * LINE_NS;
+    if (now - last < LINE_NS) return true;
+    c->line_ns[node] = last + LINE_NS;
     c->step[node] = step;
     return false;
 }
@@ -199,10 +225,13 @@ static void on_note(tm_console_plain *c, const json_t *f, tm_buf *out)
     if (node && loss) c->loss[node->index] = num(f, "value");
     if (loss || strncmp(str(f, "name"), "rate", 4) == 0) return;
     if (!c->progress && node && crowded(c, node->index, (int64_t)num(f, "step"))) return;
-    head(c, f, "step", out);
-    tm_buf_fmt(out, "%.0f  ", num(f, "step"));
+    bool judge = node && strcmp(node->stage->family, "judge") == 0;  // what it judges need not have steps
+    head(c, f, judge ? "measured" : "step", out);
+    if (!judge) tm_buf_fmt(out, "%.0f  ", num(f, "step"));
     text(c, str(f, "name"), out);
-    tm_buf_fmt(out, " %.4f\n", num(f, "value"));
+    tm_buf_fmt(out, " %.4f", num(f, "value"));
+    if (judge && num(f, "step") > 0) tm_buf_fmt(out, ", at step %.0f", num(f, "step"));
+    tm_buf_char(out, '\n');
 }
 
 static void text_line(const tm_console_plain *c, const char *state, const char *sent, const json_t *f,

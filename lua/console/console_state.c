@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "engine/base/called.h"
 #include "engine/store_artifact.h"
 #include "lua/cli/counts.h"
 #include "lua/cli/process.h"
@@ -109,8 +110,11 @@ void tm_console_state_free(tm_console_state *s)
 static void warn(tm_console_state *s, const char *node, const char *text)
 {
     char(*w)[240] = s->view.warnings;
+    tm_buf said = {0};
+    tm_called_put(&said, text);
     memmove(w[1], w[0], sizeof *w * (TM_CONSOLE_WARNINGS - 1));
-    snprintf(w[0], sizeof *w, "%s: %s", node, text);
+    snprintf(w[0], sizeof *w, "%s: %s", node, said.data ? said.data : text);
+    tm_buf_clear(&said);
 }
 
 // ---- events ----

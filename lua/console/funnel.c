@@ -4,6 +4,7 @@
 
 #include "engine/store_artifact.h"
 #include "lua/cli/counts.h"
+#include "lua/cli/fold.h"
 
 static int64_t rows_of(const tm_plan *plan, const tm_plan_node *p, int port)
 {
@@ -39,8 +40,8 @@ static void print_chain(const tm_plan *plan, const tm_plan_node *end, FILE *file
         tm_buf_fmt(&steps, "%s%s %s", steps.size ? ", " : "", tm_node_called(node), tm_count_text(n, one));
     }
     if (n_steps > 1 && rows >= 0 && removed && tm_buf_status(&steps, NULL) >= 0)
-        fprintf(file, "%s: %s of %s documents kept; removed: %s\n", end->node->name,
-                tm_count_text(rows, kept), tm_count_text(rows + removed, all), steps.data);
+        tm_fold_print(file, 2, "%s: %s of %s documents kept; removed: %s", end->node->name,
+                      tm_count_text(rows, kept), tm_count_text(rows + removed, all), steps.data);
     tm_buf_clear(&steps);
 }
 

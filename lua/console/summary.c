@@ -6,14 +6,19 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "engine/base/called.h"
 #include "engine/store_artifact.h"
+#include "engine/store_key.h"
 #include "lua/cli/counts.h"
+#include "lua/cli/fold.h"
 #include "lua/cli/session.h"
 #include "lua/console/console_draw.h"
 #include "lua/console/funnel.h"
 #include "lua/console/measures.h"
 #include "lua/console/winner.h"
 #include "lua/past/past.h"
+
+#define INDENT 2  // of what goes on in a further line
 
 static void print_place(const tm_plan *plan, const char *name, const char *path)
 {
@@ -42,7 +47,7 @@ static void print_try(const tm_plan *plan)
     if (getcwd(here, sizeof here)) tm_session_find_store(here, found);
     const char *store = tm_store_folder(plan->store);
     bool near = strcmp(found, store) == 0;  // a command started here finds it by itself
-    printf("try: tidemill chat %s%s%s\n", talker->name, near ? "" : " --store ", near ? "" : store);
+    tm_called_print(stdout, "try: tidemill chat %s%s%s\n", talker->name, near ? "" : " --store ", near ? "" : store);
 }
 
 // ---- what the journal tells ----
@@ -58,6 +63,7 @@ static void print_times(const tm_past *past, double seconds)
 {
     const tm_past_node **nodes = calloc(past->n_nodes + 1, sizeof *nodes);
     char time[TM_COUNT_TEXT];
+    tm_buf line = {0};
     size_t n = 0;
     if (!nodes || seconds < 10) {
         free(nodes);
@@ -67,33 +73,53 @@ static void print_times(const tm_past *past, double seconds)
         if (!past->nodes[i].same && past->nodes[i].seconds >= seconds / 20) nodes[n++] = &past->nodes[i];
     if (n) qsort(nodes, n, sizeof *nodes, by_seconds);
     for (size_t i = 0; i < n && i < 6; i++)
-        printf("%s%s %s", i ? ", " : "time: ", nodes[i]->name, tm_duration_text(nodes[i]->seconds, time));
-    if (n) putchar('\n');
+        tm_buf_fmt(&line, "%s%s %s", i ? ", " : "time: ", nodes[i]->name, tm_duration_text(nodes[i]->seconds, time));
+    if (n && tm_buf_status(&line, NULL) >= 0) tm_fold_print(stdout, INDENT, "%s", line.data);
+    tm_buf_clear(&line);
     free(nodes);
 }
 
-static void print_warnings(const tm_past *past)
+static void print_fault(const tm_plan_node *p, const json_t *facts, const char *fault, const char *run)
+{
+    const char *made = json_string_value(json_object_get(facts, "run"));
+    bool before = p->state == TM_CACHED && made && strcmp(made, run) != 0;
+    tm_fold_print(stdout, INDENT, "warning: %s: %s (tidemill logs %s%s%s)", p->node->name, fault, before ? made : "",
+                  before ? ":" : "", p->node->name);
+}
+
+// Of results that were there already too: what is wrong with the data is on record.
+static void print_faults(const tm_plan *plan, const char *run)
+{
+    for (size_t i = 0; i < plan->graph->n_nodes; i++) {
+        const tm_plan_node *p = &plan->nodes[i];
+        const tm_record *record = NULL;
+        if (p->wanted && p->known && p->same == (int)i) record = tm_key_by_content(plan->store, p->content);
+        json_t *facts = record ? json_loads(record->json, 0, NULL) : NULL, *n;
+        const char *name, *fault;
+        char text[TM_COUNT_TEXT * 2];
+        json_object_foreach(json_object_get(facts, "counts"), name, n)
+            if ((fault = tm_count_fault(name, json_integer_value(n), text))) print_fault(p, facts, fault, run);
+        json_decref(facts);
+    }
+}
+
+static void print_deaths(const tm_past *past)
 {
     for (size_t i = 0; i < past->n_nodes; i++) {
         const tm_past_node *node = &past->nodes[i];
-        const char *name, *fault;
-        char text[TM_COUNT_TEXT * 2];
-        json_t *n;
-        json_object_foreach((json_t *)node->counts, name, n)
-            if ((fault = tm_count_fault(name, json_integer_value(n), text)))
-                printf("warning: %s: %s (tidemill logs %s)\n", node->name, fault, node->name);
         if (node->deaths)
-            printf("warning: %s: its worker died %d time%s and was replaced (tidemill logs %s)\n", node->name,
-                   node->deaths, node->deaths == 1 ? "" : "s", node->name);
+            tm_fold_print(stdout, INDENT, "warning: %s: its worker died %d time%s and was replaced (tidemill logs %s)",
+                          node->name, node->deaths, node->deaths == 1 ? "" : "s", node->name);
     }
 }
 
 static void print_recap(const tm_plan *plan, const tm_run_result *result)
 {
-    tm_past past;
-    if (tm_past_read(plan->store, result->run, &past, NULL) < 0) return;
-    print_times(&past, result->seconds);
-    print_warnings(&past);
+    tm_past past = {0};
+    bool there = tm_past_read(plan->store, result->run, &past, NULL) >= 0;
+    if (there) print_times(&past, result->seconds);
+    print_faults(plan, result->run);
+    if (there) print_deaths(&past);
     tm_past_clear(&past);
 }
 

@@ -80,6 +80,15 @@ class AfterThreeRuns(WithWorkplace):
         self.assertIn("name a step", self.fails(2, "inspect", "curve@best"))
         self.assertIn("all of curve", self.fails(2, "get", "curve@16", "part.jsonl"))
 
+    def test_what_the_launcher_is_called_stands_in_commands_to_go_on_with(self):
+        _, _, err = self.place.tidemill("run", "nothing.lua", env={"MILL_NAME": "./mill"})
+        self.assertIn("\nlook   ./mill explain ", err)
+        self.assertIn("`./mill init`", err)
+        code, out, _ = self.place.tidemill("run", "nothing.lua", "--json", env={"MILL_NAME": "./mill"})
+        self.assertNotIn("./mill", out)  # programs read the same everywhere
+        _, _, err = self.place.tidemill("run", "nothing.lua", env={"MILL_NAME": "\x1b[2J"})
+        self.assertIn("\nlook   tidemill explain ", err)
+
     def test_inspect_shows_metrics_as_a_table(self):
         self.assertRegex(self.ok("inspect", "curve"), r"\n +20  text\.bits_per_byte +\d\.\d+  \(\+-")
         steps = {row["step"] for row in self.json("inspect", "curve")["records"]}

@@ -82,6 +82,18 @@ class TestConsole(WithWorkplace):
         self.assertNotIn("\x1b", err)
         self.assertRegex(err, r"base +start +pretrain")
 
+    def test_what_fused_steps_removed_is_told_by_step_in_lines_that_fit(self):
+        self.place.write("fused.lua", 'local tm = require "tidemill"\n'
+                         'local clean = tm.curate { tm.read { "corpus/*.txt" }, tm.gopher { without = { "punctuation" } }, '
+                         'tm.repetition {} }\nreturn tm.graph { clean = clean }\n')
+        terminal = self.terminal("run", "fused.lua", "clean", store="fused", size=(40, 24))
+        code, text = terminal.finish()
+        self.assertEqual(code, 0, text)
+        said = re.sub(r"\n {2,}", " ", text)
+        self.assertRegex(said, r"\n[\d.]+s clean done .* records, .*; removed: gopher \d+(\n|, repetition \d+\n)")
+        lines = [line for line in text.splitlines() if re.match(r"[\d.]+s |  ", line)]
+        self.assertTrue(lines and all(len(line) < 40 for line in lines), text)
+
     def test_another_console_than_these_is_no_console(self):
         self.assertIn('--console takes live or plain, not "loud"',
                       self.fails(3, "run", "graph.lua", "--console", "loud"))

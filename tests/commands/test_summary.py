@@ -123,6 +123,10 @@ class Summary(WithWorkplace):
         out = self.ok("run", "broken.lua", store="broken")
         self.assertIn("warning: lines: 1 line could not be used (tidemill logs lines)\n", out)
         self.assertTrue(re.search(r"\nr1: done in [\d.]+ s; 1 node run, 0 cached\n", out), out)
+        again = self.ok("run", "broken.lua", store="broken")  # the lines are as bad as they were
+        self.assertIn("warning: lines: 1 line could not be used (tidemill logs r1:lines)\n", again)
+        self.assertIn("; 0 nodes run, 1 cached\n", again)
+        self.assertIn("broken.jsonl", self.ok("logs", "r1:lines", store="broken"))
 
 
 if __name__ == "__main__":
