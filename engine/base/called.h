@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What this program is called where it was started, for lines that people paste.
 //
-// Texts say `tidemill COMMAND`. The launcher of the source tree leaves its own name in MILL_NAME, quoted for a shell
-// if it must be; what is shown then says `./mill COMMAND`. JSON and what is recorded stay as they are.
+// Texts say `tidemill COMMAND`. The launcher of the source tree leaves its name in MILL_NAME (quoted for a
+// shell if it must be); what is shown then says `./mill COMMAND`. JSON and what is recorded do not change.
 #pragma once
 
 #include <stdio.h>

@@ -8,7 +8,7 @@
 #include "lua/estimate.h"
 #include "lua/place.h"
 
-#define INDENT 4  // of what goes on in a further line
+#define INDENT 4 // of what goes on in a further line
 
 static const tm_flag flags[] = {TM_GRAPH_FLAGS, TM_CHOICE_FLAGS, TM_LOCK_FLAGS, TM_SMOKE_FLAG, {0}};
 
@@ -33,22 +33,26 @@ static void print_needs(const tm_needs *n)
         tm_buf_fmt(&line, "at least %s", tm_duration_text(n->least, least));
     else if (n->most > n->least * 1.02 + 0.1)
         tm_buf_fmt(&line, "%s to %s", tm_duration_text(n->least, least), tm_duration_text(n->most, most));
-    else tm_buf_fmt(&line, "%s", n->known ? tm_duration_text(n->most, most) : "not known: nothing like it was run here");
+    else
+        tm_buf_fmt(&line, "%s",
+                   n->known ? tm_duration_text(n->most, most) : "not known: nothing like it was run here");
     if (n->known)
-        tm_buf_fmt(&line, ", %s", n->sure == TM_SURE_SAME   ? "from runs of the same work"
-                                 : n->sure == TM_SURE_NODE ? "in part from runs with other options"
-                                                           : "in part guessed (~~) from other nodes");
+        tm_buf_fmt(&line, ", %s",
+                   n->sure == TM_SURE_SAME   ? "from runs of the same work"
+                   : n->sure == TM_SURE_NODE ? "in part from runs with other options"
+                                             : "in part guessed (~~) from other nodes");
     if (n->unknown && n->known)
         tm_buf_fmt(&line, "; without %d of %d nodes, of which nothing is known", n->unknown,
                    n->known + n->unknown);
     if (tm_buf_status(&line, NULL) >= 0) tm_fold_print(stdout, 8, "%s", line.data);
     tm_buf_clear(&line);
     if (n->memory >= 0)
-        tm_fold_print(stdout, 8, "memory  %s in the biggest worker, of %s", tm_size_text((uint64_t)n->memory, memory),
-               tm_size_text((uint64_t)n->memory_there, room));
+        tm_fold_print(stdout, 8, "memory  %s in the biggest worker, of %s",
+                      tm_size_text((uint64_t)n->memory, memory),
+                      tm_size_text((uint64_t)n->memory_there, room));
     if (n->known && n->disk_free >= 0)
         tm_fold_print(stdout, 8, "disk    up to %s%s, %s are free", tm_size_text((uint64_t)n->disk, disk),
-               n->unknown ? " and what is not known" : "", tm_size_text((uint64_t)n->disk_free, room));
+                      n->unknown ? " and what is not known" : "", tm_size_text((uint64_t)n->disk_free, room));
     if (tm_needs_too_much(n, text, sizeof text)) fprintf(stderr, "warning: %s\n", text);
 }
 
@@ -71,9 +75,10 @@ static void print_plan(const tm_plan *plan, const tm_needs *needs)
         counts[p->state]++;
         time_text(needs, p, time);
         if (time[0] || p->reason[0])
-            tm_fold_print(stdout, INDENT, "%-*s  %-22s %-*s %s", width, name, p->kind, needs->known ? 14 : 0, time,
-                          p->reason);
-        else tm_fold_print(stdout, INDENT, "%-*s  %s", width, name, p->kind);
+            tm_fold_print(stdout, INDENT, "%-*s  %-22s %-*s %s", width, name, p->kind, needs->known ? 14 : 0,
+                          time, p->reason);
+        else
+            tm_fold_print(stdout, INDENT, "%-*s  %s", width, name, p->kind);
     }
     size_t n = tm_plan_count(plan);
     printf("%zu node%s: %d cached, %d to run, %d maybe\n", n, n == 1 ? "" : "s", counts[TM_CACHED],

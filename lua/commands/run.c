@@ -99,13 +99,17 @@ static void print_smoke(const tm_cli *cli, const tm_session *session, tm_status 
 {
     if (!session->graph->smoke || status == TM_ESTOPPED) return;
     if (status >= 0)
-        tm_called_print(stdout, "smoke: every node works on what the others give it (at most %d records of each source, %s"
-               " steps of each trainer); numbers mean nothing, and no other run uses them\n"
-               "real:  tidemill run",
-               TM_SMOKE_RECORDS, TM_SMOKE_STEPS);
+        tm_called_print(
+            stdout,
+            "smoke: every node works on what the others give it (at most %d records of each source, %s"
+            " steps of each trainer); numbers mean nothing, and no other run uses them\n"
+            "real:  tidemill run",
+            TM_SMOKE_RECORDS, TM_SMOKE_STEPS);
     else
-        tm_called_print(stdout, "smoke: at most %d records came from each source; if that alone is the fault: tidemill run",
-               TM_SMOKE_RECORDS);
+        tm_called_print(
+            stdout,
+            "smoke: at most %d records came from each source; if that alone is the fault: tidemill run",
+            TM_SMOKE_RECORDS);
     for (int i = 0; i < cli->n_args; i++) printf(" %s", cli->args[i]);
     for (int i = 0; i < cli->n_given; i++)
         if (strcmp(cli->given[2 * i], "--smoke") != 0)

@@ -9,7 +9,7 @@
 #include "lua/past/past.h"
 #include "lua/past/recorded_stage.h"
 
-#define INDENT 4  // of what goes on in a further line
+#define INDENT 4 // of what goes on in a further line
 
 static double num(const json_t *node, const char *field)
 {
@@ -24,8 +24,10 @@ static void print_node(const char *name, const tm_stage *stage, const json_t *no
     bool alone = json_object_size(node) == (state != NULL);
     tm_buf line = {0};
     tm_buf_fmt(&line, "%-24s %-*s", name, alone ? 0 : 9, state ? state : "waiting");
-    if (json_object_get(node, "seconds")) tm_buf_fmt(&line, " %11s", tm_duration_text(num(node, "seconds"), took));
-    if (json_object_get(node, "rows")) tm_buf_fmt(&line, "  %s", tm_made_text(stage, node, made));
+    if (json_object_get(node, "seconds"))
+        tm_buf_fmt(&line, " %11s", tm_duration_text(num(node, "seconds"), took));
+    if (json_object_get(node, "rows"))
+        tm_buf_fmt(&line, "  %s", tm_made_text(stage, node, made));
     else if (json_object_get(node, "entries"))
         tm_buf_fmt(&line, "  %.0f entr%s", num(node, "entries"), num(node, "entries") == 1 ? "y" : "ies");
     if (json_object_get(node, "step")) tm_buf_fmt(&line, "  step %.0f", num(node, "step"));
@@ -88,7 +90,7 @@ static void show(const tm_cli *cli, const tm_past *past)
                    json_object_get(nodes, tm_past_work(past, node)->name));
     }
     tm_fold_print(stdout, INDENT, "%s: %s%s%s", past->run, tm_past_status(past), git ? "; " : "",
-           tm_git_text(git, text, sizeof text));
+                  tm_git_text(git, text, sizeof text));
     json_decref(nodes);
 }
 

@@ -12,7 +12,7 @@
 #include "lua/console/screen.h"
 
 #define FRAME_NS 200000000  // between two frames, at least
-#define INDENT 10          // of what goes on in a further line: behind the time
+#define INDENT 10           // of what goes on in a further line: behind the time
 #define SHARE 200           // one part in so many of a core is the most that is spent on them
 
 struct tm_console {
@@ -70,8 +70,8 @@ static void fold_lines(tm_console *c)
     for (size_t at = 0; at < c->lines.size; at = end + 1) {
         const char *stop = memchr(c->lines.data + at, '\n', c->lines.size - at);
         end = stop ? (size_t)(stop - c->lines.data) : c->lines.size;
-        tm_fold(&folded, tm_view_of(c->lines.data + at, end - at), look.width > 1 ? (size_t)look.width - 1 : 1,
-                INDENT);
+        tm_fold(&folded, tm_view_of(c->lines.data + at, end - at),
+                look.width > 1 ? (size_t)look.width - 1 : 1, INDENT);
         tm_buf_char(&folded, '\n');
     }
     tm_buf_clear(&c->lines);

@@ -8,13 +8,13 @@
 #include "lua/cli/counts.h"
 
 #define LINE_NS 1000000000
-#define BURST 30LL  // lines of measures that may come at once
-#define PAD 24  // cells of a name at most
+#define BURST 30LL // lines of measures that may come at once
+#define PAD 24     // cells of a name at most
 
 struct tm_console_plain {
     const tm_plan *plan;
     bool progress;
-    int pad, longest;  // cells of a name, of the longest one
+    int pad, longest; // cells of a name, of the longest one
     bool ascii, colour;
     int64_t start_ns;
     int64_t *line_ns;  // per node, the last line
@@ -69,8 +69,9 @@ void tm_console_plain_look(tm_console_plain *c, int width, bool utf8, bool colou
 
 static const char *colour_of(const char *state)
 {
-    static const char *const colours[][2] = {{"done", "32"},   {"step", "36"}, {"measured", "36"},     {"died", "31"},
-                                             {"again", "33"},  {"warning", "33"},  {"stopping", "33"}};
+    static const char *const colours[][2] = {{"done", "32"},    {"step", "36"},  {"measured", "36"},
+                                             {"died", "31"},    {"again", "33"}, {"warning", "33"},
+                                             {"stopping", "33"}};
     for (size_t i = 0; i < sizeof colours / sizeof *colours; i++)
         if (strcmp(colours[i][0], state) == 0) return colours[i][1];
     return "2";
@@ -130,7 +131,8 @@ static void on_entry(tm_console_plain *c, const json_t *f, tm_buf *out)
     head(c, f, "running", out);
     tm_buf_fmt(out, "%s %.0f", type->entry, num(f, "i") + 1);
     if (!type->tree) tm_buf_fmt(out, ": %.0f record%s", num(f, "rows"), num(f, "rows") == 1 ? "" : "s");
-    tm_buf_fmt(out, "%s\n", json_is_true(json_object_get(f, "remembered")) ? ", known from an earlier run" : "");
+    tm_buf_fmt(out, "%s\n",
+               json_is_true(json_object_get(f, "remembered")) ? ", known from an earlier run" : "");
 }
 
 static void add_counts(const tm_console_plain *c, const json_t *all, tm_buf *out)
@@ -155,8 +157,8 @@ static json_int_t removed_by(const json_t *counts)
     return sum;
 }
 
-// What the nodes of a group removed, each by its name unless it is the one that the line is about: "16 removed",
-// "removed: gopher 95, repetition 31".
+// What the nodes of a group removed, each by its name unless it is the one that the line is about: "16
+// removed", "removed: gopher 95, repetition 31".
 static void add_removed(const tm_console_plain *c, const json_t *f, tm_buf *out)
 {
     size_t i, n = 0;
@@ -171,8 +173,10 @@ static void add_removed(const tm_console_plain *c, const json_t *f, tm_buf *out)
         if (!removed || !node) continue;
         tm_buf_fmt(&each, "%s%s %lld", n++ ? ", " : "", tm_node_called(node), (long long)removed);
     }
-    if (n == 1 && own) tm_buf_fmt(out, "; %lld removed", (long long)own);
-    else if (n && tm_buf_status(&each, NULL) >= 0) tm_buf_fmt(out, "; removed: %s", each.data);
+    if (n == 1 && own)
+        tm_buf_fmt(out, "; %lld removed", (long long)own);
+    else if (n && tm_buf_status(&each, NULL) >= 0)
+        tm_buf_fmt(out, "; removed: %s", each.data);
     tm_buf_clear(&each);
 }
 
@@ -205,8 +209,8 @@ static void on_start(tm_console_plain *c, const json_t *f, tm_buf *out)
     tm_buf_char(out, '\n');
 }
 
-// In scrollback, of measures of many steps a second one step is enough; but a node with few steps has them all,
-// however fast they come: `line_ns` runs behind by BURST lines at most, and each takes a second of that.
+// In scrollback, of measures of many steps a second one step is enough; but a node with few steps has them
+// all, however fast they come: `line_ns` runs behind by BURST lines at most, and each takes a second of that.
 static bool crowded(tm_console_plain *c, int node, int64_t step)
 {
     int64_t now = tm_time_ns(), last = c->line_ns[node];
@@ -225,7 +229,7 @@ static void on_note(tm_console_plain *c, const json_t *f, tm_buf *out)
     if (node && loss) c->loss[node->index] = num(f, "value");
     if (loss || strncmp(str(f, "name"), "rate", 4) == 0) return;
     if (!c->progress && node && crowded(c, node->index, (int64_t)num(f, "step"))) return;
-    bool judge = node && strcmp(node->stage->family, "judge") == 0;  // what it judges need not have steps
+    bool judge = node && strcmp(node->stage->family, "judge") == 0; // what it judges need not have steps
     head(c, f, judge ? "measured" : "step", out);
     if (!judge) tm_buf_fmt(out, "%.0f  ", num(f, "step"));
     text(c, str(f, "name"), out);

@@ -18,7 +18,7 @@
 #include "lua/console/winner.h"
 #include "lua/past/past.h"
 
-#define INDENT 2  // of what goes on in a further line
+#define INDENT 2 // of what goes on in a further line
 
 static void print_place(const tm_plan *plan, const char *name, const char *path)
 {
@@ -47,7 +47,8 @@ static void print_try(const tm_plan *plan)
     if (getcwd(here, sizeof here)) tm_session_find_store(here, found);
     const char *store = tm_store_folder(plan->store);
     bool near = strcmp(found, store) == 0;  // a command started here finds it by itself
-    tm_called_print(stdout, "try: tidemill chat %s%s%s\n", talker->name, near ? "" : " --store ", near ? "" : store);
+    tm_called_print(stdout, "try: tidemill chat %s%s%s\n", talker->name, near ? "" : " --store ",
+                    near ? "" : store);
 }
 
 // ---- what the journal tells ----
@@ -73,7 +74,8 @@ static void print_times(const tm_past *past, double seconds)
         if (!past->nodes[i].same && past->nodes[i].seconds >= seconds / 20) nodes[n++] = &past->nodes[i];
     if (n) qsort(nodes, n, sizeof *nodes, by_seconds);
     for (size_t i = 0; i < n && i < 6; i++)
-        tm_buf_fmt(&line, "%s%s %s", i ? ", " : "time: ", nodes[i]->name, tm_duration_text(nodes[i]->seconds, time));
+        tm_buf_fmt(&line, "%s%s %s", i ? ", " : "time: ", nodes[i]->name,
+                   tm_duration_text(nodes[i]->seconds, time));
     if (n && tm_buf_status(&line, NULL) >= 0) tm_fold_print(stdout, INDENT, "%s", line.data);
     tm_buf_clear(&line);
     free(nodes);
@@ -83,8 +85,8 @@ static void print_fault(const tm_plan_node *p, const json_t *facts, const char *
 {
     const char *made = json_string_value(json_object_get(facts, "run"));
     bool before = p->state == TM_CACHED && made && strcmp(made, run) != 0;
-    tm_fold_print(stdout, INDENT, "warning: %s: %s (tidemill logs %s%s%s)", p->node->name, fault, before ? made : "",
-                  before ? ":" : "", p->node->name);
+    tm_fold_print(stdout, INDENT, "warning: %s: %s (tidemill logs %s%s%s)", p->node->name, fault,
+                  before ? made : "", before ? ":" : "", p->node->name);
 }
 
 // Of results that were there already too: what is wrong with the data is on record.
@@ -97,8 +99,9 @@ static void print_faults(const tm_plan *plan, const char *run)
         json_t *facts = record ? json_loads(record->json, 0, NULL) : NULL, *n;
         const char *name, *fault;
         char text[TM_COUNT_TEXT * 2];
-        json_object_foreach(json_object_get(facts, "counts"), name, n)
-            if ((fault = tm_count_fault(name, json_integer_value(n), text))) print_fault(p, facts, fault, run);
+        json_object_foreach(json_object_get(facts, "counts"), name,
+                            n) if ((fault = tm_count_fault(name, json_integer_value(n), text)))
+            print_fault(p, facts, fault, run);
         json_decref(facts);
     }
 }
@@ -108,7 +111,8 @@ static void print_deaths(const tm_past *past)
     for (size_t i = 0; i < past->n_nodes; i++) {
         const tm_past_node *node = &past->nodes[i];
         if (node->deaths)
-            tm_fold_print(stdout, INDENT, "warning: %s: its worker died %d time%s and was replaced (tidemill logs %s)",
+            tm_fold_print(stdout, INDENT,
+                          "warning: %s: its worker died %d time%s and was replaced (tidemill logs %s)",
                           node->name, node->deaths, node->deaths == 1 ? "" : "s", node->name);
     }
 }

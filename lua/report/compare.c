@@ -160,7 +160,8 @@ static void measure_row(tm_buf *page, const tm_past_node *node, const tm_past_se
     tm_measure_cell(page, x);
     tm_buf_str(page, "</td><td class=\"n\">");
     tm_measure_cell(page, y);
-    tm_html(page, "</td><td class=\"n\" data-v=\"%.9g\">%s%s", d, d > 0 ? "+" : "", tm_measured_of(d, e).value);
+    tm_html(page, "</td><td class=\"n\" data-v=\"%.9g\">%s%s", d, d > 0 ? "+" : "",
+            tm_measured_of(d, e).value);
     if (isfinite(e) && d != 0 && fabs(d) <= e)
         tm_buf_str(page, " <span class=\"about\">within the errors</span>");
     tm_buf_str(page, "</td></tr>\n");

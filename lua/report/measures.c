@@ -180,8 +180,8 @@ void tm_report_measures(const tm_report *report, tm_buf *page)
             tm_report_open(page, "evaluation", "Evaluation");
             tm_buf_str(
                 page,
-                "<p>Behind ± is the standard error over records. ★ marks the best of a row (several if they read the same), whether or not the "
-                "difference is larger than the errors.</p>\n");
+                "<p>Behind ± is the standard error over records. ★ marks the best of a row (or several that "
+                "read the same), whether or not the difference is larger than the errors.</p>\n");
         }
         if (s) one_judge(report, &past->nodes[i], s, page);
     }
