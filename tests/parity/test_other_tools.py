@@ -193,7 +193,7 @@ class OtherTools(WithWorkplace):
         from prometheus_client.parser import text_string_to_metric_families
         families = {f.name: f for f in text_string_to_metric_families(self.ok("metrics", "r1"))}
         info = families["tidemill_run_info"].samples[0].labels
-        self.assertEqual((info["run"], info["graph"], info["status"]), ("r1", "graph.lua", "ok"))
+        self.assertEqual((info["run"], info["graph"], info["status"]), ("r1", "graph.lua", "done"))
         values = {(s.labels["node"], s.labels["name"]): s.value for s in families["tidemill_metric"].samples}
         for node, metrics in self.measured().items():
             for name, points in metrics.items():
