@@ -127,7 +127,7 @@ static const char *rate_parameter(const tm_plan *plan, const tm_node *node, doub
 }
 
 // What is to be done first, where the stage has no better word.
-static const char *remedy(const char *code)
+const char *tm_failure_remedy(const char *code)
 {
     static const char *const table[][2] = {
         {"TM0302", "put the file in its place"},
@@ -156,7 +156,7 @@ static void tell_fix(const tm_plan *plan, const tm_node *node, const tm_error *e
     else if (err->hint[0])
         TM_DIAG(d->fix, "%s", err->hint);
     else
-        TM_DIAG(d->fix, "%s, then `tidemill run %s%s` again: it goes on with what is kept", remedy(d->code),
+        TM_DIAG(d->fix, "%s, then `tidemill run %s%s` again: it goes on with what is kept", tm_failure_remedy(d->code),
                 typed, tm_again_sets(cli, NULL, NULL, sets, sizeof sets));
 }
 

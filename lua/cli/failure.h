@@ -10,3 +10,5 @@
 // are those of the fix.
 void tm_failure_tell(const tm_plan *plan, const tm_run_result *result, const tm_error *err, const tm_cli *cli,
                      tm_diags *diags);
+// What is to be done about an error of this code where the stage has no better word: "mend that".
+const char *tm_failure_remedy(const char *code);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "lua/cli/counts.h"
+#include "lua/cli/failure.h"
 #include "lua/lock/git.h"
 #include "lua/report/parts.h"
 
@@ -43,18 +44,37 @@ static void figures(const tm_past *past, tm_buf *page)
     tm_buf_str(page, "</dl>\n");
 }
 
+static const char *str(const json_t *fields, const char *name)
+{
+    const char *text = json_string_value(json_object_get(fields, name));
+    return text ? text : "";
+}
+
+// What the terminal said.
+static void failure(const tm_past *past, const tm_past_node *group, const json_t *f, tm_buf *page)
+{
+    const tm_past_node *in = tm_past_find(past, str(f, "in")), *node = in ? in : group;
+    const char *code = str(f, "code"), *file = str(node->plan, "file");
+    long long line = (long long)json_integer_value(json_object_get(node->plan, "line"));
+    tm_html(page, "<div class=\"fault\" role=\"note\"><p><strong>✗ %s failed</strong> <span class=\"about\">%s",
+            node->name, code);
+    if (file[0] && line > 0) tm_html(page, "%s%s:%lld", code[0] ? ", " : "", file, line);
+    tm_html(page, "</span></p><p>%s</p>", str(f, "text"));
+    if (str(f, "why")[0]) tm_html(page, "<p><strong>why</strong> %s</p>", str(f, "why"));
+    if (str(f, "hint")[0]) tm_html(page, "<p><strong>fix</strong> %s</p>", str(f, "hint"));
+    else
+        tm_html(page, "<p><strong>fix</strong> %s, then run it again: it goes on with what is kept</p>",
+                tm_failure_remedy(code));
+    tm_html(page, "<p><strong>look</strong> <code>tidemill logs %s:%s</code>", past->run, node->name);
+    if (code[0]) tm_html(page, ", <code>tidemill explain %s</code>", code);
+    tm_buf_str(page, "</p></div>\n");
+}
+
 static void failures(const tm_past *past, tm_buf *page)
 {
     for (size_t i = 0; i < past->n_nodes; i++) {
-        const json_t *failure = past->nodes[i].failure;
-        if (!failure) continue;
-        const char *hint = json_string_value(json_object_get(failure, "hint"));
-        const char *why = json_string_value(json_object_get(failure, "why"));
-        tm_html(page, "<div class=\"fault\" role=\"note\"><p><strong>✗ %s failed</strong></p><p>%s</p>",
-                past->nodes[i].name, json_string_value(json_object_get(failure, "text")));
-        if (why && *why) tm_html(page, "<p>%s</p>", why);
-        if (hint && *hint) tm_html(page, "<p>%s</p>", hint);
-        tm_html(page, "<p><code>tidemill logs %s:%s</code></p></div>\n", past->run, past->nodes[i].name);
+        const json_t *own = tm_past_own_failure(&past->nodes[i]);
+        if (own) failure(past, &past->nodes[i], own, page);
     }
 }
 

@@ -30,6 +30,13 @@ for (const table of document.querySelectorAll("table.sort")) {
   });
 }
 
+// On a narrow screen the drawing begins with its first box, not with what is left of it.
+for (const graph of document.querySelectorAll("svg.graph")) {
+  const scroller = graph.parentElement, boxes = [...graph.querySelectorAll(".box")].map((box) => box.getBoundingClientRect());
+  const top = boxes.reduce((first, box) => (!first || box.top < first.top ? box : first), null);
+  if (top) scroller.scrollLeft = top.left + top.width / 2 - scroller.getBoundingClientRect().left - scroller.clientWidth / 2;
+}
+
 // On paper everything is open.
 addEventListener("beforeprint", () => {
   for (const one of document.querySelectorAll("details")) one.open = true;

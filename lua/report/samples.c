@@ -34,7 +34,7 @@ typedef struct samples {
     size_t n_prompts;
     speaker speakers[MOST_MODELS];
     size_t n;
-    double until;
+    double until;  // of the model that is asked
 } samples;
 
 static double now(void)
@@ -138,13 +138,15 @@ static bool gives_model(const tm_past_node *node)
     return stage && strcmp(stage->outputs[0].type, "model") == 0 && !other && !strchr(node->name, '/');
 }
 
+// The last ones of the graph.
 static void find_speakers(samples *s)
 {
     const tm_past *past = &s->report->past;
-    for (size_t i = 0; i < past->n_nodes && s->n < MOST_MODELS; i++) {
+    for (size_t i = 0; i < past->n_nodes; i++) {
         const tm_past_port *port = tm_past_port_of(&past->nodes[i], "");
-        if (gives_model(&past->nodes[i]) && port && port->there && port->entries > 0)
-            s->speakers[s->n++].node = &past->nodes[i];
+        if (!gives_model(&past->nodes[i]) || !port || !port->there || port->entries <= 0) continue;
+        if (s->n == MOST_MODELS) memmove(s->speakers, s->speakers + 1, --s->n * sizeof *s->speakers);
+        s->speakers[s->n++] = (speaker){.node = &past->nodes[i]};
     }
 }
 
@@ -190,21 +192,23 @@ static tm_status ask(samples *s, speaker *who, tm_device *device, tm_error *err)
     return status;
 }
 
+// The last made first; each may take an equal part of the time that is left.
 static void ask_all(samples *s)
 {
     tm_device *device = NULL;
     const tm_report_means *means = &s->report->means;
-    s->until = now() + means->sample_seconds;
+    double end = now() + means->sample_seconds;
     if (s->n && means->sample_seconds > 0 && tm_device_open_cpu(tm_machine_cores(), &device, NULL) < 0)
         device = NULL;
-    for (size_t i = 0; i < s->n; i++) {
+    for (size_t i = s->n; i-- > 0;) {
         speaker *who = &s->speakers[i];
         tm_error err = {0};
+        s->until = now() + (end - now()) / (double)(i + 1);
         const tm_past_port *port = tm_past_port_of(who->node, "");
         if (!device) who->why_not = "this report was made without asking models";
         else if (port->bytes / port->entries > means->model_bytes)
             who->why_not = "it is too large to be asked for this report";
-        else if (now() >= s->until) who->why_not = "the time for samples was used up";
+        else if (now() >= end) who->why_not = "the time for samples was used up";
         else if (ask(s, who, device, &err) < 0) {
             snprintf(who->why, sizeof who->why, "%.150s", err.text);
             who->why_not = who->why;
@@ -215,6 +219,35 @@ static void ask_all(samples *s)
 
 // ---- on the page ----
 
+static bool is_blank(char c)
+{
+    return c == '\n' || c == '\r' || c == '\t' || c == ' ';
+}
+
+// White space that nobody would see gets signs: more than two line ends in a row, and an answer of nothing else.
+static void show_text(tm_view text, tm_buf *page)
+{
+    tm_buf shown = {0};
+    size_t blanks = 0, n;
+    while (blanks < text.size && is_blank(text.data[blanks])) blanks++;
+    bool nothing = blanks == text.size;
+    for (size_t i = 0; i < text.size; i += n) {
+        char c = text.data[i];
+        for (n = 1; c == '\n' && i + n < text.size && text.data[i + n] == '\n';) n++;
+        if (c == '\n' && (n > 2 || nothing)) {
+            for (size_t k = 0; k < n; k++) tm_buf_str(&shown, "\u21b5");
+            if (!nothing) tm_buf_char(&shown, '\n');
+        } else if (nothing && c != '\r') {
+            tm_buf_str(&shown, c == '\t' ? "\u2192" : "\u00b7");
+        } else tm_buf_add(&shown, text.data + i, n);
+    }
+    tm_html_text(page, tm_buf_view(&shown));
+    page->failed |= shown.failed;
+    tm_buf_clear(&shown);
+    if (nothing && text.size) tm_buf_str(page, "</pre><p class=\"about\">White space alone.</p>");
+    else tm_buf_str(page, "</pre>");
+}
+
 static void show_answer(const samples *s, const speaker *who, size_t i, tm_buf *page)
 {
     tm_html(page, "<dt>%s <span class=\"about\">%s</span></dt><dd>", who->node->name, who->node->stage);
@@ -223,8 +256,7 @@ static void show_answer(const samples *s, const speaker *who, size_t i, tm_buf *
                 who->why_not, s->report->past.run, who->node->name);
     else {
         tm_buf_str(page, "<pre dir=\"auto\">");
-        tm_html_text(page, tm_buf_view(&who->answers[i]));
-        tm_buf_str(page, "</pre>");
+        show_text(tm_buf_view(&who->answers[i]), page);
         if (!who->answers[i].size)
             tm_buf_str(page, "<p class=\"about\">It ended at once, without a word.</p>");
         if (who->cut[i])

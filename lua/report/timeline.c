@@ -131,18 +131,33 @@ static void draw_line(const timeline *t, const line *l, double y, tm_buf *page)
 
 static const char *moment(double seconds, char text[TM_HTML_NUMBER])
 {
-    if (seconds < 60) snprintf(text, TM_HTML_NUMBER, "%g s", seconds);
-    else if (seconds < 3600) snprintf(text, TM_HTML_NUMBER, "%g min", seconds / 60);
-    else snprintf(text, TM_HTML_NUMBER, "%g h", round(seconds / 36) / 100);
+    long long s = llround(seconds), m = s / 60, h = s / 3600;
+    if (seconds < 60)
+        snprintf(text, TM_HTML_NUMBER, "%g s", seconds);
+    else if (h < 1)
+        snprintf(text, TM_HTML_NUMBER, s % 60 ? "%lld min %lld s" : "%lld min", m, s % 60);
+    else if (h < 24)
+        snprintf(text, TM_HTML_NUMBER, m % 60 ? "%lld h %lld min" : "%lld h", h, m % 60);
+    else
+        snprintf(text, TM_HTML_NUMBER, h % 24 ? "%lld d %lld h" : "%lld d", h / 24, h % 24);
     return text;
+}
+
+// Between two marks of an axis: of more than a minute, a time that clocks have.
+static double step_of(double seconds)
+{
+    static const double steps[] = {15,   30,   60,   120,   300,   600,   900,  1800,
+                                   3600, 7200, 10800, 21600, 43200, 86400, 172800};
+    size_t n = sizeof steps / sizeof *steps, i = 0;
+    if (seconds <= 60) return tm_chart_step(seconds, 8);
+    while (i < n && seconds / steps[i] > 8) i++;
+    return i < n ? steps[i] : 86400 * ceil(seconds / 86400 / 8);
 }
 
 static void draw_axis(const timeline *t, double height, tm_buf *page)
 {
-    double seconds = t->end_ms / 1000, step = tm_chart_step(seconds, 8);
+    double seconds = t->end_ms / 1000, step = step_of(seconds);
     char text[TM_HTML_NUMBER];
-    if (seconds > 60)
-        step = step <= 10 ? 10 : step <= 20 ? 20 : step <= 50 ? 60 : 60 * tm_chart_step(seconds / 60, 8);
     for (int i = 0; i <= 16 && i * step <= seconds * 1.0001; i++) {
         double s = i * step, x = x_of(t, s * 1000);
         tm_html(

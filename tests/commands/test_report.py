@@ -250,6 +250,28 @@ class ReportOfARun(WithWorkplace):
         self.assertNotIn("width", settings)
         self.assertRegex(self.ok("diff", "r2", "r1", store="other"), r"base layers +1 +2 *\n")
 
+    def test_a_failed_run_says_what_the_terminal_said(self):
+        head = Page(self.report("r3")).all("header")[0]["text"]
+        err = self.runs[2][2]
+        line, fix = re.search(r"--> graph\.lua:(\d+)", err)[1], re.search(r"(?m)^fix +(.*)", err)[1]
+        self.assertIn("good failed TM", head)
+        self.assertIn(f", graph.lua:{line}", head)
+        self.assertIn("fix " + fix.split("`")[0].strip().rstrip(",").split(", then")[0], head)
+        self.assertRegex(head, r"look tidemill logs r3:good, tidemill explain TM\d+")
+
+    def test_a_file_that_went_is_named_in_the_words_of_diff(self):
+        for name in "one", "two":
+            self.place.write(f"some/{name}.txt", f"{name} short text\n")
+        self.place.write("files.lua", 'local tm = require "tidemill"\nreturn tm.graph { some = tm.read { "some/*.txt" } }\n')
+        self.ok("run", "files.lua", "-q", store="files")
+        os.remove(self.place.path("some/two.txt"))
+        self.ok("run", "files.lua", "-q", store="files")
+        self.ok("report", "--compare", "r1", "r2", "--out", "files.html", store="files")
+        settings = Page(self.place.read("files.html")).by_id("settings")["text"]
+        self.assertIn("1 file removed (two.txt)", settings)
+        self.assertIn("1 file removed (two.txt)", self.ok("diff", "r1", "r2", store="files"))
+        self.assertNotIn("one.txt", settings)
+
     def test_the_page_of_a_small_run_is_small(self):
         self.assertLess(len(self.report("r1").encode()), 120_000)
 
