@@ -156,8 +156,8 @@ static void tell_fix(const tm_plan *plan, const tm_node *node, const tm_error *e
     else if (err->hint[0])
         TM_DIAG(d->fix, "%s", err->hint);
     else
-        TM_DIAG(d->fix, "%s, then `tidemill run %s%s` again: it goes on with what is kept", tm_failure_remedy(d->code),
-                typed, tm_again_sets(cli, NULL, NULL, sets, sizeof sets));
+        TM_DIAG(d->fix, "%s, then `tidemill run %s%s` again: it goes on with what is kept",
+                tm_failure_remedy(d->code), typed, tm_again_sets(cli, NULL, NULL, sets, sizeof sets));
 }
 
 static tm_diag *tell_one(const tm_plan *plan, const char *run, const char *name, const tm_error *err,

@@ -89,7 +89,7 @@ static void x_axis(tm_buf *page, const scale *x, const char *unit)
                 HEIGHT - BOTTOM + 16, tick_text(v, step, text));
     }
     tm_html(page, "<text class=\"tick mid\" x=\"%.0f\" y=\"%.0f\">%s</text>", (x->from + x->to) / 2,
-            HEIGHT - 3, unit);
+            HEIGHT - 6, unit);
 }
 
 // ---- curves ----

@@ -56,12 +56,14 @@ static void failure(const tm_past *past, const tm_past_node *group, const json_t
     const tm_past_node *in = tm_past_find(past, str(f, "in")), *node = in ? in : group;
     const char *code = str(f, "code"), *file = str(node->plan, "file");
     long long line = (long long)json_integer_value(json_object_get(node->plan, "line"));
-    tm_html(page, "<div class=\"fault\" role=\"note\"><p><strong>✗ %s failed</strong> <span class=\"about\">%s",
+    tm_html(page,
+            "<div class=\"fault\" role=\"note\"><p><strong>✗ %s failed</strong> <span class=\"about\">%s",
             node->name, code);
     if (file[0] && line > 0) tm_html(page, "%s%s:%lld", code[0] ? ", " : "", file, line);
     tm_html(page, "</span></p><p>%s</p>", str(f, "text"));
     if (str(f, "why")[0]) tm_html(page, "<p><strong>why</strong> %s</p>", str(f, "why"));
-    if (str(f, "hint")[0]) tm_html(page, "<p><strong>fix</strong> %s</p>", str(f, "hint"));
+    if (str(f, "hint")[0])
+        tm_html(page, "<p><strong>fix</strong> %s</p>", str(f, "hint"));
     else
         tm_html(page, "<p><strong>fix</strong> %s, then run it again: it goes on with what is kept</p>",
                 tm_failure_remedy(code));

@@ -34,7 +34,7 @@ typedef struct samples {
     size_t n_prompts;
     speaker speakers[MOST_MODELS];
     size_t n;
-    double until;  // of the model that is asked
+    double until; // of the model that is asked
 } samples;
 
 static double now(void)
@@ -208,7 +208,8 @@ static void ask_all(samples *s)
         if (!device) who->why_not = "this report was made without asking models";
         else if (port->bytes / port->entries > means->model_bytes)
             who->why_not = "it is too large to be asked for this report";
-        else if (now() >= end) who->why_not = "the time for samples was used up";
+        else if (now() >= end)
+            who->why_not = "the time for samples was used up";
         else if (ask(s, who, device, &err) < 0) {
             snprintf(who->why, sizeof who->why, "%.150s", err.text);
             who->why_not = who->why;
@@ -224,7 +225,8 @@ static bool is_blank(char c)
     return c == '\n' || c == '\r' || c == '\t' || c == ' ';
 }
 
-// White space that nobody would see gets signs: more than two line ends in a row, and an answer of nothing else.
+// White space that nobody would see gets signs: more than two line ends in a row, and an answer of nothing
+// else.
 static void show_text(tm_view text, tm_buf *page)
 {
     tm_buf shown = {0};
@@ -239,13 +241,16 @@ static void show_text(tm_view text, tm_buf *page)
             if (!nothing) tm_buf_char(&shown, '\n');
         } else if (nothing && c != '\r') {
             tm_buf_str(&shown, c == '\t' ? "\u2192" : "\u00b7");
-        } else tm_buf_add(&shown, text.data + i, n);
+        } else
+            tm_buf_add(&shown, text.data + i, n);
     }
     tm_html_text(page, tm_buf_view(&shown));
     page->failed |= shown.failed;
     tm_buf_clear(&shown);
-    if (nothing && text.size) tm_buf_str(page, "</pre><p class=\"about\">White space alone.</p>");
-    else tm_buf_str(page, "</pre>");
+    if (nothing && text.size)
+        tm_buf_str(page, "</pre><p class=\"about\">White space alone.</p>");
+    else
+        tm_buf_str(page, "</pre>");
 }
 
 static void show_answer(const samples *s, const speaker *who, size_t i, tm_buf *page)
