@@ -560,6 +560,46 @@ static tm_status keep_reachable(builder *b, tm_error *err)
 
 // ---- the whole ----
 
+// What the graph file did wrong, and was evaluated in spite of.
+static void read_mistakes(builder *b, const json_t *mistakes)
+{
+    size_t i;
+    json_t *one;
+    json_array_foreach((json_t *)mistakes, i, one)
+    {
+        const char *fields[5] = {"code", "file", "text", "hint", "word"};
+        for (int k = 0; k < 5; k++) {
+            const char *text = json_string_value(json_object_get(one, fields[k]));
+            fields[k] = text ? text : "";
+        }
+        tm_diag *d = tm_diag_add(b->diags, fields[0], fields[1],
+                                 (int)json_integer_value(json_object_get(one, "line")));
+        TM_DIAG(d->what, "%s", fields[2]);
+        TM_DIAG(d->fix, "%s", fields[3]);
+        TM_DIAG(d->word, "%s", fields[4]);
+    }
+}
+
+static bool comes_before(const tm_diag *x, const tm_diag *y)
+{
+    return strcmp(x->file, y->file) == 0 && x->line < y->line;
+}
+
+// The types of the links too, and all in the order of the file.
+static tm_status tell_all(builder *b)
+{
+    tm_diag *items = b->diags->items;
+    graph_check_links(b);
+    size_t most = sizeof b->diags->items / sizeof *items, n = b->diags->n < most ? b->diags->n : most;
+    for (size_t i = 1; i < n; i++)
+        for (size_t k = i; k > 0 && comes_before(&items[k], &items[k - 1]); k--) {
+            tm_diag one = items[k];
+            items[k] = items[k - 1];
+            items[k - 1] = one;
+        }
+    return TM_EGRAPH;
+}
+
 static tm_status build(builder *b, const json_t *evaluated, tm_error *err)
 {
     const json_t *nodes = json_object_get(evaluated, "nodes");
@@ -568,10 +608,11 @@ static tm_status build(builder *b, const json_t *evaluated, tm_error *err)
     b->n_by_id = json_array_size(nodes);
     b->by_id = tm_calloc(b->n_by_id + 1, sizeof *b->by_id);
     if (!b->by_id) return tm_fail(err, TM_ENOMEM, "no memory for %zu nodes", b->n_by_id);
+    read_mistakes(b, json_object_get(evaluated, "mistakes"));
     json_array_foreach(nodes, i, json) TM_TRY(read_node(b, json, err));
     TM_TRY(read_targets(b, json_object_get(evaluated, "targets"), err));
     TM_TRY(name_rest(b, nodes, err));
-    if (b->diags->n) return TM_EGRAPH;
+    if (b->diags->n) return tell_all(b);
     TM_TRY(insert_conversions(b, err));
     if (b->diags->n) return TM_EGRAPH;
     TM_TRY(keep_reachable(b, err));

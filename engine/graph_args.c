@@ -18,6 +18,12 @@ static const tm_option *find_option(const tm_stage *stage, const char *name)
     return NULL;
 }
 
+bool graph_is_wrong(const json_t *arg)
+{
+    const json_t *ref = json_object_get(arg, "$ref");
+    return ref && json_integer_value(json_object_get(ref, "node")) < 0;
+}
+
 // `value`: the value that has the option, or NULL if it is the stage's.
 void graph_option_fault(builder *b, tm_node *node, const json_t *value, const tm_option_fault *fault)
 {
@@ -58,6 +64,7 @@ static tm_status bind_value(builder *b, tm_node *node, const char *place, const 
     json_object_foreach(json_object_get(given, "args"), key, arg)
     {
         bool main = strcmp(key, "1") == 0;
+        if (graph_is_wrong(arg)) continue;
         const tm_port *row = find_port(value->inputs, 4, main ? "" : key);
         if (!row) {
             json_object_set(options, key, arg);
@@ -141,6 +148,7 @@ static tm_status bind_port(builder *b, tm_node *node, const char *name, const tm
                            const json_t *given, tm_error *err)
 {
     const json_t *ref = json_object_get(given, "$ref"), *refs = json_object_get(given, "$refs");
+    if (graph_is_wrong(given)) return TM_OK;
     if (ref && row->type) return graph_connect(b, node, name, row, ref, err);
     if (refs && (row->flags & TM_PORT_MANY)) {
         size_t i;
@@ -197,6 +205,7 @@ tm_status graph_bind_arg(builder *b, tm_node *node, const char *key, json_t *arg
                           tm_error *err)
 {
     const tm_stage *stage = node->stage;
+    if (graph_is_wrong(arg)) return TM_OK;
     bool first = strcmp(key, "1") == 0;
     const tm_port *row = first ? find_port(stage->inputs, TM_MAX_PORTS, "")
                                : find_port(stage->inputs, TM_MAX_PORTS, key);

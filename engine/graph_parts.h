@@ -40,9 +40,14 @@ tm_status graph_parse_options(tm_node *node, tm_error *err);
 void graph_option_fault(builder *b, tm_node *node, const json_t *value, const tm_option_fault *fault);
 void graph_check_inputs(builder *b, tm_node *node, const json_t *args);
 
+// Whether an argument stands for a mistake of the graph file, which is told already: a link to node -1.
+bool graph_is_wrong(const json_t *arg);
+
 // "tm.dpo, input data: " before what is wrong with a conversion that stands there, else ""; returns `text`.
 const char *graph_served(const tm_node *node, char *text, size_t size);
 
+// The types of all links, before conversions are put in: of a graph that is wrong already.
+void graph_check_links(builder *b);
 // Types and attributes at every link, then every stage's own check; two results in one place.
 void graph_check_types(builder *b);
 tm_status graph_check_places(builder *b, tm_error *err);

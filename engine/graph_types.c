@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Checking the graph: types, attributes, every stage's own check, places.
+#include "engine/graph_link.h"
 #include "engine/graph_parts.h"
 
 #include <stdlib.h>
@@ -182,6 +183,20 @@ void graph_check_types(builder *b)
         if (wrong_nodes) wrong_nodes[k] = follows || !sound || b->diags->n > before;
     }
     tm_free(wrong_nodes);
+}
+
+void graph_check_links(builder *b)
+{
+    for (size_t k = 0; k < b->graph->n_nodes; k++) {
+        const tm_node *node = b->graph->nodes[k];
+        for (size_t i = 0; i < node->n_links; i++) {
+            const tm_link *link = &node->links[i];
+            const tm_port *have = &link->from->stage->outputs[link->out];
+            bool fits = strcmp(have->type, link->row->type) == 0 || tm_link_conversion(link->row, have);
+            if (!fits) type_mismatch(b, node, link);
+            check_take(b, node, link);
+        }
+    }
 }
 
 // Two results cannot be put in one place.

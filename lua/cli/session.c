@@ -82,6 +82,7 @@ static int evaluate(const tm_cli *cli, const tm_session *session, const char *pa
         if (status == TM_EGRAPH) {
             tm_diags diags = {.n = 1, .buffer = session->text, .buffer_file = name_of(path)};
             diags.items[0] = fault->diag;
+            for (size_t i = 0; i < fault->n_more; i++) diags.items[diags.n++] = fault->more[i];
             code = tm_cli_diags(cli, &diags, folder);
             if (!cli->json) show_calls(fault->traceback);
         } else if (status < 0) {

@@ -65,16 +65,39 @@ char tm_child_receive(tm_buf *body)
 
 // ---- what is sent ----
 
-static void send_fault(const tm_fault *fault)
+static void send_json(char kind, const json_t *json)
 {
-    json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:s}", "code", fault->code, "text", fault->text,
-                             "hint", fault->hint, "word", fault->word, "file", fault->file, "line",
-                             fault->line, "traceback", fault->traceback);
     char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
     if (!text) _exit(1);
-    tm_child_send('x', text, strlen(text));
+    tm_child_send(kind, text, strlen(text));
     free(text);
+}
+
+static json_t *fault_json(const tm_fault *fault)
+{
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:s}", "code", fault->code, "text", fault->text, "hint",
+                     fault->hint, "word", fault->word, "file", fault->file, "line", fault->line, "traceback",
+                     fault->traceback);
+}
+
+static void send_fault(const tm_fault *fault)
+{
+    json_t *json = fault_json(fault);
+    send_json('x', json);
     json_decref(json);
+}
+
+// After mistakes the fault that ended the evaluation may follow from them, and is told only if it cannot.
+static void send_faults(const tm_child *child, const tm_fault *fault)
+{
+    json_t *first = json_array_get(child->mistakes, 0), *more = json_array();
+    if (!first) send_fault(fault);
+    for (size_t i = 1; i < json_array_size(child->mistakes); i++)
+        json_array_append(more, json_array_get(child->mistakes, i));
+    if (first && strcmp(fault->code, "TM0103") == 0) json_array_append_new(more, fault_json(fault));
+    if (first) json_object_set(first, "more", more);
+    if (first) send_json('x', first);
+    json_decref(more);
 }
 
 static void print_line(void *user, const char *text, size_t size)
@@ -129,12 +152,12 @@ static tm_trail *map_trail(void)
 
 int tm_graph_child(void)
 {
-    tm_child child = {.overrides = json_object(), .maybe = json_object()};
+    tm_child child = {.overrides = json_object(), .maybe = json_object(), .mistakes = json_array()};
     tm_buf source = {0};
     tm_error err = {0};
     tm_jail_close_from(TRAIL + 1);
     tm_trail *trail = map_trail();
-    if (!trail || !child.overrides || !child.maybe) return 1;
+    if (!trail || !child.overrides || !child.maybe || !child.mistakes) return 1;
     receive_all(&child, &source);
     tm_fault fault = {.code = "TM0126"};
     size_t name = strlen(source.data) + 1;
@@ -148,6 +171,6 @@ int tm_graph_child(void)
     child.box->user = &child;
     child.box->print = print_line;
     if (evaluate(&child, source.data, source.data + name, source.size - name)) tm_child_send_result(&child);
-    else send_fault(&child.box->fault);
+    else send_faults(&child, &child.box->fault);
     _exit(0);
 }

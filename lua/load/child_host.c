@@ -12,6 +12,8 @@ static const char module_key = 0, finish_key = 0, host_key = 0,
 static const char nodes_key = 0;
 static const char loading = 0;  // stands in `loaded` for a file that is being evaluated
 
+#define MOST_MISTAKES 15
+
 // ---- faults and places ----
 
 void tm_child_fault(lua_State *L, const char *code, const char *word, const char *hint, const char *format,
@@ -33,6 +35,25 @@ static int fault(lua_State *L)
 {
     tm_child_fault(L, luaL_checkstring(L, 1), lua_tostring(L, 2), lua_tostring(L, 3), "%s",
                    luaL_checkstring(L, 4));
+}
+
+// mistake(code, word, hint, text): a fault that is told at the end. Of very many one ends the evaluation.
+static int mistake(lua_State *L)
+{
+    tm_child *child = tm_child_of(L);
+    char fields[4][TM_SANDBOX_FAULT_TEXT + 1];
+    if (json_array_size(child->mistakes) >= MOST_MISTAKES) return fault(L);
+    for (int i = 0; i < 4; i++) {
+        size_t n;
+        const char *text = lua_tolstring(L, i + 1, &n);
+        tm_sandbox_clean(fields[i], sizeof fields[i], text ? text : "", text ? n : 0);
+    }
+    const char *file = child->site ? child->site + (child->site[0] == '@') : "";
+    json_array_append_new(child->mistakes,
+                          json_pack("{s:s, s:s, s:s, s:s, s:s, s:i}", "code", fields[0], "word", fields[1],
+                                    "hint", fields[2], "text", fields[3], "file", file, "line",
+                                    child->site ? child->site_line : 0));
+    return 0;
 }
 
 // Upvalue: a function of the module. Notes the line that called, for whatever the call makes or complains
@@ -288,6 +309,7 @@ static int make_host(lua_State *L)
         {"kind", kind},
         {"get", get},
         {"make", make},
+        {"mistake", mistake},
         {"move", move},
         {"nearest", nearest},
         {"number", tm_child_number},
@@ -366,6 +388,10 @@ void tm_child_send_result(tm_child *child)
         tm_buf_add(&out, text, n);
         lua_pop(L, 1);
     }
-    tm_buf_str(&out, "]}");
+    char *mistakes = json_array_size(child->mistakes) ? json_dumps(child->mistakes, JSON_COMPACT) : NULL;
+    tm_buf_str(&out, "]");
+    if (mistakes) tm_buf_fmt(&out, ",\"mistakes\":%s", mistakes);
+    tm_buf_str(&out, "}");
+    free(mistakes);
     if (!out.failed) tm_child_send('j', out.data, out.size);
 }

@@ -41,6 +41,7 @@ typedef struct tm_child {
     tm_child_file *files;
     size_t n_files;
     json_t *catalogue, *overrides, *maybe;
+    json_t *mistakes;      // faults that evaluation went on after, as they are sent
     size_t log_bytes;      // of print, sent so far
     tm_buf scratch;        // JSON in the making; kept here, so that a raised error leaks nothing
     const char *site;      // where the file called into the module: a file, or chunk name with '@', or NULL

@@ -102,18 +102,43 @@ static void find_owner(const char *what, char *owner, size_t size)
     snprintf(owner, size, "%.*s", what[n ? n + 3 : 0] == ':' ? (int)n : 0, what + 3 * (n > 0));
 }
 
+static void read_diag(const json_t *json, tm_diag *diag)
+{
+    char code[16];
+    copy_field(json, "code", code, sizeof code);
+    TM_DIAG(diag->code, "%.7s", code);
+    copy_field(json, "text", diag->what, sizeof diag->what);
+    copy_field(json, "hint", diag->fix, sizeof diag->fix);
+    copy_field(json, "word", diag->word, sizeof diag->word);
+    copy_field(json, "file", diag->file, sizeof diag->file);
+    find_owner(diag->what, diag->owner, sizeof diag->owner);
+    diag->line = (int)json_integer_value(json_object_get(json, "line"));
+}
+
+static void read_more(const json_t *list, tm_lua_fault *fault)
+{
+    size_t i;
+    json_t *one;
+    json_array_foreach((json_t *)list, i, one)
+    {
+        tm_explained known;
+        tm_diag diag = {0};
+        read_diag(one, &diag);
+        if (fault->n_more < TM_MORE_FAULTS && tm_explained_find(diag.code, &known))
+            fault->more[fault->n_more++] = diag;
+    }
+}
+
 static tm_status fault_of_json(talk *t, const tm_buf *body, tm_error *err)
 {
     json_t *json = json_loadb(body->data, body->size, 0, NULL);
     char code[16], what[512], fix[512];
     tm_diag *diag = &t->fault->diag;
+    read_diag(json, diag);
+    memcpy(what, diag->what, sizeof what);
+    memcpy(fix, diag->fix, sizeof fix);
     copy_field(json, "code", code, sizeof code);
-    copy_field(json, "text", what, sizeof what);
-    copy_field(json, "hint", fix, sizeof fix);
-    copy_field(json, "word", diag->word, sizeof diag->word);
-    copy_field(json, "file", diag->file, sizeof diag->file);
-    find_owner(what, diag->owner, sizeof diag->owner);
-    diag->line = (int)json_integer_value(json_object_get(json, "line"));
+    read_more(json_object_get(json, "more"), t->fault);
     const char *trace = json_string_value(json_object_get(json, "traceback"));
     snprintf(t->fault->traceback, sizeof t->fault->traceback, "%s", trace ? trace : "");
     for (char *c = t->fault->traceback; *c; c++)

@@ -6,7 +6,9 @@
 // s of wall time, 192 MiB for its values and no way to reach anything; it is gone when this returns. The same
 // bytes and parameters give the same JSON on every machine.
 //
-//   {"params":  [{"name", "kind", "value", "default", "doc", "min", "max", "choices", "line"}, ...],
+//   {"mistakes": [{"code", "text", "hint", "word", "file", "line"}, ...]   faults that evaluation went on
+//               after; links to node -1 stand for what they spoilt (tm_graph_build tells them)
+//    "params":  [{"name", "kind", "value", "default", "doc", "min", "max", "choices", "line"}, ...],
 //    "nodes":   [{"id": 0, "stage": "read", "file": "graph.lua", "line": 12,
 //                 "args": {"1": ..., "format": "html"}, "at": {...}, "store": true, "name": "x", "curate":
 //                 3}, ...],
@@ -43,10 +45,14 @@ typedef struct tm_graph_source {
     void *user;
 } tm_graph_source;
 
+#define TM_MORE_FAULTS 15
+
 // What is wrong with a graph file. Codes are TM01nn (lua/cli/errors.md); the file is relative to the
 // graph's folder.
 typedef struct tm_lua_fault {
     tm_diag diag;
+    tm_diag more[TM_MORE_FAULTS];  // the others, if there are several
+    size_t n_more;
     char traceback[2048];  // calls in the file, innermost first, one a line; or ""
     long max_rss_kib;      // what the graph process took at most
 } tm_lua_fault;

@@ -3,7 +3,7 @@
 -- lua/load/child_host.h gives it. What it makes is text (JSON) of nodes, parameters and targets.
 local host = ...
 local env, kinds, names, nodes = host.env, host.kinds, host.names, host.nodes
-local fault, entry, set, kind = host.fault, host.entry, host.set, host.kind
+local fault, mistake, entry, set, kind = host.fault, host.mistake, host.entry, host.set, host.kind
 local make, get = host.make, host.get  -- objects: make(kind, ...), get(object, i) is the i-th value
 local pairs, tostring = env.pairs, env.tostring
 local concat, sort = table.concat, env.table.sort
@@ -64,6 +64,14 @@ local function new_ref(id, out, select)
   return make("ref", id, out, select)
 end
 
+-- What a mistake stands for that evaluation goes on after: what it is linked to hears of nothing else.
+local wrong = new_ref(-1, "")
+made[-1] = { name = "?", ports = {} }
+
+local function is_wrong(value)
+  return kind(value) == "ref" and get(value, 1) == -1
+end
+
 local function label(r)
   local out = get(r, 2)
   return made[get(r, 1)].name .. (out ~= "" and "." .. out or "")
@@ -74,6 +82,7 @@ local function selected(r, method, members)
   if kind(r) ~= "ref" then
     fault("TM0119", method, "write a colon: node:" .. method .. " ...", "'" .. method .. "' is a method of a node")
   end
+  if is_wrong(r) then return r end
   if get(r, 3) then fault("TM0119", method, nil, label(r) .. " has been narrowed by a selector already") end
   return new_ref(get(r, 1), get(r, 2), members and "{" .. members .. "}")
 end
@@ -141,8 +150,9 @@ local function no_port(r, key)
     if fits then listed[#listed + 1] = ":" .. method end
   end
   local near = type(key) == "string" and (starts_with_port(key, made[id].ports) or host.nearest(key, all))
-  fault("TM0106", tostring(key), near and "did you mean " .. all[near] .. "?" or "there is: " .. concat(listed, ", "),
-        label(r) .. " has no port '" .. tostring(key) .. "'")
+  mistake("TM0106", tostring(key), near and "did you mean " .. all[near] .. "?" or "there is: " .. concat(listed, ", "),
+          label(r) .. " has no port '" .. tostring(key) .. "'")
+  return wrong
 end
 
 ref.__index = entry(function(r, key)
@@ -155,7 +165,7 @@ ref.__index = entry(function(r, key)
   if type(key) == "string" and (key:find(".", 1, true) or made[id].metrics) and out == "" then
     return make("metric", label(r) .. "." .. key)
   end
-  no_port(r, key)
+  return is_wrong(r) and r or no_port(r, key)
 end)
 ref.__newindex = entry(function(r, key)
   local row = made[get(r, 1)]
@@ -259,7 +269,7 @@ for _, row in ipairs(host.catalogue.values or {}) do tm[row.name] = value_constr
 -- tm.curate { source, step, ... } ----------------------------------------------------------------------------------
 
 local function check_step(step, i)
-  if kind(step) == "step" then return end
+  if kind(step) == "step" or is_wrong(step) then return end
   local name = type(step) == "function" and names[step]
   if name then
     fault("TM0110", name:gsub("^tm%.", ""), "write: " .. name .. " {}", "value " .. i .. " of tm.curate is " .. name ..
@@ -285,15 +295,19 @@ local function check_curate(args)
     fault("TM0113", "curate", "write: tm.curate { source, step, ... }", "tm.curate has no source as its first value")
   end
   if n < 2 then fault("TM0113", "curate", "write: tm.curate { source, step, ... }", "tm.curate has no steps") end
-  for i = 2, n do check_step(rawget(args, i), i) end
-  return n
+  local steps = {}
+  for i = 2, n do
+    check_step(rawget(args, i), i)
+    if not is_wrong(rawget(args, i)) then steps[#steps + 1] = rawget(args, i) end
+  end
+  return steps
 end
 
 tm.curate = public("tm.curate", function(args)
-  local n = check_curate(args)
-  local input, bundle, last = host.args("tm.curate", { rawget(args, 1) }), {}, #nodes + n - 2
-  for i = 2, n do
-    local step = rawget(args, i)
+  local steps = check_curate(args)
+  if #steps == 0 then return wrong end
+  local input, bundle, last = host.args("tm.curate", { rawget(args, 1) }), {}, #nodes + #steps - 1
+  for _, step in ipairs(steps) do
     local row, text, extra = get(step, 2), get(step, 3), get(step, 4)
     text = input .. (text ~= "" and "," .. text or "")
     local id = add_node(row, get(step, 5), get(step, 6), text, extra .. ',"curate":' .. last)
@@ -808,7 +822,8 @@ local module = set({}, {
   __index = entry(function(_, key)
     local value = tm[key]
     if value ~= nil then return value end
-    fault("TM0105", tostring(key), suggest(key, tm, "tm."), "there is no tm." .. tostring(key))
+    mistake("TM0105", tostring(key), suggest(key, tm, "tm."), "there is no tm." .. tostring(key))
+    return entry(function() return wrong end)
   end),
   __newindex = entry(function(_, key)
     fault("TM0105", tostring(key), "use a local variable", "nothing can be added to tm")

@@ -42,6 +42,28 @@ class Check(WithWorkplace):
                          [("error", "wrong.lua", "vaild"), ("error", "wrong.lua", "size")])
         self.assertEqual(errors[0]["fix"], 'did you mean "valid"?')
 
+    def test_independent_mistakes_of_all_kinds_are_told_at_once_in_the_order_of_the_file(self):
+        text = GRAPH.replace("tm.gopher { without", "tm.gopher { wihtout").replace("valid = 0.1", "valid = 1.5") \
+                    .replace("docs.train, size", "docs.tran, size").replace("tokenizer = vocab", "tokenizer = docs.train") \
+                    .replace("lr = p.lr", 'lr = "fast"').replace("tm.perplexity", "tm.perplexty")
+        self.place.write("many.lua", text)
+        errors = self.ranges("many.lua")
+        self.assertEqual([(error["code"], self.under_caret(error, text)) for error in errors],
+                         [("TM0201", "wihtout"), ("TM0201", "valid"), ("TM0106", "tran"), ("TM0201", "lr"),
+                          ("TM0211", "tokenizer"), ("TM0105", "perplexty")])
+        self.assertIn("\n1 more error\n", self.check("many.lua")[2])
+
+    def test_what_follows_from_a_mistake_is_not_told(self):
+        for text, expected in [
+                ("local a = docs.tran:best 'x' local b = a.metrics return tm.graph { b = tm.split { b.train } }", ["tran"]),
+                ("local n = docs.tran + 1 return tm.graph { docs = docs }", ["tran"]),
+                ("return tm.graph { c = tm.curate { docs.valid, tm.gofer {}, tm.exact_dedup {} } }", ["gofer"]),
+                ("local m = tm.lama {} return tm.graph { m = tm.pretrain { m, tokenizer = docs.tok, data = docs.train } }",
+                 ["lama", "tok"]),
+                ("local a = tm.lama {} local b = missing return tm.graph { docs = docs }", ["lama", "missing"])]:
+            text = 'local tm = require "tidemill"\nlocal docs = tm.split { tm.read { "corpus/*.txt" } }\n' + text + "\n"
+            self.assertEqual([self.under_caret(error, text) for error in self.ranges("-", text=text)], expected)
+
     def test_a_text_on_stdin_is_checked_in_the_place_of_the_file(self):
         errors = self.ranges("-", "--name", "graph.lua", text="-- not on the disk\n" + WRONG)
         self.assertEqual([self.under_caret(error, "-- not on the disk\n" + WRONG) for error in errors], ["vaild", "size"])
