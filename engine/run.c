@@ -224,17 +224,20 @@ static void begin_journal(run *r)
     tm_journal_sync(r->journal, NULL);
 }
 
-static void end_journal(run *r)
+// `error`: that its results could not be settled.
+static void end_journal(run *r, const tm_error *error)
 {
     tm_run_result *result = r->result;
+    bool unsettled = error->status < 0;
     result->seconds = (double)(tm_time_ns() - r->start_ns) * 1e-9;
-    run_event(r, "end",
-              json_pack("{s:s, s:i, s:i, s:i, s:i, s:f}", "status",
-                        result->stopped ? "stopped"
-                        : r->failed     ? "failed"
-                                        : "done",
-                        "done", result->done, "cached", result->cached, "failed", result->failed, "not_run",
-                        result->skipped, "seconds", result->seconds));
+    json_t *fields = json_pack("{s:s, s:i, s:i, s:i, s:i, s:f}", "status",
+                               result->stopped          ? "stopped"
+                               : r->failed || unsettled ? "failed"
+                                                        : "done",
+                               "done", result->done, "cached", result->cached, "failed", result->failed,
+                               "not_run", result->skipped, "seconds", result->seconds);
+    if (unsettled) json_object_set_new(fields, "error", json_string(error->text));
+    run_event(r, "end", fields);
     tm_journal_sync(r->journal, NULL);
 }
 
@@ -292,7 +295,10 @@ tm_status tm_run_plan(tm_plan *plan, const tm_run_options *options, tm_run_resul
         loop(&r);
         end_workers(&r);
         keep_mapped(&r);
-        end_journal(&r);
+        tm_error unsettled = {0};
+        if (options->settle) status = options->settle(options->arg, &unsettled);
+        end_journal(&r, &unsettled);
+        if (status < 0 && err) *err = unsettled;
         if (r.failed) status = TM_EFAILED;
         else if (result->stopped) status = TM_ESTOPPED;
     }

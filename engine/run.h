@@ -22,6 +22,9 @@ typedef struct tm_run_options {
     void (*watch)(void *arg, const char *event, const json_t *fields);
     // Called some ten times a second, whatever happens; NULL: not wanted.
     void (*tick)(void *arg, const tm_run_now *now);
+    // Called when all work is over and its results are bound, before the run is said to have ended: what else
+    // belongs to it. If it fails, so has the run. NULL: nothing.
+    tm_status (*settle)(void *arg, tm_error *err);
     void *arg;
 } tm_run_options;
 
@@ -48,5 +51,6 @@ size_t tm_run_workers(const tm_run_now *now, tm_run_worker *workers, size_t room
 // there as soon as they are in this list.
 size_t tm_run_entries(const tm_run_now *now, int node, int port, const tm_entry **entries);
 
-// TM_OK, TM_EFAILED (a stage failed), TM_ESTOPPED, or what kept the run from starting.
+// TM_OK, TM_EFAILED (a stage failed), TM_ESTOPPED, what `settle` failed with, or what kept the run from
+// starting.
 tm_status tm_run_plan(tm_plan *plan, const tm_run_options *options, tm_run_result *result, tm_error *err);

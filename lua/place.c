@@ -217,7 +217,7 @@ static tm_status refuse_strangers(tm_store *store, const char *path, const tm_ha
         if (!has_name(&trees[0], names.names[i]) && !has_name(&trees[1], names.names[i])) {
             status = tm_fail(err, TM_EEXIST, "%s/%s was not put there by this store, and would be lost", path,
                              names.names[i]);
-            tm_hint(err, "keep it elsewhere: the folder is exchanged as a whole");
+            tm_hint(err, "move it elsewhere: the folder is exchanged as a whole");
         }
     tm_names_clear(&names);
     for (int i = 0; i < 2; i++) tm_tree_clear(&trees[i]);
@@ -302,6 +302,17 @@ static bool is_empty_folder(const char *path)
     return empty;
 }
 
+// Before the result is there: strangers to what lies in the folder now, as far as that is known.
+static tm_status known_strangers(tm_store *store, const tm_plan_node *p, const char *path, tm_hash last,
+                                 tm_error *err)
+{
+    tm_hash both[2] = {p->known ? p->outputs[0] : last, last};
+    tm_tree tree = {0};
+    bool folder = tm_type_find(p->node->stage->outputs[0].type)->tree && last_tree(store, last, &tree);
+    tm_tree_clear(&tree);
+    return folder ? refuse_strangers(store, path, both, err) : TM_OK;
+}
+
 static tm_status check_node(const tm_plan *plan, const tm_plan_node *p, const char *to, tm_error *err)
 {
     char path[TM_PATH_MAX];
@@ -310,7 +321,8 @@ static tm_status check_node(const tm_plan *plan, const tm_plan_node *p, const ch
     TM_TRY(path_of(plan, to, path, err));
     if (!tm_file_exists(path) || is_empty_folder(path)) return TM_OK;
     if (plan->store) TM_TRY(placed_before(plan, path, &before, &last, err));
-    return before ? TM_OK : refuse_place(p, path, err);
+    if (!before) return refuse_place(p, path, err);
+    return known_strangers(plan->store, p, path, last, err);
 }
 
 tm_status tm_place_check(const tm_plan *plan, tm_error *err)

@@ -123,7 +123,7 @@ static void tell(const tm_cli *cli, const tm_session *session, tm_status status,
 {
     if (status == TM_EFAILED)
         tm_failure_tell(session->plan, result, err, cli, diags);
-    else if (status < 0 && status != TM_ESTOPPED)
+    else if (status < 0 && status != TM_ESTOPPED && placing->status >= 0)
         tm_diag_error(tm_diag_add(diags, "", NULL, 0), err);
     if (placing->status < 0) tm_diag_error(tm_diag_add(diags, "", NULL, 0), placing);
     for (size_t i = 0; i < diags->n && i < sizeof diags->items / sizeof *diags->items; i++)
@@ -198,7 +198,6 @@ static int finish(tm_cli *cli, tm_session *session, const outcome *o, const json
     }
     free(diags);
     int code = exit_status(status, result);
-    if (code == TM_EXIT_OK && o->placing.status < 0) code = TM_EXIT_FAILED;
     int as_pinned = tm_locked_results_print(session, locked, cli->json);
     json_decref(locked);
     return code == TM_EXIT_OK ? as_pinned : code;
@@ -207,7 +206,19 @@ static int finish(tm_cli *cli, tm_session *session, const outcome *o, const json
 typedef struct watchers {
     tm_console *console;
     tm_live *live;
+    const tm_session *session;
+    outcome *outcome;
 } watchers;
+
+// A result that is not where it is wanted is a run that failed.
+static tm_status settle(void *arg, tm_error *err)
+{
+    watchers *w = arg;
+    outcome *o = w->outcome;
+    tm_status status = tm_place_all(w->session->plan, o->placed, &o->placing);
+    if (status < 0) *err = o->placing;
+    return status;
+}
 
 static void watch(void *arg, const char *event, const json_t *fields)
 {
@@ -279,18 +290,19 @@ static void run_once(const tm_cli *cli, tm_session *session, tm_console_kind kin
     if (kind != TM_CONSOLE_NONE) say_where(session, json_object_get(about, "git"));
     tm_needs needs = {0};
     bool known = kind != TM_CONSOLE_NONE && look_at_needs(session, &needs);
-    watchers told = {tm_console_new(session->plan, known ? &needs : NULL, kind), tm_live_new(session->store)};
+    watchers told = {tm_console_new(session->plan, known ? &needs : NULL, kind),
+                     tm_live_new(session->store), session, o};
     tm_run_options options = {.cores = cores,
                               .keep_going = tm_cli_flag(cli, "--keep-going") != NULL,
                               .facts = about,
                               .watch = watch,
                               .tick = tick,
+                              .settle = settle,
                               .arg = &told};
     *o = (outcome){.placed = json_array()};
     o->status = tm_run_plan(session->plan, &options, &o->result, &o->err);
     tm_console_free(told.console);
     tm_needs_clear(&needs);
-    if (o->result.run[0]) tm_place_all(session->plan, o->placed, &o->placing);
     json_decref(about);
     tm_live_free(told.live);
 }

@@ -91,6 +91,8 @@ static void show(const tm_cli *cli, const tm_past *past)
     }
     tm_fold_print(stdout, INDENT, "%s: %s%s%s", past->run, tm_past_status(past), git ? "; " : "",
                   tm_git_text(git, text, sizeof text));
+    const char *error = json_string_value(json_object_get(past->end, "error"));
+    if (error) tm_fold_print(stdout, INDENT, "%s", error);
     json_decref(nodes);
 }
 

@@ -184,10 +184,33 @@ class AfterThreeRuns(WithWorkplace):
         self.assertNotIn("refused", json.loads(place.tidemill("plan", "graph.lua", "--json")[1]))
         self.assertIn("model.safetensors", os.listdir(place.path("out")))
         place.write("out/thesis.txt", "precious")  # beside what was placed
+        place.write("graph.lua", place.read("graph.lua").replace("steps = 1", "steps = 2"))
+        before = len(json.loads(place.tidemill("runs", "--json")[1])["runs"])
         code, out, err = place.tidemill("run", "graph.lua", "--quiet")
         self.assertEqual(code, 1, out + err)
         self.assertIn("out/thesis.txt was not put there by this store", err)
+        self.assertEqual(len(json.loads(place.tidemill("runs", "--json")[1])["runs"]), before)  # before any work
+        self.assertIn("out/thesis.txt was not put there", place.tidemill("plan", "graph.lua")[2])
         self.assertEqual(place.read("out/thesis.txt"), "precious")
+
+    def test_a_run_whose_result_could_not_be_placed_has_failed(self):
+        place = Workplace()
+        self.addCleanup(place.remove)
+        place.write("late.sh", "#!/bin/sh\nmkdir -p " + place.path("out") + "\ntouch " + place.path("out/late.txt") + "\ncat\n")
+        os.chmod(place.path("late.sh"), 0o755)
+        place.write("graph.lua", 'local tm = require "tidemill"\nlocal d = tm.exec { tm.read { "corpus/*.txt" }, program = '
+                    '{ "late.sh" } }\nlocal v = tm.train_tokenizer { d, size = 300 }\nlocal m = tm.export { tm.pretrain { '
+                    'tm.llama { layers = 1, width = 32, heads = 4 }, tokenizer = v, data = d, steps = 1, batch = 64, '
+                    'length = 64 }, format = "hf", to = "out" }\nreturn tm.graph { m = m }\n')
+        code, out, err = place.tidemill("run", "graph.lua", "--json")
+        self.assertEqual(code, 1, out + err)
+        said = json.loads(out)
+        self.assertEqual((said["status"], said["placed"], said["error"]["code"]), ("failed", [], "TM0306"))
+        self.assertEqual(json.loads(place.tidemill("runs", "--json")[1])["runs"][0]["status"], "failed")
+        self.assertIn("something that is there already", place.tidemill("status")[1])
+        os.remove(place.path("out/late.txt"))
+        self.assertEqual(place.tidemill("run", "graph.lua", "--quiet")[0], 0)
+        self.assertEqual(json.loads(place.tidemill("runs", "--json")[1])["runs"][-1]["status"], "done")
 
     def test_generate_takes_numbers_for_its_numbers(self):
         for flag, value in (("--tokens", "many"), ("--top-k", "-1"), ("--temperature", "warm"), ("--cores", "0")):
