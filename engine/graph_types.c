@@ -35,6 +35,52 @@ static void check_take(builder *b, const tm_node *node, const tm_link *link)
     TM_DIAG(d->fix, "use :take(n) for the first n records");
 }
 
+// ":best" by a metric that will not be there; "loss" is told of "valid.loss".
+static void no_metric(builder *b, const tm_node *node, const tm_link *link, const json_t *names)
+{
+    const char *all[64], *wanted = link->select.metric, *near;
+    size_t i, n = 0, end = strlen(wanted);
+    json_t *name;
+    char from[256];
+    tm_diag *d = graph_fault(b, node, "TM0220", wanted);
+    TM_DIAG(d->what, "%s: %s will have no metric \"%s\"", node->called,
+            tm_node_label(link->from, from, sizeof from), wanted);
+    json_array_foreach((json_t *)names, i, name) if (n < 63) all[n++] = json_string_value(name);
+    all[n] = NULL;
+    near = tm_nearest(wanted, all);
+    for (i = 0; i < n && !near; i++) {
+        size_t size = strlen(all[i]);
+        if (size > end && all[i][size - end - 1] == '.' && strcmp(all[i] + size - end, wanted) == 0)
+            near = all[i];
+    }
+    if (near) TM_DIAG(d->fix, "did you mean \"%s\"?", near);
+    for (i = 0; i < n && !near; i++) {
+        size_t at = strlen(d->fix);
+        snprintf(d->fix + at, sizeof d->fix - at, "%s%s", at ? ", " : "it has: ", all[i]);
+    }
+}
+
+// Whether a selector by a metric can find it, where that is known before anything runs.
+static void check_best(builder *b, const tm_node *node, const tm_link *link)
+{
+    int metrics = tm_stage_output(link->from->stage, "metrics");
+    const json_t *names = metrics < 0 ? NULL : json_object_get(link->from->attrs[metrics], "metrics");
+    char from[256];
+    size_t i;
+    json_t *name;
+    if (link->select.kind != TM_SELECT_BEST || !tm_type_find(link->row->type)->tree) return;
+    if (metrics < 0) {
+        tm_diag *d = graph_fault(b, node, "TM0214", "best");
+        TM_DIAG(d->what, "%s: :best picks by a metric, and %s has none", node->called,
+                tm_node_label(link->from, from, sizeof from));
+        TM_DIAG(d->why, "%s (%s:%d) trains nothing", from, link->from->file, link->from->line);
+        TM_DIAG(d->fix, "pick among the snapshots of the trainer before it");
+    }
+    json_array_foreach((json_t *)names, i, name)
+        if (strcmp(json_string_value(name), link->select.metric) == 0) return;
+    if (names) no_metric(b, node, link, names);
+}
+
 // An attribute as people know it: the name of a node is told with its line.
 static void attribute_text(const tm_graph *g, const json_t *value, char *text, size_t size)
 {
@@ -177,6 +223,7 @@ void graph_check_types(builder *b)
             if (node->serves) continue;  // what it shares with its consumer is that one's fault
             if (wrong) type_mismatch(b, node, link);
             check_take(b, node, link);
+            if (!wrong && !(wrong_nodes && wrong_nodes[link->from->index])) check_best(b, node, link);
         }
         if (!node->serves && !follows) check_agreement(b, node);
         if (sound && b->diags->n == before) stage_check(b, node, follows);

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // plan: what a run would do to every node, and why.
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "lua/cli/counts.h"
 #include "lua/cli/fold.h"
 #include "lua/cli/session.h"
 #include "lua/estimate.h"
 #include "lua/place.h"
+#include "lua/secrets.h"
 
 #define INDENT 4 // of what goes on in a further line
 
@@ -102,12 +104,18 @@ static json_t *as_json(const tm_plan *plan, const tm_needs *needs)
 }
 
 // Of what a run would refuse.
-static void warn(const tm_error *err, json_t *all)
+static void warn(const tm_session *session, json_t *all)
 {
-    tm_diags diags = {.n = 1};
-    tm_diag_error(&diags.items[0], err);
-    if (all) json_object_set_new(all, "refused", tm_diags_json(&diags, NULL));
-    else fprintf(stderr, "warning: a run would be refused: %s\nfix    %s\n", err->text, err->hint);
+    tm_error err = {0};
+    tm_diags *diags = calloc(1, sizeof *diags);
+    if (!diags) return;
+    if (tm_place_check(session->plan, &err) < 0) tm_diag_error(tm_diag_add(diags, "", NULL, 0), &err);
+    tm_secrets_check(session->plan, diags);
+    if (all && diags->n) json_object_set_new(all, "refused", tm_diags_json(diags, session->graph->folder));
+    for (size_t i = 0; !all && i < diags->n && i < sizeof diags->items / sizeof *diags->items; i++)
+        fprintf(stderr, "warning: a run would be refused: %s\nfix    %s\n", diags->items[i].what,
+                diags->items[i].fix);
+    free(diags);
 }
 
 static int show(const tm_cli *cli, const tm_session *session)
@@ -117,7 +125,7 @@ static int show(const tm_cli *cli, const tm_session *session)
     if (tm_needs_of(session->plan, session->home, &needs, &err) < 0) return tm_cli_fail(cli, &err);
     json_t *all = cli->json ? as_json(session->plan, &needs) : NULL;
     if (!all) print_plan(session->plan, &needs);
-    if (tm_place_check(session->plan, &err) < 0) warn(&err, all);
+    warn(session, all);
     if (all) tm_cli_print(cli, all);
     tm_needs_clear(&needs);
     return TM_EXIT_OK;

@@ -23,6 +23,7 @@
 #include "lua/past/label.h"
 #include "lua/place.h"
 #include "lua/report/report.h"
+#include "lua/secrets.h"
 #include "lua/send/live.h"
 
 static const tm_flag flags[] = {
@@ -245,10 +246,18 @@ static int console_kind(const tm_cli *cli, tm_console_kind *kind)
     return TM_EXIT_OK;
 }
 
-static int check_places(const tm_cli *cli, const tm_session *session)
+// What would fail at the end, or half-way, is said before any work.
+static int check_ahead(const tm_cli *cli, const tm_session *session)
 {
     tm_error err = {0};
-    return tm_place_check(session->plan, &err) < 0 ? tm_cli_fail(cli, &err) : TM_EXIT_OK;
+    if (tm_place_check(session->plan, &err) < 0) return tm_cli_fail(cli, &err);
+    tm_diags *diags = calloc(1, sizeof *diags);
+    if (!diags) return TM_EXIT_RESOURCES;
+    tm_secrets_check(session->plan, diags);
+    if (diags->n) tm_cli_diags(cli, diags, session->graph->folder);
+    int code = diags->n ? TM_EXIT_FAILED : TM_EXIT_OK;
+    free(diags);
+    return code;
 }
 
 // ---- one run after another, while stored bytes turn out to be damaged ----
@@ -330,7 +339,7 @@ static int attempt(tm_cli *cli, tm_console_kind kind, int cores, json_t *given_u
     if (code == TM_EXIT_OK) code = tm_session_store(&session, cli, TM_STORE_CREATE);
     if (code == TM_EXIT_OK) code = tm_session_plan(&session, cli, cli->args + 1);
     if (code == TM_EXIT_OK) code = look_ahead(cli, &session, n);
-    if (code == TM_EXIT_OK) code = check_places(cli, &session);
+    if (code == TM_EXIT_OK) code = check_ahead(cli, &session);
     if (code == TM_EXIT_OK) {
         outcome o;
         run_once(cli, &session, kind, cores, &o);

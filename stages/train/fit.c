@@ -149,7 +149,7 @@ static void report(const fit *f)
     if (!c.dropped) return;
     tm_work_log(f->work,
                 "%llu texts longer than %lld tokens were left out or shortened, in all epochs together",
-                (unsigned long long)c.dropped, (long long)f->o->length);
+                (unsigned long long)c.dropped, (long long)f->length);
     tm_work_count(f->work, "overlong", (int64_t)c.dropped);
 }
 

@@ -31,8 +31,8 @@ typedef struct tm_fit_options {
      TM_OPT_EXTENDS}, \
     {"batch", TM_OPT_INT, offsetof(tm_fit_options, batch), "4096", 8, 1 << 24, NULL, \
      "tokens of an update, at most; prompts and both answers of a pair count", 0}, \
-    {"length", TM_OPT_INT, offsetof(tm_fit_options, length), "512", 2, 1 << 20, NULL, \
-     "tokens that see each other, at most", 0}, \
+    {"length", TM_OPT_INT, offsetof(tm_fit_options, length), "null", 2, 1 << 20, NULL, \
+     "tokens that see each other, at most (default: 512, or as many as the model or `batch` has room for)", 0}, \
     {"overlong", TM_OPT_CHOICE, offsetof(tm_fit_options, overlong), "null", 0, 0, "cut truncate drop", \
      "what becomes of a longer text (default: documents are cut into pieces, all else is left out)", 0}, \
     {"lr", TM_OPT_NUMBER, offsetof(tm_fit_options, lr), "null", 1e-12, 10, NULL, \
@@ -86,7 +86,8 @@ typedef struct tm_fit_kind {
     int valid;          // index of the input port `valid`
 } tm_fit_kind;
 
-// For the stage's row. Check states the attributes of the model (`tokenizer`, `dtype`, `adapter`); prefix
+// For the stage's row. Check states the attributes of the model (`tokenizer`, `dtype`, `adapter`, and
+// `positions`, the longest text that it takes, where the graph says so); prefix
 // tells how far two runs that differ in steps, epochs or schedule are the same.
 tm_status tm_fit_check(tm_check *check, const tm_fit_kind *kind, tm_error *err);
 tm_status tm_fit_prefix(const tm_check *check, int64_t step, json_t *into, tm_error *err);

@@ -32,6 +32,7 @@ typedef struct fit {
     int64_t eos, start; // tokens; start goes before a document
     tm_buf with_start;  // tokenizer.json of the snapshots, where it is not the given one
     uint32_t micro, accumulate;
+    int64_t length; // of a text, at most
 
     tm_batch *metrics;        // rows since the last snapshot
     double sums[TM_MEASURES]; // of the steps since the last rows of train.*
@@ -49,6 +50,8 @@ typedef struct fit {
 // pack stands elsewhere then.
 void fit_tell_given(fit *f, const tm_step *step, char *text, size_t size);
 
+// Tokens of a text, at most: what is asked for, or what a model of so many positions and a batch have room for.
+int64_t fit_length(const tm_fit_options *o, const tm_fit_kind *kind, int64_t positions);
 // How often `valid` is measured besides at snapshots; 0: not at all.
 int64_t fit_valid_every(const tm_fit_options *o);
 tm_stop_options fit_stop(const tm_fit_options *o);

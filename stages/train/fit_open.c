@@ -86,8 +86,9 @@ static tm_status open_model(fit *f, const tm_resume *resume, tm_error *err)
     if (resume) TM_TRY(tm_model_open_apart(&f->model, resume->model, err));
     else if (f->input_folder[0]) TM_TRY(given_model(f, err));
     else TM_TRY(fresh_model(f, err));
-    if (f->o->length <= f->model->config.length) return TM_OK;
-    tm_fail(err, TM_EINVAL, "length %lld is more than the model's %u positions", (long long)f->o->length,
+    f->length = fit_length(f->o, f->kind, f->model->config.length);
+    if (f->length <= f->model->config.length) return TM_OK;
+    tm_fail(err, TM_EINVAL, "length %lld is more than the model's %u positions", (long long)f->length,
             f->model->config.length);
     tm_hint(err, "length = %u", f->model->config.length);
     return TM_EINVAL;
@@ -104,7 +105,7 @@ static uint64_t bytes_of_token(const tm_model_config *c)
 
 static void split_batch(fit *f)
 {
-    uint64_t batch = (uint64_t)f->o->batch, least = (uint64_t)f->o->length;
+    uint64_t batch = (uint64_t)f->o->batch, least = (uint64_t)f->length;
     if (f->kind->rows == TM_FEED_PAIRS) least *= 2;
     uint64_t most = MICRO_BYTES / bytes_of_token(&f->model->config);
     if (most > MICRO_TOKENS) most = MICRO_TOKENS;
@@ -131,7 +132,7 @@ tm_pack_options fit_pack_options(const fit *f)
     bool plain = f->kind->rows == TM_FEED_TOKENS;
     return (tm_pack_options){
         .tokens = f->micro,
-        .length = (uint32_t)f->o->length,
+        .length = (uint32_t)f->length,
         .bos = plain ? f->start : -1,
         .eos = plain ? f->eos : -1,
         .whole = !plain,
@@ -220,6 +221,19 @@ static tm_status restore(fit *f, const tm_resume *resume, tm_error *err)
     return fit_restore_side(f, resume->side, err);
 }
 
+// Held-out data without a record is known before a step is lost to it. What is there has begun to flow when
+// the data has, so this waits for nothing else.
+static tm_status look_at_valid(fit *f, tm_error *err)
+{
+    uint64_t have;
+    double unused;
+    if (!tm_work_connected(f->work, "valid")) return TM_OK;
+    tm_feed_init(&f->valid_feed, f->work, "valid", f->kind->rows);
+    tm_documents documents = tm_feed_documents(&f->valid_feed);
+    TM_TRY(documents.reach(documents.ctx, 1, &have, err));
+    return have ? TM_OK : fit_validate(f, 0, &unused, err);
+}
+
 tm_status fit_open(fit *f, tm_error *err)
 {
     tm_resume resume;
@@ -230,6 +244,7 @@ tm_status fit_open(fit *f, tm_error *err)
     TM_TRY(resuming);
     TM_TRY(open_model(f, resuming == TM_OK ? &resume : NULL, err));
     TM_TRY(open_pack(f, err));
+    TM_TRY(look_at_valid(f, err));
     TM_TRY(open_schedule(f, err));
     TM_TRY(open_trainer(f, err));
     tm_work_log(f->work, "%.2f M parameters, %u tokens an update on %s",

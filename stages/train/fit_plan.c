@@ -18,12 +18,49 @@ tm_stop_options fit_stop(const tm_fit_options *o)
     return stop;
 }
 
+// A pair has two texts of the full length.
+static int64_t texts(const tm_fit_kind *kind)
+{
+    return kind->rows == TM_FEED_PAIRS ? 2 : 1;
+}
+
+int64_t fit_length(const tm_fit_options *o, const tm_fit_kind *kind, int64_t positions)
+{
+    int64_t room = o->batch / texts(kind), length = room < 512 ? room : 512;
+    return o->length ? o->length : positions && positions < length ? positions : length;
+}
+
+// How many positions the model has; 0: that is known when it is there.
+static int64_t positions_of(const tm_check *c)
+{
+    const json_t *fresh = json_object_get(c->given, "");
+    const json_t *n = fresh ? json_object_get(fresh, "length") : json_object_get(c->inputs[0], "positions");
+    return json_integer_value(n);
+}
+
+static tm_status check_positions(const tm_check *c, const tm_fit_kind *kind, tm_error *err)
+{
+    const tm_fit_options *o = c->options;
+    int64_t positions = positions_of(c);
+    bool fresh = json_object_get(c->given, "") != NULL;
+    if (!positions) return TM_OK;
+    json_object_set_new(c->outputs[0], "positions", json_integer(positions));
+    if (fit_length(o, kind, positions) <= positions) return TM_OK;
+    c->fault->option = "length";
+    snprintf(c->fault->fix, sizeof c->fault->fix, "length = %lld", (long long)positions);
+    if (fresh)
+        snprintf(c->fault->fix, sizeof c->fault->fix, "length = %lld, or an architecture with length = %lld",
+                 (long long)positions, (long long)o->length);
+    return tm_fail(err, TM_EINVAL, "length %lld is more than the model's %lld positions",
+                   (long long)o->length, (long long)positions);
+}
+
 static tm_status check_length(const tm_check *c, const tm_fit_kind *kind, tm_error *err)
 {
     const tm_fit_options *o = c->options;
     bool pairs = kind->rows == TM_FEED_PAIRS;
-    int64_t least = pairs ? 2 * o->length : o->length;
-    if (least <= o->batch) return TM_OK;
+    int64_t least = texts(kind) * o->length;
+    if (least <= o->batch) return check_positions(c, kind, err);
     c->fault->option = "length";
     snprintf(c->fault->why, sizeof c->fault->why, "a batch must hold one %s of the full length",
              pairs ? "pair of answers" : "document");
@@ -66,6 +103,29 @@ static tm_status check_stop(const tm_check *c, const tm_fit_kind *kind, tm_error
     }
     snprintf(c->fault->fix, sizeof c->fault->fix, "one of: %.240s", names);
     return tm_fail(err, TM_EINVAL, "stop has the metric \"%.80s\"", stop.metric);
+}
+
+// `keep` by a metric that no step will have; where there is no valid.loss it goes by train.loss.
+static tm_status check_keep(const tm_check *c, tm_error *err)
+{
+    const tm_fit_options *o = c->options;
+    const char *by = json_string_value(json_object_get(o->keep, "by"));
+    const json_t *names = json_object_get(c->outputs[1], "metrics");
+    const char *all[2 * TM_MEASURES + 1];
+    size_t i, n = 0;
+    json_t *name;
+    if (!by || strcmp(by, "valid.loss") == 0) return TM_OK;
+    json_array_foreach((json_t *)names, i, name)
+    {
+        if (strcmp(json_string_value(name), by) == 0) return TM_OK;
+        if (n < 2 * TM_MEASURES) all[n++] = json_string_value(name);
+    }
+    all[n] = NULL;
+    const char *near = tm_nearest(by, all);
+    c->fault->option = "keep";
+    snprintf(c->fault->fix, sizeof c->fault->fix, "%sby = \"%s\"%s", near ? "did you mean " : "for example ",
+             near ? near : all[0], near ? "?" : "");
+    return tm_fail(err, TM_EINVAL, "keep goes by the metric \"%.80s\", which no snapshot will have", by);
 }
 
 // A fresh adapter goes on weights that are there, and there is one adapter at a time.
@@ -116,6 +176,7 @@ tm_status tm_fit_check(tm_check *c, const tm_fit_kind *kind, tm_error *err)
     TM_TRY(check_length(c, kind, err));
     TM_TRY(check_overlong(c, kind, err));
     TM_TRY(check_stop(c, kind, err));
+    TM_TRY(check_keep(c, err));
     TM_TRY(check_adapter(c, err));
     c->fault->option = "schedule";
     uint64_t total = o->steps ? (uint64_t)o->steps : 1;

@@ -24,7 +24,6 @@ tm_status fit_add_metric(fit *f, int64_t step, const char *split, const char *me
 static tm_status open_valid(fit *f, tm_error *err)
 {
     if (f->valid_pass) return TM_OK;
-    tm_feed_init(&f->valid_feed, f->work, "valid", f->kind->rows);
     f->room = tm_calloc(f->micro, 2 * sizeof *f->room);
     if (!f->room) return tm_fail(err, TM_ENOMEM, "no memory to measure with");
     return tm_pass_new(&f->valid_pass, f->model, f->device, TM_PASS_FORWARD, f->micro, err);

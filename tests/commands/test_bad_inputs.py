@@ -267,6 +267,12 @@ graph("program_that_takes_too_long", 1,
       EXEC.replace("PROGRAM", 'program = { "sleep", "20" }, at = { timeout = 0.2 }'))
 graph("program_without_its_secret", 1,
       EXEC.replace("PROGRAM", 'program = { "cat" }, env = { KEY = tm.secret "TIDEMILL_TEST_NO_KEY" }'))
+graph("held_out_data_without_a_record", 1, HEAD + """local docs  = tm.split { tm.read { "corpus" }, valid = 0 }
+local vocab = tm.train_tokenizer { docs.train, size = 300 }
+local base  = tm.pretrain { tm.llama { layers = 1, width = 32, heads = 4 }, tokenizer = vocab, data = docs.train,
+                            valid = docs.valid, steps = 1000000 }
+return tm.graph { base = base }
+""")
 graph("gate_that_does_not_hold", 1, HEAD + """local docs  = tm.split { tm.read { "corpus" }, valid = 0.1 }
 local exam  = tm.evaluate { tm.model { "out/model" }, tasks = { text = tm.perplexity { docs.valid, length = 64 } } }
 local good  = tm.gate { docs.train, on = exam, require = "text.bzip2_bits_per_byte < 0.01" }

@@ -200,8 +200,8 @@ class AfterThreeRuns(WithWorkplace):
         os.chmod(place.path("late.sh"), 0o755)
         place.write("graph.lua", 'local tm = require "tidemill"\nlocal d = tm.exec { tm.read { "corpus/*.txt" }, program = '
                     '{ "late.sh" } }\nlocal v = tm.train_tokenizer { d, size = 300 }\nlocal m = tm.export { tm.pretrain { '
-                    'tm.llama { layers = 1, width = 32, heads = 4 }, tokenizer = v, data = d, steps = 1, batch = 64, '
-                    'length = 64 }, format = "hf", to = "out" }\nreturn tm.graph { m = m }\n')
+                    'tm.llama { layers = 1, width = 32, heads = 4, length = 32 }, tokenizer = v, data = d, steps = 1, '
+                    'batch = 64 }, format = "hf", to = "out" }\nreturn tm.graph { m = m }\n')
         code, out, err = place.tidemill("run", "graph.lua", "--json")
         self.assertEqual(code, 1, out + err)
         said = json.loads(out)
