@@ -4,5 +4,5 @@
 
 #include "engine/plan.h"
 
-// Before any work: a diagnostic for each secret that is not set and that a node which is certain to run wants.
+// Before any work: a diagnostic for each secret that is not set and that a node certain to run wants.
 void tm_secrets_check(const tm_plan *plan, tm_diags *diags);

@@ -50,7 +50,7 @@ typedef struct fit {
 // pack stands elsewhere then.
 void fit_tell_given(fit *f, const tm_step *step, char *text, size_t size);
 
-// Tokens of a text, at most: what is asked for, or what a model of so many positions and a batch have room for.
+// Tokens of a text, at most: as asked for, or as a model of so many positions and a batch have room for.
 int64_t fit_length(const tm_fit_options *o, const tm_fit_kind *kind, int64_t positions);
 // How often `valid` is measured besides at snapshots; 0: not at all.
 int64_t fit_valid_every(const tm_fit_options *o);
