@@ -125,6 +125,10 @@ class Gate:
             file.write("%d\n" % count)
         os.replace(self.path + ".new", self.path)
 
+    def reached(self):
+        """Wait until a stage waits."""
+        wait_until(lambda: os.path.exists(self.path + ".waits"), what="a stage at the gate")
+
 
 class Mill:
     """A store and the program that works in it."""

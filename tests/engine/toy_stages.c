@@ -16,15 +16,20 @@ static void nap(int64_t ms)
     nanosleep(&t, NULL);
 }
 
-// A test decides how far a stage gets: item `i` is made when the number in the file `gate` is greater.
+// A test decides how far a stage gets: item `i` is made when the number in the file `gate` is greater. Where
+// that is not yet so, there is a file GATE.waits.
 static void pass_gate(tm_work *work, const char *gate, int64_t i)
 {
+    char waits[1200];
+    snprintf(waits, sizeof waits, "%s.waits", gate);
     while (gate[0] && !tm_work_stopping(work)) {
         long long open = 0;
         FILE *f = fopen(gate, "r");
         if (f && fscanf(f, "%lld", &open) != 1) open = 0;
         if (f) fclose(f);
         if (open > i) return;
+        f = fopen(waits, "w");
+        if (f) fclose(f);
         tm_work_cores(work);
         nap(2);
     }
