@@ -58,9 +58,20 @@ static void print_needs(const tm_needs *n)
     if (tm_needs_too_much(n, text, sizeof text)) fprintf(stderr, "warning: %s\n", text);
 }
 
+// Of the column of kinds: on a terminal no wider than it must be, for reasons are long.
+static int kind_width(const tm_plan *plan)
+{
+    size_t widest = 0;
+    for (size_t i = 0; i < plan->graph->n_nodes; i++) {
+        size_t size = strlen(plan->nodes[i].kind ? plan->nodes[i].kind : "");
+        if (plan->nodes[i].wanted && size > widest) widest = size;
+    }
+    return tm_fold_room(stdout) < TM_FOLD_NONE && widest < 22 ? (int)widest : 22;
+}
+
 static void print_plan(const tm_plan *plan, const tm_needs *needs)
 {
-    int width = 4, counts[3] = {0};
+    int width = 4, kind = kind_width(plan), counts[3] = {0};
     for (size_t i = 0; i < plan->graph->n_nodes; i++) {
         int n = (int)strlen(plan->graph->nodes[i]->name);
         if (n > width && n <= 40) width = n;
@@ -77,8 +88,8 @@ static void print_plan(const tm_plan *plan, const tm_needs *needs)
         counts[p->state]++;
         time_text(needs, p, time);
         if (time[0] || p->reason[0])
-            tm_fold_print(stdout, INDENT, "%-*s  %-22s %-*s %s", width, name, p->kind, needs->known ? 14 : 0,
-                          time, p->reason);
+            tm_fold_print(stdout, INDENT, "%-*s  %-*s %-*s %s", width, name, kind, p->kind,
+                          needs->known ? 14 : 0, time, p->reason);
         else
             tm_fold_print(stdout, INDENT, "%-*s  %s", width, name, p->kind);
     }
