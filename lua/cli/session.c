@@ -117,7 +117,8 @@ void tm_session_find_store(const char *start, char path[TM_PATH_MAX])
     char folder[TM_PATH_MAX], root[TM_PATH_MAX], unused[TM_PATH_MAX];
     bool git = find_upward(start, ".git", unused, root);
     if (find_upward(start, ".tidemill", path, folder) && (!git || strlen(folder) >= strlen(root))) return;
-    snprintf(path, TM_PATH_MAX, "%.*s/.tidemill", TM_PATH_MAX - 16, git ? root : start);
+    const char *at = git ? root : start;
+    snprintf(path, TM_PATH_MAX, "%.*s/.tidemill", TM_PATH_MAX - 16, strcmp(at, "/") == 0 ? "" : at);
 }
 
 // Where the store is that belongs to a folder.

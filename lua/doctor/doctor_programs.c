@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The doctor on programs: this one, its libraries, the processes it starts, git, and the terminal.
+#include <errno.h>
 #include <locale.h>
 #include <langinfo.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,8 +31,8 @@ static void program(const char *folder, tm_finding *f)
     json_t *environment = tm_environment(), *about = json_object_get(environment, "program");
     ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
     path[n > 0 ? n : 0] = 0;
-    tm_finding_say(f, "tidemill %s, %.200s (%s)", json_string_value(json_object_get(about, "version")), path,
-                   json_string_value(json_object_get(about, "compiler")));
+    tm_finding_say(f, "tidemill %s%s%.200s (%s)", json_string_value(json_object_get(about, "version")),
+                   path[0] ? ", " : "", path, json_string_value(json_object_get(about, "compiler")));
     json_decref(environment);
 }
 
@@ -60,7 +61,10 @@ static void confinement(const char *folder, tm_finding *f)
     (void)folder;
     int status = -1;
     pid_t child = fork();
-    if (child == 0) _exit(tm_confine(NULL) == TM_OK && prctl(PR_GET_SECCOMP) == 2 ? 0 : 1);
+    if (child == 0) {
+        bool refused = tm_confine(NULL) == TM_OK && socket(AF_INET, SOCK_STREAM, 0) < 0 && errno == EPERM;
+        _exit(refused ? 0 : 1);
+    }
     while (child > 0 && waitpid(child, &status, 0) < 0) continue;
     if (child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0) {
         tm_finding_say(f, "workers that read foreign files are confined (seccomp)");
@@ -86,6 +90,7 @@ static void graphs(const char *folder, tm_finding *f)
     snprintf(path, sizeof path, "%.3000s/tidemill-doctor-%d.lua", tmp && *tmp ? tmp : "/tmp", (int)getpid());
     int64_t start = tm_time_ns();
     tm_status status = fault && rows ? tm_file_write(path, text, sizeof text - 1, false, &err) : TM_ENOMEM;
+    tm_status written = status;
     if (status == TM_OK)
         status = tm_graph_eval(&(tm_graph_source){.path = path}, rows, &data, fault, &err);
     tm_file_remove(path, NULL);
@@ -94,7 +99,10 @@ static void graphs(const char *folder, tm_finding *f)
     } else {
         tm_finding_say(f, "evaluating one fails: %.200s", err.text);
         tm_finding_set(f, TM_FINDING_MISSING, "every command that takes a graph does this",
-                       "/proc must be there, and TMPDIR (or /tmp) must be writable");
+                       !tm_file_exists("/proc/self/exe") ? "mount -t proc proc /proc"
+                       : written < 0                     ? "make TMPDIR (or /tmp) writable"
+                       : err.hint[0]                     ? err.hint
+                                                         : "the message says what the system refused");
     }
     json_decref(data);
     json_decref(catalogue);
@@ -140,7 +148,7 @@ static void terminal(const char *folder, tm_finding *f)
     else
         tm_finding_say(f, "%s, %u columns%s", term ? term : "of no name", size.ws_col,
                        getenv("NO_COLOR") ? ", NO_COLOR" : "");
-    tm_finding_say(f, "; characters: %s", codeset);
+    tm_finding_say(f, "; characters: %s", strcmp(codeset, "ANSI_X3.4-1968") == 0 ? "ASCII" : codeset);
     if (is_terminal && strcmp(codeset, "UTF-8") != 0)
         tm_finding_set(f, TM_FINDING_WARNING, "texts are UTF-8: other letters than ASCII look wrong",
                        "export LC_ALL=C.UTF-8");

@@ -69,6 +69,11 @@ class Doctor(WithWorkplace):
         code, found = self.look("--store", "/proc/store")
         self.assertEqual((code, found["files"]["state"]), (5, "missing"))
 
+    def test_where_no_graph_can_be_evaluated_the_cause_alone_is_named(self):
+        code, found = self.look("--store", self.place.path("new"), TMPDIR=self.place.path("nowhere"))
+        self.assertEqual((code, found["graphs"]["state"], found["graphs"]["fix"]),
+                         (5, "missing", "make TMPDIR (or /tmp) writable"))
+
     def test_another_store_or_none_is_missing_something(self):
         self.place.write("other/format", "tidemill store 9\n")
         code, found = self.look("--store", self.place.path("other"))
