@@ -198,7 +198,8 @@ static void stage_check(builder *b, tm_node *node, bool follows)
     tm_error err = {0};
     tm_status status = call_check(b, node, &fault, &err);
     if (status >= 0 || (follows && status != TM_ENOENT)) return;
-    tm_diag *d = graph_fault(b, node, status == TM_ENOENT ? "TM0301" : "TM0220", fault.option);
+    const char *code = status == TM_ENOENT ? "TM0301" : status == TM_EIO ? tm_error_code(&err) : "TM0220";
+    tm_diag *d = graph_fault(b, node, code, fault.option);
     const char *what = fault.what[0] ? fault.what : err.text;
     char place[224];
     if (node->serves) TM_DIAG(d->what, "%s%.280s", graph_served(node, place, sizeof place), what);

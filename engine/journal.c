@@ -96,7 +96,7 @@ static tm_status open_journal(tm_store *store, const char *run, int flags, tm_jo
     return status;
 }
 
-tm_status tm_journal_create(tm_store *store, char run[32], tm_journal **journal, tm_error *err)
+static tm_status create(tm_store *store, char run[32], tm_journal **journal, tm_error *err)
 {
     char folder[TM_PATH_MAX], runs[TM_PATH_MAX];
     *journal = NULL;
@@ -110,6 +110,13 @@ tm_status tm_journal_create(tm_store *store, char run[32], tm_journal **journal,
         tm_journal_close(*journal);
         *journal = NULL;
     }
+    return status;
+}
+
+tm_status tm_journal_create(tm_store *store, char run[32], tm_journal **journal, tm_error *err)
+{
+    tm_status status = create(store, run, journal, err);
+    if (status < 0) run[0] = 0;
     return status;
 }
 

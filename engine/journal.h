@@ -15,7 +15,8 @@
 
 typedef struct tm_journal tm_journal;
 
-// Take the next free number: makes runs/rN and its journal, durably. `run` receives "rN".
+// Take the next free number: makes runs/rN and its journal, durably. `run` receives "rN", or "" where it
+// failed.
 tm_status tm_journal_create(tm_store *store, char run[32], tm_journal **journal, tm_error *err);
 // Go on with the journal of a run that was interrupted; a torn tail is cut.
 tm_status tm_journal_resume(tm_store *store, const char *run, tm_journal **journal, tm_error *err);

@@ -2,15 +2,25 @@
 // Placing results in the file system.
 #include "lua/place.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "engine/base/io.h"
 #include "engine/store_artifact.h"
 #include "engine/store_tree.h"
 #include "lua/cli/json_text.h"
+
+// Lines of JSON on their way to a file.
+typedef struct out_file {
+    int fd;
+    const char *path;
+    tm_buf lines;
+} out_file;
 
 static json_t *row_json(const tm_type *type, const tm_batch *batch, size_t row)
 {
@@ -39,24 +49,22 @@ static json_t *row_json(const tm_type *type, const tm_batch *batch, size_t row)
 
 // JSON of a record as the store has it goes out as it stands, behind the other columns: the members of what
 // its text says, and its meta. Empty views: the record is right as it is.
-static int put_record(const json_t *record, tm_view members, tm_view meta, FILE *file)
+static void put_record(const json_t *record, tm_view members, tm_view meta, tm_buf *lines)
 {
-    tm_buf line = {0};
-    tm_json_text(record, &line);
-    bool whole = line.size > 2 && !line.failed;
-    if (whole) line.size--;  // the brace
+    size_t before = lines->size;
+    tm_json_text(record, lines);
+    lines->failed |= lines->size < before + 2;
+    if (lines->failed) return;
+    lines->size--;  // the brace
     if (members.size) {
-        tm_buf_char(&line, ',');
-        tm_buf_add(&line, members.data + 1, members.size - 2);
+        tm_buf_char(lines, ',');
+        tm_buf_add(lines, members.data + 1, members.size - 2);
     }
     if (meta.size) {
-        tm_buf_str(&line, ",\"meta\":");
-        tm_buf_add(&line, meta.data, meta.size);
+        tm_buf_str(lines, ",\"meta\":");
+        tm_buf_add(lines, meta.data, meta.size);
     }
-    tm_buf_str(&line, "}\n");
-    int bad = !whole || line.failed || fwrite(line.data, 1, line.size, file) != line.size;
-    tm_buf_clear(&line);
-    return bad;
+    tm_buf_str(lines, "}\n");
 }
 
 static bool is_object_on_a_line(tm_view text)
@@ -78,21 +86,22 @@ static tm_view take(const tm_type *type, const tm_batch *batch, size_t row, size
     return json;
 }
 
-static tm_status write_rows(const tm_place_logs *logs, const tm_batch *batch, FILE *file, tm_error *err)
+static tm_status write_rows(const tm_place_logs *logs, const tm_batch *batch, out_file *file, tm_error *err)
 {
+    tm_buf_reset(&file->lines);
     for (size_t row = 0; row < tm_batch_rows(batch); row++) {
         json_t *record = row_json(logs->type, batch, row);
         tm_view text = {0}, meta = take(logs->type, batch, row, TM_DOC_META, record);
         if (logs->shape) text = take(logs->type, batch, row, TM_DOC_TEXT, record);
-        int bad = put_record(record, text, meta, file);
+        put_record(record, text, meta, &file->lines);
         json_decref(record);
-        if (bad) return tm_fail_errno(err, "write");
     }
-    return TM_OK;
+    TM_TRY(tm_buf_status(&file->lines, err));
+    return tm_fd_write(file->fd, file->lines.data, file->lines.size, file->path, err);
 }
 
-static tm_status write_lines(tm_store *store, const tm_place_logs *logs, const tm_artifact *log, FILE *file,
-                             tm_error *err)
+static tm_status write_lines(tm_store *store, const tm_place_logs *logs, const tm_artifact *log,
+                             out_file *file, tm_error *err)
 {
     const tm_type *type = logs->type;
     tm_status status = TM_OK;
@@ -109,7 +118,7 @@ static tm_status write_lines(tm_store *store, const tm_place_logs *logs, const t
     return status;
 }
 
-static tm_status write_artifact(tm_store *store, const tm_place_logs *logs, size_t i, FILE *file,
+static tm_status write_artifact(tm_store *store, const tm_place_logs *logs, size_t i, out_file *file,
                                 tm_error *err)
 {
     tm_artifact log = {0};
@@ -127,10 +136,12 @@ tm_status tm_place_lines(tm_store *store, const tm_place_logs *logs, const char 
     if (!replace && tm_file_exists(path))
         return tm_fail_as(err, TM_EEXIST, "TM0306", "%s is there already", path);
     TM_TRY(tm_path(part, err, "%s.%016llx.tmp", path, (unsigned long long)tm_time_ns()));
-    FILE *file = fopen(part, "we");
-    if (!file) return tm_fail_errno(err, "%s", part);
-    for (size_t i = 0; i < logs->n && status >= 0; i++) status = write_artifact(store, logs, i, file, err);
-    if (fclose(file) && status >= 0) status = tm_fail_errno(err, "%s", part);
+    out_file file = {.path = part};
+    TM_TRY(tm_fd_open(part, O_WRONLY | O_CREAT | O_EXCL, 0666, &file.fd, err));
+    for (size_t i = 0; i < logs->n && status >= 0; i++) status = write_artifact(store, logs, i, &file, err);
+    tm_status closed = tm_fd_close(file.fd, part, status >= 0 ? err : NULL);
+    tm_buf_clear(&file.lines);
+    if (status >= 0) status = closed;
     if (status >= 0 && tm_sys.rename(part, path)) status = tm_fail_errno(err, "%s", path);
     if (status < 0) tm_sys.unlink(part);
     return status;
@@ -275,7 +286,7 @@ static tm_status place_node(const tm_plan *plan, const tm_plan_node *p, const ch
     char *slash = strrchr(parent, '/');
     if (slash && slash != parent) {
         *slash = 0;
-        TM_TRY(tm_dir_make(parent, err));
+        if (tm_dir_make(parent, err) < 0) return tm_error_prefix(err, "%s", p->node->name);
     }
     if (place_at(plan, p, path, err) < 0) return tm_error_prefix(err, "%s", p->node->name);
     char *real = realpath(path, NULL);
@@ -313,13 +324,27 @@ static tm_status known_strangers(tm_store *store, const tm_plan_node *p, const c
     return folder ? refuse_strangers(store, path, both, err) : TM_OK;
 }
 
+// Whether the folder that there is on the way to a path may be written: what is made goes beside it at first.
+static tm_status check_writable(const char *path, tm_error *err)
+{
+    char folder[TM_PATH_MAX];
+    snprintf(folder, sizeof folder, "%s", path);
+    for (char *slash; (slash = strrchr(folder, '/')) && slash != folder;) {
+        *slash = 0;
+        if (faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) == 0) return TM_OK;
+        if (errno != ENOENT) return tm_fail_errno(err, "cannot write into %s", folder);
+    }
+    return TM_OK;
+}
+
 static tm_status check_node(const tm_plan *plan, const tm_plan_node *p, const char *to, tm_error *err)
 {
     char path[TM_PATH_MAX];
     bool before = false;
     tm_hash last;
     TM_TRY(path_of(plan, to, path, err));
-    if (!tm_file_exists(path) || is_empty_folder(path)) return TM_OK;
+    if (!tm_file_exists(path)) return check_writable(path, err);
+    if (is_empty_folder(path)) return TM_OK;
     if (plan->store) TM_TRY(placed_before(plan, path, &before, &last, err));
     if (!before) return refuse_place(p, path, err);
     return known_strangers(plan->store, p, path, last, err);

@@ -8,7 +8,8 @@
 // before and holds nothing else; TM_EEXIST otherwise.
 tm_status tm_place_all(const tm_plan *plan, json_t *placed, tm_error *err);
 
-// Before any work: TM_EEXIST if a place of the plan holds something that this store did not put there.
+// Before any work: TM_EEXIST if a place of the plan holds something that this store did not put there, TM_EIO
+// if it may not be made.
 tm_status tm_place_check(const tm_plan *plan, tm_error *err);
 
 // Logs of data: documents, tokens, metrics.

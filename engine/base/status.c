@@ -83,6 +83,9 @@ tm_status tm_fail_errno(tm_error *err, const char *format, ...)
     va_end(args);
     if (status == TM_ENOSPC)
         tm_hint(err, "free some space there, or run `tidemill gc --to SIZE`, then run again");
+    if (sys == EACCES || sys == EPERM)
+        tm_hint(err, "see with `ls -l` who may and change it with chmod or chown, or name another place");
+    if (sys == EROFS) tm_hint(err, "nothing can be written in that file system: name another place");
     return status;
 }
 

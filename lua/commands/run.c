@@ -86,12 +86,12 @@ static bool look_at_needs(const tm_session *session, tm_needs *needs)
 static int exit_status(tm_status status, const tm_run_result *result)
 {
     if (status == TM_ESTOPPED) return 128 + result->signal;
-    if (status != TM_EFAILED) return status < 0 ? TM_EXIT_FAILED : TM_EXIT_OK;
-    switch (result->error.status) {
+    switch (status == TM_EFAILED ? result->error.status : status) {
+    case TM_OK: return TM_EXIT_OK;
     case TM_ENOSPC:
     case TM_ENOMEM: return TM_EXIT_RESOURCES;
     case TM_ECORRUPT: return TM_EXIT_CORRUPT;
-    default: return TM_EXIT_FAILED;
+    default: return status < 0 ? TM_EXIT_FAILED : TM_EXIT_OK;
     }
 }
 

@@ -13,6 +13,7 @@ import re
 import resource
 import shutil
 import struct
+import subprocess
 import sys
 import unittest
 
@@ -22,6 +23,7 @@ sys.argv = [argument for argument in sys.argv if argument != "--update"]
 from workplace import PROGRAM, Workplace, document  # noqa: E402
 from test_bad_input import archive  # noqa: E402
 
+FAULTY = os.path.join(os.path.dirname(PROGRAM), "tests/commands/tidemill_with_faults")
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bad_inputs")
 HEAD = 'local tm = require "tidemill"\n'
 READ = HEAD + "return tm.graph {{ docs = tm.read {{ {} }} }}\n"
@@ -57,6 +59,14 @@ def case(status):
         CASES[make.__name__] = (status, make)
         return make
     return add
+
+
+def refused(name, status, fault, *args):
+    """Calls of the program fail: see with_faults.c."""
+    def make(place):
+        place.fault = fault
+        return args
+    CASES[name] = (status, make)
 
 
 def says(name, status, *args):
@@ -151,7 +161,32 @@ def store_damaged(place):
     return "inspect", "r1:docs.train", "--store", "damaged"
 
 
+refused("store_that_may_not_be_made", 1, "make EACCES closed", "run", "graph.lua", "-q", "--store", "closed")
+refused("store_on_a_file_system_to_read", 1, "make EROFS closed", "run", "graph.lua", "-q", "--store", "closed")
+refused("store_that_may_not_be_written", 1, "make EACCES store/runs/", "run", "graph.lua", "-q")
+refused("store_without_space_to_begin", 5, "write ENOSPC /full/", "run", "graph.lua", "-q", "--store", "full")
+refused("store_without_space_for_a_result", 5, "write ENOSPC fuller/tmp/", "run", "graph.lua", "vocab", "-q", "--store",
+        "fuller")
+
+# ---- places outside ----
+
+refused("place_that_may_not_be_made", 1, "make EACCES closed", "get", "r1:base", "closed/model")
+refused("place_without_space", 5, "write ENOSPC crowded", "get", "r1:base", "crowded")
+refused("lines_without_space", 5, "write ENOSPC crowded", "get", "r1:docs.train", "crowded.jsonl")
+refused("page_without_space", 5, "write ENOSPC crowded", "report", "-o", "crowded.html")
+
+
+@case(1)
+def place_of_the_graph_that_may_not_be_written(place):
+    place.write("elsewhere.lua", place.read("graph.lua").replace("out/model", "closed/model"))
+    place.fault = "make EACCES closed"
+    return "run", "elsewhere.lua", "-q"
+
+
 # ---- inputs ----
+
+refused("file_that_may_not_be_read", 2, "open EACCES corpus/07.txt", "check", "graph.lua")
+refused("folder_that_may_not_be_listed", 2, "open EACCES /corpus", "run", "graph.lua", "-q")
 
 graph("file_missing", 2, READ.format('"corpsu/*.txt"'))
 graph("folder_without_files", 2, READ.format('"hollow"'), **{"hollow/.keep": ""})
@@ -300,6 +335,8 @@ def plain(text, place):
     """Without what differs from run to run and from machine to machine."""
     text = text.replace(place.folder, "FOLDER")
     text = re.sub(r"\br\d+\b(?!9)", lambda m: m[0] if m[0] in ("r99",) else "rN", text)
+    text = re.sub(r"\.[0-9a-f]{16}\.tmp\b", ".HASH.tmp", text)
+    text = re.sub(r"/tmp/[0-9a-f]{16}-\d+\b", "/tmp/HASH", text)
     text = re.sub(r"\b[0-9a-f]{32}\b|\b[0-9a-f]{2}/[0-9a-f]{30}\b", "HASH", text)
     text = re.sub(r"\b(gradient norm|loss) ([\d., ]+)", lambda m: m[1] + " " + re.sub(r"\d+(\.\d+)?", "N", m[2]), text)
     return re.sub(r"\b\d[\d.]* ([KMGT]B|bytes)", r"N \1", text)
@@ -317,6 +354,11 @@ class BadInputs(unittest.TestCase):
 
     def tidemill(self, args):
         store = () if "--store" in args or args[0] in ("rnu", "graph.lua", "gopher", "help") else ("--store", "store")
+        fault, self.place.fault = getattr(self.place, "fault", None), None
+        if fault and args:
+            done = subprocess.run([FAULTY, args[0], *store, *args[1:]], cwd=self.place.folder, capture_output=True, text=True,
+                                  timeout=60, env={**os.environ, "TIDEMILL_TEST_FAULT": fault})
+            return done.returncode, done.stdout, done.stderr
         limit, self.place.limit = getattr(self.place, "limit", None), None
         before = limit and resource.getrlimit(limit[0])
         if limit:

@@ -14,7 +14,7 @@ import subprocess
 import time
 import unittest
 
-from workplace import PROGRAM, WithWorkplace, Workplace
+from workplace import GRAPH, PROGRAM, WithWorkplace, Workplace
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 COMMANDS = sorted(name[:-2] for name in os.listdir(os.path.join(HERE, "../../lua/commands")) if name.endswith(".c"))
@@ -390,6 +390,19 @@ class OnlyRead(WithWorkplace):
                               cwd=self.place.folder, capture_output=True)
         self.assertIn("reading only", done.stderr)
         self.assertEqual(self.place.files("store"), before)
+
+
+class ClosedPlace(WithWorkplace):
+    def test_a_place_that_may_not_be_written_is_told_before_any_work(self):
+        os.makedirs(self.place.path("closed"))
+        os.chmod(self.place.path("closed"), 0o555)
+        self.place.write("closed.lua", GRAPH.replace("out/model", "closed/deep/model"))
+        give_up = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+        done = subprocess.run([*give_up, PROGRAM, "run", "closed.lua", "--store", self.place.path("store")], text=True,
+                              cwd=self.place.folder, capture_output=True)
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assertRegex(done.stderr, r"\Aerror\[TM0421\] model: cannot write into \S+/closed: Permission denied\nfix ")
+        self.assertEqual(self.json("runs")["runs"], [])
 
 
 class Garbage(WithWorkplace):
