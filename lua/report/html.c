@@ -56,6 +56,34 @@ static void add_number(tm_buf *page, const char *spec, size_t size, va_list *arg
     tm_buf_str(page, text);
 }
 
+static bool is_blank(char c)
+{
+    return c == '\n' || c == '\r' || c == '\t' || c == ' ';
+}
+
+bool tm_html_visible(tm_buf *page, tm_view text)
+{
+    tm_buf shown = {0};
+    size_t blanks = 0, n;
+    while (blanks < text.size && is_blank(text.data[blanks])) blanks++;
+    bool nothing = blanks == text.size && blanks > 0;
+    for (size_t i = 0; i < text.size; i += n) {
+        char c = text.data[i];
+        for (n = 1; c == '\n' && i + n < text.size && text.data[i + n] == '\n';) n++;
+        if (c == '\n' && (n > 2 || nothing)) {
+            for (size_t k = 0; k < n; k++) tm_buf_str(&shown, "\u21b5");
+            if (!nothing) tm_buf_char(&shown, '\n');
+        } else if (nothing && c != '\r')
+            tm_buf_str(&shown, c == '\t' ? "\u2192" : "\u00b7");
+        else
+            tm_buf_add(&shown, text.data + i, n);
+    }
+    tm_html_text(page, tm_buf_view(&shown));
+    page->failed |= shown.failed;
+    tm_buf_clear(&shown);
+    return nothing;
+}
+
 void tm_html(tm_buf *page, const char *format, ...)
 {
     va_list args;

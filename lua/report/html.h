@@ -10,6 +10,10 @@
 // no UTF-8 become U+FFFD, control characters the pictures of themselves (U+2400...).
 void tm_html_text(tm_buf *page, tm_view text);
 
+// The same, and white space that nobody would see gets signs: more than two line ends in a row, and all of a
+// text that has nothing else; of that one it gives true.
+bool tm_html_visible(tm_buf *page, tm_view text);
+
 // As printf, with %s escaped. No width or precision with %s, and no `*`.
 void tm_html(tm_buf *page, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

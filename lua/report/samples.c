@@ -220,39 +220,6 @@ static void ask_all(samples *s)
 
 // ---- on the page ----
 
-static bool is_blank(char c)
-{
-    return c == '\n' || c == '\r' || c == '\t' || c == ' ';
-}
-
-// White space that nobody would see gets signs: more than two line ends in a row, and an answer of nothing
-// else.
-static void show_text(tm_view text, tm_buf *page)
-{
-    tm_buf shown = {0};
-    size_t blanks = 0, n;
-    while (blanks < text.size && is_blank(text.data[blanks])) blanks++;
-    bool nothing = blanks == text.size;
-    for (size_t i = 0; i < text.size; i += n) {
-        char c = text.data[i];
-        for (n = 1; c == '\n' && i + n < text.size && text.data[i + n] == '\n';) n++;
-        if (c == '\n' && (n > 2 || nothing)) {
-            for (size_t k = 0; k < n; k++) tm_buf_str(&shown, "\u21b5");
-            if (!nothing) tm_buf_char(&shown, '\n');
-        } else if (nothing && c != '\r') {
-            tm_buf_str(&shown, c == '\t' ? "\u2192" : "\u00b7");
-        } else
-            tm_buf_add(&shown, text.data + i, n);
-    }
-    tm_html_text(page, tm_buf_view(&shown));
-    page->failed |= shown.failed;
-    tm_buf_clear(&shown);
-    if (nothing && text.size)
-        tm_buf_str(page, "</pre><p class=\"about\">White space alone.</p>");
-    else
-        tm_buf_str(page, "</pre>");
-}
-
 static void show_answer(const samples *s, const speaker *who, size_t i, tm_buf *page)
 {
     tm_html(page, "<dt>%s <span class=\"about\">%s</span></dt><dd>", who->node->name, who->node->stage);
@@ -261,7 +228,9 @@ static void show_answer(const samples *s, const speaker *who, size_t i, tm_buf *
                 who->why_not, s->report->past.run, who->node->name);
     else {
         tm_buf_str(page, "<pre dir=\"auto\">");
-        show_text(tm_buf_view(&who->answers[i]), page);
+        bool blank = tm_html_visible(page, tm_buf_view(&who->answers[i]));
+        tm_buf_str(page, "</pre>");
+        if (blank) tm_buf_str(page, "<p class=\"about\">White space alone.</p>");
         if (!who->answers[i].size)
             tm_buf_str(page, "<p class=\"about\">It ended at once, without a word.</p>");
         if (who->cut[i])

@@ -35,6 +35,24 @@ static void what_is_no_text_is_shown_as_a_sign(void **state)
     check(tm_view_str("\x7f\xc2\x85"), "\xef\xbf\xbd\xef\xbf\xbd");
 }
 
+static void visible(const char *text, const char *want, bool blank)
+{
+    tm_buf page = {0};
+    assert_int_equal(tm_html_visible(&page, tm_view_str(text)), blank);
+    assert_string_equal(page.size ? page.data : "", want);
+    tm_buf_clear(&page);
+}
+
+static void white_space_that_nobody_would_see_gets_signs(void **state)
+{
+    (void)state;
+    visible("\n\n\n\n", "↵↵↵↵", true);
+    visible(" \t\n", "·→↵", true);
+    visible("one\n\ntwo <b>\n", "one\n\ntwo &lt;b&gt;\n", false);
+    visible("a.\n\n\n\nb", "a.↵↵↵↵\nb", false);
+    visible("", "", false);
+}
+
 static void texts_of_a_format_are_escaped_and_its_markup_is_not(void **state)
 {
     tm_buf page = {0};
@@ -59,6 +77,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_signs_of_markup_become_references),
         cmocka_unit_test(what_is_no_text_is_shown_as_a_sign),
+        cmocka_unit_test(white_space_that_nobody_would_see_gets_signs),
         cmocka_unit_test(texts_of_a_format_are_escaped_and_its_markup_is_not),
         cmocka_unit_test(numbers_are_written_as_people_read_them),
     };
