@@ -13,7 +13,9 @@
 #include "stages/format/answers.h"
 #include "stages/format/interpreter.h"
 #include "stages/format/process.h"
+#include "stages/model/model.h"
 #include "stages/text/sift.h"
+#include "stages/text/tokenizer_folder.h"
 
 #define CHUNK_BYTES (256 << 10)      // on average, as tm.read cuts
 #define CHUNK_MAX_BYTES (2 << 20)
@@ -320,6 +322,47 @@ static tm_status take_records(tm_work *work, const char *path, tm_error *err)
     return status;
 }
 
+static tm_status open_model(const char *path, tm_error *err)
+{
+    tm_hf_folder folder;
+    tm_model_config config;
+    tm_model *model = NULL;
+    TM_TRY(tm_hf_folder_open(&folder, path, err));
+    tm_status status =
+        folder.adapter ? tm_model_load(&model, &folder, err) : tm_model_check(&folder, &config, err);
+    tm_hf_folder_close(&folder);
+    tm_model_free(model);
+    return status;
+}
+
+static tm_status open_tokenizer(const char *path, bool must, tm_error *err)
+{
+    tm_tokenizer tokenizer;
+    tm_status status = tm_tokenizer_load(&tokenizer, path, err);
+    if (status >= 0) tm_tokenizer_clear(&tokenizer);
+    return status == TM_ENOENT && !must ? TM_OK : status;
+}
+
+// A model and a tokenizer are opened: it is this program that has to be told of what is wrong with them.
+static tm_status check_folder(const exec_options *o, const char *path, tm_error *err)
+{
+    tm_error why = {0};
+    bool model = strcmp(o->gives, "model") == 0;
+    if (!model && strcmp(o->gives, "tokenizer") != 0) return TM_OK;
+    tm_status status = model ? open_model(path, &why) : TM_OK;
+    if (status >= 0) status = open_tokenizer(path, !model, &why);
+    if (status >= 0) return TM_OK;
+    if (status == TM_ENOMEM || status == TM_EIO) {
+        *err = why;
+        return status;
+    }
+    tm_error_replace(&why, path, "{out}");
+    tm_fail_as(err, TM_EFAILED, "TM0416", "%s wrote a %s into {out} that cannot be used: %s",
+               o->program.items[0], o->gives, why.text);
+    tm_hint(err, "mend the program: a %s is what transformers' save_pretrained writes", o->gives);
+    return TM_EFAILED;
+}
+
 // A folder that holds what its type needs.
 static tm_status take_folder(tm_work *work, const char *path, tm_error *err)
 {
@@ -333,7 +376,10 @@ static tm_status take_folder(tm_work *work, const char *path, tm_error *err)
     bool empty = names.count == 0;
     tm_names_clear(&names);
     TM_TRY(tm_path(must, err, "%s/%s", path, needs));
-    if (!empty && tm_file_exists(must)) return tm_put_tree(work, "", path, json_object(), NULL, NULL, err);
+    if (!empty && tm_file_exists(must)) {
+        TM_TRY(check_folder(o, path, err));
+        return tm_put_tree(work, "", path, json_object(), NULL, NULL, err);
+    }
     tm_fail_as(err, TM_EFAILED, "TM0416", "%s wrote no %s into {out}", o->program.items[0],
                needs[0] && !empty ? needs : "file");
     tm_hint(err, "{out} is an empty folder that it has to fill");

@@ -163,6 +163,16 @@ class Programs(WithWorkplace):
         graph = self.graph("half.lua", 'tm.exec { docs, program = { "half.sh", "{out}" }, io = "files", gives = "model" }')
         self.assertIn("half.sh wrote no config.json", self.fails(1, "run", graph, "-q", store="empty"))
 
+    def test_a_model_or_tokenizer_that_cannot_be_opened_is_the_programs_fault(self):
+        self.program("nonsense.sh", 'echo "{" > $1/tokenizer.json; echo "[1]" > $1/config.json; echo x > $1/model.safetensors\n')
+        for gives, file in (("model", "{out}/model.safetensors"), ("tokenizer", "tokenizer.json: line 2")):
+            graph = self.graph(gives + ".lua", 'tm.exec { docs, program = { "nonsense.sh", "{out}" }, io = "files", '
+                               f'gives = "{gives}" }}')
+            err = self.fails(1, "run", graph, "-q", store="nonsense")
+            self.assertIn(f"error[TM0416] out: nonsense.sh wrote a {gives} into {{out}} that cannot be used: {file}", err)
+            self.assertIn("mend the program", err)
+            self.assertNotIn("sound file", err)
+
     def test_conversations_are_lines_with_messages(self):
         self.program("turn.py", "import json, sys\nfor line in sys.stdin:\n    row = json.loads(line)\n"
                      "    row['messages'].append({'content': 'yes', 'role': 'assistant'})\n"
