@@ -10,6 +10,7 @@
 #include "engine/stage.h"
 #include "stages/format/corpus.h"
 #include "stages/format/jsonl.h"
+#include "stages/format/line_fault.h"
 #include "stages/format/tuning.h"
 
 #define CHUNK_BYTES (256 << 10)      // on average
@@ -154,7 +155,10 @@ typedef struct reader {
     int64_t until;     // so many documents and no more
     double n_bytes;
     tm_buf record;     // text of a record
-    char first_bad[256];
+    char first_bad[512];
+    int64_t n_lines, n_named; // of the path that is read; bad ones of all paths that the log names
+    bool in_array;            // the file is one
+    bool array, no_field;     // a file of the path is; a bad line lacked the field of the text
 } reader;
 
 static tm_status flush(reader *r, tm_error *err)
@@ -250,14 +254,23 @@ static tm_status read_member(void *archive, void *data, size_t size, size_t *got
     return tm_archive_read(archive, data, size, got, err);
 }
 
-// Where in the line it is bad is told by `row`, if its own reason is `why`.
-static void bad_line(reader *r, const char *source, const tm_jsonl_row *row, const char *why)
+// `why` is the row's own reason, or that of the reader of its record. What is one array is told once.
+static void bad_line(reader *r, const char *source, const tm_jsonl_row *row, const read_options *o,
+                     const char *why)
 {
-    char place[48] = "", text[256];
-    if (why == row->bad) snprintf(place, sizeof place, " (at byte %zu)", row->bad_at);
-    snprintf(text, sizeof text, "%.140s:%llu: %.60s%s", source, (unsigned long long)row->line, why, place);
-    if (!r->n_bad) memcpy(r->first_bad, text, sizeof text);
-    if (r->n_bad++ < NAMED) tm_work_log(r->work, "%s", text);
+    char fault[600], text[800];
+    bool told = !r->in_array && r->n_named < NAMED;
+    if (told || !r->n_bad) {
+        tm_line_fault(row, why, shape_of(o) ? NULL : o->text, fault, sizeof fault);
+        snprintf(text, sizeof text, "%.140s:%llu: %s", source, (unsigned long long)row->line, fault);
+        if (!r->n_bad) snprintf(r->first_bad, sizeof r->first_bad, "%.500s", text);
+        r->no_field |= strcmp(why, "no text") == 0;
+    }
+    if (told) tm_work_log(r->work, "%s", text);
+    r->n_named += told;
+    r->n_bad++;
+    r->in_array |= tm_line_begins_array(row);
+    r->array |= r->in_array;
     tm_work_count(r->work, "bad_lines", 1);
 }
 
@@ -324,6 +337,7 @@ static tm_status read_lines(reader *r, tm_archive *archive, const tm_member *mem
     tm_jsonl_options how = {.id = o->id, .text = o->text, .any_shape = shape_of(o) != NULL};
     snprintf(source, sizeof source, "%s", member->path);
     TM_TRY(tm_jsonl_open(&lines, read_member, archive, &how, err));
+    r->in_array = false;
     tm_jsonl_row row;
     tm_status status;
     while ((status = tm_jsonl_next(lines, &row, err)) == TM_OK) {
@@ -331,7 +345,8 @@ static tm_status read_lines(reader *r, tm_archive *archive, const tm_member *mem
         if (!bad && shape_of(o)) status = add_record(r, source, &row, o, &bad, err);
         else if (!bad) status = add_line(r, source, &row, err);
         if (status < 0) break;
-        if (bad) bad_line(r, source, &row, bad);
+        r->n_lines++;
+        if (bad) bad_line(r, source, &row, o, bad);
         if (enough(r)) break;
     }
     tm_jsonl_close(lines);
@@ -367,20 +382,6 @@ static tm_status read_root(reader *r, const tm_corpus *corpus, const read_option
     return status < 0 ? status : TM_OK;
 }
 
-static tm_status none_found(const reader *r, const read_options *o, tm_error *err)
-{
-    tm_fail_as(err, TM_ENOENT, "TM0303", "no documents in \"%s\"%s%s%s", o->path.items[0],
-               o->path.n > 1 ? " and the other paths" : "", o->match[0] ? ", matching " : "", o->match);
-    if (r->n_bad) tm_why(err, "%lld line%s bad, the first at %s", (long long)r->n_bad,
-                        r->n_bad == 1 ? " was" : "s were", r->first_bad);
-    if (r->n_bad)
-        tm_hint(err,
-                "each line has to be an object of JSON as `tidemill describe read` says; mend it, or give "
-                "another `format`");
-    else tm_hint(err, "check the path, `match` and `format`");
-    return TM_ENOENT;
-}
-
 // How many documents there are to be behind path i: in a smoke run each gives its share.
 static int64_t until(const tm_work *work, const read_options *o, size_t i)
 {
@@ -389,21 +390,68 @@ static int64_t until(const tm_work *work, const read_options *o, size_t i)
     return share > (int64_t)i + 1 ? share : (int64_t)i + 1;
 }
 
+// What to do about lines of which none can be used.
+static void lines_hint(const reader *r, const read_options *o, const char *path, tm_error *err)
+{
+    if (r->array)
+        tm_hint(err, "make lines of the array: jq -c '.[]' %.100s > %.100s.jsonl", path, path);
+    else if (r->no_field)
+        tm_hint(err, "name the field that has the text: tm.read { \"%.100s\", format = \"jsonl\", text = "
+                     "\"NAME\" }", path);
+    else
+        tm_hint(err,
+                "each line has to be an object of JSON as `tidemill describe read` says; mend it, or give "
+                "another `format`%s", shape_of(o) ? " or `fields`" : "");
+}
+
+// Nothing came of path i.
+static tm_status none_found(const reader *r, const read_options *o, size_t i, tm_error *err)
+{
+    tm_fail_as(err, TM_ENOENT, "TM0303", "no documents in \"%s\"%s%s%s", o->path.items[i],
+               !r->n_bad && o->path.n > 1 ? " and the other paths" : "", o->match[0] ? ", matching " : "", o->match);
+    if (r->n_bad)
+        tm_why(err, "%lld of %lld line%s bad, the first at %s", (long long)r->n_bad, (long long)r->n_lines,
+               r->n_bad == 1 ? " was" : "s were", r->first_bad);
+    if (r->n_bad) lines_hint(r, o, o->path.items[i], err);
+    else tm_hint(err, "check the path, `match` and `format`");
+    return TM_ENOENT;
+}
+
+static void tell_rest(reader *r, int64_t n, int64_t named, const char *what)
+{
+    if (n > named)
+        tm_work_log(r->work, "and %lld more %s (%lld in all)", (long long)(n - named), what, (long long)n);
+}
+
+// An input of which no line can be used is a mistake, whatever the others hold.
+static tm_status read_path(reader *r, const read_options *o, size_t i, tm_error *err)
+{
+    tm_corpus corpus;
+    int64_t documents = r->n_documents, bad = r->n_bad;
+    r->until = until(r->work, o, i);
+    r->n_bad = r->n_lines = 0;
+    r->array = r->no_field = false;
+    TM_TRY(tm_corpus_parse(&corpus, tm_work_folder(r->work), o->path.items[i], o->match, err));
+    TM_TRY(read_root(r, &corpus, o, err));
+    if (r->n_bad && r->n_documents == documents) return none_found(r, o, i, err);
+    r->n_bad += bad;
+    return TM_OK;
+}
+
 static tm_status run(tm_work *work, tm_error *err)
 {
     const read_options *o = tm_work_options(work);
     reader r = {.work = work};
     tm_status status = TM_OK;
-    for (size_t i = 0; status >= 0 && i < o->path.n; i++) {
-        tm_corpus corpus;
-        r.until = until(work, o, i);
-        status = tm_corpus_parse(&corpus, tm_work_folder(work), o->path.items[i], o->match, err);
-        if (status >= 0) status = read_root(&r, &corpus, o, err);
-    }
+    for (size_t i = 0; status >= 0 && i < o->path.n; i++) status = read_path(&r, o, i, err);
+    tell_rest(&r, r.n_bad, r.n_named, "lines that could not be used");
+    tell_rest(&r, r.n_empty, NAMED, "empty files, left out");
+    tell_rest(&r, r.n_binary, NAMED, "files that are no text");
+    tell_rest(&r, r.n_links, NAMED, "links, not followed");
     if (status >= 0) status = flush(&r, err);
     tm_batch_unref(r.chunk);
     tm_buf_clear(&r.record);
-    if (status >= 0 && !r.n_documents) return none_found(&r, o, err);
+    if (status >= 0 && !r.n_documents) return none_found(&r, o, 0, err);
     return status;
 }
 

@@ -129,7 +129,37 @@ class BadInput(WithWorkplace):
 
     def test_lines_that_are_all_bad_fail_the_node(self):
         self.place.write("bad.jsonl", "not JSON\n" * 30)
-        self.assertIn("30 lines were bad", self.fails(1, *self.reads("bad.jsonl", ', format = "jsonl"')))
+        self.assertIn("30 of 30 lines were bad", self.fails(1, *self.reads("bad.jsonl", ', format = "jsonl"')))
+
+    def test_bad_lines_beyond_those_named_are_told_by_number(self):
+        self.place.write("more.jsonl", '{"text": "one"}\n' + "not JSON\n" * 26)
+        self.ok(*self.reads("more.jsonl", ', format = "jsonl"'))
+        log = self.ok("logs", "docs")
+        self.assertEqual(log.count("no JSON object"), 20)
+        self.assertIn("and 6 more lines that could not be used (26 in all)", log)
+
+    def test_a_field_that_no_line_has_is_named_and_so_are_those_that_there_are(self):
+        self.place.write("other.jsonl", '{"id": 1, "text": "one"}\n' * 3)
+        err = self.fails(1, *self.reads("other.jsonl", ', format = "jsonl", text = "txt"'))
+        self.assertIn('other.jsonl:1: no field "txt" (it has id, text; did you mean "text"?)', err)
+        self.assertIn("name the field that has the text", err)
+        self.assertIn("there is no prompt (it has id, text)", self.fails(1, *self.reads("other.jsonl", ', format = "chat"')))
+
+    def test_an_input_of_which_no_line_can_be_used_fails_beside_a_good_one(self):
+        self.place.write("good.jsonl", '{"text": "one"}\n')
+        self.place.write("poor.jsonl", '{"body": "two"}\n' * 3)
+        self.place.write("both.lua", 'local tm = require "tidemill"\n'
+                         'return tm.graph { docs = tm.read { { "good.jsonl", "poor.jsonl" }, format = "jsonl" } }\n')
+        err = self.fails(1, "run", "both.lua", "--quiet")
+        self.assertIn('no documents in "poor.jsonl"', err)
+        self.assertIn("3 of 3 lines were bad", err)
+
+    def test_a_file_that_is_one_array_is_told_so_once_and_how_to_make_lines_of_it(self):
+        self.place.write("array.json", json.dumps([{"prompt": "a", "answer": "b"}] * 3, indent=1))
+        err = self.fails(1, *self.reads("array.json", ', format = "chat"'))
+        self.assertIn("array.json:1: one JSON array, where each line has to be an object", err)
+        self.assertIn("jq -c '.[]' array.json > array.json.jsonl", err)
+        self.assertEqual(self.ok("logs", "docs").count("array.json:"), 1)
 
     @unittest.skipIf(os.geteuid() == 0, "root reads everything")
     def test_a_file_that_may_not_be_read_is_named(self):
