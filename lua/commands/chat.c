@@ -44,7 +44,8 @@ typedef struct chat {
     side sides[2];
     int n_sides;
     int signals;      // a signalfd of SIGINT
-    bool tty;         // a person types
+    bool tty;         // a person types,
+    bool told_keys;   // and has been told of keys that do nothing
     tm_buf input;     // what was read and is no turn yet
     bool ended;       // the input
     uint64_t bad;     // turns that had no answer
@@ -108,6 +109,32 @@ static tm_status read_more(chat *c, tm_error *err)
     return TM_OK;
 }
 
+// The bytes of an escape sequence at the beginning of `text`: what a terminal sends for an arrow key.
+static size_t escape_size(const char *text, size_t n)
+{
+    size_t i = 2;
+    if (n < 2 || (text[1] != '[' && text[1] != 'O')) return 1;
+    if (text[1] == '[')
+        while (i < n && text[i] >= 0x20 && text[i] < 0x40) i++;
+    return i < n ? i + 1 : n;
+}
+
+// Keys that nobody edits with here are no part of a turn.
+static void drop_escapes(chat *c, tm_buf *line)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < line->size;) {
+        if (line->data[i] == '\x1b') i += escape_size(line->data + i, line->size - i);
+        else line->data[kept++] = line->data[i++];
+    }
+    if (kept == line->size) return;
+    line->size = kept;
+    line->data[kept] = 0;
+    if (!c->told_keys)
+        fputs("(arrow keys do nothing here: `rlwrap tidemill chat` gives line editing)\n", stderr);
+    c->told_keys = true;
+}
+
 // The next line, without its end. TM_DONE at the end of the input.
 static tm_status next_line(chat *c, tm_buf *line, tm_error *err)
 {
@@ -122,12 +149,16 @@ static tm_status next_line(chat *c, tm_buf *line, tm_error *err)
         if (status != TM_OK) return status;
         TM_TRY(read_more(c, err));
     }
-    if (!end && !c->input.size) return TM_DONE;
+    if (!end && !c->input.size) {
+        if (c->tty) fputc('\n', stderr); // the prompt of who called begins a line
+        return TM_DONE;
+    }
     size_t n = end ? (size_t)(end - c->input.data) : c->input.size, used = end ? n + 1 : n;
     tm_bpe_repair((tm_view){c->input.data, n}, true, line);
     memmove(c->input.data, c->input.data + used, c->input.size - used);
     c->input.size -= used;
     if (line->size && line->data[line->size - 1] == '\r') line->data[--line->size] = 0;
+    if (c->tty) drop_escapes(c, line);
     return tm_buf_status(line, err);
 }
 
@@ -198,8 +229,17 @@ static tm_status answer(chat *c, const tm_buf *line, tm_error *err)
 
 // ---- commands ----
 
+static bool has_turns(const chat *c)
+{
+    return json_array_size(c->sides[0].talk.messages) > (c->system ? 1 : 0);
+}
+
 static void save(const chat *c, const char *path)
 {
+    if (*path && !has_turns(c)) {
+        fprintf(stderr, "(there is nothing to save)\n");
+        return;
+    }
     FILE *file = *path ? fopen(path, "a") : NULL;
     if (!file) {
         fprintf(stderr, "cannot save to \"%s\": %s\n", path, *path ? strerror(errno) : "/save takes a file");
@@ -302,7 +342,7 @@ static int exec(tm_cli *cli)
 const tm_command tm_command_chat = {
     .name = "chat",
     .brief = "Talk with a model, or with two side by side: a line is a turn (/help, /reset, /retry, /save, "
-             "/quit).",
+             "/quit); rlwrap adds line editing.",
     .usage = "MODEL",
     .example = "tidemill chat dpo --vs base --system \"You answer in one sentence.\"",
     .min = 1,

@@ -5,10 +5,13 @@
 usage: test_talk.py PROGRAM [unittest arguments]
 """
 import json
+import os
 import signal
+import subprocess
 import unittest
 
-from workplace import WithWorkplace
+from screen import open_terminal
+from workplace import PROGRAM, WithWorkplace
 
 
 def lines(records):
@@ -88,6 +91,14 @@ class Talk(WithWorkplace):
         self.assertIn("is no model and no tokenizer", self.fails(2, "generate", "corpus", "--prompt", "x"))
         self.assertIn("config.json", self.fails(2, "generate", "vocab", "--prompt", "x"))
         self.assertIn('did you mean "base"?', self.fails(2, "generate", "bsae", "--prompt", "x"))
+
+    def test_a_folder_with_one_gguf_file_is_its_model(self):
+        self.place.write("gguf.lua", self.place.read("graph.lua").replace('format = "hf", to = "out/model"', 'format = "gguf"'))
+        self.ok("run", "gguf.lua", "model", "--quiet")
+        self.ok("get", "model", "gguf")
+        self.assertEqual(os.listdir(self.place.path("gguf")), ["model.gguf"])
+        self.assertEqual(self.ok("generate", "gguf", "--prompt", "The mill", "-n", "5"),
+                         self.ok("generate", "gguf/model.gguf", "--prompt", "The mill", "-n", "5"))
 
     def test_score_adds_up_and_rises_with_training(self):
         records = [{"text": "The river and the mill."}, {"text": "of the water"}]
@@ -210,6 +221,23 @@ class Chat(WithWorkplace):
             self.assertEqual(counted[-1], end)
             self.assertEqual(self.json("tokenize", "vocab", "--decode", json.dumps(row["ids"]))["text"],
                              chatml(record["messages"], False))
+
+    def test_nothing_is_saved_where_nothing_was_said(self):
+        _, err = self.talk(["One", "/reset", "/save none.jsonl"], "-n", "3", "--system", "Be brief.")
+        self.assertIn("there is nothing to save", err)
+        self.assertFalse(os.path.exists(self.place.path("none.jsonl")))
+
+    def test_keys_that_a_terminal_sends_are_no_part_of_a_turn_and_the_end_begins_a_line(self):
+        main, other = open_terminal()
+        self.addCleanup(os.close, main)
+        os.write(main, b"\x1b[A\x1b[1;5C\x1bOP/nope\n\x04")
+        done = subprocess.run([PROGRAM, "chat", "base", "-n", "3", "--store", self.place.path("store")], stdin=other,
+                              capture_output=True, text=True, cwd=self.place.folder, timeout=60)
+        os.close(other)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("> (arrow keys do nothing here: `rlwrap tidemill chat` gives line editing)\nthere is no command /nope\n",
+                      done.stderr)
+        self.assertTrue(done.stderr.endswith("> \n"), done.stderr)
 
     def test_the_oldest_turns_are_forgotten_when_the_context_is_full(self):
         turns = ["word " * 20] * 8 + ["long " * 300, "short"]
