@@ -408,7 +408,8 @@ static void lines_hint(const reader *r, const read_options *o, const char *path,
 static tm_status none_found(const reader *r, const read_options *o, size_t i, tm_error *err)
 {
     tm_fail_as(err, TM_ENOENT, "TM0303", "no documents in \"%s\"%s%s%s", o->path.items[i],
-               !r->n_bad && o->path.n > 1 ? " and the other paths" : "", o->match[0] ? ", matching " : "", o->match);
+               !r->n_bad && o->path.n > 1 ? " and the other paths" : "",
+               o->match[0] ? ", matching " : "", o->match);
     if (r->n_bad)
         tm_why(err, "%lld of %lld line%s bad, the first at %s", (long long)r->n_bad, (long long)r->n_lines,
                r->n_bad == 1 ? " was" : "s were", r->first_bad);
