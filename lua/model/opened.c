@@ -61,10 +61,12 @@ static tm_status load_model(tm_opened *o, tm_error *err)
     return tm_model_halve(o->model, err);
 }
 
-static bool is_file(const char *path)
+// A file, or a folder with a GGUF file alone.
+static bool is_packed(const char *path)
 {
     struct stat info;
-    return stat(path, &info) == 0 && S_ISREG(info.st_mode);
+    char file[TM_PATH_MAX];
+    return stat(path, &info) == 0 && (S_ISREG(info.st_mode) || tm_model_gguf_alone(path, file));
 }
 
 // A GGUF file or an archive as a folder for a moment.
@@ -101,7 +103,7 @@ static tm_status open_all(tm_opened *o, const tm_cli *cli, const char *name, boo
     *o = (tm_opened){.tokenizer = {.bos = -1, .eos = -1, .start = -1}};
     tm_store *store = NULL;
     tm_status status =
-        is_file(name) ? unpack(o, name, err) : tm_address_folder(cli, name, &store, o->folder, err);
+        is_packed(name) ? unpack(o, name, err) : tm_address_folder(cli, name, &store, o->folder, err);
     if (status >= 0) status = load_tokenizer(o, name, err);
     if (status >= 0 && model) status = load_model(o, err);
     if (o->scratch[0]) tm_dir_remove(o->scratch, NULL);

@@ -35,11 +35,30 @@ static tm_status no_model(const tm_model_source *source, tm_error *err)
     return TM_EINVAL;
 }
 
-static tm_status check_folder(const tm_model_source *source, tm_error *err)
+bool tm_model_gguf_alone(const char *folder, char file[TM_PATH_MAX])
 {
-    char config[TM_PATH_MAX];
-    TM_TRY(tm_path(config, err, "%s/config.json", source->path));
-    return tm_file_exists(config) ? TM_OK : no_model(source, err);
+    tm_names names = {0};
+    size_t n = 0;
+    if (tm_path(file, NULL, "%s/config.json", folder) < 0 || tm_file_exists(file)) return false;
+    if (tm_dir_list(folder, &names, NULL) < 0) return false;
+    for (size_t i = 0; i < names.count; i++) {
+        size_t length = strlen(names.names[i]);
+        if (length <= 5 || strcmp(names.names[i] + length - 5, ".gguf") != 0) continue;
+        if (tm_path(file, NULL, "%s/%s", folder, names.names[i]) >= 0 && begins_gguf(file)) n++;
+        else n += 2; // what cannot be told apart is none
+    }
+    tm_names_clear(&names);
+    return n == 1;
+}
+
+static tm_status look_into_folder(tm_model_source *source, tm_error *err)
+{
+    char file[TM_PATH_MAX];
+    TM_TRY(tm_path(file, err, "%s/config.json", source->path));
+    if (tm_file_exists(file)) return TM_OK;
+    if (!tm_model_gguf_alone(source->path, file)) return no_model(source, err);
+    source->kind = TM_MODEL_GGUF;
+    return tm_path(source->path, err, "%s", file);
 }
 
 static tm_status missing(const tm_model_source *source, const char *folder, const char *path, tm_error *err)
@@ -67,7 +86,7 @@ tm_status tm_model_source_find(tm_model_source *source, const char *folder, cons
     snprintf(source->match, sizeof source->match, "%s", match);
     if (tm_sys.stat(source->path, &info)) return missing(source, folder, path, err);
     if (S_ISDIR(info.st_mode))
-        TM_TRY(check_folder(source, err));
+        TM_TRY(look_into_folder(source, err));
     else
         source->kind = begins_gguf(source->path) ? TM_MODEL_GGUF : TM_MODEL_ARCHIVE;
     if (match[0] && source->kind != TM_MODEL_ARCHIVE)

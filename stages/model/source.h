@@ -2,7 +2,7 @@
 // A model from elsewhere: what a path names, and the same model as a Hugging Face folder.
 //
 //   a folder with config.json    Hugging Face's files, weights in one file or in shards
-//   a file that begins "GGUF"    llama.cpp's
+//   a file that begins "GGUF"    llama.cpp's; so is a folder without config.json that holds one
 //   any other file               an archive (zip, tar, wheel ...) with one of these inside; `match`, a glob
 //                                over the paths of its members, says which where there are several
 #pragma once
@@ -23,6 +23,9 @@ typedef struct tm_model_source {
 // TM_EINVAL: a folder without a model, a `match` where it has no meaning.
 tm_status tm_model_source_find(tm_model_source *source, const char *folder, const char *path,
                                const char *match, tm_error *err);
+
+// Whether `folder` has no config.json and exactly one .gguf file, which `file` then names.
+bool tm_model_gguf_alone(const char *folder, char file[TM_PATH_MAX]);
 
 // The files that count and the hashes of their bytes: {"config.json": hash, ...}.
 tm_status tm_model_source_identity(const tm_model_source *source, tm_file_memory *memory, json_t *files,

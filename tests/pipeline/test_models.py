@@ -32,7 +32,7 @@ return tm.graph {
 AGAIN = """
 local tm = require "tidemill"
 local docs = tm.read { "text/*.txt" }
-local both = { before = tm.model { "hf" }, after = tm.model { "dist/gguf/model.gguf" } }
+local both = { before = tm.model { "hf" }, after = tm.model { "dist/gguf" } }
 return tm.graph { exam = tm.evaluate { both, tasks = { text = tm.perplexity { docs } } } }
 """
 

@@ -123,6 +123,14 @@ static void a_gguf_file_brings_its_chat_template(void **state)
     tm_buf_clear(&a);
 }
 
+static void a_folder_with_one_gguf_file_alone_is_that_file(void **state)
+{
+    shell("mkdir %s/alone && cp " MODELS "/tiny.gguf %s/alone/model.gguf", root, root);
+    expect_fetch(in("alone"), "");
+    shell("cp %s/alone/model.gguf %s/alone/other.gguf", root, root);
+    refuses(in("alone"), "", TM_EINVAL, "holds no config.json");
+}
+
 static void archives_are_looked_into(void **state)
 {
     shell("cd " MODELS " && tar czf %s/one.tar.gz whole%s", root, "");
@@ -251,6 +259,7 @@ int main(void)
         TEST(the_same_model_comes_out_of_every_form),
         TEST(weights_of_a_folder_keep_their_bytes),
         TEST(a_gguf_file_brings_its_chat_template),
+        TEST(a_folder_with_one_gguf_file_alone_is_that_file),
         TEST(archives_are_looked_into),
         TEST(what_is_no_model_is_refused),
         TEST(folders_that_contradict_themselves_are_refused),
