@@ -59,6 +59,12 @@ static bool stands_alone(const names *s, size_t i)
     return i == 0 || !(is(s, i - 1, ".") || is(s, i - 1, ":") || is(s, i - 1, "goto") || is(s, i - 1, "::"));
 }
 
+// Maybe the key in `{ text = ... }`, which no name stands for.
+static bool is_key(const names *s, size_t i)
+{
+    return i > 0 && is(s, i + 1, "=") && (is(s, i - 1, "{") || is(s, i - 1, ",") || is(s, i - 1, ";"));
+}
+
 // What stands here is called or has a field taken: without a value it raises.
 static bool is_used(const names *s, size_t i)
 {
@@ -222,7 +228,7 @@ static bool push_near(names *s, const char *name)
     }
     lua_pop(L, 1);
     for (size_t i = 0; i < s->n; i++) {
-        if (!stands_alone(s, i) || binding_of(s, i) != BOUND) continue;
+        if (!stands_alone(s, i) || is_key(s, i) || binding_of(s, i) != BOUND) continue;
         lua_pushboolean(L, 1);
         lua_setfield(L, -2, token(s, i));
     }
