@@ -75,6 +75,8 @@ tm_status tm_select_entry(tm_store *store, const tm_select *select, const tm_art
 {
     if (!log->count) return tm_fail_as(err, TM_ENOENT, "TM0508", "the log has no snapshots");
     int64_t step = select->at;
+    if (select->kind == TM_SELECT_BEST && tm_hash_none(metrics))
+        return tm_fail_as(err, TM_ENOENT, "TM0508", "nothing was measured of it that a best one could have");
     if (select->kind == TM_SELECT_BEST) TM_TRY(best_step(store, select->metric, log, metrics, &step, err));
     *index = log->count - 1;
     if (select->kind == TM_SELECT_LAST || select->kind == TM_SELECT_LATEST) return TM_OK;

@@ -128,19 +128,26 @@ static tm_status write_artifact(tm_store *store, const tm_place_logs *logs, size
     return status;
 }
 
+tm_status tm_place_print(tm_store *store, const tm_place_logs *logs, int fd, const char *name, tm_error *err)
+{
+    out_file file = {.fd = fd, .path = name};
+    tm_status status = TM_OK;
+    for (size_t i = 0; i < logs->n && status >= 0; i++) status = write_artifact(store, logs, i, &file, err);
+    tm_buf_clear(&file.lines);
+    return status;
+}
+
 tm_status tm_place_lines(tm_store *store, const tm_place_logs *logs, const char *path, bool replace,
                          tm_error *err)
 {
     char part[TM_PATH_MAX];
-    tm_status status = TM_OK;
     if (!replace && tm_file_exists(path))
         return tm_fail_as(err, TM_EEXIST, "TM0306", "%s is there already", path);
     TM_TRY(tm_path(part, err, "%s.%016llx.tmp", path, (unsigned long long)tm_time_ns()));
-    out_file file = {.path = part};
-    TM_TRY(tm_fd_open(part, O_WRONLY | O_CREAT | O_EXCL, 0666, &file.fd, err));
-    for (size_t i = 0; i < logs->n && status >= 0; i++) status = write_artifact(store, logs, i, &file, err);
-    tm_status closed = tm_fd_close(file.fd, part, status >= 0 ? err : NULL);
-    tm_buf_clear(&file.lines);
+    int fd;
+    TM_TRY(tm_fd_open(part, O_WRONLY | O_CREAT | O_EXCL, 0666, &fd, err));
+    tm_status status = tm_place_print(store, logs, fd, part, err);
+    tm_status closed = tm_fd_close(fd, part, status >= 0 ? err : NULL);
     if (status >= 0) status = closed;
     if (status >= 0 && tm_sys.rename(part, path)) status = tm_fail_errno(err, "%s", path);
     if (status < 0) tm_sys.unlink(part);

@@ -26,5 +26,8 @@ typedef struct tm_place_logs {
 tm_status tm_place_lines(tm_store *store, const tm_place_logs *logs, const char *path, bool replace,
                          tm_error *err);
 
+// The same to a file that is open; `name` is for errors.
+tm_status tm_place_print(tm_store *store, const tm_place_logs *logs, int fd, const char *name, tm_error *err);
+
 // The shape of what a port of a recorded node ("nodes" of its run) gives, or NULL.
 const char *tm_place_shape(const json_t *node, const char *port);

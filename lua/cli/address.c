@@ -421,15 +421,18 @@ json_t *tm_address_parts(tm_store *store, const tm_address *a)
     return parts;
 }
 
-static void hint_steps(tm_store *store, const tm_artifact *log, tm_error *err)
+static void hint_steps(tm_store *store, const tm_address *a, const tm_artifact *log, tm_error *err)
 {
     char list[200] = "";
     for (size_t i = 0; i < log->count; i++) {
         size_t at = strlen(list);
-        snprintf(list + at, sizeof list - at, "%s%lld", at ? ", " : "",
-                 (long long)tm_snapshot_step(store, log->entries[i].hash));
+        int64_t step = tm_snapshot_step(store, log->entries[i].hash);
+        if (step >= 0) snprintf(list + at, sizeof list - at, "%s%lld", at ? ", " : "", (long long)step);
     }
-    if (list[0]) tm_hint(err, "its snapshots are of step %s", list);
+    if (list[0])
+        tm_hint(err, "its snapshots are of step %s", list);
+    else
+        tm_hint(err, "no trainer made it; name it without a step: %s", a->node);
 }
 
 static tm_status no_snapshot(const tm_address *a, tm_error *err)
@@ -468,8 +471,8 @@ tm_status tm_address_entry(tm_store *store, const tm_address *a, tm_entry *entry
     tm_status status = tm_select_entry(store, &select, &log, a->metrics, &index, err);
     if (status >= 0)
         *entry = log.entries[index];
-    else if (select.kind == TM_SELECT_AT)
-        hint_steps(store, &log, err);
+    else if (select.kind == TM_SELECT_AT || (select.kind == TM_SELECT_BEST && tm_hash_none(a->metrics)))
+        hint_steps(store, a, &log, err);
     tm_artifact_clear(&log);
     return status < 0 ? tm_error_prefix(err, "%s", a->node) : TM_OK;
 }

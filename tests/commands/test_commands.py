@@ -116,6 +116,9 @@ class AfterThreeRuns(WithWorkplace):
             self.assertIn("--force", self.fails(1, "get", "base" if path != "valid.jsonl" else "docs.valid", path))
         self.assertEqual(self.place.read("mine/notes.txt"), "precious")
         self.ok("get", "docs.train", "valid.jsonl", "--force")
+        self.assertEqual(self.ok("get", "docs.train", "-"), self.place.read("valid.jsonl"))
+        self.assertIn("folder", self.fails(2, "get", "base", "-"))
+        self.assertEqual(self.ok("get", "docs.valid", "again.jsonl"), "r1:docs.valid: again.jsonl\n")
         self.assertGreater(len(self.place.read("valid.jsonl").splitlines()), len(lines))
 
     def test_conversations_and_preferences_leave_as_they_are_read(self):

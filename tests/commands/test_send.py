@@ -145,6 +145,20 @@ class Sent(WithWorkplace):
         for note in self.notes():
             self.assertIn(f"{note['node']}/{note['name'].replace('.', '/')}".encode(), text)
 
+    def test_the_dot_of_a_number_in_a_name_parts_nothing_in_wandb(self):
+        self.place.write("sweep.lua", self.place.read("graph.lua").replace("local base  = tm.pretrain", '''
+local base = tm.sweep({ lr = { 0.01, 0.5 } }, function(s) return tm.pretrain''').replace("lr = p.lr, checkpoint_every = 10 }",
+                         "lr = s.lr, checkpoint_every = 10 } end)").replace("base:each {}", "base").replace("model = model", "")
+                         .replace('local model = tm.export { base, format = "hf", to = "out/model" }\n', ""))
+        self.ok("run", "sweep.lua", "--quiet", "--set", "steps=10")
+        run = json.loads(self.ok("runs", "--json"))["runs"][-1]["run"]
+        self.ok("send", run, "swept", "--to", "wandb")
+        (path,) = [path for path in self.place.files("swept") if path.endswith(".wandb")]
+        with open(path, "rb") as file:
+            data = file.read()
+        self.assertIn(b"lr_0.01/train/loss", data)
+        self.assertNotIn(b"lr_0/01", data)
+
     # ---- drawings ----
 
     def links(self):

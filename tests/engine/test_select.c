@@ -64,6 +64,9 @@ static void the_last_and_the_one_of_a_step(void **state)
     tm_select at = {.kind = TM_SELECT_AT, .at = 25}, last = {.kind = TM_SELECT_LAST};
     assert_int_equal(tm_select_entry(store, &at, &log, none, &index, &err), TM_ENOENT);
     assert_string_equal(err.text, "there is no snapshot of step 25");
+    tm_select best = {.kind = TM_SELECT_BEST, .metric = "valid.loss"};
+    assert_int_equal(tm_select_entry(store, &best, &log, none, &index, &err), TM_ENOENT);
+    assert_non_null(strstr(err.text, "nothing was measured"));
     log.count = 0;
     assert_int_equal(tm_select_entry(store, &last, &log, none, &index, &err), TM_ENOENT);
 }
