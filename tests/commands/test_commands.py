@@ -118,7 +118,7 @@ class AfterThreeRuns(WithWorkplace):
         self.ok("get", "docs.train", "valid.jsonl", "--force")
         self.assertEqual(self.ok("get", "docs.train", "-"), self.place.read("valid.jsonl"))
         self.assertIn("folder", self.fails(2, "get", "base", "-"))
-        self.assertEqual(self.ok("get", "docs.valid", "again.jsonl"), "r1:docs.valid: again.jsonl\n")
+        self.assertEqual(self.ok("get", "r1:docs.valid", "again.jsonl"), "r1:docs.valid: again.jsonl\n")
         self.assertGreater(len(self.place.read("valid.jsonl").splitlines()), len(lines))
 
     def test_conversations_and_preferences_leave_as_they_are_read(self):
