@@ -233,15 +233,15 @@ static tm_status keep_cursors(tm_resume_point *point, const json_t *cursors, siz
     return point->cursors ? TM_OK : TM_ENOMEM;
 }
 
-// The entries of a finished run's ports that come before the point.
-static tm_status keep_ports(const finder *f, const tm_record *record)
+// The entries of a finished run's ports that come before the point: what they had at the snapshot before it.
+static tm_status keep_ports(const finder *f, const tm_record *record, const json_t *before)
 {
     for (size_t i = 0; i < record->n_ports; i++) {
         tm_artifact log = {0};
         int port = tm_stage_output(f->p->node->stage, record->ports[i].name);
         tm_status status = port < 0 ? TM_OK
                                     : tm_artifact_get(f->plan->store, record->ports[i].artifact, &log, NULL);
-        size_t n = port < 0 ? 0 : entries_at(f->point->cursor, port);
+        size_t n = port < 0 ? 0 : entries_at(before, port);
         if (status >= 0 && port >= 0)
             status = log.count < n ? TM_DONE : keep_entries(f->point, port, log.entries, n);
         tm_artifact_clear(&log);
@@ -259,14 +259,15 @@ static tm_status try_record(const finder *f, const tm_record *record)
     if (record->n_ports && tm_artifact_get(f->plan->store, record->ports[0].artifact, &log, NULL) >= 0)
         for (size_t i = log.count; i-- > 0 && found == TM_DONE;) {
             found = try_snapshot(f, json_array_get(cursors, i), inputs, log.entries[i].hash);
-            if (found == TM_OK) found = keep_ports(f, record);
+            if (found == TM_OK) found = keep_ports(f, record, i ? json_array_get(cursors, i - 1) : NULL);
             if (found == TM_OK &&
                 tm_plan_reads_hollow(f->plan, f->p, f->point->entries[0], f->point->n_entries[0])) {
                 snprintf(f->point->why_not, sizeof f->point->why_not,
                          "snapshots that are read now were not kept then");
                 found = TM_DONE;
             }
-            if (found == TM_OK && keep_cursors(f->point, cursors, i + 1) < 0) found = TM_DONE;
+            if (found == TM_OK && keep_cursors(f->point, cursors, i) < 0) found = TM_DONE;
+            f->point->again = found == TM_OK;
         }
     tm_artifact_clear(&log);
     json_decref(doc);

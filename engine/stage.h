@@ -109,8 +109,9 @@ typedef struct tm_stage {
     // Plan, sources: the identity of what will be read (files and their hashes), which enters the key.
     tm_status (*identity)(const tm_check *check, json_t *identity, tm_error *err);
     // Plan, trainers: the part of the options that matters up to `step`, as a JSON object; TM_DONE: a
-    // snapshot of that step is of no use (it lies beyond the last step). A text in `err` says why a longer
-    // run cannot continue, also when the answer is TM_OK ("cosine depends on steps").
+    // snapshot of that step is of no use (it lies beyond the last step, or these options make other snapshots
+    // before it). A text in `err` says why a longer run cannot continue, also when the answer is TM_OK
+    // ("cosine depends on steps").
     tm_status (*prefix)(const tm_check *check, int64_t step, json_t *into, tm_error *err);
 
     tm_status (*begin)(tm_work *work, tm_error *err);  // once per worker; `end` follows even if it failed
@@ -200,9 +201,11 @@ void tm_work_stays(tm_work *work);
 tm_status tm_work_scratch(tm_work *work, char *path, size_t size, tm_error *err);
 
 // Trainers: the snapshot to continue from (an equal prefix), TM_DONE if there is none. `state` is the folder
-// that was saved beside it.
+// that was saved beside it. `again`: it is one of a finished run with other options, and neither it nor what
+// was put since the snapshot before it is in the logs; what of that belongs there is to be put again.
 typedef struct tm_resume {
     int64_t step;
+    bool again;
     char model[1024], state[1024];
     const json_t *side;
 } tm_resume;

@@ -494,6 +494,7 @@ tm_status tm_work_resume(tm_work *work, tm_resume *resume, tm_error *err)
     TM_TRY(tm_tree_folder(work->w->store, state, folder, err));
     snprintf(resume->state, sizeof resume->state, "%s", folder);
     resume->step = json_integer_value(json_object_get(work->resume, "step"));
+    resume->again = json_is_true(json_object_get(work->resume, "again"));
     resume->side = json_object_get(work->resume, "side");
     return TM_OK;
 }

@@ -66,18 +66,16 @@ static bool snapshot_due(const fit *f, uint64_t step)
 }
 
 // Every ten steps, the means since the last time.
-static tm_status add_train_metrics(fit *f, const tm_step *s, tm_error *err)
+static tm_status add_train_metrics(fit *f, uint64_t step, tm_error *err)
 {
     const char *const *measures = f->kind->objective->measures;
-    for (int k = 0; measures[k]; k++) f->sums[k] += s->means[k];
-    f->n_steps++;
-    if (s->step % 10 != 0 && s->step != f->schedule.total) return TM_OK;
+    fit_tally *t = &f->tally;
+    if (step % 10 != 0 && step != f->schedule.total) return TM_OK;
     for (int k = 0; measures[k]; k++) {
-        TM_TRY(
-            fit_add_metric(f, (int64_t)s->step, "train", measures[k], f->sums[k] / (double)f->n_steps, err));
-        f->sums[k] = 0;
+        TM_TRY(fit_add_metric(f, (int64_t)step, "train", measures[k], t->sums[k] / (double)t->n_steps, err));
+        t->sums[k] = 0;
     }
-    f->n_steps = 0;
+    t->n_steps = 0;
     return TM_OK;
 }
 
@@ -85,13 +83,14 @@ static tm_status add_train_metrics(fit *f, const tm_step *s, tm_error *err)
 static bool watch(fit *f, double value)
 {
     tm_stop_options stop = fit_stop(f->o);
-    bool better = f->n_measured++ == 0 || tm_select_better(stop.metric, value, f->best);
-    if (better) f->best = value;
-    f->n_worse = better ? 0 : f->n_worse + 1;
-    f->stopped = f->n_worse >= stop.patience;
+    fit_tally *t = &f->tally;
+    bool better = t->n_measured++ == 0 || tm_select_better(stop.metric, value, t->best);
+    if (better) t->best = value;
+    t->n_worse = better ? 0 : t->n_worse + 1;
+    f->stopped = t->n_worse >= stop.patience;
     if (f->stopped)
-        tm_work_log(f->work, "stopped: %s was not better than %.6g for %lld measures", stop.metric, f->best,
-                    (long long)f->n_worse);
+        tm_work_log(f->work, "stopped: %s was not better than %.6g for %lld measures", stop.metric, t->best,
+                    (long long)t->n_worse);
     return better;
 }
 
@@ -110,26 +109,37 @@ static tm_status look_ahead(fit *f, uint64_t step, bool *cut, tm_error *err)
     return TM_OK;
 }
 
-static tm_status after_step(fit *f, const tm_step *s, tm_error *err)
+// What is made of a step that was trained: measures, and a snapshot if one belongs there. A function of the
+// options, the data and the tally alone: a run that goes on from another one's step does it again.
+static tm_status make_of_step(fit *f, uint64_t step, tm_error *err)
 {
     int64_t every = fit_valid_every(f->o);
-    bool put = snapshot_due(f, s->step), measured = every && (int64_t)s->step % every == 0;
+    bool put = snapshot_due(f, step), measured = every && (int64_t)step % every == 0;
     bool cut;
     double watched = NAN;
+    f->before = f->tally;
+    f->before_rows = tm_batch_rows(f->metrics);
+    TM_TRY(add_train_metrics(f, step, err));
+    TM_TRY(look_ahead(f, step, &cut, err));
+    put |= cut;
+    if (put || measured) TM_TRY(fit_validate(f, (int64_t)step, &watched, err));
+    if (f->o->stop && measured && isfinite(watched)) put = watch(f, watched) || f->stopped || put;
+    if (cut) tm_work_stays(f->work);
+    if (put) return fit_put(f, (int64_t)step, err);
+    return tm_work_stopping(f->work) ? fit_keep(f, (int64_t)step, err) : TM_OK;
+}
+
+static tm_status after_step(fit *f, const tm_step *s, tm_error *err)
+{
     f->has_entry = false;
     f->ended =
         s->n_batches < f->accumulate ||
         (fit_pack_options(f).epochs > 0 && tm_trainer_cursor(f->trainer).epoch >= fit_pack_options(f).epochs);
-    TM_TRY(add_train_metrics(f, s, err));
+    for (int k = 0; f->kind->objective->measures[k]; k++) f->tally.sums[k] += s->means[k];
+    f->tally.n_steps++;
     tm_work_amount(f->work, (double)(f->n_tokens += s->n_tokens), "tokens");
     tm_work_progress(f->work, (double)s->step, (double)f->schedule.total, "steps");
-    TM_TRY(look_ahead(f, s->step, &cut, err));
-    put |= cut;
-    if (put || measured) TM_TRY(fit_validate(f, (int64_t)s->step, &watched, err));
-    if (f->o->stop && measured && isfinite(watched)) put = watch(f, watched) || f->stopped || put;
-    if (cut) tm_work_stays(f->work);
-    if (put) return fit_put(f, (int64_t)s->step, err);
-    return tm_work_stopping(f->work) ? fit_keep(f, (int64_t)s->step, err) : TM_OK;
+    return make_of_step(f, s->step, err);
 }
 
 // The data ended before the steps did: the last step has no snapshot yet.
@@ -162,6 +172,7 @@ static bool waited(const fit *f)
 static tm_status loop(fit *f, tm_error *err)
 {
     tm_step s = {0};
+    if (f->again) TM_TRY(make_of_step(f, tm_trainer_steps(f->trainer), err));
     while (!f->stopped && tm_trainer_steps(f->trainer) < f->schedule.total) {
         TM_TRY(tm_pool_resize(tm_device_pool(f->device), tm_work_cores(f->work), err));
         tm_error why = {0};

@@ -8,6 +8,10 @@
 //
 // Order of what a step leaves behind: a chunk of metrics, then the snapshot they belong to, so that both logs
 // can be cut at the same entry when training goes on from there.
+//
+// Which steps have a snapshot follows from the options and the data alone: fit.c says where. A run that goes on
+// from one with other options takes over the snapshots before it, if they are its own too (tm_fit_prefix), and
+// makes of the step itself what its own options say.
 #pragma once
 
 #include "engine/stage.h"
@@ -55,7 +59,7 @@ typedef struct tm_fit_options {
     {"stop", TM_OPT_VALUE, offsetof(tm_fit_options, stop), "null", 0, 0, "stop", \
      "end when a measure on `valid` no longer gets better: { patience = 3, metric = \"valid.loss\" }", 0}, \
     {"checkpoint_every", TM_OPT_INT, offsetof(tm_fit_options, checkpoint_every), "200", 1, 1e9, NULL, \
-     "steps between snapshots", TM_OPT_NOKEY, "..3"}, \
+     "steps between snapshots", TM_OPT_EXTENDS, "..3"}, \
     {"keep", TM_OPT_VALUE, offsetof(tm_fit_options, keep), "null", 0, 0, "keep", \
      "whose bytes stay: { best = 1, last = 1 } (default: those of all snapshots)", TM_OPT_NOKEY}, \
     {"seed", TM_OPT_INT, offsetof(tm_fit_options, seed), "1", 0, 0x1p53, NULL, "of weights and order", 0}
@@ -87,8 +91,8 @@ typedef struct tm_fit_kind {
 } tm_fit_kind;
 
 // For the stage's row. Check states the attributes of the model (`tokenizer`, `dtype`, `adapter`, and
-// `positions`, the longest text that it takes, where the graph says so); prefix
-// tells how far two runs that differ in steps, epochs or schedule are the same.
+// `positions`, the longest text that it takes, where the graph says so); prefix tells how far two runs that
+// differ in steps, epochs, schedule or checkpoint_every are the same.
 tm_status tm_fit_check(tm_check *check, const tm_fit_kind *kind, tm_error *err);
 tm_status tm_fit_prefix(const tm_check *check, int64_t step, json_t *into, tm_error *err);
 

@@ -11,6 +11,14 @@
 
 #define TM_LAST_STEPS 3 // told of when the next one is not a number
 
+// What the measures of the steps behind come to.
+typedef struct fit_tally {
+    double sums[TM_MEASURES]; // of the steps since the last rows of train.*
+    int64_t n_steps;
+    double best; // of the metric of `stop`
+    int64_t n_measured, n_worse;
+} fit_tally;
+
 typedef struct fit {
     tm_work *work;
     const tm_fit_kind *kind;
@@ -34,11 +42,13 @@ typedef struct fit {
     uint32_t micro, accumulate;
     int64_t length; // of a text, at most
 
-    tm_batch *metrics;        // rows since the last snapshot
-    double sums[TM_MEASURES]; // of the steps since the last rows of train.*
-    int64_t n_steps;
-    double best; // of the metric of `stop`
-    int64_t n_measured, n_worse;
+    tm_batch *metrics; // rows since the last snapshot
+    fit_tally tally;
+    // The same once the last step was trained and before anything was made of it: a run with other options
+    // makes of it what is its own.
+    fit_tally before;
+    size_t before_rows;
+    bool again;     // the step that training goes on from is such a one
     bool stopped;   // the patience of `stop` is over
     bool ended;     // the last step found the end of the data
     bool has_entry; // the last step's snapshot is in the log
@@ -70,5 +80,5 @@ tm_status fit_validate(fit *f, int64_t step, double *watched, tm_error *err);
 tm_status fit_put(fit *f, int64_t step, tm_error *err);
 // Where to go on after Ctrl-C: weights and state in one folder. Returns TM_ESTOPPED.
 tm_status fit_keep(fit *f, int64_t step, tm_error *err);
-// Take over what the side of a snapshot says.
-tm_status fit_restore_side(fit *f, const json_t *side, tm_error *err);
+// Take over what the side of a snapshot says; `again`: as it was before anything was made of its step.
+tm_status fit_restore_side(fit *f, const json_t *side, bool again, tm_error *err);

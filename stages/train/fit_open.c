@@ -218,7 +218,7 @@ static tm_status restore(fit *f, const tm_resume *resume, tm_error *err)
     tm_content_unmap(state);
     TM_TRY(status);
     tm_pack_seek(f->pack, tm_trainer_cursor(f->trainer));
-    return fit_restore_side(f, resume->side, err);
+    return fit_restore_side(f, resume->side, resume->again, err);
 }
 
 // Held-out data without a record is known before a step is lost to it. What is there has begun to flow when

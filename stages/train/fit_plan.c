@@ -198,6 +198,17 @@ static tm_status same_data(const tm_fit_options *o, const json_t *side, tm_error
     return TM_OK;
 }
 
+// Whether the snapshots before that one are those of a run with these options too. Those of earlier versions of
+// the trainer have nothing to tell it by.
+static tm_status same_snapshots(const tm_fit_options *o, const json_t *side, int64_t step, tm_error *err)
+{
+    int64_t then = json_integer_value(json_object_get(side, "checkpoint_every")), now = o->checkpoint_every;
+    if (then <= 0) return tm_fail(err, TM_DONE, "an earlier version of the trainer made it");
+    if (then == now || (step <= then && step <= now)) return TM_OK;
+    return tm_fail(err, TM_DONE, "it made snapshots every %lld steps, not every %lld", (long long)then,
+                   (long long)now);
+}
+
 // The least number of steps that a run with these options can have; 0: nothing is known.
 static uint64_t least_total(const tm_fit_options *o, const json_t *side)
 {
@@ -215,6 +226,7 @@ tm_status tm_fit_prefix(const tm_check *c, int64_t step, json_t *into, tm_error 
     if (!total) return tm_fail(err, TM_DONE, "the number of steps comes from other epochs");
     if ((uint64_t)step > total) return tm_fail(err, TM_DONE, "it is at step %lld already", (long long)step);
     tm_status status = same_data(o, c->side, err);
+    if (status == TM_OK) status = same_snapshots(o, c->side, step, err);
     if (status != TM_OK) return status;
     TM_TRY(tm_schedule_of(o->schedule, 1, total, &s, err));
     if ((uint64_t)step > tm_schedule_extends(&s))

@@ -117,10 +117,10 @@ static tm_status write_model(const fit *f, char *folder, size_t size, tm_error *
 
 // ---- the side of a snapshot ----
 
-static json_t *metrics_rows(const tm_batch *metrics)
+static json_t *metrics_rows(const tm_batch *metrics, size_t n)
 {
     json_t *rows = json_array();
-    for (size_t i = 0; i < tm_batch_rows(metrics); i++) {
+    for (size_t i = 0; i < n; i++) {
         tm_metric m = tm_metrics_get(metrics, i);
         json_array_append_new(rows,
                               json_pack("[I, s%, f]", (json_int_t)m.step, m.name.data, m.name.size, m.value));
@@ -128,34 +128,44 @@ static json_t *metrics_rows(const tm_batch *metrics)
     return rows;
 }
 
-// What going on needs besides the state: sums of the steps since the last rows, rows since the last snapshot
-// (of a kept point), how far `stop` is, and what tm_fit_prefix asks for.
-static json_t *side_of(const fit *f)
+static json_t *tally_json(const fit_tally *t, json_t *rows)
 {
     json_t *sums = json_array();
-    for (int k = 0; k < TM_MEASURES; k++) json_array_append_new(sums, json_real(f->sums[k]));
-    return json_pack("{s:o, s:I, s:o, s:f, s:I, s:I, s:b, s:b, s:b, s:I, s:I, s:I}", "sums", sums, "n_steps",
-                     (json_int_t)f->n_steps, "metrics", metrics_rows(f->metrics), "best", f->best,
-                     "n_measured", (json_int_t)f->n_measured, "n_worse", (json_int_t)f->n_worse, "stopped",
-                     f->stopped, "ended", f->ended, "counted", f->counted, "epoch",
-                     (json_int_t)tm_trainer_cursor(f->trainer).epoch, "epochs",
-                     (json_int_t)fit_pack_options(f).epochs, "total", (json_int_t)f->schedule.total);
+    for (int k = 0; k < TM_MEASURES; k++) json_array_append_new(sums, json_real(t->sums[k]));
+    return json_pack("{s:o, s:I, s:f, s:I, s:I, s:o}", "sums", sums, "n_steps", (json_int_t)t->n_steps, "best",
+                     t->best, "n_measured", (json_int_t)t->n_measured, "n_worse", (json_int_t)t->n_worse,
+                     "metrics", rows);
 }
 
-tm_status fit_restore_side(fit *f, const json_t *side, tm_error *err)
+static fit_tally tally_of(const json_t *json)
 {
-    const json_t *sums = json_object_get(side, "sums");
-    for (size_t k = 0; k < TM_MEASURES; k++) f->sums[k] = json_number_value(json_array_get(sums, k));
-    f->n_steps = json_integer_value(json_object_get(side, "n_steps"));
-    f->best = json_number_value(json_object_get(side, "best"));
-    f->n_measured = json_integer_value(json_object_get(side, "n_measured"));
-    f->n_worse = json_integer_value(json_object_get(side, "n_worse"));
-    f->stopped = json_is_true(json_object_get(side, "stopped"));
-    f->ended = json_is_true(json_object_get(side, "ended"));
-    f->has_entry = !json_is_true(json_object_get(side, "kept"));
+    fit_tally t = {.n_steps = json_integer_value(json_object_get(json, "n_steps")),
+                   .best = json_number_value(json_object_get(json, "best")),
+                   .n_measured = json_integer_value(json_object_get(json, "n_measured")),
+                   .n_worse = json_integer_value(json_object_get(json, "n_worse"))};
+    const json_t *sums = json_object_get(json, "sums");
+    for (size_t k = 0; k < TM_MEASURES; k++) t.sums[k] = json_number_value(json_array_get(sums, k));
+    return t;
+}
+
+// What going on needs besides the state: the tally and the rows since the last snapshot, with what was made of
+// this step (`now`) and without (`before`), and what tm_fit_prefix asks for.
+static json_t *side_of(const fit *f, bool put)
+{
+    json_t *now = tally_json(&f->tally, metrics_rows(f->metrics, put ? 0 : tm_batch_rows(f->metrics)));
+    json_t *before = tally_json(&f->before, metrics_rows(f->metrics, f->before_rows));
+    return json_pack("{s:o, s:o, s:b, s:b, s:b, s:I, s:I, s:I, s:I}", "now", now, "before", before, "stopped",
+                     f->stopped, "ended", f->ended, "counted", f->counted, "epoch",
+                     (json_int_t)tm_trainer_cursor(f->trainer).epoch, "epochs",
+                     (json_int_t)fit_pack_options(f).epochs, "total", (json_int_t)f->schedule.total,
+                     "checkpoint_every", (json_int_t)f->o->checkpoint_every);
+}
+
+static tm_status restore_rows(fit *f, const json_t *rows, tm_error *err)
+{
     size_t i;
     json_t *row;
-    json_array_foreach(json_object_get(side, "metrics"), i, row)
+    json_array_foreach(rows, i, row)
     {
         tm_metric m = {.step = json_integer_value(json_array_get(row, 0)),
                        .name = tm_view_str(json_string_value(json_array_get(row, 1))),
@@ -167,6 +177,19 @@ tm_status fit_restore_side(fit *f, const json_t *side, tm_error *err)
     return TM_OK;
 }
 
+tm_status fit_restore_side(fit *f, const json_t *side, bool again, tm_error *err)
+{
+    const json_t *now = json_object_get(side, "now"), *before = json_object_get(side, "before");
+    f->again = again;
+    f->before = tally_of(before);
+    f->tally = again ? f->before : tally_of(now);
+    f->stopped = !again && json_is_true(json_object_get(side, "stopped"));
+    f->ended = json_is_true(json_object_get(side, "ended"));
+    f->has_entry = !again && !json_is_true(json_object_get(side, "kept"));
+    f->before_rows = f->has_entry ? 0 : json_array_size(json_object_get(before, "metrics"));
+    return restore_rows(f, json_object_get(again ? before : now, "metrics"), err);
+}
+
 // ---- snapshots ----
 
 tm_status fit_put(fit *f, int64_t step, tm_error *err)
@@ -175,14 +198,19 @@ tm_status fit_put(fit *f, int64_t step, tm_error *err)
     TM_TRY(write_model(f, model, sizeof model, err));
     TM_TRY(tm_work_scratch(f->work, state, sizeof state, err));
     TM_TRY(write_state(f, state, err));
+    json_t *side = side_of(f, true);
     tm_batch *metrics = f->metrics;
     f->metrics = tm_work_batch(f->work, "metrics");
-    TM_TRY(tm_put(f->work, "metrics", metrics, err));
-    if (!f->metrics) return tm_fail(err, TM_ENOMEM, "no memory for metrics");
+    tm_status status = tm_put(f->work, "metrics", metrics, err);
+    if (status >= 0 && !f->metrics) status = tm_fail(err, TM_ENOMEM, "no memory for metrics");
+    if (status < 0) {
+        json_decref(side);
+        return status;
+    }
     f->has_entry = true;
+    f->before_rows = 0;
     if ((uint64_t)step == tm_schedule_extends(&f->schedule)) tm_work_stays(f->work);
-    return tm_put_tree(f->work, "", model, json_pack("{s:I}", "step", (json_int_t)step), state, side_of(f),
-                       err);
+    return tm_put_tree(f->work, "", model, json_pack("{s:I}", "step", (json_int_t)step), state, side, err);
 }
 
 tm_status fit_keep(fit *f, int64_t step, tm_error *err)
@@ -190,7 +218,7 @@ tm_status fit_keep(fit *f, int64_t step, tm_error *err)
     char folder[1024];
     TM_TRY(write_model(f, folder, sizeof folder, err));
     TM_TRY(write_state(f, folder, err));
-    json_t *side = side_of(f);
+    json_t *side = side_of(f, false);
     json_object_set_new(side, "kept", json_true());
     TM_TRY(tm_work_keep(f->work, folder, step, side, err));
     return tm_fail(err, TM_ESTOPPED, "stopped at step %lld", (long long)step);

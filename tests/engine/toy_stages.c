@@ -293,7 +293,7 @@ static const tm_option learn_table[] = {
     {"rate", TM_OPT_NUMBER, offsetof(learn_options, rate), "0.5", 0, 1, NULL, "a number", 0},
     {"decays", TM_OPT_BOOL, offsetof(learn_options, decays), "false", 0, 0, NULL, "the rate depends on steps",
      TM_OPT_EXTENDS},
-    {"every", TM_OPT_INT, offsetof(learn_options, every), "10", 1, 1e6, NULL, "snapshots", TM_OPT_NOKEY},
+    {"every", TM_OPT_INT, offsetof(learn_options, every), "10", 1, 1e6, NULL, "snapshots", TM_OPT_EXTENDS},
     {"keep", TM_OPT_VALUE, offsetof(learn_options, keep), "null", 0, 0, "keep", "whose bytes stay",
      TM_OPT_NOKEY},
     {"stable", TM_OPT_INT, offsetof(learn_options, stable), "0", 0, 1e6, NULL, "end of a phase",
@@ -328,6 +328,9 @@ static tm_status learn_prefix(const tm_check *check, int64_t step, json_t *into,
 {
     const learn_options *o = check->options;
     if (step > o->steps) return tm_fail(err, TM_DONE, "it is beyond step %lld", (long long)o->steps);
+    int64_t every = json_integer_value(json_object_get(check->side, "every"));
+    if (every != o->every && (step > every || step > o->every))
+        return tm_fail(err, TM_DONE, "its snapshots are not those of every %lld", (long long)o->every);
     if (o->decays) {
         json_object_set_new(into, "decay", json_integer(o->steps));
         tm_fail(err, TM_DONE, "the rate depends on steps");
@@ -345,18 +348,29 @@ static tm_status learn_metric(tm_work *work, int64_t step, const char *name, uin
     return tm_put(work, "metrics", metrics, err);
 }
 
-static tm_status learn_save(tm_work *work, int64_t step, uint64_t weights, bool keep, tm_error *err)
+// What was put of metrics since the snapshot before: [[step, weights]].
+static void learn_remember(json_t *sevens, int64_t step, uint64_t weights)
 {
+    json_array_append_new(sevens, json_pack("[I, I]", (json_int_t)step, (json_int_t)(weights % 1000)));
+}
+
+static tm_status learn_save(tm_work *work, int64_t step, uint64_t weights, bool keep, json_t *sevens,
+                            tm_error *err)
+{
+    const learn_options *o = tm_work_options(work);
     char model[1100], state[1100];
     TM_TRY(tm_work_scratch(work, state, sizeof state, err));
     TM_TRY(write_number(state, "state", weights, err));  // the same bytes as the model's file
     TM_TRY(write_number(state, "moments", ~weights, err));
-    json_t *side = json_pack("{s:I}", "step", (json_int_t)step);
+    json_t *side = json_pack("{s:I, s:I, s:o}", "step", (json_int_t)step, "every", (json_int_t)o->every,
+                             "sevens", json_deep_copy(sevens));
+    json_object_set_new(side, "kept", json_boolean(keep));
     if (keep) return tm_work_keep(work, state, step, side, err);
     TM_TRY(tm_work_scratch(work, model, sizeof model, err));
     TM_TRY(write_number(model, "weights", weights, err));
     TM_TRY(learn_metric(work, step, "train.loss", weights, err));
-    if (step == ((const learn_options *)tm_work_options(work))->stable) tm_work_stays(work);
+    if (step == o->stable) tm_work_stays(work);
+    json_array_clear(sevens);
     return tm_put_tree(work, "", model, json_pack("{s:I}", "step", (json_int_t)step), state, side, err);
 }
 
@@ -378,14 +392,40 @@ static tm_status learn_record(tm_work *work, tm_batch **at, size_t *row, uint64_
 }
 
 // Also while it waits for data: what is learned so far is kept.
-static tm_status learn_stop(tm_work *work, tm_batch *at, int64_t step, uint64_t weights, tm_error *err)
+static tm_status learn_stop(tm_work *work, tm_batch *at, int64_t step, uint64_t weights, json_t *sevens,
+                            tm_error *err)
 {
     tm_batch_unref(at);
-    TM_TRY(learn_save(work, step, weights, true, err));
+    TM_TRY(learn_save(work, step, weights, true, sevens, err));
     return tm_fail(err, TM_ESTOPPED, "stopped at step %lld", (long long)step);
 }
 
-static tm_status learn_run(tm_work *work, tm_error *err)
+static bool learn_due(const learn_options *o, int64_t step)
+{
+    return step % o->every == 0 || step == o->steps;
+}
+
+// `sevens`: the metrics since the last snapshot, which are in the log unless they are to be put again.
+static tm_status learn_goes_on(tm_work *work, const tm_resume *from, uint64_t weights, json_t *sevens,
+                               tm_error *err)
+{
+    size_t i;
+    json_t *seven;
+    const json_t *side = from->side;
+    bool kept = !from->again && json_is_true(json_object_get(side, "kept"));
+    if (kept || from->again) json_array_extend(sevens, json_object_get(side, "sevens"));
+    if (!from->again) return TM_OK;
+    json_array_foreach(sevens, i, seven)
+    {
+        int64_t step = json_integer_value(json_array_get(seven, 0));
+        uint64_t value = (uint64_t)json_integer_value(json_array_get(seven, 1));
+        TM_TRY(learn_metric(work, step, "train.seven", value, err));
+    }
+    if (!learn_due(tm_work_options(work), from->step)) return TM_OK;
+    return learn_save(work, from->step, weights, false, sevens, err);
+}
+
+static tm_status learn_steps(tm_work *work, json_t *sevens, tm_error *err)
 {
     const learn_options *o = tm_work_options(work);
     tm_resume resume;
@@ -399,24 +439,36 @@ static tm_status learn_run(tm_work *work, tm_error *err)
         step = resume.step;
         TM_TRY(read_number(resume.state, "state", &weights, err));
         for (int64_t i = 0; i < step; i++) TM_TRY(learn_record(work, &at, &row, &unused, err));
+        TM_TRY(learn_goes_on(work, &resume, weights, sevens, err));
     }
     tm_work_log(work, "start at step %lld", (long long)step);
     while (step < o->steps) {
         double rate = o->decays ? o->rate * (1 - (double)step / (double)o->steps) : o->rate;
         tm_status got = learn_record(work, &at, &row, &weights, err);
-        if (got == TM_ESTOPPED) return learn_stop(work, at, step, weights, err);
+        if (got == TM_ESTOPPED) return learn_stop(work, at, step, weights, sevens, err);
         TM_TRY(got);
         weights = tm_hash64(&rate, sizeof rate, weights);
         nap(o->delay_ms);
         pass_gate(work, o->gate, step++);
-        if (step % 7 == 0) TM_TRY(learn_metric(work, step, "train.seven", weights, err));
-        if (step % o->every == 0 || step == o->steps) TM_TRY(learn_save(work, step, weights, false, err));
-        else if (tm_work_stopping(work)) return learn_stop(work, at, step, weights, err);
+        if (step % 7 == 0) {
+            learn_remember(sevens, step, weights);
+            TM_TRY(learn_metric(work, step, "train.seven", weights, err));
+        }
+        if (learn_due(o, step)) TM_TRY(learn_save(work, step, weights, false, sevens, err));
+        else if (tm_work_stopping(work)) return learn_stop(work, at, step, weights, sevens, err);
         tm_work_cores(work);
         tm_work_progress(work, (double)step, (double)o->steps, "step");
     }
     tm_batch_unref(at);
     return TM_OK;
+}
+
+static tm_status learn_run(tm_work *work, tm_error *err)
+{
+    json_t *sevens = json_array();
+    tm_status status = learn_steps(work, sevens, err);
+    json_decref(sevens);
+    return status;
 }
 
 const tm_stage tm_stage_learn = {

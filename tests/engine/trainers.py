@@ -243,12 +243,55 @@ class Trainers(drive.Case):
         self.assertEqual(result.outputs, self.fresh(slow(0)))
         self.assertEqual(self.ok(mill.run(slow(20))).executed, [])
 
-    def test_how_often_snapshots_are_made_changes_nothing(self):
+    def test_snapshots_elsewhere_are_another_result_whatever_the_store_held(self):
         mill = self.mill()
-        first = self.ok(mill.run(graph(every=10)))
-        again = self.ok(mill.run(graph(every=3)))
-        self.assertEqual(again.executed, [])
-        self.assertEqual(again.outputs, first.outputs)
+        self.ok(mill.run(graph(every=20, score="each")))
+        plan = mill.plan(graph(every=10, score="each"))
+        self.assertEqual(plan.state("model"), "run")
+        self.assertIn("every 20 -> 10", plan.reason("model"))
+        self.assertIn("its snapshots are not those of every 10", plan.reason("model"))
+        result = self.ok(mill.run(graph(every=10, score="each")))
+        self.assertEqual(starts(result), [0])
+        self.assertEqual(result.outputs, self.fresh(graph(every=10, score="each")))
+
+    def test_snapshots_elsewhere_begin_where_there_were_none_before(self):
+        mill = self.mill()
+        self.ok(mill.run(graph(steps=45, every=100)))
+        wanted = graph(steps=90, every=60, score="each")
+        self.assertEqual(mill.plan(wanted).state("model"), "resume from 45")
+        result = self.ok(mill.run(wanted))
+        self.assertEqual((starts(result), result.outputs), ([45], self.fresh(wanted)))
+
+    def test_a_longer_run_has_no_snapshot_where_the_shorter_one_ended(self):
+        mill = self.mill()
+        for steps, start in ((45, 0), (83, 45), (91, 83)):  # of the first, 83 and 91 have nothing
+            result = self.ok(mill.run(graph(steps=steps, score="each")))
+            self.assertEqual(starts(result), [start])
+            self.assertEqual(result.outputs, self.fresh(graph(steps=steps, score="each")), steps)
+
+    def test_a_longer_run_that_is_killed_at_its_start_has_no_snapshot_of_the_shorter_one_either(self):
+        mill, gate = self.mill(), self.gate()
+        self.ok(mill.run(graph(steps=45)))
+        gate.open(47)
+        process = mill.start(graph(steps=83, gate=gate.path))
+        drive.wait_until(lambda: any(r["event"] == "start" and r.get("resume") == 45 for r in mill.journal()))
+        process.kill()
+        process.communicate()
+        result = self.ok(mill.run(graph(steps=83)))
+        self.assertGreaterEqual(starts(result)[0], 40)
+        self.assertEqual(result.outputs, self.fresh(graph(steps=83)))
+
+    def test_a_longer_run_that_is_stopped_before_its_first_snapshot_goes_on_as_if_it_had_not_been(self):
+        mill, gate = self.mill(), self.gate()
+        self.ok(mill.run(graph(steps=45)))
+        gate.open(46)
+        process = mill.start(graph(steps=83, gate=gate.path))
+        drive.wait_until(lambda: any("start at step 45" in r.get("text", "") for r in mill.journal()))
+        process.send_signal(2)
+        self.assertTrue(mill.finish(process).seen("kept"))
+        result = self.ok(mill.run(graph(steps=83)))
+        self.assertGreaterEqual(starts(result)[0], 45)
+        self.assertEqual(result.outputs, self.fresh(graph(steps=83)))
 
     def test_a_consumer_of_the_last_snapshot_is_cached_when_a_forced_run_makes_others(self):
         mill = self.mill()

@@ -24,15 +24,15 @@ WORDS = ("the of and a to in is was for on that with as by it at from his her wh
 GRAPH = """
 local tm = require "tidemill"
 local p = tm.params { steps = tm.int { 40, min = 1 }, every = tm.int { 10, min = 1 },
-                      schedule = tm.choice { "wsd", choices = { "wsd", "cosine" } } }
+                      schedule = tm.choice { "wsd", choices = { "wsd", "cosine", "constant" } } }
+local schedules = { wsd = tm.wsd { warmup = 5, decay = 0.5 }, cosine = tm.cosine { warmup = 0 }, constant = tm.constant { warmup = 5 } }
 local clean = tm.curate { tm.read { "corpus/*.txt" }, tm.fix_unicode {}, tm.gopher { without = { "punctuation" } },
                           tm.exact_dedup {}, tm.fuzzy_dedup {} }
 local docs  = tm.split { clean, valid = 0.1 }
 local vocab = tm.train_tokenizer { docs.train, size = 400 }
 local base  = tm.pretrain { tm.llama { layers = 2, width = 32, heads = 4, length = 64 }, tokenizer = vocab,
                             data = docs.train, valid = docs.valid, steps = p.steps, batch = 256, length = 64, lr = 3e-3,
-                            schedule = p.schedule == "wsd" and tm.wsd { warmup = 5, decay = 0.5 } or tm.cosine { warmup = 0 },
-                            checkpoint_every = p.every }
+                            schedule = schedules[p.schedule], checkpoint_every = p.every }
 local curve = tm.evaluate { base:each {}, tasks = { text = tm.perplexity { docs.valid, length = 64 } } }
 return tm.graph { clean = clean, docs = docs, vocab = vocab, base = base, curve = curve }
 """
@@ -128,9 +128,30 @@ class Pipeline(unittest.TestCase):
         self.run_graph("--set", "steps=40")
         state, _ = self.states("--set", "steps=80")["base"]
         self.assertEqual(state, "resume from 20")
-        self.run_graph("--set", "steps=80")
-        self.run_graph("--set", "steps=80", store="whole")
-        self.assertEqual(self.last_snapshot("store"), self.last_snapshot("whole"))
+        self.gives_what_an_empty_store_gives("--set", "steps=80")
+
+    def gives_what_an_empty_store_gives(self, *args):
+        """Weights, the list of snapshots, measures, and what was evaluated of every snapshot."""
+        self.run_graph(*args)
+        shutil.rmtree(self.path("whole"), ignore_errors=True)
+        self.run_graph(*args, store="whole")
+        for address in ("base", "base.metrics", "curve"):
+            self.assertEqual(self.artifact(address), self.artifact(address, "whole"), (address, args))
+
+    def test_a_longer_training_has_no_snapshot_or_measure_where_a_shorter_one_had_its_phases(self):
+        every = ("--set", "every=15")
+        for schedule, runs in (("wsd", ((46, 0), (84, 23), (150, 42))), ("constant", ((44, 0), (75, 44), (93, 75)))):
+            for steps, start in runs:  # 15 and 75 have a snapshot in any of them, the other ends in one
+                args = every + ("--set", f"schedule={schedule}", "--set", f"steps={steps}")
+                if start:
+                    self.assertEqual(self.states(*args)["base"][0], f"resume from {start}")
+                self.gives_what_an_empty_store_gives(*args)
+
+    def test_a_step_more_or_less_goes_on_only_where_the_stable_part_lasts(self):
+        self.run_graph("--set", "steps=60", "--set", "every=15")
+        self.assertEqual(self.states("--set", "steps=59", "--set", "every=15")["base"][0], "run")  # decays from 29 on
+        self.assertEqual(self.states("--set", "steps=61", "--set", "every=15")["base"][0], "resume from 30")
+        self.gives_what_an_empty_store_gives("--set", "steps=61", "--set", "every=15")
 
     def test_a_schedule_that_depends_on_steps_is_said_to_start_over(self):
         self.run_graph("--set", "steps=40", "--set", "schedule=cosine")
@@ -138,15 +159,20 @@ class Pipeline(unittest.TestCase):
         self.assertEqual(state, "run")
         self.assertIn("cosine depends on the number of steps", reason)
 
-    def last_snapshot(self, store):
-        place = self.path(f"got-{store}")
-        self.tidemill("get", "base", place, store=store)
-        with open(os.path.join(place, "model.safetensors"), "rb") as file:
-            return file.read()
-
-    def test_checkpoint_every_is_no_part_of_any_key(self):
+    def test_snapshots_elsewhere_are_another_result_and_the_plan_says_why(self):
         self.run_graph()
-        self.assertEqual({state for state, _ in self.states("--set", "every=7").values()}, {"cached"})
+        state, reason = self.states("--set", "every=7")["base"]
+        self.assertEqual(state, "run")
+        self.assertIn("checkpoint_every 10 -> 7", reason)
+        self.assertIn("it made snapshots every 10 steps, not every 7", reason)
+        self.gives_what_an_empty_store_gives("--set", "every=7")
+        self.assertEqual({state for state, _ in self.states().values()}, {"cached"})
+
+    def test_snapshots_elsewhere_cost_nothing_where_there_were_none_before(self):
+        self.run_graph("--set", "every=100")
+        self.assertEqual(self.states("--set", "every=25")["base"][0], "resume from 20")
+        self.gives_what_an_empty_store_gives("--set", "every=25")
+        self.gives_what_an_empty_store_gives("--set", "every=20")
 
     def test_a_touched_file_reruns_nothing_and_a_new_one_reruns_what_it_reaches(self):
         self.run_graph()

@@ -218,11 +218,29 @@ return tm.graph { long = long }""")
         self.run_graph("--set", "epochs=2")
         state, reason = self.state("tuned", "--set", "epochs=5")
         self.assertRegex(state, "resume from [1-9]", reason)
-        self.run_graph("--set", "epochs=5")
-        self.run_graph("--set", "epochs=5", store="fresh")
-        self.assertEqual(self.last_model("tuned"), self.last_model("tuned", "fresh"))
-        self.assertEqual(self.metrics("tuned")["valid.loss", max(s for n, s in self.metrics("tuned") if n == "valid.loss")],
-                         self.metrics("tuned", "fresh")["valid.loss", max(s for n, s in self.metrics("tuned", "fresh"))])
+        self.gives_what_an_empty_store_gives("tuned", "--set", "epochs=5")
+
+    def gives_what_an_empty_store_gives(self, node, *args):
+        """Weights, the list of snapshots, and measures."""
+        self.run_graph(node, *args)
+        self.run_graph(node, *args, store="fresh")
+        for address in (node, f"{node}.metrics"):
+            self.assertEqual(self.artifact(address), self.artifact(address, "fresh"), address)
+
+    def test_more_epochs_of_preference_training_go_on_too(self):
+        self.graph(DPO)
+        self.run_graph("dpo", "--set", "epochs=2")
+        state, reason = self.state("dpo", "--set", "epochs=5")
+        self.assertRegex(state, "resume from [1-9]", reason)
+        self.gives_what_an_empty_store_gives("dpo", "--set", "epochs=5")
+
+    def test_patience_is_remembered_where_more_epochs_go_on(self):
+        self.graph(SFT, ", valid_every = 4, stop = { patience = 9 }")
+        args = ("--set", "adapter=false", "--set", "every=9")
+        self.run_graph("tuned", *args, "--set", "epochs=4")
+        state, reason = self.state("tuned", *args, "--set", "epochs=9")
+        self.assertRegex(state, "resume from [1-9]", reason)
+        self.gives_what_an_empty_store_gives("tuned", *args, "--set", "epochs=9")
 
     def test_epochs_that_end_a_training_early_can_be_raised(self):
         self.write("graph.lua", BASE + """
@@ -233,19 +251,14 @@ return tm.graph { long = long }""")
         self.run_graph("--set", "epochs=1")
         state, reason = self.state("long", "--set", "epochs=3")
         self.assertRegex(state, "resume from [1-9]", reason)
-        self.run_graph("--set", "epochs=3")
-        self.run_graph("--set", "epochs=3", store="fresh")
-        self.assertEqual(self.last_model("long"), self.last_model("long", "fresh"))
-        self.assertEqual(self.metrics("long"), self.metrics("long", "fresh"))
+        self.gives_what_an_empty_store_gives("long", "--set", "epochs=3")
 
     def test_steps_can_take_the_place_of_epochs(self):
         self.graph(SFT)
         self.run_graph("--set", "epochs=2")
         self.graph(SFT.replace("epochs = p.epochs", "steps = 60"))
         self.assertRegex(self.state("tuned")[0], "resume from [1-9]")
-        self.run_graph()
-        self.run_graph(store="fresh")
-        self.assertEqual(self.last_model("tuned"), self.last_model("tuned", "fresh"))
+        self.gives_what_an_empty_store_gives("tuned")
 
     def test_fewer_epochs_start_over_and_the_plan_says_why(self):
         self.graph(SFT)
