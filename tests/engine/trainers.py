@@ -3,6 +3,7 @@
 
 import json
 import os
+import random
 
 import drive
 from drive import Graph
@@ -268,6 +269,15 @@ class Trainers(drive.Case):
             result = self.ok(mill.run(graph(steps=steps, score="each")))
             self.assertEqual(starts(result), [start])
             self.assertEqual(result.outputs, self.fresh(graph(steps=steps, score="each")), steps)
+
+    def test_no_history_of_the_store_shows_in_a_result(self):
+        mill, draw, went_on = self.mill(), random.Random(7), 0
+        for _ in range(20):
+            options = {"steps": draw.randint(5, 90), "every": draw.choice((4, 10, 30, 100)), "stable": draw.choice((0, 20, 30))}
+            result = self.ok(mill.run(graph(score="each", **options), "--grace", 1))
+            went_on += (starts(result) or [0])[0] > 0
+            self.assertEqual(result.outputs, self.fresh(graph(score="each", **options)), options)
+        self.assertGreater(went_on, 3)
 
     def test_a_longer_run_that_is_killed_at_its_start_has_no_snapshot_of_the_shorter_one_either(self):
         mill, gate = self.mill(), self.gate()
