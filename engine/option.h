@@ -30,8 +30,8 @@ typedef enum {
 enum {
     TM_OPT_NOKEY = 1, // changes how, not what: not part of the key
     TM_OPT_EXTENDS =
-        2, // how far a run goes (steps, schedule) and where it puts snapshots: the stage's prefix callback says
-           // how far two agree
+        2, // how far a run goes (steps, schedule) and where it puts snapshots: the stage's prefix callback
+           // says how far two agree
 };
 
 typedef struct tm_option {

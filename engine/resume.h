@@ -9,11 +9,11 @@
 // when the prefix of the new options at its step is equal and the entries read are the first ones of the new
 // inputs.
 //
-// A log is a function of the graph alone, never of what the store held. Whether a longer run has a snapshot at
-// the step where a shorter one left its state is for its own options to say: the shorter one's schedule or data
-// may have ended there. So the point is the state alone (`again`): the entries before it are taken over (the
-// stage's prefix callback has seen that they are those of the new options), and it makes its own again if it has
-// one there.
+// A log is a function of the graph alone, never of what the store held. Whether a longer run has a snapshot
+// at the step where a shorter one left its state is for its own options to say: the shorter one's schedule or
+// data may have ended there. So the point is the state alone (`again`): the entries before it are taken over
+// (the stage's prefix callback has seen that they are those of the new options), and the trainer makes its
+// own again if it has one there.
 #pragma once
 
 #include "engine/plan.h"
@@ -26,7 +26,7 @@ static inline const char *tm_port_file(const tm_port *port)
 
 typedef struct tm_resume_point {
     int64_t step;
-    bool again;            // of a finished run: nothing that was put since the snapshot before it is taken over
+    bool again;            // of a finished run: what was put since the snapshot before it is not taken over
     tm_hash model, state;  // trees; equal when one folder holds both
     json_t *cursor;
     // Entries of the output ports that come before this point.

@@ -130,8 +130,8 @@ static json_t *node_message(const run *r, const run_group *g, int i)
     for (int port = 0; port < TM_MAX_PORTS; port++)
         json_array_append_new(entries, json_integer((json_int_t)g->resume.n_entries[port]));
     json_object_set_new(message, "resume",
-                        json_pack("{s:I, s:b, s:s, s:s, s:O*, s:o}", "step", (json_int_t)g->resume.step, "again",
-                                  g->resume.again, "model", model, "state", state, "side",
+                        json_pack("{s:I, s:b, s:s, s:s, s:O*, s:o}", "step", (json_int_t)g->resume.step,
+                                  "again", g->resume.again, "model", model, "state", state, "side",
                                   json_object_get(g->resume.cursor, "side"), "entries", entries));
     return message;
 }

@@ -9,9 +9,9 @@
 // Order of what a step leaves behind: a chunk of metrics, then the snapshot they belong to, so that both logs
 // can be cut at the same entry when training goes on from there.
 //
-// Which steps have a snapshot follows from the options and the data alone: fit.c says where. A run that goes on
-// from one with other options takes over the snapshots before it, if they are its own too (tm_fit_prefix), and
-// makes of the step itself what its own options say.
+// Which steps have a snapshot follows from the options and the data alone: fit.c says where. A run that goes
+// on from one with other options takes over the snapshots before it, if they are its own too (tm_fit_prefix),
+// and makes of the step itself what its own options say.
 #pragma once
 
 #include "engine/stage.h"

@@ -198,8 +198,8 @@ static tm_status same_data(const tm_fit_options *o, const json_t *side, tm_error
     return TM_OK;
 }
 
-// Whether the snapshots before that one are those of a run with these options too. Those of earlier versions of
-// the trainer have nothing to tell it by.
+// Whether the snapshots before that one are those of a run with these options too. Those of earlier versions
+// of the trainer have nothing to tell it by.
 static tm_status same_snapshots(const tm_fit_options *o, const json_t *side, int64_t step, tm_error *err)
 {
     int64_t then = json_integer_value(json_object_get(side, "checkpoint_every")), now = o->checkpoint_every;

@@ -132,9 +132,9 @@ static json_t *tally_json(const fit_tally *t, json_t *rows)
 {
     json_t *sums = json_array();
     for (int k = 0; k < TM_MEASURES; k++) json_array_append_new(sums, json_real(t->sums[k]));
-    return json_pack("{s:o, s:I, s:f, s:I, s:I, s:o}", "sums", sums, "n_steps", (json_int_t)t->n_steps, "best",
-                     t->best, "n_measured", (json_int_t)t->n_measured, "n_worse", (json_int_t)t->n_worse,
-                     "metrics", rows);
+    return json_pack("{s:o, s:I, s:f, s:I, s:I, s:o}", "sums", sums, "n_steps", (json_int_t)t->n_steps,
+                     "best", t->best, "n_measured", (json_int_t)t->n_measured, "n_worse",
+                     (json_int_t)t->n_worse, "metrics", rows);
 }
 
 static fit_tally tally_of(const json_t *json)
@@ -148,8 +148,8 @@ static fit_tally tally_of(const json_t *json)
     return t;
 }
 
-// What going on needs besides the state: the tally and the rows since the last snapshot, with what was made of
-// this step (`now`) and without (`before`), and what tm_fit_prefix asks for.
+// What going on needs besides the state: the tally and the rows since the last snapshot, with what was made
+// of this step (`now`) and without (`before`), and what tm_fit_prefix asks for.
 static json_t *side_of(const fit *f, bool put)
 {
     json_t *now = tally_json(&f->tally, metrics_rows(f->metrics, put ? 0 : tm_batch_rows(f->metrics)));

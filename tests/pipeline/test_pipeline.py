@@ -25,7 +25,8 @@ GRAPH = """
 local tm = require "tidemill"
 local p = tm.params { steps = tm.int { 40, min = 1 }, every = tm.int { 10, min = 1 },
                       schedule = tm.choice { "wsd", choices = { "wsd", "cosine", "constant" } } }
-local schedules = { wsd = tm.wsd { warmup = 5, decay = 0.5 }, cosine = tm.cosine { warmup = 0 }, constant = tm.constant { warmup = 5 } }
+local schedules = { wsd = tm.wsd { warmup = 5, decay = 0.5 }, cosine = tm.cosine { warmup = 0 },
+                    constant = tm.constant { warmup = 5 } }
 local clean = tm.curate { tm.read { "corpus/*.txt" }, tm.fix_unicode {}, tm.gopher { without = { "punctuation" } },
                           tm.exact_dedup {}, tm.fuzzy_dedup {} }
 local docs  = tm.split { clean, valid = 0.1 }
