@@ -226,23 +226,33 @@ static tm_status no_sweep(const tm_past *past, const char *word, tm_error *err)
     return err->status;
 }
 
-// The only sweep of a run, or the one named.
-static tm_status sweep_rows(const tm_cli *cli, tm_past *past, const char *word, json_t **rows, tm_error *err)
+// The only sweep of a run, or the one named. `title`: "r3:trials".
+static tm_status sweep_rows(const tm_cli *cli, tm_past *past, const char *word, char title[300],
+                            json_t **rows, tm_error *err)
 {
     json_t *sweeps = tm_compare_sweeps(past);
     const char *only = json_object_size(sweeps) == 1 ? json_object_iter_key(json_object_iter(sweeps)) : NULL;
     const char *sweep = word && word[0] ? word : only;
     if (sweep) *rows = tm_compare_sweep(past, sweep, tm_cli_flag(cli, "--full") != NULL);
+    if (sweep) snprintf(title, 300, "%s:%.200s", past->run, sweep);
     json_decref(sweeps);
     return json_array_size(*rows) ? TM_OK : no_sweep(past, word && word[0] ? word : NULL, err);
 }
 
-// The latest run that has the sweep; else, for the nearest name, the latest that has any.
+// What a smoke run made is nothing to use without knowing it.
+static tm_status only_smoke(const char *run, const char *sweep, tm_error *err)
+{
+    tm_fail(err, TM_ENOENT, "only a smoke run has \"%s\" so far", sweep);
+    tm_hint(err, "run the graph, or compare the points of the smoke run: tidemill compare %s:%s", run, sweep);
+    return TM_ENOENT;
+}
+
+// The latest real run that has the sweep; else, for the nearest name, the latest that has any.
 static tm_status search(tm_store *store, const char *sweep, tm_past *past, tm_error *err)
 {
     uint64_t *numbers = NULL;
     size_t n = 0;
-    char run[32], any[32] = "";
+    char run[32], any[32] = "", smoke[32] = "";
     bool found = false;
     TM_TRY(tm_run_list(store, &numbers, &n, err));
     while (n-- > 0 && !found) {
@@ -252,9 +262,14 @@ static tm_status search(tm_store *store, const char *sweep, tm_past *past, tm_er
         found = json_object_get(sweeps, sweep) != NULL;
         if (!any[0] && json_object_size(sweeps)) snprintf(any, sizeof any, "%s", run);
         json_decref(sweeps);
+        if (found && json_is_true(json_object_get(past->record, "smoke"))) {
+            if (!smoke[0]) snprintf(smoke, sizeof smoke, "%s", run);
+            found = false;
+        }
         if (!found) tm_past_clear(past);
     }
     tm_free(numbers);
+    if (!found && smoke[0]) return only_smoke(smoke, sweep, err);
     return found ? TM_OK : tm_past_read(store, any[0] ? any : NULL, past, err);
 }
 
@@ -292,16 +307,21 @@ static tm_status compare(const tm_cli *cli, tm_store *store, tm_error *err)
     tm_past past = {0};
     json_t *rows = NULL;
     const char *word, *sort = tm_cli_flag(cli, "--sort");
+    char title[300] = "";
+    bool csv = tm_cli_flag(cli, "--csv") != NULL, smoke;
     bool sweep = cli->n_args == 1;
     tm_status status =
         sweep ? read_sweep(store, cli->args[0], &past, &word, err) : run_rows(cli, store, &rows, err);
-    if (sweep && status >= 0) status = sweep_rows(cli, &past, word, &rows, err);
+    if (sweep && status >= 0) status = sweep_rows(cli, &past, word, title, &rows, err);
+    smoke = json_is_true(json_object_get(past.record, "smoke"));
     if (status >= 0 && sort) status = tm_compare_sort(rows, sort, err);
     if (status >= 0 && cli->json)
-        tm_cli_print(cli, json_pack("{s:O}", "rows", rows));
-    else if (status >= 0)
-        status = print(rows, sweep, tm_cli_flag(cli, "--csv") != NULL, tm_cli_flag(cli, "--full") != NULL,
-                       err);
+        tm_cli_print(cli, json_pack("{s:s?, s:O}", "run", sweep ? past.run : NULL, "rows", rows));
+    if (status >= 0 && !cli->json && !csv && sweep)
+        printf("%s of %s%s\n", title, json_string_value(json_object_get(past.record, "graph")),
+               smoke ? ", a smoke run" : "");
+    if (status >= 0 && !cli->json)
+        status = print(rows, sweep, csv, tm_cli_flag(cli, "--full") != NULL, err);
     json_decref(rows);
     tm_past_clear(&past);
     return status;

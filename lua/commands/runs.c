@@ -124,21 +124,30 @@ static bool is_metric(const tm_past_list *list, const char *name)
     return false;
 }
 
-// The graph file of a run: with its folder, where another run has a file of that name in another place.
+// How many names at the ends of two paths are the same.
+static int same_end(const char *a, const char *b)
+{
+    size_t n = strlen(a), m = strlen(b);
+    int same = 0;
+    while (n && m && a[n - 1] == b[--m]) same += a[--n] == '/';
+    return same;
+}
+
+// The graph file of a run: with as many of its folders as tell it from files of that name in other places.
 static const char *graph_text(const tm_past_list *list, const tm_past *run)
 {
+    const char *path = json_string_value(json_object_get(run->record, "path"));
     const char *name = json_string_value(json_object_get(run->record, "graph"));
-    const char *path = json_string_value(json_object_get(run->record, "path")), *at = path;
-    bool same = false;
-    for (size_t i = 0; path && name && i < list->n; i++) {
+    int folders = 0;
+    for (size_t i = 0; path && i < list->n; i++) {
         const char *other = json_string_value(json_object_get(list->runs[i].record, "path"));
-        const char *called = json_string_value(json_object_get(list->runs[i].record, "graph"));
-        same |= other && called && strcmp(called, name) == 0 && strcmp(other, path) != 0;
+        int same = other && strcmp(other, path) != 0 ? same_end(path, other) : 0;
+        if (same > folders) folders = same;
     }
-    if (!same) return name ? name : "";
-    for (const char *slash = path; (slash = strchr(slash, '/')); slash++)
-        if (strchr(slash + 1, '/')) at = slash + 1;
-    return at;
+    if (!folders) return name ? name : "";
+    for (const char *at = path + strlen(path); at > path; at--)
+        if (at[-1] == '/' && folders-- == 0) return at;
+    return path;
 }
 
 static void print_table(const tm_cli *cli, const tm_past_list *list, const tm_where *where)
@@ -179,6 +188,25 @@ static void print_table(const tm_cli *cli, const tm_past_list *list, const tm_wh
     json_decref(names);
 }
 
+// A bare name that stands for several things in the newest run where it does: which of them is meant.
+static void say_mixed(const tm_past_list *list, const char *name)
+{
+    char names[300];
+    for (size_t i = list->n; i-- > 0;) {
+        if (!tm_fact_mixed(&list->runs[i], name, names)) continue;
+        fprintf(stderr, "%s is %s.%s in %s, the last stage that has it, of %s\n", name,
+                tm_fact_of(&list->runs[i], name).node, name, list->runs[i].run, names);
+        return;
+    }
+}
+
+static void say_all_mixed(const tm_cli *cli, const tm_past_list *list, const tm_where *where)
+{
+    const char *sort = tm_cli_flag(cli, "--sort"), *name;
+    for (size_t i = 0; where && (name = tm_where_name(where, i)); i++) say_mixed(list, name);
+    if (sort) say_mixed(list, sort + (sort[0] == '-'));
+}
+
 // ---- the command ----
 
 static tm_status choose(const tm_cli *cli, tm_past_list *list, const tm_where *where, size_t last,
@@ -188,6 +216,7 @@ static tm_status choose(const tm_cli *cli, tm_past_list *list, const tm_where *w
     json_t *names = json_object();
     for (size_t i = 0; i < list->n; i++) tm_fact_names(&list->runs[i], names);
     tm_status status = where && list->n ? tm_where_check(where, names, err) : TM_OK;
+    if (status >= 0 && !cli->json) say_all_mixed(cli, list, where);
     if (status >= 0 && where) tm_past_list_keep(list, where);
     if (status >= 0 && last) tm_past_list_last(list, last);
     if (status >= 0 && sort && list->n) status = tm_past_list_sort(list, sort, names, err);

@@ -175,11 +175,10 @@ static json_t *diff_metric(const tm_past_series *x, const tm_past_series *y)
     json_t *out = json_pack("{s:o, s:o}", "before", value_of(x), "after", value_of(y));
     if (!x || !y) return out;
     double difference = y->values[y->n - 1] - x->values[x->n - 1];
-    double error = hypot(x->errors[x->n - 1], y->errors[y->n - 1]);
+    const char *verdict = tm_verdict(x->values[x->n - 1], x->errors[x->n - 1], y->values[y->n - 1],
+                                     y->errors[y->n - 1]);
     json_object_set_new(out, "difference", tm_number_json(difference));
-    if (error == error && difference == difference)
-        json_object_set_new(out, "verdict",
-                            json_string(fabs(difference) <= 2 * error ? "within error" : "beyond error"));
+    if (verdict) json_object_set_new(out, "verdict", json_string(verdict));
     return out;
 }
 

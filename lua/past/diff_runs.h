@@ -10,7 +10,7 @@
 //    "seconds": [x, y], "ran": [n, m], "cached": [n, m], "bytes": [n, m]}
 //
 // A run is {"run", "status", "note", "tags", "graph", "started"}; a value of a metric {"value", "error",
-// "step"}. A verdict is "within error", "beyond error", or absent where no errors are known.
+// "step"}. A verdict is that of tm_verdict (fact.h), absent where no errors are known.
 #pragma once
 
 #include "lua/past/past.h"

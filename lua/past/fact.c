@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "engine/base/json.h"
+#include "engine/select.h"
 #include "lua/cli/counts.h"
 #include "lua/lock/git.h"
 
@@ -160,16 +161,56 @@ static tm_fact of_node_metric(const tm_past *past, const char *name)
     return of_text("");
 }
 
+// Of the nodes of the last stage in the graph that has the metric, the one with the best value.
+static const tm_past_node *best_holder(const tm_past *past, const char *metric)
+{
+    const tm_past_node *best = NULL;
+    double least = NAN;
+    for (size_t i = past->n_nodes; i-- > 0;) {
+        const tm_past_node *node = &past->nodes[i];
+        const tm_past_series *series = tm_past_metric(node, metric);
+        if (!series || !series->n || (best && strcmp(node->stage, best->stage) != 0)) continue;
+        double value = series->values[series->n - 1];
+        if (best && (value != value || (least == least && !tm_select_better(metric, value, least)))) continue;
+        best = node;
+        least = value;
+    }
+    return best;
+}
+
 tm_fact tm_fact_of(const tm_past *past, const char *name)
 {
     if (tm_fact_fixed(name)) return of_fixed(past, name);
     const json_t *param = find_param(past, name);
     if (param) return of_param(param);
-    for (size_t i = past->n_nodes; i-- > 0;) {
-        const tm_past_series *series = tm_past_metric(&past->nodes[i], name);
-        if (series) return of_series(&past->nodes[i], series);
+    const tm_past_node *node = best_holder(past, name);
+    return node ? of_series(node, tm_past_metric(node, name)) : of_node_metric(past, name);
+}
+
+bool tm_fact_mixed(const tm_past *past, const char *name, char list[300])
+{
+    const char *stages[8];
+    size_t n = 0, at = 0;
+    list[0] = 0;
+    if (tm_fact_fixed(name) || find_param(past, name)) return false;
+    for (size_t i = past->n_nodes; i-- > 0 && n < 8;) {
+        const tm_past_node *node = &past->nodes[i];
+        size_t k = 0;
+        if (!tm_past_metric(node, name)) continue;
+        while (k < n && strcmp(stages[k], node->stage) != 0) k++;
+        if (k < n) continue;
+        stages[n++] = node->stage;
+        if (at < 200)
+            at += (size_t)snprintf(list + at, 300 - at, "%s%.60s.%.30s", at ? ", " : "", node->name, name);
     }
-    return of_node_metric(past, name);
+    return n > 1;
+}
+
+const char *tm_verdict(double before, double before_error, double after, double after_error)
+{
+    double difference = after - before, error = hypot(before_error, after_error);
+    if (error != error || difference != difference) return NULL;
+    return fabs(difference) <= 2 * error ? "within error" : "beyond error";
 }
 
 void tm_fact_names(const tm_past *past, json_t *names)

@@ -5,8 +5,12 @@
 //   commit                                                            "1a2b3c4", with "+" if it says not all
 //   smoke                                                             "smoke" of a smoke run
 //   rank                                                              a parameter of its graph
-//   valid.loss                                                        a metric: of the last node that has it
+//   valid.loss                                                        a metric: the best of a run's nodes
 //   tuned.valid.loss                                                  a metric of a node
+//
+// Of a metric the last value of each node counts. Nodes of one stage (the points of a sweep, say) compete:
+// the lowest loss, perplexity or bits per byte, the highest of all else. The same name of another stage is
+// another thing, as DPO's loss is not that of pretraining: the last stage that has it is meant.
 #pragma once
 
 #include "lua/past/past.h"
@@ -23,8 +27,14 @@ typedef struct tm_fact {
     char text[200];      // of every fact: as it is shown
 } tm_fact;
 
-// The fact of a run with this name; kind TM_FACT_NONE if it has none. Of metrics the last value.
+// The fact of a run with this name; kind TM_FACT_NONE if it has none.
 tm_fact tm_fact_of(const tm_past *past, const char *name);
+// The names "NODE.METRIC, NODE.METRIC" of a metric that several stages have in a run, the last node of each;
+// false if the name is none such.
+bool tm_fact_mixed(const tm_past *past, const char *name, char list[300]);
+// "within error" if two values differ by no more than twice the standard error of their difference, else
+// "beyond error"; NULL where an error is not known. What `diff` and the page of two runs say.
+const char *tm_verdict(double before, double before_error, double after, double after_error);
 // Whether the name is one that every run has.
 bool tm_fact_fixed(const char *name);
 // Add the names that a run has to an object (name -> true): fixed ones, parameters, metrics, NODE.METRICs.

@@ -160,44 +160,80 @@ static int worth(const char *name)
     return strcmp(name, "valid.loss") == 0 ? 3 : tm_metric_minor(name) ? 1 : 2;
 }
 
-// metric -> how many nodes of a run have it.
-static json_t *holders_of(const tm_past *past)
+typedef struct holders {
+    json_t *nodes;  // metric -> how many nodes of a run have it that are no points of a sweep
+    json_t *points; // metric -> how many points
+} holders;
+
+static void count_one(json_t *counts, const char *name, json_int_t first, json_int_t more)
 {
-    json_t *holders = json_object();
-    for (size_t n = 0; n < past->n_nodes; n++)
-        for (size_t k = 0; k < past->nodes[n].n_series; k++) {
-            const char *metric = past->nodes[n].series[k].name;
-            json_int_t so_far = json_integer_value(json_object_get(holders, metric));
-            json_object_set_new(holders, metric, json_integer(so_far + 1));
-        }
-    return holders;
+    const json_t *count = json_object_get(counts, name);
+    json_object_set_new(counts, name, json_integer((count ? json_integer_value(count) : first) + more));
 }
 
-// Adds a run to the counts of those that have each metric, by its own name, or by NODE.NAME where some nodes
-// have it. What many nodes have, and the points of a sweep or tables of them, is none of the run's.
-static void count_run(const tm_past *past, json_t *counts)
+static holders holders_of(const tm_past *past)
+{
+    holders h = {json_object(), json_object()};
+    for (size_t n = 0; n < past->n_nodes; n++) {
+        const tm_past_node *node = &past->nodes[n];
+        json_t *counts = tm_compare_sweep_size(node->name) ? h.points : h.nodes;
+        for (size_t k = 0; k < node->n_series; k++) count_one(counts, node->series[k].name, 0, 1);
+    }
+    return h;
+}
+
+// By its own name a metric counts that one node of the run has, or points of a sweep alone, else by
+// NODE.NAME. What many nodes have, and tables of points, is none of the run's. "" if it is nothing to count.
+static void counted_name(const tm_past_node *node, const char *metric, const holders *h, bool mixed,
+                         char name[400])
+{
+    json_int_t nodes = json_integer_value(json_object_get(h->nodes, metric));
+    json_int_t points = json_integer_value(json_object_get(h->points, metric));
+    bool point = tm_compare_sweep_size(node->name) > 0, bare = !mixed && nodes + (points > 0) == 1;
+    name[0] = 0;
+    if (strchr(metric, '=') || strncmp(metric, "train.", 6) == 0 || nodes > MANY || (point && !bare)) return;
+    snprintf(name, 400, "%s%s%s", bare ? "" : node->name, bare ? "" : ".", metric);
+}
+
+// Adds a run to the counts of those that have each metric. `mixed`: names that stand for several things.
+static void count_run(const tm_past *past, const json_t *mixed, json_t *counts)
 {
     char name[400];
-    json_t *holders = holders_of(past);
+    json_t *seen = json_object();
+    holders h = holders_of(past);
     for (size_t n = 0; n < past->n_nodes; n++)
         for (size_t k = 0; k < past->nodes[n].n_series; k++) {
             const char *metric = past->nodes[n].series[k].name;
-            json_int_t nodes = json_integer_value(json_object_get(holders, metric));
-            bool point = strchr(metric, '=') || tm_compare_sweep_size(past->nodes[n].name);
-            if (nodes > MANY || point || strncmp(metric, "train.", 6) == 0) continue;
-            bool alone = nodes == 1;
-            snprintf(name, sizeof name, "%s%s%s", alone ? "" : past->nodes[n].name, alone ? "" : ".", metric);
-            const json_t *count = json_object_get(counts, name);
-            json_int_t so_far = count ? json_integer_value(count) : worth(metric);
-            json_object_set_new(counts, name, json_integer(so_far + 4));
+            counted_name(&past->nodes[n], metric, &h, json_object_get(mixed, metric) != NULL, name);
+            if (!name[0] || json_object_get(seen, name)) continue;
+            json_object_set_new(seen, name, json_true());
+            count_one(counts, name, worth(metric), 4);
         }
-    json_decref(holders);
+    json_decref(h.nodes);
+    json_decref(h.points);
+    json_decref(seen);
+}
+
+// Metrics that stages of several kinds have in one of the runs.
+static json_t *mixed_names(const tm_past_list *list)
+{
+    char names[300];
+    json_t *mixed = json_object();
+    for (size_t i = 0; i < list->n; i++)
+        for (size_t n = 0; n < list->runs[i].n_nodes; n++)
+            for (size_t k = 0; k < list->runs[i].nodes[n].n_series; k++) {
+                const char *metric = list->runs[i].nodes[n].series[k].name;
+                if (!json_object_get(mixed, metric) && tm_fact_mixed(&list->runs[i], metric, names))
+                    json_object_set_new(mixed, metric, json_true());
+            }
+    return mixed;
 }
 
 void tm_past_list_metrics(const tm_past_list *list, size_t most, json_t *names)
 {
-    json_t *counts = json_object(), *count;
-    for (size_t i = 0; i < list->n; i++) count_run(&list->runs[i], counts);
+    json_t *counts = json_object(), *mixed = mixed_names(list), *count;
+    for (size_t i = 0; i < list->n; i++) count_run(&list->runs[i], mixed, counts);
+    json_decref(mixed);
     for (; most && json_object_size(counts); most--) {
         const char *name, *best = NULL;
         json_int_t most_runs = 0;

@@ -8,6 +8,7 @@
 #include "lua/cli/measured.h"
 #include "lua/lock/git.h"
 #include "lua/past/differ.h"
+#include "lua/past/fact.h"
 #include "lua/report/chain.h"
 #include "lua/report/measures.h"
 
@@ -162,8 +163,8 @@ static void measure_row(tm_buf *page, const tm_past_node *node, const tm_past_se
     tm_measure_cell(page, y);
     tm_html(page, "</td><td class=\"n\" data-v=\"%.9g\">%s%s", d, d > 0 ? "+" : "",
             tm_measured_of(d, e).value);
-    if (isfinite(e) && d != 0 && fabs(d) <= e)
-        tm_buf_str(page, " <span class=\"about\">within the errors</span>");
+    const char *verdict = d != 0 ? tm_verdict(a, ea, b, eb) : NULL;
+    if (verdict) tm_html(page, " <span class=\"about\">%s</span>", verdict);
     tm_buf_str(page, "</td></tr>\n");
 }
 
@@ -179,8 +180,8 @@ static void measures(const pair *p, tm_buf *page)
                 tm_report_open(page, "measures", "Measures");
                 tm_buf_str(
                     page,
-                    "<p>Last values, with standard errors where there are some. A difference within the errors of both "
-                    "runs is marked; both were judged on the same documents only if these are the same in both runs.</p>\n");
+                    "<p>Last values, with standard errors where there are some. A difference is within error "
+                    "if it is at most twice its own standard error, which is that of both values together. Both were judged on the same documents only if these are the same in both runs.</p>\n");
                 begin_table(p, page, "Measures of both runs", "measure", "difference");
             }
             open = true;

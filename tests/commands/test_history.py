@@ -431,7 +431,8 @@ class AfterASweep(WithWorkplace):
             assert code == 0, out + err
 
     def test_compare_is_a_row_for_each_point_with_what_differs_and_what_came_of_it(self):
-        lines = self.ok("compare", "r1:trials").splitlines()
+        head, *lines = self.ok("compare", "r1:trials").splitlines()
+        self.assertEqual(head, "r1:trials of sweep.lua")
         points = [["cosine", "0.001"], ["cosine", "0.003"], ["none", "0.001"], ["none", "0.003"]]
         self.assertEqual(lines[0].split()[:4], ["decay", "lr", "valid.loss", "text.bits_per_byte"])
         self.assertEqual([line.split()[:2] for line in lines[1:5] + lines[7:11]], points * 2)
@@ -450,6 +451,44 @@ class AfterASweep(WithWorkplace):
             last = [row["value"] for row in metrics if row["name"] == name][-1]
             self.assertEqual(rows[3]["metrics"][name]["value"], last)
         self.assertEqual({row["state"] for row in self.json("compare", "r2:trials")["rows"]}, {"cached"})
+
+    def test_the_metric_of_a_sweep_is_that_of_its_best_point_in_columns_conditions_and_order(self):
+        rows = self.json("compare", "r1:trials")["rows"]
+        losses = sorted(row["metrics"]["valid.loss"]["value"] for row in rows)
+        between = (losses[0] + losses[1]) / 2
+        self.assertEqual([run["run"] for run in self.json("runs", "--where", f"valid.loss < {between:.9g}")["runs"]], ["r1", "r2"])
+        self.assertEqual(self.json("runs", "--where", f"valid.loss < {losses[0] - 1e-6:.9g}")["runs"], [])
+        lines = self.ok("runs", "--sort", "valid.loss", "--last", "2").splitlines()
+        self.assertIn("valid.loss", lines[0].split())
+        self.assertIn(f"{losses[0]:.5g}", lines[1].split())
+
+    def test_the_losses_of_two_trainers_are_columns_of_their_own_and_a_bare_name_is_that_of_the_last(self):
+        graph = self.place.read("graph.lua").replace("return tm.graph {", """local chats = tm.stage {
+  name = "chats", gives = "chat", each = function(doc, o, emit)
+    emit { messages = { { role = "user", content = "Go on." }, { role = "assistant", content = doc.text:sub(1, 40) } } }
+  end }
+local tuned = tm.sft { base, data = chats { docs.train }, valid = chats { docs.valid }, steps = 2, batch = 256, length = 64 }
+return tm.graph { tuned = tuned,""")
+        self.place.write("two.lua", graph)
+        self.ok("run", "two.lua", "--quiet", "--set", "steps=2", "tuned", store="two")
+        heading = self.ok("runs", store="two").splitlines()[0].split()
+        self.assertIn("base.valid.loss", heading)
+        self.assertIn("tuned.valid.loss", heading)
+        self.assertNotIn("valid.loss", heading)
+        metrics = self.json("runs", store="two")["runs"][0]["metrics"]
+        code, out, err = self.place.tidemill("runs", "--sort", "valid.loss", store="two")
+        self.assertEqual(code, 0, err)
+        self.assertIn("valid.loss is tuned.valid.loss in r1, the last stage that has it", err)
+        self.assertIn(f"{metrics['tuned']['valid.loss']['value']:.5g}", out)
+
+    def test_compare_says_of_which_run_the_points_are_and_takes_a_smoke_run_only_by_its_name(self):
+        self.ok("run", "sweep.lua", "--quiet", "--smoke", store="smoked")
+        err = self.fails(2, "compare", "trials", store="smoked")
+        self.assertIn('only a smoke run has "trials" so far', err)
+        self.assertIn("tidemill compare r1:trials", err)
+        self.assertEqual(self.ok("compare", "r1:trials", store="smoked").splitlines()[0], "r1:trials of sweep.lua, a smoke run")
+        self.assertEqual(self.json("compare", "r1:trials", store="smoked")["run"], "r1")
+        self.assertEqual(self.ok("compare", "trials").splitlines()[0], "r2:trials of sweep.lua")
 
     def test_compare_sorts_and_writes_csv(self):
         for sort, down in (("text.loss", False), ("-valid.loss", True)):

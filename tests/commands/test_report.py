@@ -7,6 +7,7 @@ usage: test_report.py PROGRAM [unittest arguments]
 import base64
 import hashlib
 import html.parser
+import json
 import os
 import re
 import subprocess
@@ -235,6 +236,18 @@ class ReportOfARun(WithWorkplace):
         self.assertRegex(sections["measures"], r"curve: text\.loss\s*[\d.]+ ± [\d.]+\s*[\d.]+ ± [\d.]+\s*[+-]\d")
         self.assertIn("base: train.loss", sections["curves"])
         self.assertRegex(sections["curation"], r"came in\s*68\s*68\s*0")
+
+    def test_the_page_of_two_runs_calls_the_same_differences_within_error_as_diff_does(self):
+        page = Page(self.report("--compare", "r1", "r2"))
+        measures = next(e["text"] for e in page.all("section") if e["attributes"].get("id") == "measures")
+        code, out, err = self.place.tidemill("diff", "r1", "r2", "--json")
+        self.assertEqual(code, 0, err)
+        metrics = {name: one for name, one in json.loads(out)["metrics"].items() if "verdict" in one}
+        self.assertTrue(metrics)
+        for name, one in metrics.items():
+            node, _, metric = name.partition(".")
+            self.assertRegex(measures, rf"{node}: {re.escape(metric)}\s*[^:]*?{one['verdict']}")
+        self.assertEqual(len(re.findall("(within|beyond) error", measures.split("difference", 2)[2])), len(metrics))
 
     def test_values_are_compared_field_by_field(self):
         with open(self.place.path("graph.lua")) as file:
