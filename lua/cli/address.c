@@ -15,6 +15,7 @@
 #include "lua/past/past.h"
 #include "lua/past/past_find.h"
 #include "lua/past/recorded_stage.h"
+#include "lua/past/rerun.h"
 #include "lua/past/run_name.h"
 
 #define MAX_SEARCHED 100 // runs looked through for a node
@@ -163,17 +164,23 @@ static bool has_snapshots(tm_store *store, const json_t *node)
     return some;
 }
 
-// Of the runs that have the node, of real ones or of smoke runs: the latest in which it has a result, else
-// the latest.
+static bool is_of_graph(const json_t *record, const json_t *path)
+{
+    return !path || json_equal(json_object_get(record, "path"), path);
+}
+
+// Of the runs that have the node, of real ones or of smoke runs, of the graph at a path or of any (NULL): the
+// latest in which it has a result, else the latest.
 static void search_among(tm_store *store, tm_address *a, const uint64_t *numbers, size_t n, bool smoke,
-                         const json_t **node, const char *rest, size_t size)
+                         const json_t *path, const json_t **node, const char *rest, size_t size)
 {
     bool done = false;
     for (size_t i = n; i-- > 0 && !done && n - i <= MAX_SEARCHED;) {
         tm_address one = {0};
         snprintf(one.run, sizeof one.run, "r%llu", (unsigned long long)numbers[i]);
         one.record = tm_run_record(store, one.run);
-        const json_t *found = json_is_true(json_object_get(one.record, "smoke")) == smoke
+        bool of_kind = json_is_true(json_object_get(one.record, "smoke")) == smoke;
+        const json_t *found = of_kind && is_of_graph(one.record, path)
                                   ? find_node(&one, json_object_get(one.record, "nodes"), rest, size)
                                   : NULL;
         done = found && (!*node || strcmp(one.node, a->node) == 0) &&
@@ -207,8 +214,8 @@ static tm_status search_runs(tm_store *store, tm_address *a, const json_t **node
     size_t n = 0;
     TM_TRY(tm_key_refresh(store, err));
     TM_TRY(tm_run_list(store, &numbers, &n, err));
-    search_among(store, a, numbers, n, false, node, rest, size);
-    if (!*node) search_among(store, a, numbers, n, true, node, rest, size);
+    search_among(store, a, numbers, n, false, NULL, node, rest, size);
+    if (!*node) search_among(store, a, numbers, n, true, NULL, node, rest, size);
     tm_free(numbers);
     if (!n) return tm_fail_as(err, TM_ENOENT, "TM0505", "this store has no runs yet");
     bool smoke = *node && json_is_true(json_object_get(a->record, "smoke"));
@@ -273,25 +280,57 @@ static tm_status find_port(tm_address *a, tm_error *err)
     return TM_ENOENT;
 }
 
-static tm_status no_result(tm_store *store, const tm_address *a, tm_error *err)
+// The result was there: it can be made again.
+static tm_status freed(tm_store *store, const tm_address *a, const tm_past *past, const tm_past_node *node,
+                       tm_error *err)
+{
+    char found[TM_PATH_MAX], folder[TM_PATH_MAX];
+    const char *path = json_string_value(json_object_get(past->record, "path"));
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    char *own = realpath(tm_store_folder(store), NULL);
+    tm_buf command = {0};
+    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
+    tm_session_find_store(folder, found);
+    tm_rerun_add(&command, past, node, own && strcmp(own, found) == 0 ? NULL : tm_store_folder(store));
+    tm_fail_as(err, TM_ENOENT, "TM0509", "the result of %s of run %s is not in the store any more", a->node,
+               a->run);
+    tm_why(err, "it was there when the run ended; gc frees what is old or cheap to make again");
+    tm_hint(err, "make it again: %s", command.data ? command.data : "run the graph");
+    tm_buf_clear(&command);
+    free(own);
+    return TM_ENOENT;
+}
+
+static void hint_other(tm_store *store, const tm_address *a, bool goes_on, tm_error *err)
 {
     uint64_t *numbers = NULL;
     size_t n = 0;
-    tm_past past;
     tm_address other = {0};
-    const json_t *node = NULL;
-    bool goes_on = tm_past_read(store, a->run, &past, NULL) >= 0 && past.alive;
-    tm_past_clear(&past);
+    const json_t *node = NULL, *path = json_object_get(a->record, "path");
     if (tm_run_list(store, &numbers, &n, NULL) >= 0)
-        search_among(store, &other, numbers, n, false, &node, a->node, strlen(a->node));
-    tm_fail_as(err, TM_ENOENT, "TM0509", "%s of run %s has no result%s", a->node, a->run,
-               goes_on ? " yet" : "");
+        search_among(store, &other, numbers, n, false, path, &node, a->node, strlen(a->node));
     if (node && result_of(store, node) && !other.port[0])
         tm_hint(err, "run %s has one: %s:%s", other.run, other.run, a->node);
     else
         tm_hint(err, "`tidemill status %s` shows how far it %s", a->run, goes_on ? "is" : "came");
     json_decref(other.record);
     tm_free(numbers);
+}
+
+static tm_status no_result(tm_store *store, const tm_address *a, tm_error *err)
+{
+    tm_past past;
+    bool read = tm_past_read(store, a->run, &past, NULL) >= 0, goes_on = read && past.alive;
+    const tm_past_node *node = read ? tm_past_find(&past, a->node) : NULL;
+    const char *state = node ? tm_past_work(&past, node)->state : "";
+    if (strcmp(state, "done") == 0 || strcmp(state, "cached") == 0) {
+        freed(store, a, &past, node, err);
+    } else {
+        tm_fail_as(err, TM_ENOENT, "TM0509", "%s of run %s has no result%s", a->node, a->run,
+                   goes_on ? " yet" : "");
+        hint_other(store, a, goes_on, err);
+    }
+    tm_past_clear(&past);
     return TM_ENOENT;
 }
 
@@ -383,10 +422,41 @@ static tm_status resolve(tm_store *store, const char *text, tm_address *a, tm_er
     return find_artifact(store, a, node, err);
 }
 
+// A path as seen from this folder, if it is in it.
+static const char *from_here(const json_t *path)
+{
+    char here[TM_PATH_MAX];
+    const char *text = json_string_value(path);
+    size_t n = text && getcwd(here, sizeof here) ? strlen(here) : 0;
+    return n && strncmp(text, here, n) == 0 && text[n] == '/' ? text + n + 1 : text ? text : "?";
+}
+
+// Without a run in the address, where the run before this one that has the node is of another graph: two
+// things have the name.
+static void say_other_graph(tm_store *store, const tm_address *a)
+{
+    uint64_t *numbers = NULL;
+    size_t n = 0;
+    tm_address before = {0};
+    const json_t *node = NULL, *path = json_object_get(a->record, "path");
+    const char *name = a->chain[0] ? a->chain : a->node;
+    if (tm_run_list(store, &numbers, &n, NULL) < 0) n = 0;
+    while (n && numbers[n - 1] >= strtoull(a->run + 1, NULL, 10)) n--;
+    search_among(store, &before, numbers, n, false, NULL, &node, name, strlen(name));
+    const json_t *own = json_object_get(json_object_get(a->record, "nodes"), a->node);
+    bool same = json_equal(json_object_get(own, "recipe"), json_object_get(node, "recipe"));
+    if (node && !same && !before.port[0] && result_of(store, node) && !is_of_graph(before.record, path))
+        fprintf(stderr, "%s: of %s, graph %s; that of %s is %s:%s\n", name, a->run, from_here(path),
+                from_here(json_object_get(before.record, "path")), before.run, name);
+    json_decref(before.record);
+    tm_free(numbers);
+}
+
 tm_status tm_address_resolve(tm_store *store, const char *text, tm_address *a, tm_error *err)
 {
     *a = (tm_address){0};
     tm_status status = resolve(store, text, a, err);
+    if (status >= 0 && a->latest[0]) say_other_graph(store, a);
     if (status >= 0 && !a->open && a->latest[0] && strcmp(a->latest, a->run) != 0)
         fprintf(stderr, "%s: from %s, as %s has none\n", a->chain[0] ? a->chain : a->node, a->run, a->latest);
     if (status < 0) tm_address_clear(a);

@@ -2,6 +2,7 @@
 // Graph, store and plan of a command.
 #include "lua/cli/session.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -172,11 +173,36 @@ int tm_session_graph(tm_session *session, const tm_cli *cli, const char *path)
     return code == TM_EXIT_OK ? tm_locked_check(session, cli) : code;
 }
 
+static bool has_store(const char *folder, char path[TM_PATH_MAX])
+{
+    char format[TM_PATH_MAX];
+    if (tm_path(path, NULL, "%s/.tidemill", folder) < 0) return false;
+    return tm_path(format, NULL, "%s/format", path) >= 0 && tm_file_exists(format);
+}
+
+// Without git the store of a graph lies beside it: of a command that is called one folder above, this is it.
+static void hint_below(tm_error *err)
+{
+    DIR *here = opendir(".");
+    struct dirent *entry;
+    char path[TM_PATH_MAX], found[TM_PATH_MAX];
+    int n = 0;
+    while (here && (entry = readdir(here))) {
+        if (entry->d_name[0] == '.' || !has_store(entry->d_name, path)) continue;
+        if (n++ == 0 || strcmp(path, found) < 0) snprintf(found, sizeof found, "%s", path);
+    }
+    if (here) closedir(here);
+    if (n == 1) tm_hint(err, "there is one in a folder here: add --store %s, or go to that folder", found);
+    if (n > 1)
+        tm_hint(err, "%d folders here have one: add --store %s, or that of another", n, found);
+}
+
 int tm_session_store(tm_session *session, const tm_cli *cli, unsigned flags)
 {
     tm_error err = {0};
     if (!session->graph) find_home(session, cli, ".");
     tm_status status = tm_store_open(session->home, flags, &session->store, &err);
+    if (status == TM_ENOENT && !cli->store && !session->graph) hint_below(&err);
     return status < 0 ? tm_cli_fail(cli, &err) : TM_EXIT_OK;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Laying out the inputs of a node.
 #include "lua/past/node_files.h"
+#include "lua/past/rerun.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -163,43 +164,6 @@ static tm_status lay_input(tm_store *store, const tm_past *past, const char *por
 
 // ---- the command that runs it again ----
 
-static void add_quoted(tm_buf *out, const char *text)
-{
-    bool plain =
-        text[0] && !text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                      "._-/=+:,@%")];
-    tm_buf_char(out, ' ');
-    if (!plain) tm_buf_char(out, '\'');
-    for (; *text; text++) {
-        if (*text == '\'')
-            tm_buf_str(out, "'\\''");
-        else
-            tm_buf_char(out, *text);
-    }
-    if (!plain) tm_buf_char(out, '\'');
-}
-
-static void add_command(tm_buf *out, tm_store *store, const tm_past *past, const tm_past_node *node)
-{
-    size_t i;
-    json_t *arg, *args = json_object_get(past->record, "args");
-    const char *path = json_string_value(json_object_get(past->record, "path"));
-    char *folder = realpath(tm_store_folder(store), NULL);
-    tm_buf_str(out, "tidemill run");
-    add_quoted(out, path ? path : "graph.lua");
-    add_quoted(out, node->name);
-    json_array_foreach(args, i, arg)
-    {
-        const char *value = json_string_value(json_array_get(args, i + 1));
-        if (strcmp(json_string_value(arg), "--set") != 0 || !value) continue;
-        tm_buf_str(out, " --set");
-        add_quoted(out, value);
-    }
-    tm_buf_str(out, " --store");
-    add_quoted(out, folder ? folder : tm_store_folder(store));
-    free(folder);
-}
-
 // ---- all of it ----
 
 static tm_status write_node(const tm_past_node *node, const char *folder, tm_error *err)
@@ -231,7 +195,7 @@ static tm_status write_rerun(tm_store *store, const tm_past *past, const tm_past
                              const char *folder, json_t *layout, tm_error *err)
 {
     tm_buf command = {0}, script = {0};
-    add_command(&command, store, past, node);
+    tm_rerun_add(&command, past, node, tm_store_folder(store));
     tm_buf_fmt(&script, "#!/bin/sh\nexec %s \"$@\"\n", command.data ? command.data : "");
     tm_status status = tm_buf_status(&command, err);
     if (status >= 0) status = tm_buf_status(&script, err);

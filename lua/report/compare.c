@@ -181,7 +181,8 @@ static void measures(const pair *p, tm_buf *page)
                 tm_buf_str(
                     page,
                     "<p>Last values, with standard errors where there are some. A difference is within error "
-                    "if it is at most twice its own standard error, which is that of both values together. Both were judged on the same documents only if these are the same in both runs.</p>\n");
+                    "if it is at most twice its own standard error, that of both values together. Both were judged "
+                    "on the same documents only if these are the same in both runs.</p>\n");
                 begin_table(p, page, "Measures of both runs", "measure", "difference");
             }
             open = true;

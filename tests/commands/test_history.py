@@ -8,6 +8,8 @@ import csv
 import io
 import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import time
@@ -456,7 +458,8 @@ class AfterASweep(WithWorkplace):
         rows = self.json("compare", "r1:trials")["rows"]
         losses = sorted(row["metrics"]["valid.loss"]["value"] for row in rows)
         between = (losses[0] + losses[1]) / 2
-        self.assertEqual([run["run"] for run in self.json("runs", "--where", f"valid.loss < {between:.9g}")["runs"]], ["r1", "r2"])
+        found = self.json("runs", "--where", f"valid.loss < {between:.9g}")["runs"]
+        self.assertEqual([run["run"] for run in found], ["r1", "r2"])
         self.assertEqual(self.json("runs", "--where", f"valid.loss < {losses[0] - 1e-6:.9g}")["runs"], [])
         lines = self.ok("runs", "--sort", "valid.loss", "--last", "2").splitlines()
         self.assertIn("valid.loss", lines[0].split())
@@ -489,6 +492,46 @@ return tm.graph { tuned = tuned,""")
         self.assertEqual(self.ok("compare", "r1:trials", store="smoked").splitlines()[0], "r1:trials of sweep.lua, a smoke run")
         self.assertEqual(self.json("compare", "r1:trials", store="smoked")["run"], "r1")
         self.assertEqual(self.ok("compare", "trials").splitlines()[0], "r2:trials of sweep.lua")
+
+    def test_a_bare_name_that_two_graphs_have_says_on_stderr_which_one_it_means(self):
+        self.ok("run", "graph.lua", "--quiet", "clean", store="both")
+        self.ok("run", "sweep.lua", "--quiet", "train_tokenizer", store="both")
+        graph = self.place.read("graph.lua")
+        self.place.write("later.lua", graph.replace("tm.exact_dedup {}", "tm.exact_dedup {}, tm.gopher {}"))
+        self.assertEqual(self.place.tidemill("inspect", "clean", store="both")[2], "")
+        self.ok("run", "later.lua", "--quiet", "clean", store="both")
+        code, out, err = self.place.tidemill("inspect", "clean", store="both")
+        self.assertEqual((code, err), (0, "clean: of r3, graph later.lua; that of graph.lua is r1:clean\n"))
+        self.assertIn("r3:clean", out)
+        self.assertEqual(self.place.tidemill("inspect", "r3:clean", store="both")[2], "")
+
+    def test_a_result_that_gc_freed_is_called_so_with_the_command_that_makes_it_again(self):
+        self.ok("run", "graph.lua", "--quiet", "vocab", store="gone")
+        for at, _, names in os.walk(self.place.path("gone/objects")):  # gc removes nothing younger than an hour
+            for name in names:
+                os.utime(os.path.join(at, name), (1, 1))
+        self.ok("gc", "--keep-days", "0", store="gone")
+        self.place.write("other.lua", self.place.read("graph.lua").replace("size = 400", "size = 390"))
+        self.ok("run", "other.lua", "--quiet", "vocab", store="gone")  # of another graph: no substitute
+        err = self.fails(2, "inspect", "r1:vocab", store="gone")
+        self.assertIn("error[TM0509] the result of vocab of run r1 is not in the store any more", err)
+        again = shlex.split(re.search("make it again: tidemill (.*)", err).group(1))
+        self.assertEqual(again[1:3], [os.path.realpath(self.place.path("graph.lua")), "vocab"])
+        self.assertEqual(self.place.plain(*again)[0], 0)
+        self.ok("inspect", "r1:vocab", store="gone")
+
+    def test_a_store_one_folder_below_is_named_where_there_is_none(self):
+        self.place.write("apart/graphs/few.lua", """local tm = require "tidemill"
+return tm.graph { texts = tm.read { "*.txt" } }""")
+        self.place.write("apart/graphs/one.txt", "One.")
+        apart = dict(cwd=self.place.path("apart"), capture_output=True, text=True, timeout=60)
+        self.assertIn("run a graph first", subprocess.run([PROGRAM, "runs"], **apart).stderr)
+        self.assertEqual(subprocess.run([PROGRAM, "run", "graphs/few.lua", "--quiet"], **apart).returncode, 0)
+        done = subprocess.run([PROGRAM, "inspect", "texts"], **apart)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("there is one in a folder here: add --store graphs/.tidemill", done.stderr)
+        done = subprocess.run([PROGRAM, "inspect", "texts", "--store", "graphs/.tidemill"], **apart)
+        self.assertIn("One.", done.stdout)
 
     def test_compare_sorts_and_writes_csv(self):
         for sort, down in (("text.loss", False), ("-valid.loss", True)):
