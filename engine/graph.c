@@ -354,7 +354,7 @@ static tm_status read_node(builder *b, const json_t *json, tm_error *err)
         TM_TRY(graph_bind_arg(b, node, key, arg, options, err));
     tm_option_fault fault;
     if (tm_options_check(stage->options, options, &node->options, &fault) < 0)
-        graph_option_fault(b, node, NULL, &fault);
+        graph_option_fault(b, node, NULL, args, &fault);
     else if (node->smoke) tm_options_smoke(stage->options, node->options);
     json_decref(options);
     graph_check_inputs(b, node, json_object_get(json, "args"));
@@ -658,6 +658,7 @@ tm_status tm_graph_build(const json_t *evaluated, const char *path, tm_file_memo
     builder b = {.diags = diags, .memory = memory, .graph = tm_calloc(1, sizeof(tm_graph))};
     if (!b.graph) return tm_fail(err, TM_ENOMEM, "no memory for a graph");
     tm_status status = set_paths(b.graph, path, err);
+    b.absent = json_is_true(json_object_get(evaluated, "absent"));
     b.graph->params = json_incref(json_object_get(evaluated, "params"));
     b.graph->files = json_incref(json_object_get(evaluated, "files"));
     b.graph->smoke = json_is_true(json_object_get(evaluated, "smoke"));

@@ -77,7 +77,8 @@ typedef struct tm_graph {
 } tm_graph;
 
 // Build and check. On TM_EGRAPH `diags` says what is wrong. `path` is the graph file; `memory` (may be NULL)
-// knows hashes of files that sources name. With "smoke": true in `evaluated` it is a smoke graph.
+// knows hashes of files that sources name. With "smoke": true in `evaluated` it is a smoke graph,
+// with "absent": true one for looking at, whose sources need not be there.
 tm_status tm_graph_build(const json_t *evaluated, const char *path, tm_file_memory *memory,
                          tm_graph **graph, tm_diags *diags, tm_error *err);
 void tm_graph_free(tm_graph *graph);

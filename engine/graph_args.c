@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Arguments of constructors: to options, to links, to values that hold links.
+#include "engine/graph_link.h"
 #include "engine/graph_parts.h"
 
 #include <stdlib.h>
@@ -24,8 +25,97 @@ bool graph_is_wrong(const json_t *arg)
     return ref && json_integer_value(json_object_get(ref, "node")) < 0;
 }
 
-// `value`: the value that has the option, or NULL if it is the stage's.
-void graph_option_fault(builder *b, tm_node *node, const json_t *value, const tm_option_fault *fault)
+static const tm_value *value_of(const json_t *given)
+{
+    const char *name = json_string_value(json_object_get(given, "$value"));
+    return name ? tm_value_find(name) : NULL;
+}
+
+// What a link or value would do in an input: the type of its node's output, or the family of its value.
+static bool takes(const builder *b, const tm_port *row, const json_t *given)
+{
+    const json_t *ref = json_object_get(given, "$ref");
+    const tm_value *value = value_of(given);
+    size_t id = (size_t)json_integer_value(json_object_get(ref, "node"));
+    const char *out = json_string_value(json_object_get(ref, "out"));
+    const tm_node *from = ref && id < b->n_by_id ? b->by_id[id] : NULL;
+    int port = from ? tm_stage_output(from->stage, out ? out : "") : -1;
+    if (value) return row->value && strcmp(row->value, value->family) == 0;
+    if (port < 0 || !row->type) return false;
+    const tm_port *have = &from->stage->outputs[port];
+    return strcmp(row->type, have->type) == 0 || tm_link_conversion(row, have);
+}
+
+static bool is_number(const char *name)
+{
+    return name[0] && strspn(name, "0123456789") == strlen(name);
+}
+
+// The name that was meant by a name which a stage does not have: the nearest of its inputs and options; of a
+// second value without a name the first input or option that takes such a thing and is not given. Or NULL.
+static const char *meant(const builder *b, const tm_stage *stage, const json_t *args, const char *name)
+{
+    const char *names[80];
+    const json_t *given = json_object_get(args, name);
+    const tm_value *value = value_of(given);
+    size_t n = 0;
+    bool number = is_number(name);
+    for (const tm_port *p = stage->inputs; p < stage->inputs + TM_MAX_PORTS && p->name; p++) {
+        if (number && p->name[0] && !json_object_get(args, p->name) && takes(b, p, given)) return p->name;
+        if (p->name[0]) names[n++] = p->name;
+    }
+    for (const tm_option *o = stage->options; o && o->name && n < 76; o++) {
+        bool family = o->kind == TM_OPT_VALUE && value && strcmp(o->choices, value->family) == 0;
+        if (number && family && !json_object_get(args, o->name)) return o->name;
+        names[n++] = o->name;
+    }
+    names[n++] = "name";
+    names[n++] = "store";
+    names[n] = NULL;
+    return number ? NULL : tm_nearest(name, names);
+}
+
+// An option that there is not: what is said of it besides.
+static void unknown(const builder *b, const tm_node *node, const json_t *args, const char *name, tm_diag *d)
+{
+    const tm_stage *stage = node->stage;
+    const char *near = meant(b, stage, args, name);
+    if (is_number(name)) {
+        TM_DIAG(d->what, "%s takes one value without a name, and value %s is another", node->called, name);
+        d->why[0] = 0;
+        if (near) TM_DIAG(d->fix, "write: %s = ...", near);
+        else if (stage->inputs[0].flags & TM_PORT_MANY)
+            TM_DIAG(d->fix, "several go in a table of their own: %s { { ..., ... } }", node->called);
+        else
+            TM_DIAG(d->fix, "give it a name, or leave it out; for example: %s",
+                    stage->example ? stage->example : "");
+        d->word[0] = 0;
+    } else if (near) {
+        TM_DIAG(d->fix, "did you mean \"%s\"?", near);
+    }
+}
+
+// A text where a value is due: the member of the family that it names, or all of them.
+static void name_members(const tm_option *o, const char *text, tm_diag *d)
+{
+    const char *names[32];
+    char all[256] = "";
+    size_t n = 0;
+    for (const tm_value *const *v = tm_values; *v && n < 31; v++) {
+        if (strcmp((*v)->family, o->choices) != 0) continue;
+        size_t at = strlen(all);
+        names[n++] = (*v)->name;
+        snprintf(all + at, sizeof all - at, "%s%s = tm.%s {}", at ? ", or " : "", o->name, (*v)->name);
+    }
+    names[n] = NULL;
+    const char *near = text[0] ? tm_nearest(text, names) : NULL;
+    if (near) TM_DIAG(d->fix, "write: %s = tm.%s {}", o->name, near);
+    else if (n) TM_DIAG(d->fix, "write: %s", all);
+}
+
+// `value`: the value that has the option, or NULL if it is the stage's; `args`: what was given.
+void graph_option_fault(builder *b, tm_node *node, const json_t *value, const json_t *args,
+                        const tm_option_fault *fault)
 {
     bool absent = strstr(fault->what, "is required") != NULL;
     const char *code = absent ? "TM0204" : "TM0201", *word = absent ? NULL : fault->option;
@@ -35,6 +125,10 @@ void graph_option_fault(builder *b, tm_node *node, const json_t *value, const tm
     else TM_DIAG(d->what, "%s: %s", node->called, fault->what);
     TM_DIAG(d->why, "%s", fault->why);
     TM_DIAG(d->fix, "%s", fault->fix);
+    const tm_option *o = value || !fault->option ? NULL : find_option(node->stage, fault->option);
+    const char *text = o ? json_string_value(json_object_get(args, o->name)) : NULL;
+    if (!value && !o && fault->option) unknown(b, node, args, fault->option, d);
+    if (o && o->kind == TM_OPT_VALUE && !absent) name_members(o, text ? text : "", d);
     if (!d->fix[0] && absent) TM_DIAG(d->fix, "add `%s = ...`", fault->option);
     if (!d->fix[0])
         TM_DIAG(d->fix, "give \"%s\" another value, or leave it out", fault->option ? fault->option : "it");
@@ -77,7 +171,7 @@ static tm_status bind_value(builder *b, tm_node *node, const char *place, const 
     tm_option_fault fault;
     tm_error err_of_value = {0};
     if (tm_options_check(value->options, options, canonical, &fault) < 0)
-        graph_option_fault(b, node, given, &fault);
+        graph_option_fault(b, node, given, options, &fault);
     else {
         if (node->smoke) tm_options_smoke(value->options, *canonical);
         json_object_set_new(*canonical, "$value", json_string(name));
@@ -255,10 +349,17 @@ void graph_check_inputs(builder *b, tm_node *node, const json_t *args)
     char input[128];
     for (const tm_port *p = node->stage->inputs; p < node->stage->inputs + TM_MAX_PORTS && p->name; p++) {
         bool there = (p->flags & TM_PORT_OPTIONAL) || json_object_get(node->values, p->name);
-        there |= json_object_get(args, p->name[0] ? p->name : "1") != NULL;
-        for (size_t i = 0; i < node->n_links; i++) there |= node->links[i].row == p;
         const char *key;
         json_t *value;
+        there |= json_object_get(args, p->name[0] ? p->name : "1") != NULL;
+        json_object_foreach((json_t *)args, key, value)
+        {
+            bool known = strcmp(key, "1") == 0 || find_port(node->stage->inputs, TM_MAX_PORTS, key) ||
+                         find_option(node->stage, key);
+            const char *near = known ? NULL : meant(b, node->stage, args, key);
+            there |= near && strcmp(near, p->name) == 0;
+        }
+        for (size_t i = 0; i < node->n_links; i++) there |= node->links[i].row == p;
         json_object_foreach(node->values, key, value)
             there |= strncmp(key, p->name, strlen(p->name)) == 0 && key[strlen(p->name)] == '.';
         if (there) continue;

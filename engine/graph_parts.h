@@ -14,6 +14,7 @@ typedef struct builder {
     tm_node **by_id; // nodes as the child numbered them
     size_t n_by_id;
     size_t capacity;   // of graph->nodes
+    bool absent;       // files that are not there are no fault
     tm_hash_map names; // hash of a name -> the last number that was put behind it
 } builder;
 
@@ -37,7 +38,8 @@ tm_status graph_connect(builder *b, tm_node *node, const char *port, const tm_po
 tm_status graph_bind_arg(builder *b, tm_node *node, const char *key, json_t *arg, json_t *options,
                          tm_error *err);
 tm_status graph_parse_options(tm_node *node, tm_error *err);
-void graph_option_fault(builder *b, tm_node *node, const json_t *value, const tm_option_fault *fault);
+void graph_option_fault(builder *b, tm_node *node, const json_t *value, const json_t *args,
+                        const tm_option_fault *fault);
 void graph_check_inputs(builder *b, tm_node *node, const json_t *args);
 
 // Whether an argument stands for a mistake of the graph file, which is told already: a link to node -1.

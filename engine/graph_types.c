@@ -198,6 +198,7 @@ static void stage_check(builder *b, tm_node *node, bool follows)
     tm_error err = {0};
     tm_status status = call_check(b, node, &fault, &err);
     if (status >= 0 || (follows && status != TM_ENOENT)) return;
+    if (status == TM_ENOENT && b->absent) return;
     const char *code = status == TM_ENOENT ? "TM0301" : status == TM_EIO ? tm_error_code(&err) : "TM0220";
     tm_diag *d = graph_fault(b, node, code, fault.option);
     const char *what = fault.what[0] ? fault.what : err.text;

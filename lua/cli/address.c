@@ -275,6 +275,10 @@ static tm_status find_port(tm_address *a, tm_error *err)
         tm_fail_as(err, TM_ENOENT, "TM0507", "%s (%s) has several ports: name one", a->node, a->stage->name);
     if (near)
         tm_hint(err, "did you mean %s.%s?", a->node, near);
+    else if (n == 1 && !names[0][0])
+        tm_hint(err, "it has one result, which has no name: %s", a->node);
+    else if (!names[0][0])
+        tm_hint(err, "its main result has no name: %s; besides it has %s", a->node, strchr(all, ',') + 2);
     else
         tm_hint(err, "its ports are %s", all);
     return TM_ENOENT;

@@ -155,6 +155,7 @@ int tm_session_graph(tm_session *session, const tm_cli *cli, const char *path)
     if (code == TM_EXIT_OK) code = evaluate(cli, session, path, &data);
     if (code != TM_EXIT_OK) return code;
     if (tm_cli_flag(cli, "--smoke")) json_object_set_new(data, "smoke", json_true());
+    if (session->absent) json_object_set_new(data, "absent", json_true());
     tm_diags *diags = calloc(1, sizeof *diags);
     char folder[TM_PATH_MAX];
     folder_of(path, folder, sizeof folder);
@@ -227,12 +228,44 @@ static json_t *last_run(const tm_session *session)
     return found;
 }
 
+// "steps=50" among the nodes is a parameter whose --set was forgotten; several choices at once would be none.
+static int check_choice(const tm_session *session, const tm_cli *cli, const char *const *targets)
+{
+    static const char *const flags[] = {"--only", "--until"};
+    char name[64];
+    for (const char *const *t = targets; t && *t; t++) {
+        const char *equals = strchr(*t, '=');
+        snprintf(name, sizeof name, "%.*s", equals ? (int)(equals - *t) : 0, *t);
+        size_t i;
+        json_t *param;
+        if (!equals || tm_graph_find(session->graph, *t)) continue;
+        json_array_foreach(session->graph->params, i, param)
+            if (strcmp(json_string_value(json_object_get(param, "name")), name) == 0) {
+                tm_error err = {0};
+                tm_fail_as(&err, TM_EINVAL, "TM0506", "the graph has no node \"%s\", but a parameter %s", *t,
+                           name);
+                tm_hint(&err, "write: --set %s", *t);
+                return tm_cli_fail(cli, &err);
+            }
+    }
+    for (int i = 0; i < 2; i++)
+        if (tm_cli_flag(cli, flags[i]) && targets && targets[0])
+            return tm_cli_usage(cli, "%s says what to run, and so does \"%s\": give one of them", flags[i],
+                                targets[0]);
+    if (tm_cli_flag(cli, "--only") && (tm_cli_flag(cli, "--until") || tm_cli_flag(cli, "--from")))
+        return tm_cli_usage(cli, "--only runs one node alone: give it without %s",
+                            tm_cli_flag(cli, "--until") ? "--until" : "--from");
+    return TM_EXIT_OK;
+}
+
 int tm_session_plan(tm_session *session, const tm_cli *cli, const char *const *targets)
 {
     tm_error err = {0};
     const char *reuse = tm_cli_flag(cli, "--reuse");
     if (reuse && strcmp(reuse, "any") != 0 && strcmp(reuse, "same") != 0)
         return tm_cli_usage(cli, "--reuse takes any or same, not \"%s\"", reuse);
+    int code = check_choice(session, cli, targets);
+    if (code != TM_EXIT_OK) return code;
     session->before = last_run(session);
     tm_plan_options options = {
         .reuse_same = reuse && strcmp(reuse, "same") == 0,

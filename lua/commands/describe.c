@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// describe: everything about one stage or value, from its row.
+// describe: everything about one stage or value, from its row; what a graph takes and has.
 #include <math.h>
 #include <stdio.h>
 
 #include "engine/stage.h"
 #include "lua/cli/session.h"
 #include "lua/editor/definitions.h"
-#include "lua/load/own_stage.h"
+#include "lua/load/own_graph.h"
 
 static const tm_flag flags[] = {TM_GRAPH_FLAGS, {0}};
 
@@ -159,6 +159,31 @@ static int describe_type(const tm_cli *cli, const tm_type *t)
     return TM_EXIT_OK;
 }
 
+// The members of a family of values ("schedule") or of stages ("curate"); false if there is no such family.
+static bool describe_family(const tm_cli *cli, const char *name)
+{
+    json_t *values = json_array(), *stages = json_array(), *all[] = {values, stages}, *one;
+    for (const tm_value *const *v = tm_values; *v; v++)
+        if (strcmp((*v)->family, name) == 0)
+            json_array_append_new(values, json_pack("{s:s, s:s}", "name", (*v)->name, "brief", (*v)->brief));
+    for (const tm_stage *const *s = tm_stages; *s; s++)
+        if (!((*s)->traits & TM_INTERNAL) && strcmp((*s)->family, name) == 0)
+            json_array_append_new(stages, json_pack("{s:s, s:s}", "name", (*s)->name, "brief", (*s)->brief));
+    bool found = json_array_size(values) || json_array_size(stages);
+    if (found && cli->json)
+        tm_cli_print(cli, json_pack("{s:s, s:O, s:O}", "family", name, "values", values, "stages", stages));
+    for (int i = 0; found && !cli->json && i < 2; i++) {
+        size_t k;
+        if (json_array_size(all[i])) printf("%s (a family of %s)\n", name, i ? "stages" : "values");
+        json_array_foreach(all[i], k, one)
+            printf("  tm.%-18s %s\n", json_string_value(json_object_get(one, "name")),
+                   json_string_value(json_object_get(one, "brief")));
+    }
+    json_decref(values);
+    json_decref(stages);
+    return found;
+}
+
 // False if the language has no such function.
 static bool describe_function(const tm_cli *cli, const char *name)
 {
@@ -176,12 +201,14 @@ static int exec(tm_cli *cli)
 {
     const char *name = cli->args[0], *names[256];
     size_t n = 0;
-    if (cli->n_args == 2) return tm_own_stage_describe(cli);
+    size_t size = strlen(name);
+    bool graph = cli->n_args == 2 || (size > 4 && strcmp(name + size - 4, ".lua") == 0);
+    if (graph) return tm_own_graph_describe(cli);
     if (strncmp(name, "tm.", 3) == 0) name += 3;
     if (tm_stage_find(name)) return describe_stage(cli, tm_stage_find(name));
     if (tm_value_find(name)) return describe_value(cli, tm_value_find(name));
     if (tm_type_find(name)) return describe_type(cli, tm_type_find(name));
-    if (describe_function(cli, name)) return TM_EXIT_OK;
+    if (describe_function(cli, name) || describe_family(cli, name)) return TM_EXIT_OK;
     for (size_t i = 0; tm_type_at(i) && n < 40; i++) names[n++] = tm_type_at(i)->name;
     for (const tm_stage *const *s = tm_stages; *s && n < 200; s++)
         if (!((*s)->traits & TM_INTERNAL)) names[n++] = (*s)->name;
@@ -189,7 +216,7 @@ static int exec(tm_cli *cli)
     names[n] = NULL;
     tm_error err = {0};
     const char *near = tm_nearest(name, names);
-    tm_fail_as(&err, TM_ENOENT, "TM0007", "there is no stage, value or type \"%s\"", name);
+    tm_fail_as(&err, TM_ENOENT, "TM0007", "there is no stage, value, type or family \"%s\"", name);
     if (near) tm_hint(&err, "did you mean \"%s\"?", near);
     else tm_hint(&err, "`tidemill stages` lists them");
     return tm_cli_fail(cli, &err);
@@ -197,8 +224,8 @@ static int exec(tm_cli *cli)
 
 const tm_command tm_command_describe = {
     .name = "describe",
-    .brief = "Tell all about a stage, a value or a type of port; with a graph, of a stage it makes.",
-    .usage = "[GRAPH] NAME",
+    .brief = "Tell all about a stage, a value or a type; of a graph what it takes and has, or of one node.",
+    .usage = "NAME | GRAPH [NAME]",
     .example = "tidemill describe fuzzy_dedup",
     .min = 1,
     .max = 2,

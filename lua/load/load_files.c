@@ -53,7 +53,8 @@ static tm_status not_opened(const char *path, tm_error *err)
     bool missing = errno == ENOENT;
     tm_status status = missing ? tm_fail(err, TM_ENOENT, "there is no file %.400s", path)
                                : tm_fail_errno(err, "%.400s cannot be read", path);
-    if (missing && tm_nearest_path(NULL, path, near, sizeof near))
+    snprintf(near, sizeof near, "%.*s.lua", TM_PATH_MAX - 8, path);
+    if (missing && (tm_file_exists(near) || tm_nearest_path(NULL, path, near, sizeof near)))
         tm_hint(err, "did you mean %.400s?", near);
     else if (missing)
         tm_hint(err,

@@ -6,18 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lua/cli/session.h"
-
-static const tm_node *find_script(const tm_graph *graph, const char *name, const char *names[64])
+const tm_node *tm_own_stage_find(const tm_graph *graph, const char *name)
 {
-    size_t n = 0;
     for (size_t i = 0; i < graph->n_nodes; i++) {
         const tm_node *node = graph->nodes[i];
-        if (!(node->stage->traits & TM_SCRIPT)) continue;
-        if (strcmp(tm_node_called(node), name) == 0) return node;
-        if (n < 63) names[n++] = tm_node_called(node);
+        if ((node->stage->traits & TM_SCRIPT) && strcmp(tm_node_called(node), name) == 0) return node;
     }
-    names[n] = NULL;
     return NULL;
 }
 
@@ -27,7 +21,7 @@ static const char *text_of(const json_t *object, const char *field)
     return text ? text : "";
 }
 
-static void print_declaration(const char *name, const json_t *d)
+void tm_own_declaration_print(const char *name, const json_t *d)
 {
     static const char *const fields[] = {"default", "min", "max", "choices"};
     printf("  %-18s tm.%s", name, text_of(d, "kind"));
@@ -59,30 +53,18 @@ static void print_script(const tm_node *node)
     printf("\n");
     if (json_object_size(json_object_get(o, "declared"))) printf("\noptions\n");
     json_object_foreach(json_object_get(o, "declared"), name, declaration)
-        print_declaration(name, declaration);
+        tm_own_declaration_print(name, declaration);
 }
 
-int tm_own_stage_describe(tm_cli *cli)
+int tm_own_stage_describe(const tm_cli *cli, const tm_node *node)
 {
-    tm_session session = {0};
-    const char *names[64];
-    int code = tm_session_graph(&session, cli, cli->args[0]);
-    const tm_node *node = code == TM_EXIT_OK ? find_script(session.graph, cli->args[1], names) : NULL;
-    if (node && cli->json) {
-        const json_t *o = node->options;
-        code = tm_cli_print(cli, json_pack("{s:s, s:s, s:O, s:O, s:O?}", "name", tm_node_called(node),
-                                           "brief", text_of(o, "doc"), "takes", json_object_get(o, "takes"),
-                                           "gives", json_object_get(o, "gives"), "options",
+    const json_t *o = node->options;
+    if (cli->json)
+        return tm_cli_print(cli, json_pack("{s:s, s:s, s:O, s:O, s:O?}", "name", tm_node_called(node),
+                                           "brief",
+                                           text_of(o, "doc"), "takes", json_object_get(o, "takes"), "gives",
+                                           json_object_get(o, "gives"), "options",
                                            json_object_get(o, "declared")));
-    } else if (node) {
-        print_script(node);
-    } else if (code == TM_EXIT_OK) {
-        tm_error err = {0};
-        const char *near = tm_nearest(cli->args[1], names);
-        tm_fail_as(&err, TM_ENOENT, "TM0007", "%s makes no stage \"%s\"", cli->args[0], cli->args[1]);
-        if (near) tm_hint(&err, "did you mean \"%s\"?", near);
-        code = tm_cli_fail(cli, &err);
-    }
-    tm_session_close(&session);
-    return code;
+    print_script(node);
+    return TM_EXIT_OK;
 }

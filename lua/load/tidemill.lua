@@ -144,10 +144,12 @@ local function no_port(r, key)
   for port in pairs(made[id].ports) do all[port] = port ~= "" and "." .. port or nil end
   if removed[id] then all.removed = ".removed" end
   for _, shown in pairs(all) do listed[#listed + 1] = shown end
+  local alone = gives == nil and #listed == 0
   for method in pairs(methods) do
-    all[method] = ":" .. method
-    local fits = gives == "model" or gives == nil and #listed == 0 or method == "take" and gives ~= nil
-    if fits then listed[#listed + 1] = ":" .. method end
+    if gives == "model" or alone or method == "take" and gives ~= nil then
+      all[method] = ":" .. method
+      listed[#listed + 1] = ":" .. method
+    end
   end
   local near = type(key) == "string" and (starts_with_port(key, made[id].ports) or host.nearest(key, all))
   mistake("TM0106", tostring(key), near and "did you mean " .. all[near] .. "?" or "there is: " .. concat(listed, ", "),

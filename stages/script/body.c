@@ -299,14 +299,24 @@ static bool is_table_of_reasons(lua_State *L)
 static tm_status check_reason(const tm_body *body, tm_error *err)
 {
     lua_State *L = body->box->L;
+    size_t i;
     int type = lua_type(L, RETURNED);
     if (type == LUA_TNIL || type == LUA_TSTRING) return TM_OK;
     if (type == LUA_TTABLE && body->spec.batch && is_table_of_reasons(L)) return TM_OK;
-    tm_fail(err, TM_EFAILED, "%s:%d: the body returns a %s%s", body->trail.file, body->trail.line,
-            lua_typename(L, type),
-            type == LUA_TTABLE && body->spec.batch ? " of something else than reasons" : "");
+    bool record = tm_body_is_doc(L, RETURNED, &i);
+    const char *what = record                  ? "the record that it was given"
+                       : type == LUA_TBOOLEAN  ? "true or false"
+                       : type == LUA_TNUMBER   ? "a number"
+                       : type == LUA_TFUNCTION ? "a function"
+                       : type != LUA_TTABLE    ? "an object of the program"
+                       : body->spec.batch      ? "a table of something else than reasons"
+                                               : "a table";
+    tm_fail(err, TM_EFAILED, "%s:%d: the body returns %s", body->trail.file, body->trail.line, what);
     tm_error_class(err, "TM0414");
-    if (body->spec.batch)
+    if (record)
+        tm_hint(err, "to pass it on as it is: emit(doc); what is returned is the reason for leaving one out, "
+                     "a text");
+    else if (body->spec.batch)
         tm_hint(err,
                 "give records to emit({ ... }, doc); what is returned are the reasons for leaving some out: "
                 "a text for all, or a table: why[doc] = \"too short\"");

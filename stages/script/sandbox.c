@@ -426,6 +426,8 @@ static void hint_of_syntax(tm_fault *fault)
         snprintf(fault->hint, sizeof fault->hint, "put a comma before %.60s", near);
     else if (strstr(text, "unfinished string"))
         snprintf(fault->hint, sizeof fault->hint, "end the text with the quote it began with");
+    else if (strcmp(near, "<eof>") == 0)
+        snprintf(fault->hint, sizeof fault->hint, "the file ends too early: end or close what was begun");
     else if (near[0])
         snprintf(fault->hint, sizeof fault->hint, "look at what stands before %.60s", near);
 }
@@ -441,6 +443,15 @@ static void fault_of_syntax(tm_sandbox *box, const char *name, bool compiled)
     else fault_of_text(box, "TM0101", message ? message : "", n);
     hint_of_syntax(&box->fault);
     if (!box->fault.file[0]) snprintf(box->fault.file, sizeof box->fault.file, "%s", name);
+}
+
+// What ends too early does so at its last line that says something.
+static void clamp_line(tm_fault *fault, const char *text, size_t size)
+{
+    int lines = 1;
+    while (size && strchr(" \t\r\n", text[size - 1])) size--;
+    for (size_t i = 0; i < size; i++) lines += text[i] == '\n';
+    if (fault->line > lines) fault->line = lines;
 }
 
 bool tm_sandbox_load(tm_sandbox *box, const char *name, const char *text, size_t size)
@@ -459,6 +470,7 @@ bool tm_sandbox_load(tm_sandbox *box, const char *name, const char *text, size_t
         fault_of_doom(box);
     } else {
         fault_of_syntax(box, name, size && text[0] == LUA_SIGNATURE[0]);
+        clamp_line(&box->fault, text, size);
     }
     return false;
 }

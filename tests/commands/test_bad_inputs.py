@@ -115,6 +115,10 @@ says("starter_unknown", 2, "init", "quikstart")
 # ---- graph files ----
 
 says("graph_missing", 2, "run", "grahp.lua")
+says("graph_without_its_ending", 2, "run", "graph")
+says("parameter_among_the_nodes", 2, "run", "graph.lua", "steps=50")
+says("node_of_a_graph_described_that_is_none", 2, "describe", "graph.lua", "bas")
+says("choices_that_exclude_each_other", 3, "run", "graph.lua", "--until", "vocab", "--only", "base")
 says("graph_that_is_a_folder", 2, "check", "corpus")
 says("graph_without_a_name_like_it", 2, "check", "quite/elsewhere.lua")
 says("target_unknown", 2, "run", "graph.lua", "vocabs")
@@ -308,6 +312,8 @@ local base  = tm.pretrain { tm.llama { layers = 1, width = 32, heads = 4 }, toke
                             valid = docs.valid, steps = 1000000 }
 return tm.graph { base = base }
 """)
+graph("lua_that_returns_its_record", 1,
+      LUA.replace("BEFORE", "").replace("BODY", "return doc"))
 graph("gate_that_does_not_hold", 1, HEAD + """local docs  = tm.split { tm.read { "corpus" }, valid = 0.1 }
 local exam  = tm.evaluate { tm.model { "out/model" }, tasks = { text = tm.perplexity { docs.valid, length = 64 } } }
 local good  = tm.gate { docs.train, on = exam, require = "text.bzip2_bits_per_byte < 0.01" }

@@ -669,6 +669,28 @@ class Usage(WithWorkplace):
         self.assertIn("0 cached, 11 to run, 0 maybe", self.ok("plan", "graph.lua", "--from", "vocab"))
         self.assertEqual(sorted(os.listdir(self.place.folder)), ["corpus", "graph.lua"])
 
+    def test_describe_lists_what_a_graph_takes_and_has_also_without_its_inputs(self):
+        self.place.write("away.lua", self.place.read("graph.lua").replace("corpus/*.txt", "nowhere/*.txt"))
+        self.assertRegex(self.ok("describe", "away.lua"),
+                         r"parameters .*\n +lr +tm\.number, default 0\.003\n +steps +tm\.int, default 20, min 1\n"
+                         r"|steps +tm\.int, default 20, min 1\n +lr +tm\.number, default 0\.003\n")
+        told = self.json("describe", "away.lua", "--set", "steps=7")
+        self.assertEqual({p["name"]: p["value"] for p in told["parameters"]}, {"steps": 7, "lr": 0.003})
+        self.assertLessEqual({"clean", "clean/gopher", "docs", "vocab", "base"}, {node["name"] for node in told["nodes"]})
+        for word in ("base", "base@best", "base@300", "r1:base", "base.metrics", "base:at(300)"):
+            node = self.json("describe", "away.lua", word)
+            self.assertEqual((node["name"], node["options"]["batch"], node["inputs"]["data"]), ("base", 256, "base.data"))
+        text = self.ok("describe", "away.lua", "base")
+        self.assertRegex(text, r"\(main\) +tm\.llama \{ layers = 1, width = 32, heads = 4, length = 64 \}\n")
+        self.assertRegex(text, r"\n  batch +256\n(.*\n)*  clip +1\.0 \(default\)\n")
+        self.assertIn('did you mean "vocab"?', self.fails(2, "describe", "away.lua", "vocap"))
+        self.assertIn("is not there", self.fails(2, "check", "away.lua"))
+
+    def test_describe_lists_the_members_of_a_family(self):
+        self.assertRegex(self.ok("describe", "schedule"), r"(?s)^schedule \(a family of values\)\n.*  tm\.cosine .*  tm\.wsd ")
+        self.assertIn("llama", [one["name"] for one in self.json("describe", "architecture")["values"]])
+        self.assertIn("evaluate", [one["name"] for one in self.json("describe", "judge")["stages"]])
+
     def test_describe_tells_all_of_a_row(self):
         for name in [row["name"] for row in self.json("stages")["stages"] + self.json("stages")["values"]]:
             self.assertTrue(self.ok("describe", name).startswith(f"tm.{name} ("))

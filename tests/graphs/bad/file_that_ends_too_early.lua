@@ -1,0 +1,3 @@
+-- SPDX-License-Identifier: Apache-2.0
+local tm = require "tidemill"
+return tm.graph { docs = tm.read {
