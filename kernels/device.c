@@ -7,22 +7,26 @@
 
 #include "engine/base/bytes.h"
 #include "engine/base/machine.h"
+#include "kernels/linear_form.h"
 
 extern const tm_entries tm_entries_base;
+extern tm_linear_form tm_linear_form_base(int64_t out);
 #ifdef __x86_64__
 extern const tm_entries tm_entries_avx2, tm_entries_avx512;
+extern tm_linear_form tm_linear_form_avx2(int64_t out), tm_linear_form_avx512(int64_t out);
 #endif
 
 // Best first.
 static const struct {
     const char *isa, *name;
     const tm_entries *entries;
+    tm_linear_form (*form)(int64_t out);
 } levels[] = {
 #ifdef __x86_64__
-    {"avx512", "cpu/avx512", &tm_entries_avx512},
-    {"avx2", "cpu/avx2", &tm_entries_avx2},
+    {"avx512", "cpu/avx512", &tm_entries_avx512, tm_linear_form_avx512},
+    {"avx2", "cpu/avx2", &tm_entries_avx2, tm_linear_form_avx2},
 #endif
-    {"base", "cpu/base", &tm_entries_base},
+    {"base", "cpu/base", &tm_entries_base, tm_linear_form_base},
 };
 enum { n_levels = sizeof levels / sizeof *levels };
 
@@ -30,6 +34,16 @@ static bool level_find(const char *isa, size_t *level)
 {
     for (*level = 0; *level < n_levels; ++*level)
         if (strcmp(levels[*level].isa, isa) == 0) return true;
+    return false;
+}
+
+bool tm_linear_form_of(const char *device, int64_t out, tm_linear_form *form)
+{
+    for (size_t i = 0; i < n_levels; i++) {
+        if (strcmp(levels[i].name, device) != 0) continue;
+        *form = levels[i].form(out);
+        return true;
+    }
     return false;
 }
 

@@ -75,7 +75,7 @@ const tm_stage tm_stage_export = {
         "anything else, is never replaced.",
     .example = "tm.export { base, format = \"hf\", to = \"dist/base\" }",
     .family = "export",
-    .version = 1,
+    .version = 2,
     .inputs = {{"", "model", TM_PORT_WHOLE, NULL, "the model", NULL}},
     .outputs = {{"", "folder", 0, NULL, "the folder", NULL}},
     .options = options,

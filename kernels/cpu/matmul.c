@@ -12,6 +12,7 @@
 
 #include "kernels/cpu/micro.h"
 #include "kernels/cpu/pack.h"
+#include "kernels/linear_form.h"
 
 enum {
     K_BLOCK = LANES == 16 ? 384 : 256,  // a sliver stays in the first cache where that is 32 KiB
@@ -200,6 +201,12 @@ static int vectors_pick(int64_t n)
         }
     }
     return best;
+}
+
+extern tm_linear_form TM_ISA_NAME(tm_linear_form)(int64_t out);
+tm_linear_form TM_ISA_NAME(tm_linear_form)(int64_t out)
+{
+    return (tm_linear_form){BLOCK_ROWS, vectors_pick(out) * LANES};
 }
 
 static int64_t tiles_count(const product *p)

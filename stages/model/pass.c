@@ -205,6 +205,13 @@ tm_status tm_pass_new(tm_pass **out, const tm_model *model, tm_device *device, t
     return TM_OK;
 }
 
+const char *const *tm_pass_ops(void)
+{
+    static const char *const ops[] = {"attention", "copy", "embed", "glu", "linear", "rmsnorm", "rope",
+                                      "rope_table", NULL};
+    return ops;
+}
+
 uint64_t tm_pass_bytes(const tm_pass *p)
 {
     return p->n_floats * sizeof(float);

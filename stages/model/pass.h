@@ -36,6 +36,9 @@ uint64_t tm_pass_bytes(const tm_pass *pass);  // what it holds
 void tm_pass_noise(tm_pass *pass, uint64_t seed, uint64_t draw);
 void tm_pass_quiet(tm_pass *pass);  // no dropout from here on
 
+// The ops that making a pass, running it forward and reading logits call, NULL behind the last.
+const char *const *tm_pass_ops(void);
+
 // Keys and values of tokens already seen, for generation: [layers][capacity, kv_heads * head_dim] each.
 typedef struct tm_cache {
     float *keys, *values;

@@ -10,7 +10,9 @@
 
 #include "engine/base/hash.h"
 #include "engine/base/io.h"
+#include "kernels/linear_form.h"
 #include "kernels/op.h"
+#include "stages/model/pass.h"
 
 #define MAGIC "TMPLAN1\n"
 #define VERSION 1
@@ -44,11 +46,37 @@ static void layout_text(const tm_param_map *map, char text[TM_HASH_HEX])
 
 static json_t *op_names(void)
 {
-    size_t n;
-    const tm_op *ops = tm_op_table(&n);
     json_t *names = json_array();
-    for (size_t i = 0; i < n; i++) json_array_append_new(names, json_string(ops[i].name));
+    for (const char *const *op = tm_pass_ops(); *op; op++) json_array_append_new(names, json_string(*op));
     return names;
+}
+
+// How many tokens at once are multiplied with a matrix: a few one way, more another, by instruction set.
+static json_t *product_of(const char *matrix, int64_t out, int64_t in, const char *device)
+{
+    static const char *const sets[] = {"cpu/base", "cpu/avx2", "cpu/avx512"};
+    json_t *many = json_object();
+    for (int i = 0; i < 3; i++) {
+        tm_linear_form form;
+        bool meant = strcmp(device, "cpu") == 0 || strcmp(device, sets[i]) == 0;
+        if (meant && tm_linear_form_of(sets[i], out, &form))
+            json_object_set_new(many, sets[i],
+                                json_pack("{s:i, s:i}", "rows", form.rows, "columns", form.columns));
+    }
+    return json_pack("{s:s, s:I, s:I, s:{s:i, s:s}, s:o}", "matrix", matrix, "out", (json_int_t)out, "in",
+                     (json_int_t)in, "few", "tokens", TM_ROWS_ALIKE, "as", "dots", "blocks", many);
+}
+
+static json_t *products_of(const tm_model_config *c, const char *device)
+{
+    int64_t q = (int64_t)c->heads * c->head_dim, kv = (int64_t)c->kv_heads * c->head_dim;
+    json_t *all = json_array();
+    json_array_append_new(all, product_of("q|k|v", q + 2 * kv, c->width, device));
+    json_array_append_new(all, product_of("o", c->width, q, device));
+    json_array_append_new(all, product_of("gate|up", 2 * (int64_t)c->ffn, c->width, device));
+    json_array_append_new(all, product_of("down", c->width, c->ffn, device));
+    json_array_append_new(all, product_of("head", c->vocab, c->width, device));
+    return all;
 }
 
 static json_t *stamp_of(const tm_model *model)
@@ -77,10 +105,10 @@ static tm_status make_manifest(json_t **manifest, const tm_model *model, const t
     TM_TRY(tm_model_config_write(&model->config, &config, err));
     json_t *parsed = json_loadb(config.data, config.size, 0, NULL);
     tm_buf_clear(&config);
-    *manifest = json_pack("{s:o, s:o, s:{s:s, s:o}, s:o, s:{s:s, s:s}}", "config", parsed, "stamp",
-                          stamp_of(model), "kernels", "device", build->device, "ops", op_names(), "memory",
-                          memory_of(model, build), "producer", "name", "tidemill",
-                          "version", "1");
+    *manifest = json_pack("{s:o, s:o, s:{s:s, s:o, s:o}, s:o, s:{s:s, s:s}}", "config", parsed, "stamp",
+                          stamp_of(model), "kernels", "device", build->device, "ops", op_names(), "products",
+                          products_of(&model->config, build->device), "memory", memory_of(model, build),
+                          "producer", "name", "tidemill", "version", "1");
     return *manifest ? TM_OK : tm_fail(err, TM_ENOMEM, "no memory for a manifest");
 }
 

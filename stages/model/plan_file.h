@@ -4,7 +4,9 @@
 //
 //   header    64 bytes: "TMPLAN1\n", offset and size of manifest and weights, length of the file, XXH3 of
 //             these
-//   manifest  JSON: config (config.json), stamp, kernels, memory
+//   manifest  JSON: config (config.json), stamp, kernels, memory. Kernels are the ops of a forward pass, and
+//             of each matrix how it is multiplied: with up to few.tokens rows as dot products, with more in
+//             blocks of results in registers, by instruction set (kernels/linear_form.h)
 //   weights   the parameter slab as passes use it, fused q|k|v and gate|up, fp32, from a page on
 //
 // All integers are little-endian; all offsets are checked before use. Opening costs no reading of weights.

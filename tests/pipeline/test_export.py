@@ -8,6 +8,7 @@ usage: test_export.py PROGRAM [unittest arguments]
 import json
 import os
 import random
+import re
 import shutil
 import struct
 import subprocess
@@ -16,6 +17,7 @@ import tempfile
 import unittest
 
 PROGRAM = os.path.abspath(sys.argv.pop(1))
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
 TABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../fixtures/export/trtllm.json")
 WORDS = "the river and a mill by moon water tide stone wheel grain flour sea boat night wind town".split()
 
@@ -230,6 +232,30 @@ class Export(unittest.TestCase):
         self.assertEqual(*texts)
         self.assertTrue(texts[0])
 
+    def manifest(self, folder):
+        with open(os.path.join(folder, "model.plan"), "rb") as file:
+            head = file.read(64)
+            return json.loads(file.read(int.from_bytes(head[24:32], "little")))
+
+    def test_a_plan_names_the_kernels_that_its_model_uses_and_no_others(self):
+        kernels = self.manifest(self.get("plan"))["kernels"]
+        with open(os.path.join(ROOT, "stages/model/pass.c"), encoding="utf-8") as file:
+            called = set(re.findall(r"\btm_(\w+)\(p->dev,", file.read()))
+        self.assertEqual(set(kernels["ops"]), {op for op in called if not re.search("_grad|head_loss|adapter|device_status", op)})
+        with open(os.path.join(self.get("base"), "config.json"), encoding="utf-8") as file:
+            config = json.load(file)
+        shapes = {row["matrix"]: (row["out"], row["in"]) for row in kernels["products"]}
+        width, ffn, vocab = (config[name] for name in ("hidden_size", "intermediate_size", "vocab_size"))
+        self.assertEqual({name: shapes[name] for name in ("gate|up", "down", "head")},
+                         {"gate|up": (2 * ffn, width), "down": (width, ffn), "head": (vocab, width)})
+        self.assertEqual(set(shapes), {"q|k|v", "o", "gate|up", "down", "head"})
+        for row in kernels["products"]:
+            self.assertEqual(row["few"], {"as": "dots", "tokens": 12})
+            self.assertIn("cpu/base", row["blocks"])
+            for block in row["blocks"].values():
+                self.assertEqual(block["columns"] % 4, 0)
+                self.assertIn(block["rows"], (6, 8))
+
     def test_a_damaged_plan_is_refused_with_a_reason(self):
         for label, change in (("cut", lambda b: b[:-5]), ("header", lambda b: b[:20] + b"\xff" + b[21:]),
                               ("manifest", lambda b: b[:64] + b"[" + b[65:]), ("short", lambda b: b[:9])):
@@ -249,6 +275,8 @@ class Export(unittest.TestCase):
             file.write(GRAPH.replace('format = "plan"', 'format = "plan", device = "cpu/avx512"'))
         self.tidemill("run", "fast.lua", "plan", "-q")
         self.tidemill("get", "plan", os.path.join(self.folder, "fast"))
+        for row in self.manifest(os.path.join(self.folder, "fast"))["kernels"]["products"]:
+            self.assertEqual(list(row["blocks"]), ["cpu/avx512"])
         done = subprocess.run([PROGRAM, "generate", "fast", "--prompt", "a"], cwd=self.folder, capture_output=True,
                               text=True, timeout=60, env={**os.environ, "TM_CPU": "base"})
         self.assertEqual(done.returncode, 1)
