@@ -446,7 +446,7 @@ static const char help[] =
 #define FILES(takes_type, gives_type, run_it)                                                                \
     {                                                                                                        \
         .name = "exec_" takes_type "_" gives_type, .brief = BRIEF, .help = help, .example = EXAMPLE,         \
-        .family = "curate", .version = 1, .traits = TM_INTERNAL | TM_PROGRAM, .as = "exec", .fits = fits,    \
+        .family = "curate", .version = 2, .traits = TM_INTERNAL | TM_PROGRAM, .as = "exec", .fits = fits,    \
         .inputs = {{"", takes_type, 0, NULL, "what it works on", NULL}},                                     \
         .outputs = {{"", gives_type, 0, NULL, "what it made", NULL}}, .options = options,                    \
         .options_size = sizeof(exec_options), .check = check, .identity = identity, .run = run_it            \
@@ -466,7 +466,7 @@ const tm_stage tm_stage_exec = {
     .help = help,
     .example = EXAMPLE,
     .family = "curate",
-    .version = 1,
+    .version = 2,
     .traits = TM_PROGRAM,
     .inputs = {{"", "documents", 0, NULL, "records; with io = \"files\" a model as well", NULL}},
     .outputs = {{"", "documents", 0, NULL, "its answers; with io = \"files\" what `gives` says", NULL},

@@ -37,10 +37,9 @@ tm_status tm_record_write(const tm_doc *doc, tm_record_shape shape, tm_buf *line
         tm_buf_add(line, doc->text.data + 1, doc->text.size - 2);
     }
     if (doc->source.size) add_text(line, "source", doc->source);
-    if (doc->meta.size) {
-        tm_buf_str(line, ",\"meta\":");
-        tm_buf_add(line, doc->meta.data, doc->meta.size);
-    }
+    tm_buf_str(line, ",\"meta\":");
+    if (doc->meta.size) tm_buf_add(line, doc->meta.data, doc->meta.size);
+    else tm_buf_str(line, "{}");
     tm_buf_str(line, "}\n");
     return tm_buf_status(line, err);
 }

@@ -10,7 +10,8 @@ typedef enum { TM_RECORD_TEXT, TM_RECORD_CHAT, TM_RECORD_PREFERENCE } tm_record_
 // "documents", "chat", "preference"; -1 for anything else.
 int tm_record_shape_find(const char *name);
 
-// Append one record and a newline. TM_EFORMAT: its text is not what the shape says.
+// Append one record and a newline; `meta` is always there, be it empty. TM_EFORMAT: its text is not what the
+// shape says.
 tm_status tm_record_write(const tm_doc *doc, tm_record_shape shape, tm_buf *line, tm_error *err);
 
 // What a line says; views into `bytes`. `source` and `meta` have no data where the line does not name them.

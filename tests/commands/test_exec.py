@@ -143,6 +143,13 @@ class Programs(WithWorkplace):
             self.assertIn("odd.sh: line 2 of what it gave", err)
             self.assertIn(said, err)
 
+    def test_a_program_always_gets_meta_data_be_they_empty(self):
+        self.program("size.py", "import json, sys\nfor line in sys.stdin:\n    row = json.loads(line)\n"
+                     "    row['meta']['chars'] = len(row['text'])\n    print(json.dumps(row))\n", "python")
+        self.ok("run", self.graph("size.lua", 'tm.exec { docs, program = { "size.py" } }'), "-q", store="size")
+        for record in self.json("inspect", "out", "-n", "100", "--full", store="size")["records"]:
+            self.assertEqual(record["meta"], {"chars": len(record["text"])})
+
     def test_files_go_in_and_come_out(self):
         self.program("pack.sh", 'echo packing "$1"\ncp "$1" "$2/data.jsonl"\n')
         self.graph("files.lua", 'tm.exec { docs, program = { "pack.sh", "{in}", "{out}" }, io = "files", gives = "folder" }, '
