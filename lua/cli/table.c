@@ -161,8 +161,10 @@ static int highest_order(const tm_table *t, const int *widths)
     return order;
 }
 
-static void make_narrow(const tm_table *t, int *widths, int room)
+// Gives how many columns it left out.
+static size_t make_narrow(const tm_table *t, int *widths, int room)
 {
+    size_t left = 0;
     int total = -GAP, order;
     for (size_t i = 0; i < t->n_columns; i++) total += widths[i] ? widths[i] + GAP : 0;
     while (total > room && (order = highest_order(t, widths)) > 0)
@@ -170,7 +172,9 @@ static void make_narrow(const tm_table *t, int *widths, int room)
             if (widths[i] && t->columns[i].optional == order) {
                 total -= widths[i] + GAP;
                 widths[i] = 0;
+                left++;
             }
+    return left;
 }
 
 // NULL if there is nothing to print, or no memory.
@@ -191,14 +195,15 @@ static void print_columns(const tm_table *t, const int *widths, int room, FILE *
     for (size_t row = 0; row <= n; row++) print_row(t, row, widths, last, room, file);
 }
 
-void tm_table_print(const tm_table *t, FILE *file)
+size_t tm_table_print(const tm_table *t, FILE *file)
 {
     int room = room_of(file, 1 << 20);
     int *widths = widths_of(t);
-    if (!widths) return;
-    make_narrow(t, widths, room);
+    if (!widths) return 0;
+    size_t left = make_narrow(t, widths, room);
     print_columns(t, widths, room, file);
     free(widths);
+    return left;
 }
 
 // ---- in parts ----

@@ -16,8 +16,8 @@ void tm_table_optional(tm_table *table, int order);
 void tm_table_cell(tm_table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 // On a terminal, tables that are too wide lose optional columns, then the end of the last one. Control
-// characters become blanks.
-void tm_table_print(const tm_table *table, FILE *file);
+// characters become blanks. Gives how many columns were left out.
+size_t tm_table_print(const tm_table *table, FILE *file);
 // A table that is too wide comes in parts, one below the other: the first `head` columns with some of the
 // others each. As wide as the terminal, 80 where there is none.
 void tm_table_print_parts(const tm_table *table, size_t head, FILE *file);

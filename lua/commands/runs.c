@@ -183,7 +183,8 @@ static void print_table(const tm_cli *cli, const tm_past_list *list, const tm_wh
         for (int k = 0; last[k]; k++)
             tm_table_cell(t, "%s", k ? tm_fact_of(p, last[k]).text : graph_text(list, p));
     }
-    tm_table_print(t, stdout);
+    size_t left = tm_table_print(t, stdout);
+    if (left) printf("%zu more column%s in a wider terminal, or with --csv\n", left, left == 1 ? "" : "s");
     tm_table_free(t);
     json_decref(names);
 }
@@ -215,7 +216,7 @@ static tm_status choose(const tm_cli *cli, tm_past_list *list, const tm_where *w
     const char *sort = tm_cli_flag(cli, "--sort");
     json_t *names = json_object();
     for (size_t i = 0; i < list->n; i++) tm_fact_names(&list->runs[i], names);
-    tm_status status = where && list->n ? tm_where_check(where, names, err) : TM_OK;
+    tm_status status = where && list->n ? tm_where_check(where, names, list->runs, list->n, err) : TM_OK;
     if (status >= 0 && !cli->json) say_all_mixed(cli, list, where);
     if (status >= 0 && where) tm_past_list_keep(list, where);
     if (status >= 0 && last) tm_past_list_last(list, last);

@@ -10,7 +10,8 @@
 static const tm_flag flags[] = {
     {"--run", 'r', "RUN", "of this run (default: the latest that has the node)"},
     {"--than", 0, "RUN",
-     "compared with this one (default: the run of this graph before it that has the node)"},
+     "compared with this one (default: the run of this graph before it that has the node; if there is none, "
+     "the run of another graph that is most alike)"},
     {0},
 };
 
@@ -124,17 +125,25 @@ static void print(const json_t *why)
     const char *before = string_of(why, "before"), *reason = string_of(plan, "reason");
     bool cached = strcmp(string_of(why, "state"), "cached") == 0;
     print_head(why);
+    if (json_is_string(json_object_get(why, "of")))
+        printf(" than     %s of %s: no earlier run of this graph has it\n", before, string_of(why, "of"));
     json_array_foreach(because, i, cause) print_cause(cause);
-    if (!json_array_size(because) || cached)
+    bool gone = before[0] && !json_array_size(because) && strcmp(string_of(why, "state"), "done") == 0 &&
+                (strcmp(reason, "not run before") == 0 || strncmp(reason, "input is made anew", 18) == 0);
+    if (gone)
+        printf(" because  its result of %s was not in the store any more\n", before);
+    else if (!json_array_size(because) || cached)
         printf(" plan     %s%s%s\n", string_of(plan, "state"), reason[0] ? ", " : "", reason);
-    if (!before[0])
+    if (!before[0] && cached)
+        printf(" because  its result is in the store, of the same options and inputs\n");
+    else if (!before[0])
         printf(" because  no earlier run of this graph has it\n");
     else if (!json_array_size(because))
         printf(" same     all of it is as in %s\n", before);
     else if (cached)
         printf(" yet      what was there fits: it was made before from just this\n");
     if (json_array_size(because)) print_list("same", json_object_get(why, "same"));
-    print_then(json_object_get(why, "then"));
+    if (!cached) print_then(json_object_get(why, "then"));
 }
 
 // ---- the command ----
@@ -146,11 +155,14 @@ static tm_status compare(const tm_cli *cli, tm_store *store, tm_past *now, const
     const tm_past_node *unused;
     tm_status status = than ? tm_past_find_node(store, node->name, than, before, &unused, err)
                             : tm_past_find_before(store, now, node->name, before, err);
+    bool other = !than && status == TM_ENOENT;
+    if (other) status = tm_past_find_like(store, now, node, before, err);
     if (status < 0 && (than || status != TM_ENOENT)) return status;
     TM_TRY(tm_past_results(now, store, err));
     if (before->record) TM_TRY(tm_past_results(before, store, err));
     json_t *why = tm_cause(now, before->record ? before : NULL, node);
     if (!why) return tm_fail(err, TM_ENOMEM, "no memory to say why");
+    if (other && before->record) json_object_set(why, "of", json_object_get(before->record, "graph"));
     if (!cli->json)
         print(why);
     else

@@ -11,7 +11,10 @@
 #include "lua/cli/session.h"
 #include "lua/editor/starter.h"
 #include "lua/load/load.h"
+#include "lua/past/compare.h"
+#include "lua/past/kept_metrics.h"
 #include "lua/past/label.h"
+#include "lua/past/past.h"
 #include "lua/send/send.h"
 
 void tm_line_offer(tm_line *l, const char *before, const char *name, const char *after, const char *about)
@@ -266,7 +269,62 @@ static void offer_tags(tm_line *l)
     tm_store_close(store);
 }
 
-static void offer_all_runs(tm_line *l) { offer_runs(l, ""); }
+// Sweeps of the run that the word begins with, else of the latest that has some.
+static void offer_sweeps(tm_line *l)
+{
+    char before[40], sweep[200];
+    const char *name, *colon = strchr(l->word, ':');
+    tm_store *store = open_store(l);
+    uint64_t *numbers = NULL;
+    size_t n = 0, offered = json_array_size(l->out->words);
+    json_t *unused;
+    if (store && tm_run_list(store, &numbers, &n, NULL) < 0) n = 0;
+    for (size_t i = colon ? 1 : n; store && i-- > 0 && json_array_size(l->out->words) == offered;) {
+        char run[32];
+        snprintf(run, sizeof run, "r%llu", colon ? 0 : (unsigned long long)numbers[i]);
+        json_t *record = colon ? record_of(l, store, before) : tm_run_record(store, run);
+        json_object_foreach(json_object_get(record, "nodes"), name, unused)
+        {
+            int size = (int)tm_compare_sweep_size(name);
+            snprintf(sweep, sizeof sweep, "%s%.*s", colon ? before : "", size, name);
+            if (size && !is_offered(l, sweep)) tm_line_offer(l, "", sweep, "", "a sweep");
+        }
+        json_decref(record);
+    }
+    tm_free(numbers);
+    tm_store_close(store);
+    if (!colon && l->word[0] == 'r') offer_runs(l, ":");
+}
+
+// Parameters and metrics of the latest runs, and what every run has.
+static void offer_facts(tm_line *l)
+{
+    tm_store *store = open_store(l);
+    uint64_t *numbers = NULL;
+    size_t n = 0;
+    const char *name;
+    json_t *unused, *names = json_object();
+    if (!store || tm_run_list(store, &numbers, &n, NULL) < 0) n = 0;
+    for (size_t i = n; i-- > 0 && n - i <= 5;) {
+        char run[32];
+        tm_past past;
+        snprintf(run, sizeof run, "r%llu", (unsigned long long)numbers[i]);
+        if (tm_past_read(store, run, &past, NULL) < 0) continue;
+        if (tm_kept_metrics_read(&past, store, NULL) >= 0) tm_fact_names(&past, names);
+        tm_past_clear(&past);
+    }
+    json_object_foreach(names, name, unused) tm_line_offer(l, "", name, "", NULL);
+    json_decref(names);
+    tm_free(numbers);
+    tm_store_close(store);
+}
+
+static void offer_all_runs(tm_line *l)
+{
+    offer_runs(l, "");
+    offer_tags(l);
+}
+
 static void offer_address(tm_line *l) { offer_nodes_of_runs(l, NULL, true); }
 static void offer_graphs(tm_line *l) { l->out->files = TM_FILES_GRAPHS; }
 static void offer_files(tm_line *l) { l->out->files = TM_FILES_ALL; }
@@ -288,6 +346,7 @@ static void offer_tokenizers(tm_line *l)
 static void offer_name(tm_line *l)
 {
     if (!l->flag) offer_rows(l);
+    else if (strcmp(l->flag->name, "--sort") == 0) offer_facts(l);
 }
 
 static const struct {
@@ -295,10 +354,11 @@ static const struct {
     void (*offer)(tm_line *l);
 } kinds[] = {
     {"ADDRESS", offer_address}, {"CODE", offer_codes},            {"COMMAND", offer_commands},
+    {"CONDITION", offer_facts},
     {"DIR", offer_folders},     {"FILE", offer_files},            {"FOLDER", offer_folders},
     {"GRAPH", offer_graphs},    {"MODEL", offer_models},          {"NAME", offer_name},
     {"NAME=VALUE", offer_name_value}, {"NODE", offer_node},       {"PATH", offer_files},
-    {"RUN", offer_all_runs},    {"RUN:NODE", offer_address},      {"RUN:SWEEP", offer_address},
+    {"RUN", offer_all_runs},    {"RUN:NODE", offer_address},      {"RUN:SWEEP", offer_sweeps},
     {"STARTER", offer_starters}, {"TAG", offer_tags},             {"TOKENIZER", offer_tokenizers},
     {"TOOL", offer_tools},      {0},
 };

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "engine/base/nearest.h"
+#include "lua/past/differ.h"
 #include "lua/past/past.h"
 #include "lua/past/run_record.h"
 
@@ -70,6 +71,43 @@ tm_status tm_past_find_before(tm_store *store, const tm_past *like, const char *
                               tm_error *err)
 {
     return search(store, node, like, past, err);
+}
+
+// How much of a node's work is another than in an earlier run: its options, and how its inputs are made.
+static size_t distance(const tm_past *now, const tm_past_node *node, const tm_past *before)
+{
+    const tm_past_node *old = tm_past_find(before, node->name);
+    if (!old || strcmp(old->stage, node->stage) != 0) return SIZE_MAX;
+    json_t *own = tm_differ_own(json_object_get(old->plan, "own"), json_object_get(node->plan, "own"));
+    size_t n = 0, options = json_array_size(own);
+    json_decref(own);
+    for (size_t i = 0; i < now->n_nodes; i++) {
+        const tm_past_node *twin = tm_past_find(before, now->nodes[i].name);
+        const json_t *mine = json_object_get(now->nodes[i].plan, "own");
+        n += !twin || !json_equal(json_object_get(twin->plan, "own"), mine);
+    }
+    return 1000 * options + n;
+}
+
+tm_status tm_past_find_like(tm_store *store, const tm_past *now, const tm_past_node *node, tm_past *past,
+                            tm_error *err)
+{
+    uint64_t *numbers = NULL, below = strtoull(now->run + 1, NULL, 10);
+    size_t n = 0, least = SIZE_MAX, looked = 0;
+    char best[32] = "", run[32];
+    *past = (tm_past){0};
+    TM_TRY(tm_run_list(store, &numbers, &n, err));
+    while (n-- > 0 && looked < MAX_SEARCHED) {
+        snprintf(run, sizeof run, "r%llu", (unsigned long long)numbers[n]);
+        if (numbers[n] >= below || tm_past_read(store, run, past, NULL) < 0) continue;
+        looked++;
+        size_t far = distance(now, node, past);
+        if (far < least) snprintf(best, sizeof best, "%s", run);
+        if (far < least) least = far;
+        tm_past_clear(past);
+    }
+    tm_free(numbers);
+    return best[0] ? tm_past_read(store, best, past, err) : TM_ENOENT;
 }
 
 static tm_status find_in(tm_store *store, const char *name, const char *text, tm_past *past,

@@ -14,3 +14,7 @@ tm_status tm_past_unknown_node(tm_store *store, const char *run, const char *nod
 // none.
 tm_status tm_past_find_before(tm_store *store, const tm_past *like, const char *node, tm_past *past,
                               tm_error *err);
+// The run before `now`, of any graph, that has a node of this name and stage with the most equal options and
+// nodes around it, of equally good ones the newest; TM_ENOENT (and no text) if there is none.
+tm_status tm_past_find_like(tm_store *store, const tm_past *now, const tm_past_node *node, tm_past *past,
+                            tm_error *err);

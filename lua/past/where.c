@@ -212,25 +212,6 @@ const char *tm_where_name(const tm_where *w, size_t i)
     return NULL;
 }
 
-tm_status tm_where_check(const tm_where *w, const json_t *names, tm_error *err)
-{
-    for (int k = 0; k < w->n; k++) {
-        const word *name = &w->nodes[k].name;
-        if (!compares(&w->nodes[k]) || json_object_get(names, name->text)) continue;
-        char what[MAX_WORD + 64];
-        const char *near = tm_nearest_key(names, name->text);
-        snprintf(what, sizeof what, "no run here has a \"%s\"", name->text);
-        fault_at(w, name->at, (int)strlen(name->text) + 2 * name->quoted, err, what);
-        if (near)
-            tm_hint(err, "did you mean %s?", near);
-        else
-            tm_hint(err, "names are those of parameters and metrics, and run, status, seconds, age, when, "
-                         "graph, note, tag, done, cached, failed; took and ran are seconds and done");
-        return TM_EINVAL;
-    }
-    return TM_OK;
-}
-
 // ---- values ----
 
 static bool number_of(const char *text, double *number)
@@ -297,17 +278,74 @@ static bool tags_hold(const node *n, const tm_fact *fact)
     return n->is == OTHER ? !found : found;
 }
 
+// A number is compared with a word that is none, and no name of one.
+static bool no_number(const node *n, const json_t *names, const tm_past *runs, size_t n_runs)
+{
+    double number;
+    bool some = false;
+    if (n->is <= HAS || n->is == CONTAINS || json_object_get(names, n->value.text)) return false;
+    if (number_of(n->value.text, &number)) return false;
+    if (strcmp(n->name.text, "when") == 0 && time_of(n->value.text, &number)) return false;
+    for (size_t i = 0; i < n_runs; i++) {
+        tm_fact fact = tm_fact_of(&runs[i], n->name.text);
+        if (fact.kind != TM_FACT_NONE && fact.kind != TM_FACT_NUMBER) return false;
+        some |= fact.kind == TM_FACT_NUMBER;
+    }
+    return some;
+}
+
+static tm_status check_name(const tm_where *w, const word *name, const json_t *names, tm_error *err)
+{
+    char what[MAX_WORD + 64];
+    const char *near = tm_nearest_key(names, name->text);
+    if (json_object_get(names, name->text)) return TM_OK;
+    snprintf(what, sizeof what, "no run here has a \"%s\"", name->text);
+    fault_at(w, name->at, (int)strlen(name->text) + 2 * name->quoted, err, what);
+    if (near)
+        tm_hint(err, "did you mean %s?", near);
+    else
+        tm_hint(err, "names are those of parameters and metrics, and run, status, seconds, age, when, "
+                     "graph, note, tag, done, cached, failed, smoke; took and ran are seconds and done");
+    return TM_EINVAL;
+}
+
+tm_status tm_where_check(const tm_where *w, const json_t *names, const tm_past *runs, size_t n_runs,
+                         tm_error *err)
+{
+    for (int k = 0; k < w->n; k++) {
+        const node *n = &w->nodes[k];
+        char what[2 * MAX_WORD + 64];
+        if (!compares(n)) continue;
+        TM_TRY(check_name(w, &n->name, names, err));
+        if (!no_number(n, names, runs, n_runs)) continue;
+        snprintf(what, sizeof what, "%s is a number in every run that has it, and \"%s\" is none",
+                 n->name.text, n->value.text);
+        fault_at(w, n->value.at, (int)strlen(n->value.text) + 2 * n->value.quoted, err, what);
+        tm_hint(err, "write a number (of seconds also 90s, 5min, 2h, 3d), or the name of another fact");
+        return TM_EINVAL;
+    }
+    return TM_OK;
+}
+
+// "smoke", "smoke == true", "smoke != false".
+static bool smoke_holds(const node *n, const tm_fact *fact)
+{
+    bool smoke = fact->kind != TM_FACT_NONE, wanted = strcmp(n->value.text, "false") != 0;
+    return (smoke == wanted) == (n->is != OTHER);
+}
+
 static bool compare(const node *n, const tm_past *past)
 {
     tm_fact fact = tm_fact_of(past, n->name.text), other = {0};
     double number;
+    if (n->is != HAS && strcmp(n->name.text, "smoke") == 0) return smoke_holds(n, &fact);
     if (n->is == HAS || fact.kind == TM_FACT_NONE) return n->is == HAS && fact.kind != TM_FACT_NONE;
     if (fact.kind == TM_FACT_TAGS) return tags_hold(n, &fact);
     if (n->is == CONTAINS) return strstr(fact.text, n->value.text) != NULL;
     if (fact.kind == TM_FACT_TEXT) return ordered(n->is, strcmp(fact.text, n->value.text));
     if (strcmp(n->name.text, "when") == 0 && time_of(n->value.text, &number))
         return ordered(n->is, fact.number - number);
-    if (!n->value.quoted && number_of(n->value.text, &number)) return ordered(n->is, fact.number - number);
+    if (number_of(n->value.text, &number)) return ordered(n->is, fact.number - number);
     other = tm_fact_of(past, n->value.text);
     return other.kind == TM_FACT_NUMBER && ordered(n->is, fact.number - other.number);
 }

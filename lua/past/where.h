@@ -17,8 +17,10 @@ typedef struct tm_where tm_where;
 // Errors show the place with a caret.
 tm_status tm_where_parse(const char *text, tm_where **where, tm_error *err);
 void tm_where_free(tm_where *where);
-// Whether its names are among `names` (tm_fact_names of all runs).
-tm_status tm_where_check(const tm_where *where, const json_t *names, tm_error *err);
+// Whether its names are among `names` (tm_fact_names of all runs), and what is a number in these runs is
+// compared with one.
+tm_status tm_where_check(const tm_where *where, const json_t *names, const tm_past *runs, size_t n_runs,
+                         tm_error *err);
 bool tm_where_holds(const tm_where *where, const tm_past *past);
 // The i-th name in it, or NULL.
 const char *tm_where_name(const tm_where *where, size_t i);

@@ -57,6 +57,20 @@ class Words(AfterARun):
         self.assertEqual(self.words("plan", "graph.lua", "--reuse", "")[0], ["any", "same"])
         self.assertEqual(self.words("plan", "graph.lua", "--reuse=s")[0], ["--reuse=same"])
 
+    def test_sweeps_tags_and_facts_of_runs_are_offered_where_they_are_meant(self):
+        self.place.write("sweep.lua", """local tm = require "tidemill"
+local docs = tm.read { "corpus/*.txt" }
+local trials = tm.sweep({ size = { 300, 400 } }, function(v) return tm.train_tokenizer { docs, size = v.size } end)
+return tm.graph { trials = trials }""")
+        code, out, err = self.place.tidemill("run", "sweep.lua", "--quiet", store="swept/.tidemill")
+        self.assertEqual(code, 0, out + err)
+        store = ("--store", self.place.path("swept/.tidemill"))
+        self.assertEqual(self.words("compare", *store, "tri")[0], ["trials"])
+        self.assertEqual(self.words("compare", *store, "r1:tri")[0], ["r1:trials"])
+        self.assertEqual(self.words("diff", "tri")[0], ["tried"])
+        self.assertEqual(self.words("runs", "--sort", "ste")[0], ["steps"])
+        self.assertEqual(self.words("runs", "--where", "valid.l")[0], ["valid.loss"])
+
     def test_files_are_left_to_the_shell(self):
         self.assertEqual(self.words("run", ""), ([], "graphs"))
         self.assertEqual(self.words("get", "base", ""), ([], "files"))
@@ -79,7 +93,7 @@ class Words(AfterARun):
         self.assertEqual(self.words("inspect", "r1:cur")[0], ["r1:curve"])
         self.assertEqual(self.words("inspect", "r1:docs.t")[0], ["r1:docs.train"])
         self.assertEqual(self.words("inspect", "base@b")[0], ["base@best"])
-        self.assertEqual(self.words("status", ""), (["r1"], ""))
+        self.assertEqual(self.words("status", ""), (["r1", "tried"], ""))
         self.assertEqual(self.words("why", "ba")[0], ["base.data", "base.valid", "base"])
 
     def test_a_model_is_one_that_was_made_or_a_file(self):

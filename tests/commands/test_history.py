@@ -15,7 +15,7 @@ import subprocess
 import time
 import unittest
 
-from screen import open_terminal
+from screen import Terminal, open_terminal
 from workplace import PROGRAM, WithWorkplace, document
 
 
@@ -109,6 +109,20 @@ return tm.graph { trials = trials, all = tm.compare { trials, by = { "valid.loss
         code, out, _ = self.place.tidemill("runs", "--where", "lrr > 1", "--json")
         self.assertEqual(code, 2)
         self.assertIn("did you mean lr?", out)
+
+    def test_a_condition_that_no_run_can_meet_is_called_so(self):
+        err = self.fails(2, "runs", "--where", "lr < 1 and steps > abc")
+        self.assertIn('steps is a number in every run that has it, and "abc" is none', err)
+        self.assertIn("\n  lr < 1 and steps > abc\n                     ^^^\n", err)
+        self.assertEqual(self.names("--where", "smoke == true"), [])
+        self.assertEqual(self.names("--where", "smoke == false"), ["r1", "r2", "r3", "r4"])
+        self.assertEqual(self.names("--where", "steps > '20'"), ["r3"])
+
+    def test_runs_says_how_many_columns_a_narrow_terminal_leaves_out(self):
+        terminal = Terminal([PROGRAM, "runs", "--store", self.place.path("store")], self.place.folder, size=(60, 24))
+        self.addCleanup(terminal.close)
+        self.assertRegex(terminal.finish()[1], r"\d+ more columns? in a wider terminal, or with --csv")
+        self.assertNotIn("more column", self.ok("runs"))
 
     def test_sort_orders_by_any_name_and_runs_without_it_come_last(self):
         self.assertEqual(self.names("--sort", "lr", "-n", "2", "--where", "lr != 1"), ["r3", "r4"])
@@ -251,6 +265,25 @@ return tm.graph { trials = trials, all = tm.compare { trials, by = { "valid.loss
         self.assertIn("there is no run r9", self.fails(2, "why", "r9:base"))
 
     # ---- inspect ----
+
+    def test_why_of_a_copied_graph_compares_with_the_run_that_is_most_alike_and_names_it(self):
+        graph = self.place.read("graph.lua")
+        for name, text in (("one.lua", graph), ("far.lua", graph.replace("width = 32", "width = 16")),
+                           ("mine.lua", graph.replace("size = 400", "size = 390"))):
+            self.place.write(name, text)
+            self.ok("run", name, "--quiet", "--set", "steps=2", "base", store="copies")
+        lines = self.ok("why", "base", store="copies").splitlines()
+        self.assertRegex(lines[0], r"^base reran in r3 ")
+        self.assertEqual(lines[1], " than     r1 of one.lua: no earlier run of this graph has it")
+        self.assertIn("vocab size 400 -> 390", "\n".join(lines))
+        why = self.json("why", "base", store="copies")
+        self.assertEqual((why["before"], why["of"]), ("r1", "one.lua"))
+        self.place.write("again.lua", graph)
+        self.ok("run", "again.lua", "--quiet", "--set", "steps=2", "base", store="copies")
+        out = self.ok("why", "base", store="copies")
+        self.assertIn("base was cached in r4", out)
+        self.assertIn("all of it is as in r1", out)
+        self.assertNotIn("then", out)
 
     def records(self, *args):
         return self.json("inspect", *args, "-n", "100")["records"]
@@ -512,6 +545,8 @@ return tm.graph { tuned = tuned,""")
                 os.utime(os.path.join(at, name), (1, 1))
         self.ok("gc", "--keep-days", "0", store="gone")
         self.place.write("other.lua", self.place.read("graph.lua").replace("size = 400", "size = 390"))
+        self.ok("run", "graph.lua", "--quiet", "clean", store="gone")
+        self.assertIn(" because  its result of r1 was not in the store any more\n", self.ok("why", "clean", store="gone"))
         self.ok("run", "other.lua", "--quiet", "vocab", store="gone")  # of another graph: no substitute
         err = self.fails(2, "inspect", "r1:vocab", store="gone")
         self.assertIn("error[TM0509] the result of vocab of run r1 is not in the store any more", err)
