@@ -32,15 +32,31 @@ static double weights(const json_t *own, double main_bytes)
     return main_bytes > 0 ? main_bytes : 1;
 }
 
-// What the time of a piece of work grows with; 0: not known. `data`: bytes of inputs besides the main one.
-static double size_of(const json_t *own, double main_bytes, double data)
+// Models and tokenizers, whose bytes are no measure of work beside the records that go in with them.
+static bool is_tree(const char *type)
+{
+    const tm_type *row = tm_type_find(type);
+    return row && row->tree;
+}
+
+static bool gives_tree(const char *name, const char *port)
+{
+    const tm_stage *stage = tm_stage_find(name);
+    for (int i = 0; stage && i < TM_MAX_PORTS && stage->outputs[i].name; i++)
+        if (strcmp(stage->outputs[i].name, port) == 0) return is_tree(stage->outputs[i].type);
+    return false;
+}
+
+// What the time of a piece of work grows with; 0: not known. `data`: bytes of records besides the main input.
+static double size_of(const tm_stage *stage, const json_t *own, double main_bytes, double data)
 {
     const json_t *options = json_object_get(own, "options");
     double steps = number(options, "steps"), batch = number(options, "batch");
     double epochs = number(options, "epochs");
     if (batch > 0 && steps > 0) return steps * batch * weights(own, main_bytes);
     if (batch > 0) return (epochs > 0 ? epochs : 1) * data * weights(own, main_bytes);
-    return main_bytes + data;
+    bool computes = stage->traits & TM_NUMERIC && strcmp(stage->inputs[0].type, "model") == 0;
+    return computes && main_bytes > 0 && data > 0 ? main_bytes * data : main_bytes + data;
 }
 
 // Weights of the model that a piece of work has as its main input; 0: it works on something else.
@@ -48,6 +64,12 @@ static double model_of(const tm_stage *stage, const json_t *own, double main_byt
 {
     const tm_port *port = &stage->inputs[0];
     return port->name && !port->name[0] && strcmp(port->type, "model") == 0 ? weights(own, main_bytes) : 0;
+}
+
+// How many records `:take(n)` lets through; 0: any number.
+static double limit_of(const tm_stage *stage, const json_t *own)
+{
+    return strcmp(stage->name, "take") == 0 ? number(json_object_get(own, "options"), "n") : 0;
 }
 
 static const tm_past_node *by_recipe(const tm_past *past, const char *recipe)
@@ -69,7 +91,8 @@ static double bytes_in(const tm_past *past, const tm_past_node *node, bool main)
         const tm_past_node *from = by_recipe(past, json_string_value(json_object_get(input, "recipe")));
         const char *out = json_string_value(json_object_get(input, "out"));
         const tm_past_port *p = from && out ? tm_past_port_of(from, out) : NULL;
-        if (p && p->there && (port[0] == 0) == main) sum += (double)p->bytes;
+        if (!p || !p->there || (port[0] == 0) != main || (!main && gives_tree(from->stage, out))) continue;
+        sum += (double)p->bytes;
     }
     return sum;
 }
@@ -79,7 +102,8 @@ static double bytes_in(const tm_past *past, const tm_past_node *node, bool main)
 typedef struct sample {
     tm_sure sure;
     double seconds, tail, size;
-    int64_t memory, bytes;
+    int64_t memory, bytes, rows;
+    double limit; // on the records that came out, by its options; 0: none
 } sample;
 
 // The part of an execution after the end of its inputs, in seconds.
@@ -143,9 +167,11 @@ static size_t collect(const char *graph, const tm_plan_node *p, const tm_past_li
                                     .seconds = node->seconds,
                                     .tail = tail_of(run, node),
                                     .memory = node->memory,
-                                    .size = size_of(json_object_get(node->plan, "own"),
+                                    .size = size_of(p->node->stage, json_object_get(node->plan, "own"),
                                                     bytes_in(run, node, true), bytes_in(run, node, false)),
-                                    .bytes = port && port->there ? port->bytes : node->bytes};
+                                    .bytes = port && port->there ? port->bytes : node->bytes,
+                                    .rows = port && port->there ? port->rows : node->rows,
+                                    .limit = limit_of(p->node->stage, json_object_get(node->plan, "own"))};
         }
     }
     return n;
@@ -182,6 +208,20 @@ static tm_estimate from_samples(const sample *samples, size_t n, double size, bo
     return e;
 }
 
+// Of what takes so many records and no more the bytes follow their number, up to all that there were.
+static void limit_bytes(const sample *samples, size_t n, double limit, tm_estimate *e)
+{
+    double bytes[MAX_SAMPLES];
+    size_t known = 0;
+    for (size_t i = 0; limit > 0 && i < n; i++) {
+        const sample *s = &samples[i];
+        if (s->bytes < 0 || s->rows <= 0 || s->limit <= 0) continue;
+        bool all = (double)s->rows < s->limit && limit > (double)s->rows;
+        bytes[known++] = (double)s->bytes * (all ? 1 : limit / (double)s->rows);
+    }
+    if (known) e->bytes = (int64_t)median(bytes, known);
+}
+
 // ---- the plan ----
 
 // Bytes at a link, as stored or as estimated.
@@ -211,7 +251,7 @@ static double left(const tm_plan_node *p)
 static bool gives_records(const tm_plan_node *p)
 {
     const tm_type *type = tm_type_find(p->node->stage->outputs[0].type);
-    return type && !type->tree && !(p->node->stage->traits & TM_NUMERIC);
+    return type && !type->tree && strcmp(type->name, "metrics") != 0;
 }
 
 static void estimate_node(const tm_plan *plan, const char *graph, const tm_past_list *past,
@@ -221,12 +261,16 @@ static void estimate_node(const tm_plan *plan, const char *graph, const tm_past_
     const tm_plan_node *p = &plan->nodes[group->nodes[group->n - 1]];
     const tm_node *first = plan->nodes[group->nodes[0]].node;
     double main_bytes = 0, data = 0;
-    for (size_t i = 0; i < first->n_links; i++)
-        *(first->links[i].port[0] ? &data : &main_bytes) += link_bytes(plan, needs, &first->links[i]);
+    for (size_t i = 0; i < first->n_links; i++) {
+        const tm_link *link = &first->links[i];
+        if (link->port[0] && is_tree(link->row->type)) continue;
+        *(link->port[0] ? &data : &main_bytes) += link_bytes(plan, needs, link);
+    }
     double model = group->n > 1 ? 0 : model_of(p->node->stage, p->own_doc, main_bytes);
     size_t n = collect(graph, p, past, model, samples);
-    double size = group->n > 1 ? 0 : size_of(p->own_doc, main_bytes, data);
+    double size = group->n > 1 ? 0 : size_of(p->node->stage, p->own_doc, main_bytes, data);
     tm_estimate e = from_samples(samples, n, size, gives_records(p));
+    limit_bytes(samples, n, limit_of(p->node->stage, p->own_doc), &e);
     e.seconds *= left(p);
     e.tail *= left(p);
     needs->nodes[p->node->index] = e;
@@ -237,7 +281,9 @@ static void estimate_inner(const char *graph, const tm_past_list *past, const tm
                            tm_needs *needs)
 {
     sample samples[MAX_SAMPLES];
-    tm_estimate e = from_samples(samples, collect(graph, p, past, 0, samples), 0, true);
+    size_t n = collect(graph, p, past, 0, samples);
+    tm_estimate e = from_samples(samples, n, 0, true);
+    limit_bytes(samples, n, limit_of(p->node->stage, p->own_doc), &e);
     needs->nodes[p->node->index] = (tm_estimate){.memory = -1, .bytes = e.bytes};
 }
 

@@ -323,6 +323,18 @@ class Needs(WithWorkplace):
         self.assertRegex(text, r"time +\d.* s.*, in part from runs with other options")
         self.assertRegex(text, r"memory +\d+ MB in the biggest worker")
 
+    def test_work_on_the_first_records_is_scaled_by_their_number(self):
+        self.place.write("take.lua", 'local tm = require "tidemill"\nlocal p = tm.params { n = tm.int { 40 } }\n'
+                         'local all = tm.read { "corpus/[0-9]*.txt" }\n'
+                         'return tm.graph { vocab = tm.train_tokenizer { all:take(p.n), size = 300 } }\n')
+        self.ok("run", "take.lua", store="take")
+        took = self.json("status", "r1", store="take")["nodes"]
+        took["take"] = self.json("plan", "take.lua", "--force", "take", store="take")["nodes"]["take"]["estimate"]
+        for n, share in (10, 1 / 4), (20, 1 / 2), (400, 10):
+            nodes = self.json("plan", "take.lua", "--set", f"n={n}", store="take")["nodes"]
+            for name, scaled in ("take", "bytes"), ("vocab", "seconds"):
+                self.assertAlmostEqual(nodes[name]["estimate"][scaled] / took[name][scaled], share, delta=0.05 * share)
+
     def test_a_model_of_another_size_tells_nothing(self):
         text = self.place.read("graph.lua")
         arch = re.search(r"layers = (\d+), width = (\d+)", text)
