@@ -13,7 +13,7 @@
 
 static const tm_flag flags[] = {
     {"--sort", 0, "NAME",
-     "by a metric, a parameter, seconds; -NAME: the other way (default: as in the graph)"},
+     "by a metric, a parameter, seconds; -NAME: the other way (default: points by their values)"},
     {"--full", 0, NULL, "all metrics, also those that are the same in all, and of training batches"},
     {"--csv", 0, NULL, "as CSV"},
     {0},
@@ -117,11 +117,26 @@ static void metric_cell(const sheet *s, tm_table *t, const json_t *metric)
         tm_table_cell(t, "%s", number_text(s, json_number_value(value), text));
 }
 
+// The value of a parameter as the name of a point spells it: 1e-3 of "decay=none,lr=1e-3".
+static bool spelled(const json_t *row, const char *param, char text[96])
+{
+    const char *at = json_string_value(json_object_get(row, "name"));
+    size_t n = strlen(param);
+    for (; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
+        if (strncmp(at, param, n) != 0 || at[n] != '=') continue;
+        snprintf(text, 96, "%.*s", (int)strcspn(at + n + 1, ","), at + n + 1);
+        return true;
+    }
+    return false;
+}
+
 static void cell(const sheet *s, tm_table *t, const fact *f, const json_t *row)
 {
-    char text[32];
+    char text[32], value_text[96];
     const json_t *value = value_of(f, row);
-    if (f->kind == METRIC)
+    if (f->kind == PARAM && s->sweep && !s->csv && spelled(row, f->name, value_text))
+        tm_table_cell(t, "%s", value_text);
+    else if (f->kind == METRIC)
         metric_cell(s, t, value);
     else if (f->kind == TIME && s->csv)
         tm_table_cell(t, "%.3f", json_number_value(value));

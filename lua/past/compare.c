@@ -8,6 +8,44 @@
 #include "engine/base/nearest.h"
 #include "lua/past/past.h"
 
+// ---- order ----
+
+static const json_t *key_of(const json_t *row, const char *name)
+{
+    const json_t *param = json_object_get(json_object_get(row, "params"), name);
+    const json_t *metric = json_object_get(json_object_get(row, "metrics"), name);
+    if (param) return param;
+    if (metric) return json_object_get(metric, "value");
+    return strcmp(name, "seconds") == 0 || strcmp(name, "name") == 0 ? json_object_get(row, name) : NULL;
+}
+
+static bool none(const json_t *key)
+{
+    return !key || json_is_null(key);
+}
+
+static int order_of(const json_t *a, const json_t *b, bool down)
+{
+    if (none(a) || none(b)) return none(a) - none(b);
+    double x = json_number_value(a), y = json_number_value(b);
+    bool texts = json_is_string(a) && json_is_string(b);
+    int order = texts ? strcmp(json_string_value(a), json_string_value(b)) : (x > y) - (x < y);
+    return down ? -order : order;
+}
+
+typedef struct sorted {
+    json_t *row;
+    const json_t *key;
+    size_t i;
+} sorted;
+
+static int by_key(const void *a, const void *b, void *down)
+{
+    const sorted *x = a, *y = b;
+    int order = order_of(x->key, y->key, *(bool *)down);
+    return order ? order : (x->i > y->i) - (x->i < y->i);
+}
+
 // ---- the points of a sweep ----
 
 // The length of one value: a number, or what is before the next dot or comma. So "0.003.exam" is 0.003.
@@ -113,6 +151,31 @@ static json_t *row_named(json_t *rows, json_t *index, const char *name, const ch
     return row;
 }
 
+// By the first value that differs, numbers as numbers.
+static int by_values(const void *a, const void *b)
+{
+    const sorted *x = a, *y = b;
+    const char *name;
+    json_t *value, *params = json_object_get(y->row, "params");
+    json_object_foreach(json_object_get(x->row, "params"), name, value)
+    {
+        int order = order_of(value, json_object_get(params, name), false);
+        if (order) return order;
+    }
+    return (x->i > y->i) - (x->i < y->i);
+}
+
+static void order_points(json_t *rows)
+{
+    size_t n = json_array_size(rows);
+    sorted *all = tm_calloc(n + 1, sizeof *all);
+    if (!all) return; // as they come then
+    for (size_t i = 0; i < n; i++) all[i] = (sorted){json_incref(json_array_get(rows, i)), NULL, i};
+    qsort(all, n, sizeof *all, by_values);
+    for (size_t i = 0; i < n; i++) json_array_set_new(rows, i, all[i].row);
+    tm_free(all);
+}
+
 json_t *tm_compare_sweep(const tm_past *past, const char *sweep, bool all)
 {
     json_t *rows = json_array(), *index = json_object();
@@ -126,6 +189,7 @@ json_t *tm_compare_sweep(const tm_past *past, const char *sweep, bool all)
         add_node(row_named(rows, index, name, point, size), past, node, point + size, all);
     }
     json_decref(index);
+    order_points(rows);
     return rows;
 }
 
@@ -188,42 +252,6 @@ json_t *tm_compare_runs(const tm_past_list *list, bool all)
 }
 
 // ---- sorting ----
-
-static const json_t *key_of(const json_t *row, const char *name)
-{
-    const json_t *param = json_object_get(json_object_get(row, "params"), name);
-    const json_t *metric = json_object_get(json_object_get(row, "metrics"), name);
-    if (param) return param;
-    if (metric) return json_object_get(metric, "value");
-    return strcmp(name, "seconds") == 0 || strcmp(name, "name") == 0 ? json_object_get(row, name) : NULL;
-}
-
-static bool none(const json_t *key)
-{
-    return !key || json_is_null(key);
-}
-
-static int order_of(const json_t *a, const json_t *b, bool down)
-{
-    if (none(a) || none(b)) return none(a) - none(b);
-    double x = json_number_value(a), y = json_number_value(b);
-    bool texts = json_is_string(a) && json_is_string(b);
-    int order = texts ? strcmp(json_string_value(a), json_string_value(b)) : (x > y) - (x < y);
-    return down ? -order : order;
-}
-
-typedef struct sorted {
-    json_t *row;
-    const json_t *key;
-    size_t i;
-} sorted;
-
-static int by_key(const void *a, const void *b, void *down)
-{
-    const sorted *x = a, *y = b;
-    int order = order_of(x->key, y->key, *(bool *)down);
-    return order ? order : (x->i > y->i) - (x->i < y->i);
-}
 
 static tm_status sort_rows(json_t *rows, const char *name, bool down, tm_error *err)
 {

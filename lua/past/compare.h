@@ -6,8 +6,9 @@
 
 #include "lua/past/past_list.h"
 
-// The points of the sweep that is called `sweep` in a run: nodes SWEEP/lr=1e-4,rank=8 and those that belong
-// to them (SWEEP/lr=1e-4,rank=8.exam). `all`: also metrics of training batches and their kin.
+// The points of the sweep that is called `sweep` in a run, in order of their values (1e-3, 3e-3, 0.01): nodes
+// SWEEP/lr=1e-4,rank=8 and those that belong to them (SWEEP/lr=1e-4,rank=8.exam). `all`: also metrics of
+// training batches and their kin.
 json_t *tm_compare_sweep(const tm_past *past, const char *sweep, bool all);
 // The length of the sweep's name in that of a node of one of its points (SWEEP/lr=1e-4.exam); 0: of none.
 size_t tm_compare_sweep_size(const char *node);

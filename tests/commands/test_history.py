@@ -468,11 +468,11 @@ class AfterASweep(WithWorkplace):
     def test_compare_is_a_row_for_each_point_with_what_differs_and_what_came_of_it(self):
         head, *lines = self.ok("compare", "r1:trials").splitlines()
         self.assertEqual(head, "r1:trials of sweep.lua")
-        points = [["cosine", "0.001"], ["cosine", "0.003"], ["none", "0.001"], ["none", "0.003"]]
+        points = [["cosine", "1e-3"], ["cosine", "3e-3"], ["none", "1e-3"], ["none", "3e-3"]]
         self.assertEqual(lines[0].split()[:4], ["decay", "lr", "valid.loss", "text.bits_per_byte"])
         self.assertEqual([line.split()[:2] for line in lines[1:5] + lines[7:11]], points * 2)
         self.assertRegex(lines[1], r" \d\.\d+ \+-0\.\d+ ")
-        self.assertRegex(lines[6], r"^ decay     lr  .*text\.perplexity +took$")  # all are done, and bzip2 says the same of all
+        self.assertRegex(lines[6], r"^ decay +lr  .*text\.perplexity +took$")  # all are done, and bzip2 says the same of all
         self.assertRegex(lines[7], r" [\d.]+ \+-\d+(\.\d+)? +[\d.]+ s$")
         self.assertEqual(lines[11:], ["1 measure the same in all (--full)"])
         self.assertLessEqual(max(map(len, lines)), 80)
@@ -567,6 +567,18 @@ return tm.graph { texts = tm.read { "*.txt" } }""")
         self.assertIn("there is one in a folder here: add --store graphs/.tidemill", done.stderr)
         done = subprocess.run([PROGRAM, "inspect", "texts", "--store", "graphs/.tidemill"], **apart)
         self.assertIn("One.", done.stdout)
+
+    def test_points_stand_in_order_of_their_values_spelled_as_in_their_addresses(self):
+        self.place.write("order.lua", """local tm = require "tidemill"
+local docs = tm.read { "corpus/*.txt" }
+local trials = tm.sweep({ lr = { 3e-3, 0.01, 0.03, 1e-3 } }, function(v)
+  return tm.train_tokenizer { docs, size = 300 + v.lr * 1000 // 1 | 0 } end)
+return tm.graph { trials = trials }""")
+        self.ok("run", "order.lua", "--quiet", store="order")
+        names = [row["name"] for row in self.json("compare", "trials", store="order")["rows"]]
+        self.assertEqual([float(name.split("=")[1]) for name in names], [1e-3, 3e-3, 1e-2, 3e-2])
+        shown = [line.split()[0] for line in self.ok("compare", "trials", store="order").splitlines()[2:]]
+        self.assertEqual(["lr=" + one for one in shown], names)
 
     def test_compare_sorts_and_writes_csv(self):
         for sort, down in (("text.loss", False), ("-valid.loss", True)):
