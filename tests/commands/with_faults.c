@@ -5,6 +5,7 @@
 //
 // Calls: open (also of folders), write (and to make room), make (new files and folders, links, names). So
 // what is said of a disk that is full and of places that are closed can be tested by whoever runs the tests.
+// "spoil - objects/" fails nothing, but what is read of such files begins with another byte than it should.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -27,14 +28,14 @@ static bool refused(const char *call, const char *path)
     return true;
 }
 
-static bool refused_file(int fd)
+static bool refused_file(const char *call, int fd)
 {
     char link[40], path[TM_PATH_MAX];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t n = readlink(link, path, sizeof path - 1);
     if (n < 0) return false;
     path[n] = 0;
-    return refused("write", path);
+    return refused(call, path);
 }
 
 static int faulty_open(const char *path, int flags, mode_t mode)
@@ -49,19 +50,26 @@ static DIR *faulty_opendir(const char *path)
     return refused("open", path) ? NULL : fault.real.opendir(path);
 }
 
+static ssize_t faulty_pread(int fd, void *data, size_t size, off_t offset)
+{
+    ssize_t n = fault.real.pread(fd, data, size, offset);
+    if (n > 0 && offset == 0 && refused_file("spoil", fd)) *(char *)data ^= 1;
+    return n;
+}
+
 static ssize_t faulty_write(int fd, const void *data, size_t size)
 {
-    return refused_file(fd) ? -1 : fault.real.write(fd, data, size);
+    return refused_file("write", fd) ? -1 : fault.real.write(fd, data, size);
 }
 
 static ssize_t faulty_pwrite(int fd, const void *data, size_t size, off_t offset)
 {
-    return refused_file(fd) ? -1 : fault.real.pwrite(fd, data, size, offset);
+    return refused_file("write", fd) ? -1 : fault.real.pwrite(fd, data, size, offset);
 }
 
 static int faulty_fallocate(int fd, int mode, off_t offset, off_t size)
 {
-    return refused_file(fd) ? -1 : fault.real.fallocate(fd, mode, offset, size);
+    return refused_file("write", fd) ? -1 : fault.real.fallocate(fd, mode, offset, size);
 }
 
 static int faulty_mkdir(const char *path, mode_t mode)
@@ -98,6 +106,7 @@ __attribute__((constructor)) static void set_table(void)
     fault.real = tm_sys;
     tm_sys.open = faulty_open;
     tm_sys.opendir = faulty_opendir;
+    tm_sys.pread = faulty_pread;
     tm_sys.write = faulty_write;
     tm_sys.pwrite = faulty_pwrite;
     tm_sys.fallocate = faulty_fallocate;
