@@ -264,11 +264,16 @@ static int check_ahead(const tm_cli *cli, const tm_session *session)
 
 enum { MOST_RUNS = 4 };
 
+// Damaged bytes, or what somebody else set aside as damaged a moment ago.
+static bool is_damage(const tm_error *err)
+{
+    return err->status == TM_ECORRUPT || (err->status == TM_ENOENT && strcmp(err->code, "TM0509") == 0);
+}
+
 static bool met_damage(const outcome *o)
 {
     if (o->status == TM_ESTOPPED) return false;
-    if (o->status == TM_EFAILED && o->result.error.status == TM_ECORRUPT) return true;
-    return o->status == TM_ECORRUPT || o->placing.status == TM_ECORRUPT;
+    return is_damage(o->status == TM_EFAILED ? &o->result.error : &o->err) || is_damage(&o->placing);
 }
 
 // Who met damaged bytes has set them aside. Before the next run what else it would meet is looked for: at

@@ -524,6 +524,20 @@ class Damage(WithWorkplace):
         self.ok("run", "put.lua", "--set", "steps=4", store="put")
         self.assertTrue(os.path.exists(self.place.path("out/put/model.safetensors")))
 
+    def test_what_goes_missing_while_a_run_needs_it_is_made_again(self):
+        self.place.write("lose.py", "import glob, os, sys\nsys.stdout.write(sys.stdin.read().replace('.', '!'))\n"
+                         "if not os.path.exists('lost'):\n    open('lost', 'w').close()\n"
+                         "    for path in glob.glob(sys.argv[1] + '/objects/*/*'):\n        os.remove(path)\n")
+        self.place.write("lose.lua", '''local tm = require "tidemill"
+            local docs = tm.read { "corpus/*.txt" }
+            local same = tm.exec { docs, program = { "python3", "lose.py", "%s" }, io = "jsonl" }
+            return tm.graph { out = tm.tokenize { docs, tokenizer = tm.train_tokenizer { same, size = 300 } } }
+            ''' % self.place.path("lossy"))
+        code, out, err = self.place.tidemill("run", "lose.lua", store="lossy")
+        self.assertEqual(code, 0, out + err)
+        self.assertEqual(err.count("note   r1 met damaged bytes"), 1, err)
+        self.assertIn("r2: done", out)
+
     def test_where_bytes_are_damaged_again_and_again_the_runs_come_to_an_end(self):
         self.place.write("hurt.lua", '''local tm = require "tidemill"
             return tm.graph { out = tm.exact_dedup { tm.read { "corpus/0*.txt" } } }''')
