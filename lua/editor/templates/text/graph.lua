@@ -26,6 +26,7 @@ local base  = tm.pretrain {
   tm.llama { layers = p.layers, width = p.width, heads = 4, length = 256 },
   tokenizer = vocab, data = docs.train, valid = docs.valid,
   steps = p.steps, batch = 1024, length = 256, lr = 1e-3, checkpoint_every = 20,
+  schedule = tm.wsd { warmup = 8 },
 }
 
 -- Every snapshot is judged while training goes on.
