@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "engine/base/io.h"
+#include "engine/base/json.h"
 #include "engine/store_artifact.h"
 #include "engine/store_tree.h"
 #include "lua/cli/json_text.h"
@@ -28,9 +29,7 @@ static json_t *row_json(const tm_type *type, const tm_batch *batch, size_t row)
     for (size_t col = 0; col < type->n_cols; col++) {
         json_t *value = NULL;
         if (type->cols[col].kind == TM_COL_BYTES) {
-            tm_view v = tm_batch_get_bytes(batch, col, row);
-            value = json_stringn(v.data ? v.data : "", v.size);
-            if (!value) value = json_null();
+            value = tm_json_from_text(tm_batch_get_bytes(batch, col, row));
         } else if (type->cols[col].kind == TM_COL_I64) {
             value = json_integer(tm_batch_get_i64(batch, col, row));
         } else if (type->cols[col].kind == TM_COL_F64) {

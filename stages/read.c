@@ -7,6 +7,7 @@
 
 #include "engine/base/json.h"
 #include "engine/base/random.h"
+#include "engine/base/utf8.h"
 #include "engine/stage.h"
 #include "stages/format/corpus.h"
 #include "stages/format/jsonl.h"
@@ -151,12 +152,13 @@ typedef struct reader {
     tm_work *work;
     tm_batch *chunk;
     size_t chunk_bytes;
-    int64_t n_documents, n_bad, n_empty, n_binary, n_links;
+    int64_t n_documents, n_bad, n_empty, n_binary, n_encoded, n_links;
     int64_t until;     // so many documents and no more
     double n_bytes;
     tm_buf record;     // text of a record
     char first_bad[512];
     int64_t n_lines, n_named; // of the path that is read; bad ones of all paths that the log names
+    bool html;                // its charset is for who reads the page
     bool in_array;            // the file is one
     bool array, no_field;     // a file of the path is; a bad line lacked the field of the text
 } reader;
@@ -206,12 +208,26 @@ static void empty_file(reader *r, const char *path)
     tm_work_count(r->work, "empty_files", 1);
 }
 
+// Latin-1, for one: what is behind it takes text to be UTF-8.
+static void look_at_encoding(reader *r, const char *path, tm_view bytes)
+{
+    size_t valid = tm_utf8_valid(bytes);
+    if (valid == bytes.size || r->html) return;
+    if (r->n_encoded++ < NAMED)
+        tm_work_log(r->work, "%.200s: not UTF-8 at byte %zu, but read as such; put tm.fix_unicode behind it",
+                    path, valid + 1);
+    tm_work_count(r->work, "encoded_files", 1);
+}
+
 // What no text has. It is read all the same: what it is worth is for the steps behind to say.
 static void look_at_bytes(reader *r, const char *path, tm_view bytes)
 {
     bool pdf = bytes.size > 5 && memcmp(bytes.data, "%PDF-", 5) == 0;
     const char *zero = memchr(bytes.data, 0, bytes.size);
-    if (!pdf && !zero) return;
+    if (!pdf && !zero) {
+        look_at_encoding(r, path, bytes);
+        return;
+    }
     char place[40] = "a PDF file";
     if (!pdf) snprintf(place, sizeof place, "zero byte at %zu", (size_t)(zero - bytes.data));
     if (r->n_binary++ < NAMED)
@@ -442,12 +458,13 @@ static tm_status read_path(reader *r, const read_options *o, size_t i, tm_error 
 static tm_status run(tm_work *work, tm_error *err)
 {
     const read_options *o = tm_work_options(work);
-    reader r = {.work = work};
+    reader r = {.work = work, .html = strcmp(o->format, "html") == 0};
     tm_status status = TM_OK;
     for (size_t i = 0; status >= 0 && i < o->path.n; i++) status = read_path(&r, o, i, err);
     tell_rest(&r, r.n_bad, r.n_named, "lines that could not be used");
     tell_rest(&r, r.n_empty, NAMED, "empty files, left out");
     tell_rest(&r, r.n_binary, NAMED, "files that are no text");
+    tell_rest(&r, r.n_encoded, NAMED, "files that are not UTF-8");
     tell_rest(&r, r.n_links, NAMED, "links, not followed");
     if (status >= 0) status = flush(&r, err);
     tm_batch_unref(r.chunk);

@@ -28,9 +28,8 @@ tm_status tm_json_parse(tm_view text, json_t **value, tm_error *err)
     return tm_fail(err, TM_EFORMAT, "wrong JSON, line %d, column %d: %s", at.line, at.column, at.text);
 }
 
-bool tm_json_quote(tm_view text, tm_buf *out)
+static void quote(tm_view text, tm_buf *out)
 {
-    if (tm_utf8_valid(text) != text.size) return false;
     tm_buf_char(out, '"');
     size_t from = 0;
     for (size_t i = 0; i < text.size; i++) {
@@ -48,7 +47,28 @@ bool tm_json_quote(tm_view text, tm_buf *out)
     }
     tm_buf_add(out, text.data + from, text.size - from);
     tm_buf_char(out, '"');
-    return true;
+}
+
+bool tm_json_quote(tm_view text, tm_buf *out)
+{
+    bool good = tm_utf8_valid(text) == text.size;
+    tm_buf clean = {0};
+    if (!good) tm_utf8_clean(text, &clean);
+    quote(good ? text : tm_buf_view(&clean), out);
+    out->failed |= clean.failed;
+    tm_buf_clear(&clean);
+    return good;
+}
+
+json_t *tm_json_from_text(tm_view text)
+{
+    bool good = tm_utf8_valid(text) == text.size;
+    tm_buf clean = {0};
+    if (!good) tm_utf8_clean(text, &clean);
+    tm_view view = good ? text : tm_buf_view(&clean);
+    json_t *value = clean.failed ? NULL : json_stringn_nocheck(view.size ? view.data : "", view.size);
+    tm_buf_clear(&clean);
+    return value;
 }
 
 void tm_json_free(char *text)

@@ -79,6 +79,7 @@ const char *tm_count_fault(const char *name, int64_t n, char text[TM_COUNT_TEXT 
     static const char *const faults[][3] = {{"bad_lines", "line", "could not be used"},
                                             {"empty_files", "file", "empty"},
                                             {"binary_files", "file", "of bytes that are no text"},
+                                            {"encoded_files", "file", "not UTF-8: tm.fix_unicode mends that"},
                                             {"links", "link", "not followed"},
                                             {"bad_records", "record", "could not be used"},
                                             {"overlong", "text", "longer than `length`"}};

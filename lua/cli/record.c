@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "engine/base/json.h"
+
 static tm_status read_bytes(void *self, void *data, size_t size, size_t *got, tm_error *err)
 {
     ssize_t n;
@@ -164,9 +166,9 @@ tm_status tm_text_encode(tm_opened *o, tm_view text, unsigned flags, tm_encoded 
 {
     empty(e);
     if (!(flags & TM_ENCODE_CHAT)) return add_text(o, text, bpe_flags(flags), 1, e, err);
-    json_t *turn = json_pack("{s:[{s:s, s:s%}]}", "messages", "role", "user", "content",
-                             text.size ? text.data : "", text.size);
-    if (!turn) return tm_fail(err, TM_EFORMAT, "the text is no UTF-8");
+    json_t *turn =
+        json_pack("{s:[{s:s, s:o}]}", "messages", "role", "user", "content", tm_json_from_text(text));
+    if (!turn) return tm_fail(err, TM_ENOMEM, "no memory for a conversation");
     tm_status status = add_messages(o, turn, flags, e, err);
     json_decref(turn);
     return status;
@@ -200,7 +202,7 @@ json_t *tm_pieces_json(const tm_bpe *bpe, const tm_bpe_ids *ids)
     json_t *list = json_array();
     for (size_t i = 0; i < ids->size; i++) {
         tm_view text = tm_bpe_text(bpe, ids->data[i]);
-        json_array_append_new(list, text.data ? json_stringn(text.data, text.size) : json_null());
+        json_array_append_new(list, text.data ? tm_json_from_text(text) : json_null());
     }
     return list;
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "engine/base/json.h"
 #include "lua/cli/record.h"
 #include "lua/model/generation.h"
 
@@ -111,16 +112,12 @@ static json_t *log_probs_json(const tm_answer *a)
 static json_t *answer_json(const generator *g, tm_view prompt)
 {
     const tm_answer *a = &g->answer;
-    tm_buf shown = {0}; // a prompt may have bytes that are no text
     json_t *json = json_pack("{s:s%, s:I, s:o, s:o, s:o, s:s}", "text", a->text.data ? a->text.data : "",
                              a->text.size, "prompt_tokens", (json_int_t)g->prompt.ids.size, "prompt_ids",
                              tm_ids_json(&g->prompt.ids), "ids", tm_ids_json(&a->ids), "log_probs",
                              log_probs_json(a), "ended", tm_ended_name(a->ended));
-    if (prompt.data) tm_bpe_repair(prompt, true, &shown);
-    if (prompt.data)
-        json_object_set_new(json, "prompt", json_stringn(shown.data ? shown.data : "", shown.size));
+    if (prompt.data) json_object_set_new(json, "prompt", tm_json_from_text(prompt)); // any bytes
     if (a->stop) json_object_set_new(json, "stop", json_string(a->stop));
-    tm_buf_clear(&shown);
     return json;
 }
 

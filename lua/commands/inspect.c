@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "engine/base/json.h"
 #include "engine/store_tree.h"
 #include "lua/cli/address.h"
 #include "lua/cli/counts.h"
@@ -46,9 +47,7 @@ static size_t cut_at(tm_view v, size_t n)
 
 static json_t *text_json(tm_view v, bool full)
 {
-    size_t n = cut_at(v, full ? v.size : MOST_BYTES);
-    json_t *text = json_stringn(v.data ? v.data : "", n);
-    return text ? text : json_string("(not UTF-8)");
+    return tm_json_from_text(tm_view_of(v.data, cut_at(v, full ? v.size : MOST_BYTES)));
 }
 
 // Says of a record that not all of it is there.

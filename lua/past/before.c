@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "engine/base/json.h"
 #include "engine/store_key.h"
 #include "lua/cli/edit.h"
 #include "lua/cli/pick.h"
@@ -99,8 +100,8 @@ static tm_status take(void *arg, const tm_batch *batch, size_t row, tm_error *er
 {
     lookup *l = arg;
     tm_doc doc = tm_docs_get(batch, row);
-    json_t *id = json_stringn(doc.id.data ? doc.id.data : "", doc.id.size), *record;
-    json_t *text = json_stringn(doc.text.data ? doc.text.data : "", doc.text.size);
+    json_t *id = tm_json_from_text(doc.id), *record;
+    json_t *text = tm_json_from_text(doc.text);
     size_t i;
     (void)err;
     json_array_foreach(id ? json_object_get(l->wanted, json_string_value(id)) : NULL, i, record)

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "engine/base/json.h"
 #include "engine/store_tree.h"
 #include "lua/cli/pick.h"
 #include "lua/past/before.h"
@@ -99,8 +100,7 @@ static tm_status show(void *arg, const tm_batch *batch, size_t row, tm_error *er
 {
     json_t *record = arg;
     (void)err;
-    tm_view id = tm_batch_get_bytes(batch, 0, row);
-    json_object_set_new(record, "id", json_stringn(id.data ? id.data : "", id.size));
+    json_object_set_new(record, "id", tm_json_from_text(tm_batch_get_bytes(batch, 0, row)));
     return TM_OK;
 }
 
@@ -108,9 +108,8 @@ static tm_status show_document(void *arg, const tm_batch *batch, size_t row, tm_
 {
     json_t *record = arg;
     tm_doc doc = tm_docs_get(batch, row);
-    json_object_set_new(record, "source",
-                        json_stringn(doc.source.data ? doc.source.data : "", doc.source.size));
-    json_object_set_new(record, "text", json_stringn(doc.text.data ? doc.text.data : "", doc.text.size));
+    json_object_set_new(record, "source", tm_json_from_text(doc.source));
+    json_object_set_new(record, "text", tm_json_from_text(doc.text));
     return show(arg, batch, row, err);
 }
 

@@ -241,14 +241,31 @@ static tm_view string_at(lua_State *L, int index, const char *name)
     return tm_view_of(text, size);
 }
 
+// Whether a record that the body was given was broken before.
+static bool was_broken(const tm_body *body)
+{
+    for (size_t i = 0; i < body->n_docs; i++) {
+        tm_view text = body->docs[i].text, source = body->docs[i].source;
+        if (tm_utf8_valid(text) != text.size || tm_utf8_valid(source) != source.size) return true;
+    }
+    return false;
+}
+
+_Noreturn static void no_utf8(lua_State *L, tm_view text, const char *name)
+{
+    bool before = was_broken(tm_body_of(L));
+    tm_sandbox_raise(L, "TM0127", name,
+                     before ? "put tm.fix_unicode in front of this stage"
+                            : "cut text between characters: utf8.offset gives the places",
+                     "emit: '%s' is not UTF-8 at byte %d%s", name, (int)tm_utf8_valid(text) + 1,
+                     before ? ", and nor was the record it was given" : "");
+}
+
 // Append text to the bytes of the record; the range is given back.
 static void add_text(lua_State *L, tm_view text, const char *name, size_t *at, size_t *size)
 {
     tm_body *body = tm_body_of(L);
-    size_t valid = tm_utf8_valid(text);
-    if (valid != text.size)
-        tm_sandbox_raise(L, "TM0127", name, "cut text between characters: utf8.offset gives the places",
-                         "emit: %s is not UTF-8 at byte %d", name, (int)valid + 1);
+    if (tm_utf8_valid(text) != text.size) no_utf8(L, text, name);
     *at = body->bytes.size;
     *size = text.size;
     tm_buf_add(&body->bytes, text.data, text.size);
@@ -268,8 +285,7 @@ static void add_meta(lua_State *L, int index, size_t *at, size_t *size)
 
 static void add_string(lua_State *L, tm_view text, const char *name)
 {
-    if (!tm_json_quote(text, &tm_body_of(L)->bytes))
-        luaL_error(L, "emit: %s holds text that is not UTF-8", name);
+    if (!tm_json_quote(text, &tm_body_of(L)->bytes)) no_utf8(L, text, name);
 }
 
 // The member at `key` of a message, which must be text.

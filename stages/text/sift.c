@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "engine/base/json.h"
+
 tm_status tm_sift_keep(tm_batch *const *out, const tm_batch *in, size_t row, tm_error *err)
 {
     return tm_batch_copy_row(out[0], in, row, err);
@@ -29,7 +31,7 @@ static json_t *meta_with_reason(tm_view meta, const char *stage, const char *rea
     snprintf(full, sizeof full, "%s.%s", stage, reason);
     json_object_set_new(object, "removed", json_string(full));
     if (isfinite(value)) json_object_set_new(object, "value", json_real(value));
-    if (of.size) json_object_set_new(object, "of", json_stringn(of.data, of.size));
+    if (of.size) json_object_set_new(object, "of", tm_json_from_text(of));
     return object;
 }
 

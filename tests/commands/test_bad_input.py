@@ -75,11 +75,36 @@ class BadInput(WithWorkplace):
         self.assertIn("warning: docs: 2 files of bytes that are no text (tidemill logs docs)\n",
                       self.ok(*self.reads("mixed")[:-1]))
         shown = self.json("inspect", "docs")
-        self.assertEqual((shown["rows"], shown["counts"]), (4, {"binary_files": 2}))
+        self.assertEqual((shown["rows"], shown["counts"]), (4, {"binary_files": 2, "encoded_files": 1}))
         log = self.ok("logs", "docs")
         self.assertIn("b.png: no text (zero byte at 8), but read as such", log)
         self.assertIn("c.pdf: no text (a PDF file), but read as such", log)
-        self.assertNotIn("d.txt", log)
+        self.assertIn("d.txt: not UTF-8 at byte 3, but read as such; put tm.fix_unicode behind it", log)
+
+    def test_text_that_is_not_utf8_is_told_and_goes_out_as_json_all_the_same(self):
+        self.place.write("lat/a.txt", document(1))
+        self.place.write("lat/latin.txt", b"caf\xe9 \xff latin1")
+        self.place.write("echo.sh", "cat\n")
+        self.place.write("lat.lua", 'local tm = require "tidemill"\nlocal docs = tm.read { "lat" }\nlocal add = tm.stage {\n'
+                         '  name = "add", takes = "documents",\n  each = function(doc, o, emit)\n'
+                         '    emit { text = doc.text .. "!" }\n  end }\nreturn tm.graph { docs = docs, same = tm.exec { docs, '
+                         'program = { "sh", "echo.sh" } }, more = add { docs }, mended = add { tm.fix_unicode { docs } } }\n')
+        told = self.ok("run", "lat.lua", "same", "mended")
+        self.assertIn("warning: docs: 1 file not UTF-8: tm.fix_unicode mends that (tidemill logs docs)\n", told)
+        for name in ("docs", "same"):
+            self.ok("get", name, self.place.path(name + ".jsonl"))
+            rows = [json.loads(line) for line in self.place.read(name + ".jsonl").splitlines()]
+            self.assertEqual([row["text"] for row in rows if row["source"] == "latin.txt"], ["caf\ufffd \ufffd latin1"])
+            shown = self.json("inspect", name)["records"]
+            self.assertIn("caf\ufffd \ufffd latin1", [record["text"] for record in shown])
+        err = self.fails(1, "run", "lat.lua", "more", "-q")
+        self.assertIn("emit: 'text' is not UTF-8 at byte 4, and nor was the record it was given\n  --> lat.lua:6:12\n", err)
+        self.assertRegex(err, r"why    it was given record \w+, from latin.txt\n")
+        self.assertIn("fix    put tm.fix_unicode in front of this stage\n", err)
+
+    def test_pages_of_another_charset_are_no_fault(self):
+        self.place.write("pages/a.html", b'<meta charset="latin1"><p>caf\xe9</p>')
+        self.assertNotIn("UTF-8", self.ok(*self.reads("pages", ', format = "html"')[:-1]))
 
     def test_links_in_a_folder_are_told_if_they_would_match(self):
         self.place.write("linked/a.txt", document(1))

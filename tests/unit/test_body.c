@@ -221,7 +221,7 @@ static void a_wrong_emission_says_what_is_wrong(void **state)
     fails("(doc, o, emit) emit {} end", "what is emitted has no text");
     fails("(doc, o, emit) emit 'x' end", "emit takes a table, not string");
     fails("(doc, o, emit) emit { text = 5 } end", "text is text, not a number");
-    fails("(doc, o, emit) emit { text = '\\xff' } end", "text is not UTF-8 at byte 1");
+    fails("(doc, o, emit) emit { text = '\\xff' } end", "'text' is not UTF-8 at byte 1");
     fails("(doc, o, emit) emit { text = '', id = '' } end", "an id has 1 to 200 bytes");
     fails("(doc, o, emit) emit { text = '', meta = { 1 } } end", "meta is a table with names");
     fails("(doc, o, emit) emit { text = '', meta = { f = print } } end", "meta holds a function");
