@@ -61,7 +61,7 @@ static void failure(const tm_past *past, const tm_past_node *group, const json_t
             node->name, code);
     if (file[0] && line > 0) tm_html(page, "%s%s:%lld", code[0] ? ", " : "", file, line);
     tm_html(page, "</span></p><p>%s</p>", str(f, "text"));
-    if (str(f, "why")[0]) tm_html(page, "<p><strong>why</strong> %s</p>", str(f, "why"));
+    if (str(f, "why")[0]) tm_html(page, "<p class=\"words\"><strong>why</strong> %s</p>", str(f, "why"));
     if (str(f, "hint")[0])
         tm_html(page, "<p><strong>fix</strong> %s</p>", str(f, "hint"));
     else

@@ -282,6 +282,7 @@ void tm_report_picture(const tm_report *report, tm_buf *page)
     if (make(&p, page, NULL) < 0) page->failed = true;
     tm_buf_str(page,
                "<p class=\"legend\"><span class=\"done\">✓ made in this run, and how long it took</span> "
+               "<span class=\"done\">✓ fused: made in one go with a neighbour, which has the time of both</span> "
                "<span class=\"cached\">≡ cached: made before</span> "
                "<span class=\"failed\">✗ failed</span> <span>– not run</span></p>\n");
     tm_report_close(page);

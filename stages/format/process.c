@@ -8,11 +8,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "engine/base/utf8.h"
 #include "engine/program.h"
 
 #define RETRY_WAIT_MS 500
 #define MAX_OUTPUT (1u << 30)  // bytes of one process
 #define MAX_ARGUMENTS 500
+#define LAST_WORDS 480 // bytes, with the NUL
 
 static bool is_file(const char *path)
 {
@@ -117,14 +119,27 @@ static bool stopping(void *work)
     return tm_work_stopping(work);
 }
 
+// What it said last: whole lines, as many as there is room for, or the beginning of the last one.
+static void last_words(const char *said, char words[LAST_WORDS])
+{
+    size_t n = strlen(said);
+    const char *from = n < LAST_WORDS ? said : said + n - LAST_WORDS + 1;
+    const char *line = from == said ? NULL : strchr(from - 1, '\n'), *last = strrchr(said, '\n');
+    if (line) from = line + 1;
+    else if (from > said) from = last ? last + 1 : said;
+    snprintf(words, LAST_WORDS, "%s", from + strspn(from, " "));
+    tm_utf8_mend(words);
+}
+
 // What is to be said of a program that did not end with 0.
 static tm_status judge(tm_work *work, const char *name, const tm_program_end *end, tm_error *err)
 {
     if (end->status == 0) return TM_OK;
-    const char *last = end->last[0] ? end->last : "it said nothing";
+    char last[LAST_WORDS];
+    last_words(end->last[0] ? end->last : "it said nothing", last);
     if (end->status == TM_PROCESS_RETRY) {
         struct timespec wait = {.tv_nsec = RETRY_WAIT_MS * 1000000L};
-        tm_fail(err, TM_ERETRY, "%s asks to be tried again (exit status %d): %.500s", name, TM_PROCESS_RETRY,
+        tm_fail(err, TM_ERETRY, "%s asks to be tried again (exit status %d): %s", name, TM_PROCESS_RETRY,
                 last);
         tm_hint(err, "at = { retries = 5 } tries more often");
         if (!tm_work_stopping(work)) nanosleep(&wait, NULL);
@@ -136,7 +151,7 @@ static tm_status judge(tm_work *work, const char *name, const tm_program_end *en
     else
         tm_fail_as(err, TM_EFAILED, "TM0415", "%s ended with exit status %d", name, end->status);
     if (end->last[0])
-        tm_why(err, "its last words: %.480s", end->last);
+        tm_why(err, "its last words: %s", last);
     else
         tm_why(err, "it said nothing on stderr");
     return TM_EFAILED;

@@ -210,7 +210,7 @@ tm_status tm_body_open(const tm_body_spec *spec, tm_body **out, tm_error *err)
     if (status >= 0) {
         body->box->user = body;
         body->box->print = print_line;
-        tm_sandbox_time(body->box);
+        tm_sandbox_time(body->box, spec->seconds);
         status = start_timer(body, err);
     }
     if (status >= 0) {

@@ -87,8 +87,9 @@ void tm_sandbox_charge(lua_State *L, uint64_t steps)
     if (box->late) tm_sandbox_doom(L, "TM0122");
 }
 
-void tm_sandbox_time(tm_sandbox *box)
+void tm_sandbox_time(tm_sandbox *box, double seconds)
 {
+    box->seconds = seconds;
     box->timed = true;
     box->soft_cap = box->cap > 2 * RESERVE ? box->cap - RESERVE : box->cap / 2;
     lua_sethook(box->L, NULL, 0, 0);
@@ -356,13 +357,14 @@ static void fault_of_doom(tm_sandbox *box)
         snprintf(fault->text, sizeof fault->text, "%s needs more than %zu MiB%s", words->needs,
                  (box->soft_cap ? box->soft_cap : box->cap) >> 20, words->to);
     else if (box->late)
-        snprintf(fault->text, sizeof fault->text, "%s needs more time than it may take%s", words->needs,
-                 words->to);
+        snprintf(fault->text, sizeof fault->text, "%s needs more than %g second%s of processor time%s",
+                 words->needs, box->seconds, box->seconds == 1 ? "" : "s", words->to);
     else
         snprintf(fault->text, sizeof fault->text, "%s needs more than %llu million steps%s", words->needs,
                  (unsigned long long)box->max_steps / 1000000, words->to);
-    snprintf(fault->hint, sizeof fault->hint, "%s: %s", words->advice,
-             memory ? "look for what grows without end here" : "look for a loop without end here");
+    snprintf(fault->hint, sizeof fault->hint, "%s: %s%s", words->advice,
+             memory ? "look for what grows without end here" : "look for a loop without end here",
+             !memory && box->late ? ", or give the stage more: seconds = ..." : "");
 }
 
 bool tm_sandbox_call(tm_sandbox *box, int n_args, int n_results)

@@ -60,6 +60,7 @@ typedef struct tm_sandbox {
     uint64_t steps, max_steps;
     const char *doom;          // code of the bound that was reached, or NULL
     bool timed;                // bound by time: see tm_sandbox_time
+    double seconds;            // that a timed one may take
     volatile sig_atomic_t late;
     size_t soft_cap;           // bytes, of a timed one
     unsigned n_heavy;          // how often it was beyond that
@@ -85,7 +86,7 @@ static inline tm_sandbox *tm_sandbox_of(lua_State *L)
 // Bound the program by time instead of steps: it runs at full speed, with no hook at all, until
 // tm_sandbox_stop says that its time is up. Of the memory 64 MiB are kept back, so that the line which needs
 // too much can be told. Such a program has no coroutines: a hook would not reach into them.
-void tm_sandbox_time(tm_sandbox *box);
+void tm_sandbox_time(tm_sandbox *box, double seconds);
 // End the program soon. From the handler of a signal on its own thread, or another function that may
 // interrupt it.
 void tm_sandbox_stop(tm_sandbox *box);

@@ -217,7 +217,8 @@ return tm.graph { pairs = tm.curate { ask { docs }, pair {} }, halves = split, s
         text = SHOUT.replace("emit {", "while true do end\n    emit {").replace("  name =", "  seconds = 0.5, name =")
         begin = time.monotonic()
         err = self.fails(1, "run", self.graph(text, "loop.lua"), "-q", store="loop")
-        self.assertIn("a chunk needs more time than it may take\n  --> loop.lua:12:", err)
+        self.assertIn("a chunk needs more than 0.5 seconds of processor time\n  --> loop.lua:12:", err)
+        self.assertIn("look for a loop without end here, or give the stage more: seconds = ...\n", err)
         self.assertLess(time.monotonic() - begin, 20)
 
     def test_the_worker_of_a_body_is_used_once_and_shared_with_its_neighbours(self):
