@@ -60,7 +60,7 @@ return tm.graph {
         for name, line in ("one", 3), ("two", 4):
             self.assertIn(f"error[TM0303] {name}: no documents in \"bad.jsonl\"\n  --> bad.lua:{line}:", err)
             self.assertIn(f"look   tidemill logs r1:{name}\n", err)
-        self.assertEqual(err.count("why    1 line was bad, the first at bad.jsonl:1: no JSON object"), 2)
+        self.assertEqual(err.count("why    1 of 1 line was bad, the first at bad.jsonl:1: no JSON object"), 2)
         self.assertIn("kept   1 of 3 nodes done\n", err)
         self.assertIn("r1: failed in ", out)
         self.assertIn("1 node run, 0 cached, 2 failed", out)
