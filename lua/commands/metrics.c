@@ -29,13 +29,14 @@ static bool is_latest(const source *from)
     return strcmp(run, from->past.run) == 0;
 }
 
-// What the run has added since is all that is read.
+// What the run has added since is all that is read, and the results of nodes that were not done before.
 static tm_status page(void *self, tm_buf *text, tm_error *err)
 {
     source *from = self;
     bool same = from->past.run[0] && (from->run || is_latest(from));
     if (!same) tm_past_clear(&from->past);
     TM_TRY(same ? tm_past_more(&from->past, err) : tm_past_read(from->store, from->run, &from->past, err));
+    TM_TRY(tm_past_results(&from->past, from->store, err));
     tm_exposition(&from->past, text);
     return tm_buf_status(text, err);
 }

@@ -244,29 +244,45 @@ static void count_cells(tm_buf *page, int64_t a, int64_t b)
     else tm_buf_str(page, "<td class=\"n\">–</td></tr>\n");
 }
 
+// What a step is called within its chain. The last has the name of the chain, and may be another one in each
+// run: it is called as a step before it would be, "gopher", or "gopher.2" behind another.
+static const char *step_name(const tm_chain *c, size_t i, char text[64])
+{
+    int n = 1;
+    const char *slash = strrchr(c->steps[i]->name, '/'), *stage = c->steps[i]->stage;
+    for (size_t k = 0; k < i; k++) n += strcmp(c->steps[k]->stage, stage) == 0;
+    if (i + 1 < c->n)
+        snprintf(text, 64, "%.63s", slash ? slash + 1 : c->steps[i]->name);
+    else if (n > 1)
+        snprintf(text, 64, "%.48s.%d", stage, n);
+    else
+        snprintf(text, 64, "%.63s", stage);
+    return text;
+}
+
 static int64_t removed_at(const tm_chain *c, const char *step)
 {
+    char text[64];
     for (size_t i = 0; i < c->n; i++)
-        if (strcmp(c->steps[i]->name, step) == 0) return c->removed[i];
+        if (strcmp(step_name(c, i, text), step) == 0) return c->removed[i];
     return -1;
 }
 
 static void chains(const pair *p, const tm_chain *x, const tm_chain *y, tm_buf *page)
 {
-    char caption[224];
+    char caption[224], step[64];
     const char *name = x->steps[x->n - 1]->name;
     snprintf(caption, sizeof caption, "Documents of %.180s", name);
     begin_table(p, page, caption, "what", "difference");
     tm_buf_str(page, "<tr><th scope=\"row\">came in</th>");
     count_cells(page, x->all, y->all);
     for (size_t i = 0; i < x->n; i++) {
-        tm_html(page, "<tr><th scope=\"row\">removed by %s</th>",
-                strcmp(x->steps[i]->name, name) == 0 ? x->steps[i]->stage : x->steps[i]->name);
-        count_cells(page, x->removed[i], removed_at(y, x->steps[i]->name));
+        tm_html(page, "<tr><th scope=\"row\">removed by %s</th>", step_name(x, i, step));
+        count_cells(page, x->removed[i], removed_at(y, step));
     }
     for (size_t i = 0; i < y->n; i++)
-        if (removed_at(x, y->steps[i]->name) < 0) {
-            tm_html(page, "<tr><th scope=\"row\">removed by %s</th>", y->steps[i]->name);
+        if (removed_at(x, step_name(y, i, step)) < 0) {
+            tm_html(page, "<tr><th scope=\"row\">removed by %s</th>", step);
             count_cells(page, -1, y->removed[i]);
         }
     tm_buf_str(page, "<tr><th scope=\"row\">kept</th>");

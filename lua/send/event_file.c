@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "lua/send/protobuf.h"
+#include "lua/send/send.h"
 
 // CRC-32C (Castagnoli), bit by bit: event files are small.
 static uint32_t crc32c(const void *data, size_t size)
@@ -138,6 +139,7 @@ const char *tm_event_tag(const char *metric, char tag[128])
 {
     snprintf(tag, 128, "%s", metric);
     char *dot = strchr(tag, '.');
+    while (dot && !tm_send_parts(tag, dot)) dot = strchr(dot + 1, '.');
     if (dot) *dot = '/';
     return tag;
 }

@@ -78,6 +78,16 @@ const char *tm_send_name(tm_send_job *job, const char *name, const char *also, c
     return text;
 }
 
+static bool digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+bool tm_send_parts(const char *name, const char *dot)
+{
+    return dot == name || !digit(dot[-1]) || !digit(dot[1]);
+}
+
 // ---- what is sent ----
 
 const tm_past_node *tm_send_next_node(const tm_past *past, size_t *at)

@@ -42,6 +42,9 @@ void tm_send_clear(tm_send_job *job);
 // "a_b_2").
 const char *tm_send_name(tm_send_job *job, const char *name, const char *also, char text[TM_SEND_NAME]);
 
+// Whether a dot in a name parts it; that of a number, of which a point of a sweep has some, does not.
+bool tm_send_parts(const char *name, const char *dot);
+
 // --- What of a run is sent ---------------------------------------------------------------------------------
 // The next node that has a metric and is not the same work as another; NULL behind the last. `at` starts at
 // 0.

@@ -149,19 +149,14 @@ static void put_run(wandb *w, const char *id)
     put(w, RUN, &run);
 }
 
-static bool digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-// Parts of a name are a slash apart here; the dot of a number (a point of a sweep has some) is none.
+// Parts of a name are a slash apart here.
 static const char *metric_name(wandb *w, const char *node, const char *metric, const char *more,
                                char text[TM_SEND_NAME])
 {
     char full[TM_SEND_NAME + 128];
     snprintf(full, sizeof full, "%s/%s%s", node, metric, more);
     for (char *p = full; *p; p++)
-        if (*p == '.' && !(p > full && digit(p[-1]) && digit(p[1]))) *p = '/';
+        if (*p == '.' && tm_send_parts(full, p)) *p = '/';
     return tm_send_name(w->job, full, "", text);
 }
 

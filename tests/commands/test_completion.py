@@ -147,7 +147,7 @@ class Shells(AfterARun):
 
     def test_bash_replaces_what_stands_behind_a_break_of_words(self):
         self.assertEqual(self.bash("tidemill inspect r1:cl")[-1], "clean")
-        self.assertEqual(self.bash("tidemill inspect base@b"), ["best"])
+        self.assertEqual(self.bash("tidemill inspect base@b"), ["@best"])  # the @ is replaced too
         self.assertEqual(self.bash("tidemill run choosing.lua --set size="), ["small", "large"])
 
     @unittest.skipUnless(shutil.which("zsh"), "there is no zsh")

@@ -237,6 +237,18 @@ class ReportOfARun(WithWorkplace):
         self.assertIn("base: train.loss", sections["curves"])
         self.assertRegex(sections["curation"], r"came in\s*68\s*68\s*0")
 
+    def test_a_chain_that_got_another_end_is_compared_stage_by_stage(self):
+        graph = self.place.read("graph.lua")
+        self.place.write("longer.lua", graph.replace("tm.exact_dedup {}", "tm.exact_dedup {}, tm.fuzzy_dedup {}"))
+        for name in ("graph.lua", "longer.lua"):
+            self.ok("run", name, "clean", "-q", store="longer")
+        self.ok("report", "--compare", "r1", "r2", "--out", "longer.html", store="longer")
+        page = Page(self.place.read("longer.html"))
+        curation = next(e["text"] for e in page.all("section") if e["attributes"].get("id") == "curation")
+        self.assertRegex(curation, r"removed by exact_dedup\s*3\s*3\s*0")
+        self.assertRegex(curation, r"removed by fuzzy_dedup\s*–\s*\d")
+        self.assertEqual(curation.count("removed by exact_dedup"), 1)
+
     def test_the_page_of_two_runs_calls_the_same_differences_within_error_as_diff_does(self):
         page = Page(self.report("--compare", "r1", "r2"))
         measures = next(e["text"] for e in page.all("section") if e["attributes"].get("id") == "measures")

@@ -145,7 +145,7 @@ class Sent(WithWorkplace):
         for note in self.notes():
             self.assertIn(f"{note['node']}/{note['name'].replace('.', '/')}".encode(), text)
 
-    def test_the_dot_of_a_number_in_a_name_parts_nothing_in_wandb(self):
+    def test_the_dot_of_a_number_in_a_name_parts_nothing(self):
         self.place.write("sweep.lua", self.place.read("graph.lua").replace("local base  = tm.pretrain", '''
 local base = tm.sweep({ lr = { 0.01, 0.5 } }, function(s) return tm.pretrain''').replace("lr = p.lr, checkpoint_every = 10 }",
                          "lr = s.lr, checkpoint_every = 10 } end)").replace("base:each {}", "base").replace("model = model", "")
@@ -158,6 +158,11 @@ local base = tm.sweep({ lr = { 0.01, 0.5 } }, function(s) return tm.pretrain''')
             data = file.read()
         self.assertIn(b"lr_0.01/train/loss", data)
         self.assertNotIn(b"lr_0/01", data)
+
+        self.ok("send", run, "tags", "--to", "tensorboard")
+        records = b"".join(record for found in self.event_records("tags").values() for record in found)
+        self.assertIn(b"lr=0.01/text.bits_per_byte", records)
+        self.assertNotIn(b"lr=0/01", records)
 
     # ---- drawings ----
 
@@ -241,6 +246,16 @@ local base = tm.sweep({ lr = { 0.01, 0.5 } }, function(s) return tm.pretrain''')
             out, err = run.communicate(timeout=60)
         self.assertEqual(run.returncode, 0, out + err)
         self.assertIn('status="done"', self.get(url))
+
+    def test_a_run_that_did_nothing_has_the_metrics_of_its_results_all_of_them(self):
+        def metrics(run):
+            return [line for line in self.ok("metrics", run).splitlines() if line.startswith("tidemill_metric{")]
+        self.ok("run", "graph.lua", "--quiet")
+        again = json.loads(self.ok("runs", "--json"))["runs"][-1]
+        self.assertEqual(again["done"], 0)
+        names = {name for line in metrics(again["run"]) for name in re.findall('node="curve",name="([^"]*)"', line)}
+        self.assertLessEqual({"text.bits_per_byte", "text.loss", "text.perplexity"}, names)
+        self.assertEqual(metrics(again["run"]), metrics("r1"))
 
     def test_clients_that_say_nothing_or_too_much_do_not_hold_the_server(self):
         url, _ = self.serve("r1")

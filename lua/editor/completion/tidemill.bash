@@ -5,9 +5,9 @@ _tidemill() {
   read -a words <<<"$line"
   if [[ $line == *[[:blank:]] ]]; then words+=(''); fi
   word=${words[${#words[@]} - 1]}
-  # bash replaces only what stands behind the last of these signs
-  local before=
-  if [[ $word == *[@:=]* ]]; then before=${word%"${word##*[@:=]}"}; fi
+  # bash replaces only what stands behind the last sign that breaks words; an @ is among what it replaces
+  local before= signs=${COMP_WORDBREAKS//[!@:=]/}
+  if [[ $signs && $word == *[$signs]* ]]; then before=${word%"${word##*[$signs]}"}; before=${before%@}; fi
   COMPREPLY=()
   while IFS= read -r out; do
     case $out in
