@@ -51,6 +51,13 @@ static bool is_number(const char *name)
     return name[0] && strspn(name, "0123456789") == strlen(name);
 }
 
+// Whether a text without a name can be what an option wants that has to be given.
+static bool wants_text(const tm_option *o, const json_t *args, const json_t *given)
+{
+    bool text = o->kind == TM_OPT_LIST || o->kind == TM_OPT_STRING || o->kind == TM_OPT_PATH;
+    return text && json_is_string(given) && !o->def && !json_object_get(args, o->name);
+}
+
 // The name that was meant by a name which a stage does not have: the nearest of its inputs and options; of a
 // second value without a name the first input or option that takes such a thing and is not given. Or NULL.
 static const char *meant(const builder *b, const tm_stage *stage, const json_t *args, const char *name)
@@ -67,12 +74,30 @@ static const char *meant(const builder *b, const tm_stage *stage, const json_t *
     for (const tm_option *o = stage->options; o && o->name && n < 76; o++) {
         bool family = o->kind == TM_OPT_VALUE && value && strcmp(o->choices, value->family) == 0;
         if (number && family && !json_object_get(args, o->name)) return o->name;
+        if (number && wants_text(o, args, given)) return o->name;
         names[n++] = o->name;
     }
     names[n++] = "name";
     names[n++] = "store";
     names[n] = NULL;
     return number ? NULL : tm_nearest(name, names);
+}
+
+// "write: program = { "python3", "tag.py" }" of the texts from number `name` on.
+static void write_list(const char *option, const json_t *args, const char *name, tm_diag *d)
+{
+    char key[16];
+    tm_buf all = {0};
+    const json_t *text;
+    for (long i = strtol(name, NULL, 10); snprintf(key, sizeof key, "%ld", i), true; i++) {
+        if (!json_is_string(text = json_object_get(args, key))) break;
+        char *shown = json_dumps(text, JSON_ENCODE_ANY);
+        if (all.size) tm_buf_str(&all, ", ");
+        tm_buf_str(&all, shown ? shown : "");
+        free(shown);
+    }
+    TM_DIAG(d->fix, "write: %s = { %.*s }", option, (int)all.size, all.data ? all.data : "");
+    tm_buf_clear(&all);
 }
 
 // An option that there is not: what is said of it besides.
@@ -83,7 +108,9 @@ static void unknown(const builder *b, const tm_node *node, const json_t *args, c
     if (is_number(name)) {
         TM_DIAG(d->what, "%s takes one value without a name, and value %s is another", node->called, name);
         d->why[0] = 0;
-        if (near) TM_DIAG(d->fix, "write: %s = ...", near);
+        const tm_option *o = near ? find_option(stage, near) : NULL;
+        if (o && o->kind == TM_OPT_LIST) write_list(near, args, name, d);
+        else if (near) TM_DIAG(d->fix, "write: %s = ...", near);
         else if (stage->inputs[0].flags & TM_PORT_MANY)
             TM_DIAG(d->fix, "several go in a table of their own: %s { { ..., ... } }", node->called);
         else
@@ -138,6 +165,26 @@ void graph_option_fault(builder *b, tm_node *node, const json_t *value, const js
 static tm_status bind_port(builder *b, tm_node *node, const char *name, const tm_port *row,
                            const json_t *given, tm_error *err);
 
+static void how_an_input_is_given(const tm_port *row, const char *example, tm_diag *d)
+{
+    TM_DIAG(d->why, "it takes %s%s%s", row->type ? row->type : row->value, row->help ? ": " : "",
+            row->help ? row->help : "");
+    TM_DIAG(d->fix, "for example: %s", example ? example : "");
+}
+
+// Every input of a value that must be there is.
+static void check_inputs_of_value(builder *b, const tm_value *value, const json_t *given)
+{
+    char input[128];
+    for (const tm_port *p = value->inputs; p < value->inputs + 4 && p->name; p++) {
+        const json_t *arg = json_object_get(json_object_get(given, "args"), p->name[0] ? p->name : "1");
+        if (arg || (p->flags & TM_PORT_OPTIONAL)) continue;
+        tm_diag *d = graph_value_fault(b, given, "TM0209", NULL);
+        TM_DIAG(d->what, "tm.%s needs its %s", value->name, graph_input_label(p->name, input, sizeof input));
+        how_an_input_is_given(p, value->example, d);
+    }
+}
+
 // A value such as tm.llama{...}: its options become canonical, links inside it become ports of the node.
 static tm_status bind_value(builder *b, tm_node *node, const char *place, const char *family,
                             const json_t *given, json_t **canonical, tm_error *err)
@@ -173,6 +220,7 @@ static tm_status bind_value(builder *b, tm_node *node, const char *place, const 
     if (tm_options_check(value->options, options, canonical, &fault) < 0)
         graph_option_fault(b, node, given, options, &fault);
     else {
+        check_inputs_of_value(b, value, given);
         if (node->smoke) tm_options_smoke(value->options, *canonical);
         json_object_set_new(*canonical, "$value", json_string(name));
     }
@@ -367,8 +415,6 @@ void graph_check_inputs(builder *b, tm_node *node, const json_t *args)
         char place[224];
         TM_DIAG(d->what, "%s%s needs its %s", graph_served(node, place, sizeof place), node->called,
                 graph_input_label(p->name, input, sizeof input));
-        TM_DIAG(d->why, "it takes %s%s%s", p->type ? p->type : p->value, p->help ? ": " : "",
-                p->help ? p->help : "");
-        TM_DIAG(d->fix, "for example: %s", node->stage->example ? node->stage->example : "");
+        how_an_input_is_given(p, node->stage->example, d);
     }
 }

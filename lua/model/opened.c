@@ -98,12 +98,26 @@ static tm_status load_tokenizer(tm_opened *o, const char *name, tm_error *err)
     return status;
 }
 
+// A folder with a tokenizer alone, where a model is due.
+static tm_status check_model(const tm_opened *o, const char *name, tm_error *err)
+{
+    static const char *const files[] = {"config.json", "adapter_config.json", "model.plan"};
+    char path[TM_PATH_MAX];
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        if (tm_path(path, NULL, "%s/%s", o->folder, files[i]) < 0 || tm_file_exists(path)) return TM_OK;
+    if (tm_path(path, NULL, "%s/tokenizer.json", o->folder) < 0 || !tm_file_exists(path)) return TM_OK;
+    tm_fail_as(err, TM_EINVAL, "TM0510", "%s is a tokenizer, where a model is due", name);
+    tm_hint(err, "name a node that trains (`tidemill status` lists the nodes), or a folder of a model");
+    return TM_EINVAL;
+}
+
 static tm_status open_all(tm_opened *o, const tm_cli *cli, const char *name, bool model, tm_error *err)
 {
     *o = (tm_opened){.tokenizer = {.bos = -1, .eos = -1, .start = -1}};
     tm_store *store = NULL;
     tm_status status =
         is_packed(name) ? unpack(o, name, err) : tm_address_folder(cli, name, &store, o->folder, err);
+    if (status >= 0 && model) status = check_model(o, name, err);
     if (status >= 0) status = load_tokenizer(o, name, err);
     if (status >= 0 && model) status = load_model(o, err);
     if (o->scratch[0]) tm_dir_remove(o->scratch, NULL);

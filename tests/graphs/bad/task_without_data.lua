@@ -1,0 +1,7 @@
+-- SPDX-License-Identifier: Apache-2.0
+local tm = require "tidemill"
+local docs = tm.split { tm.read { "pages.txt" }, valid = 0.5 }
+local vocab = tm.train_tokenizer { docs.train, size = 400 }
+local base = tm.pretrain { tm.llama { layers = 1, width = 32, heads = 4 }, tokenizer = vocab, data = docs.train, steps = 10 }
+local exam = tm.evaluate { base, tasks = { text = tm.perplexity {} } }
+return tm.graph { exam = exam }
