@@ -89,7 +89,7 @@ class Talk(WithWorkplace):
         self.assertIn("exclude each other", self.fails(3, "generate", "base", "--prompt", "x", "--prompts", "-"))
         self.assertRegex(self.fails(2, "generate", "base", "--prompt", "word " * 100), r"\d+ tokens, the model 64 pos")
         self.assertIn("is no model and no tokenizer", self.fails(2, "generate", "corpus", "--prompt", "x"))
-        self.assertIn("config.json", self.fails(2, "generate", "vocab", "--prompt", "x"))
+        self.assertIn("vocab is a tokenizer, where a model is due", self.fails(2, "generate", "vocab", "--prompt", "x"))
         self.assertIn('did you mean "base"?', self.fails(2, "generate", "bsae", "--prompt", "x"))
 
     def test_a_folder_with_one_gguf_file_is_its_model(self):
