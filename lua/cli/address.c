@@ -90,6 +90,39 @@ static size_t begins_with(const char *rest, size_t size, const char *name)
     return at;
 }
 
+// "NODE/STEP" of the last step of a chain, where no other step has that name; false if it is none.
+static bool name_last_step(const json_t *nodes, const char *name, char step[192])
+{
+    const char *other, *stage = json_string_value(json_object_get(json_object_get(nodes, name), "stage"));
+    json_t *value;
+    size_t n = strlen(name);
+    bool chain = false;
+    snprintf(step, 192, "%s/%s", name, stage ? stage : "");
+    json_object_foreach((json_t *)nodes, other, value)
+        chain |= strncmp(other, name, n) == 0 && other[n] == '/';
+    return chain && stage && !json_object_get(nodes, step);
+}
+
+// The chain whose last step `rest` names.
+static const json_t *find_last_step(tm_address *a, const json_t *nodes, const char *rest, size_t size)
+{
+    const char *name;
+    json_t *value;
+    char step[192];
+    json_object_foreach((json_t *)nodes, name, value)
+    {
+        size_t n = strlen(name);
+        if (size <= n || strncmp(rest, name, n) != 0 || rest[n] != '/') continue;
+        n = name_last_step(nodes, name, step) ? begins_with(rest, size, step) : 0;
+        if (!n || (n < size && rest[n] != '.')) continue;
+        snprintf(a->node, sizeof a->node, "%s", name);
+        snprintf(a->step, sizeof a->step, "%s", step);
+        snprintf(a->port, sizeof a->port, "%.*s", n < size ? (int)(size - n - 1) : 0, rest + n + (n < size));
+        return value;
+    }
+    return NULL;
+}
+
 // The longest node name that `rest` begins with, at its end or before a dot.
 static const json_t *find_node(tm_address *a, const json_t *nodes, const char *rest, size_t size)
 {
@@ -105,7 +138,7 @@ static const json_t *find_node(tm_address *a, const json_t *nodes, const char *r
         snprintf(a->node, sizeof a->node, "%s", name);
         snprintf(a->port, sizeof a->port, "%.*s", n < size ? (int)(size - n - 1) : 0, rest + n + (n < size));
     }
-    return best;
+    return best ? best : find_last_step(a, nodes, rest, size);
 }
 
 static tm_status no_run(const char *run, tm_error *err)
@@ -190,6 +223,7 @@ static void search_among(tm_store *store, tm_address *a, const uint64_t *numbers
             *node = found;
             memcpy(a->run, one.run, sizeof a->run);
             memcpy(a->node, one.node, sizeof a->node);
+            memcpy(a->step, one.step, sizeof a->step);
             memcpy(a->port, one.port, sizeof a->port);
             json_decref(a->record);
             a->record = json_incref(one.record);
@@ -474,19 +508,29 @@ void tm_address_clear(tm_address *a)
     a->record = a->facts = NULL;
 }
 
+const char *tm_address_node(const tm_address *a)
+{
+    return a->step[0] ? a->step : a->node;
+}
+
 json_t *tm_address_parts(tm_store *store, const tm_address *a)
 {
     const char *name;
     json_t *value, *parts = json_array();
     const char *chain = a->chain[0] ? a->chain : a->node;
     size_t n = strlen(chain);
-    bool removed = strcmp(a->port, "removed") == 0;
-    json_object_foreach(json_object_get(a->record, "nodes"), name, value)
+    const json_t *nodes = json_object_get(a->record, "nodes");
+    bool removed = strcmp(a->port, "removed") == 0 && !a->step[0];
+    char last[192];
+    bool ends_chain = removed && name_last_step(nodes, a->node, last);
+    const char *own_name = ends_chain ? last : tm_address_node(a);
+    json_object_foreach((json_t *)nodes, name, value)
     {
         tm_address step;
         bool own = strcmp(name, a->node) == 0, of_chain = strncmp(name, chain, n) == 0 && name[n] == '/';
         if (!own && !(removed && of_chain)) continue;
-        json_t *text = json_sprintf("%s:%s%s%s", a->run, name, a->port[0] ? "." : "", a->port);
+        json_t *text = json_sprintf("%s:%s%s%s", a->run, own ? own_name : name, a->port[0] ? "." : "",
+                                    a->port);
         bool there = own || tm_address_resolve(store, json_string_value(text), &step, NULL) >= 0;
         if (there && !own) tm_address_clear(&step);
         if (there) json_array_append(parts, text);
@@ -573,22 +617,29 @@ static bool holds(const char *folder, const char *name)
     return tm_path(path, NULL, "%s/%s", folder, name) >= 0 && tm_file_exists(path);
 }
 
+// A folder that holds none, and that no result has for a name.
+static tm_status no_model(const char *text, tm_error *err)
+{
+    tm_fail_as(err, TM_ENOENT, "TM0310", "the folder %s is no model and no tokenizer", text);
+    tm_hint(err, "a model has a config.json, a tokenizer a tokenizer.json");
+    return TM_ENOENT;
+}
+
 tm_status tm_address_folder(const tm_cli *cli, const char *text, tm_store **store, char path[TM_PATH_MAX],
                             tm_error *err)
 {
     *store = NULL;
     if (holds(text, "config.json") || holds(text, "tokenizer.json") || holds(text, "adapter_config.json"))
         return tm_path(path, err, "%s", text);
-    if (holds(text, ".")) {
-        tm_fail_as(err, TM_ENOENT, "TM0310", "the folder %s is no model and no tokenizer", text);
-        tm_hint(err, "a model has a config.json, a tokenizer a tokenizer.json");
-        return TM_ENOENT;
-    }
     char found[TM_PATH_MAX], here[TM_PATH_MAX];
     if (cli->store)
         snprintf(found, sizeof found, "%s", cli->store);
     else if (getcwd(here, sizeof here))
         tm_session_find_store(here, found);
-    TM_TRY(tm_store_open(found, 0, store, err));
-    return tree_folder(*store, text, path, err);
+    bool folder = holds(text, "."); // that of a node's result may have its name
+    tm_status status = tm_store_open(found, 0, store, err);
+    if (status >= 0) status = tree_folder(*store, text, path, err);
+    if (status >= 0 || !folder || !err) return status;
+    bool unknown = strcmp(err->code, "TM0505") == 0 || strcmp(err->code, "TM0506") == 0;
+    return !*store || unknown ? no_model(text, err) : status;
 }

@@ -18,6 +18,7 @@ typedef struct tm_address {
     char at[64];             // what picks a snapshot: "best", "latest", "300", or ""
     char latest[32];         // without a run in the address: the latest that has the node
     char chain[192];         // NODE as written, where `node` is one of its steps (NODE.removed); or ""
+    char step[192];          // NODE/STEP as written, where `node` is a chain with the name of its last step; or ""
     const tm_stage *stage;
     const tm_type *type;     // of the port
     json_t *record;          // of the run (new reference)
@@ -33,9 +34,12 @@ tm_status tm_address_resolve(tm_store *store, const char *text, tm_address *addr
 void tm_address_clear(tm_address *address);
 
 // NODE.removed of a curate chain is what any of its steps removed, as in a graph file: the addresses
-// NODE/STEP.removed, then that of the last step, which bears the name of the chain. Gives their texts
+// NODE/STEP.removed, also that of the last step, which bears the name of the chain. Gives their texts
 // ("r1:clean/gopher.removed"); of any other address its own alone. NULL without memory.
 json_t *tm_address_parts(tm_store *store, const tm_address *address);
+
+// The name of its node as people say it: NODE, or NODE/STEP for the last step of a chain.
+const char *tm_address_node(const tm_address *address);
 
 // What is at the address: the artifact of the result, or the snapshots that there are so far.
 tm_status tm_address_log(tm_store *store, const tm_address *address, tm_artifact *log, tm_error *err);
@@ -43,7 +47,8 @@ tm_status tm_address_log(tm_store *store, const tm_address *address, tm_artifact
 // The entry of a tree port that '@...' picks (the last without it).
 tm_status tm_address_entry(tm_store *store, const tm_address *address, tm_entry *entry, tm_error *err);
 
-// The folder of a model or tokenizer: a folder of the file system that is used as it is, or an address. The
-// store of an address (else NULL) is to be closed when the folder is not needed any more, or has failed.
+// The folder of a model or tokenizer: a folder of the file system that is used as it is, or an address (also
+// where a folder of that name holds neither). The store of an address (else NULL) is to be closed when the
+// folder is not needed any more, or has failed.
 tm_status tm_address_folder(const tm_cli *cli, const char *text, tm_store **store, char path[TM_PATH_MAX],
                             tm_error *err);

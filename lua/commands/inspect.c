@@ -328,7 +328,7 @@ static void print_counts(const json_t *counts)
 static void print_head(const tm_address *a, const tm_artifact *log)
 {
     char size[16];
-    printf("%s:%s%s%s  %s: %zu %s%s", a->run, a->node, a->port[0] ? "." : "", a->port, a->type->name,
+    printf("%s:%s%s%s  %s: %zu %s%s", a->run, tm_address_node(a), a->port[0] ? "." : "", a->port, a->type->name,
            log->count, a->type->entry, log->count == 1 ? "" : "s");
     if (!a->type->tree)
         printf(", %llu %s", (unsigned long long)log->rows, log->rows == 1 ? "record" : "records");
@@ -393,6 +393,9 @@ static tm_status show_parts(const tm_cli *cli, tm_store *store, const tm_address
         if (part) json_array_append_new(parts, part);
         if (status < 0) break;
     }
+    if (!cli->json && status >= 0)
+        printf("%s:%s.%s  %lld record%s of %zu steps\n", a->run, a->chain[0] ? a->chain : a->node, a->port,
+               (long long)rows, rows == 1 ? "" : "s", json_array_size(parts));
     *shown = json_pack("{s:s, s:s, s:s, s:s, s:I, s:o, s:o}", "run", a->run, "node", a->node, "port", a->port,
                        "type", a->type->name, "rows", rows, "parts", parts, "records", records);
     return status;

@@ -2,6 +2,7 @@
 // Runs by the nodes they have.
 #include "lua/past/past_find.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -36,11 +37,13 @@ tm_status tm_past_unknown_node(tm_store *store, const char *run, const char *nod
     const char *near = tm_nearest_key(nodes, node), *dot = strrchr(node, '.');
     char word[192];
     if (dot) snprintf(word, sizeof word, "%.*s", (int)(dot - node), node); // a port behind it
+    const char *port = dot && (isalpha((unsigned char)dot[1]) || dot[1] == '_') ? dot : "";
+    if (near) port = "";
     if (!near && dot) near = tm_nearest_key(nodes, word);
     tm_fail_as(err, TM_ENOENT, "TM0506", "%s%s has %s \"%s\"", run ? "run " : "no run", run ? run : "",
                run ? "no node" : "a node", node);
     if (near)
-        tm_hint(err, "did you mean \"%s\"?", near);
+        tm_hint(err, "did you mean \"%s%s\"?", near, port);
     else
         tm_hint(err, "`tidemill status%s%s` lists the nodes of %s", run ? " " : "", run ? run : "",
                 run ? "it" : "the latest");

@@ -616,7 +616,7 @@ class WhileRunning(WithWorkplace):
         place.tidemill("run", "graph.lua", "--quiet", "clean")
         place.write("other.lua", 'local tm = require "tidemill"\nreturn tm.graph { text = tm.read { "corpus/*.txt" } }\n')
         place.tidemill("run", "other.lua", "--quiet")
-        self.assertIn('did you mean "clean"?', place.tidemill("inspect", "clen.removed")[2])
+        self.assertIn('did you mean "clean.removed"?', place.tidemill("inspect", "clen.removed")[2])
         for command in "inspect", "why", "logs":
             err = place.tidemill(command, "clen")[2]
             self.assertEqual(err.splitlines()[:2], ['error[TM0506] no run has a node "clen"',

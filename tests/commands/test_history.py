@@ -302,6 +302,11 @@ return tm.graph { trials = trials, all = tm.compare { trials, by = { "valid.loss
         self.assertEqual(self.records("r1:read", "--not-in", "r1:clean", "--grep", "short")[0]["source"], "short0.txt")
         removed = {record["id"] for record in self.records("clean.removed")}
         self.assertEqual({record["id"] for record in self.records("read", "--not-in", "clean")}, removed)
+        heads = re.findall(r"(?m)^r\d+:(\S+)  ", self.ok("inspect", "clean.removed"))
+        self.assertEqual(heads, ["clean/gopher.removed", "clean/exact_dedup.removed", "clean.removed"])
+        rows = [self.json("inspect", head)["rows"] for head in heads]
+        self.assertEqual((rows[0] + rows[1], len(removed)), (rows[2], rows[2]))
+        self.assertIn('did you mean "clean/gopher.removed"?', self.fails(2, "inspect", "clean/gophr.removed"))
         self.assertIn("metrics have no ids", self.fails(2, "inspect", "base.metrics", "--id", "x"))
         self.assertIn("did you mean", self.fails(2, "inspect", "clean", "--not-in", "claen"))
 

@@ -92,6 +92,14 @@ class Talk(WithWorkplace):
         self.assertIn("vocab is a tokenizer, where a model is due", self.fails(2, "generate", "vocab", "--prompt", "x"))
         self.assertIn('did you mean "base"?', self.fails(2, "generate", "bsae", "--prompt", "x"))
 
+    def test_a_folder_without_a_model_does_not_hide_the_node_of_its_name(self):
+        os.mkdir(self.place.path("base"))
+        try:
+            shown = self.ok("generate", "base", "--prompt", "The", "-n", "3")
+        finally:
+            os.rmdir(self.place.path("base"))
+        self.assertEqual(shown, self.ok("generate", "base", "--prompt", "The", "-n", "3"))
+
     def test_a_folder_with_one_gguf_file_is_its_model(self):
         self.place.write("gguf.lua", self.place.read("graph.lua").replace('format = "hf", to = "out/model"', 'format = "gguf"'))
         self.ok("run", "gguf.lua", "model", "--quiet")
