@@ -18,7 +18,7 @@ typedef struct tm_address {
     char at[64];             // what picks a snapshot: "best", "latest", "300", or ""
     char latest[32];         // without a run in the address: the latest that has the node
     char chain[192];         // NODE as written, where `node` is one of its steps (NODE.removed); or ""
-    char step[192];          // NODE/STEP as written, where `node` is a chain with the name of its last step; or ""
+    char step[192];          // NODE/STEP as written, where that is the last step of the chain `node`; or ""
     const tm_stage *stage;
     const tm_type *type;     // of the port
     json_t *record;          // of the run (new reference)

@@ -60,8 +60,8 @@ static void tell(const tm_cli *cli, const tm_address *a)
     if (cli->json)
         tm_cli_print(cli, json_pack("{s:s, s:s, s:s}", "address", cli->args[0], "run", a->run, "path", path));
     else
-        printf("%s:%s%s%s%s%s: %s\n", a->run, tm_address_node(a), a->port[0] ? "." : "", a->port, a->at[0] ? "@" : "",
-               a->at, path);
+        printf("%s:%s%s%s%s%s: %s\n", a->run, tm_address_node(a), a->port[0] ? "." : "", a->port,
+               a->at[0] ? "@" : "", a->at, path);
 }
 
 static tm_status get(const tm_cli *cli, tm_store *store, tm_error *err)

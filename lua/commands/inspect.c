@@ -328,8 +328,8 @@ static void print_counts(const json_t *counts)
 static void print_head(const tm_address *a, const tm_artifact *log)
 {
     char size[16];
-    printf("%s:%s%s%s  %s: %zu %s%s", a->run, tm_address_node(a), a->port[0] ? "." : "", a->port, a->type->name,
-           log->count, a->type->entry, log->count == 1 ? "" : "s");
+    printf("%s:%s%s%s  %s: %zu %s%s", a->run, tm_address_node(a), a->port[0] ? "." : "", a->port,
+           a->type->name, log->count, a->type->entry, log->count == 1 ? "" : "s");
     if (!a->type->tree)
         printf(", %llu %s", (unsigned long long)log->rows, log->rows == 1 ? "record" : "records");
     printf(", %s\n", tm_size_text(log->bytes, size));

@@ -86,8 +86,8 @@ static void refuse_function(lua_State *L, int index, const place *at)
         else if (name[0] == ':') lua_pushfstring(L, "write: node%s ...", name);
         else lua_pushfstring(L, "write: %s {}", name);
         size_t before = strncmp(name, "tm.", 3) == 0 ? 3 : name[0] == ':';
-        tm_child_fault(L, "TM0110", name + before, lua_tostring(L, -1), "%s is %s itself, not what it makes", where,
-                       name);
+        tm_child_fault(L, "TM0110", name + before, lua_tostring(L, -1),
+                       "%s is %s itself, not what it makes", where, name);
     }
     refuse(L, at, "a graph file gives plain data: text, numbers, true and false, tables of them",
            "is a function");
