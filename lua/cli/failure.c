@@ -65,7 +65,7 @@ static bool is_state(const tm_past *past, const char *name, const char *state)
 // How far it came. What the program put in between counts, but is not named.
 static void add_nodes(const tm_plan *plan, const tm_past *past, text *t)
 {
-    size_t n = tm_plan_count(plan), there = 0, missing = 0;
+    size_t n = tm_plan_count(plan), there = 0, missing = 0, named = 0;
     for (size_t i = 0; i < plan->graph->n_nodes; i++) {
         const tm_node *node = plan->graph->nodes[i];
         if (!plan->nodes[i].wanted || plan->nodes[i].same != (int)i) continue;
@@ -77,10 +77,13 @@ static void add_nodes(const tm_plan *plan, const tm_past *past, text *t)
         add(t, "nothing was done yet");
     for (size_t i = 0; i < plan->graph->n_nodes; i++) {
         const tm_node *node = plan->graph->nodes[i];
-        if (node->inserted || !is_state(past, node->name, "not run")) continue;
-        if (missing++ < NAMES) add(t, "%s%s", missing == 1 ? "; not run: " : ", ", node->name);
+        if (!plan->nodes[i].wanted || plan->nodes[i].same != (int)i) continue;
+        if (!is_state(past, node->name, "not run")) continue;
+        missing++;
+        if (node->inserted || named == NAMES) continue;
+        add(t, "%s%s", named++ ? ", " : "; not run: ", node->name);
     }
-    if (missing > NAMES) add(t, " and %zu more", missing - NAMES);
+    if (missing > named) add(t, "%s%zu more", named ? " and " : "; not run: ", missing - named);
 }
 
 static void tell_kept(const tm_plan *plan, const tm_run_result *result, const tm_plan_node *p,
