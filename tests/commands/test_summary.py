@@ -65,6 +65,18 @@ return tm.graph {
         self.assertIn("r1: failed in ", out)
         self.assertIn("1 node run, 0 cached, 2 failed", out)
 
+    def test_how_many_did_not_run_is_one_number(self):
+        self.place.write("bad.jsonl", "no JSON\n")
+        self.place.write("none.lua", HEAD.replace('"corpus/*.txt"', '"bad.jsonl", format = "jsonl"')
+                         + "return tm.graph { docs = docs, vocab = vocab, base = train(1) }\n")
+        code, out, err = self.place.tidemill("run", "none.lua", "--store", "none")
+        self.assertEqual(code, 1)
+        not_run = int(re.search(r", (\d+) not run", out).group(1))
+        names, more = re.search(r"; not run: (.*?)(?: and (\d+) more)?\n", err).groups()
+        self.assertEqual(names, "docs, vocab, base")
+        self.assertEqual(3 + int(more or 0), not_run)
+        self.assertGreater(not_run, 3)  # what is put in before the trainer counts
+
 
 class Summary(WithWorkplace):
     @classmethod
