@@ -232,14 +232,6 @@ static void search_among(tm_store *store, tm_address *a, const uint64_t *numbers
     }
 }
 
-// What a smoke run made is nothing to use without knowing it.
-static tm_status only_smoke(const tm_address *a, const char *rest, size_t size, tm_error *err)
-{
-    tm_fail(err, TM_ENOENT, "only a smoke run has \"%.*s\" so far", (int)size, rest);
-    tm_hint(err, "run the graph, or look at that of the smoke run: %s:%.*s", a->run, (int)size, rest);
-    return TM_ENOENT;
-}
-
 // Without a run in the address. Runs of single nodes know only these.
 static tm_status search_runs(tm_store *store, tm_address *a, const json_t **node, const char *rest,
                              size_t size, tm_error *err)
@@ -252,8 +244,10 @@ static tm_status search_runs(tm_store *store, tm_address *a, const json_t **node
     if (!*node) search_among(store, a, numbers, n, true, NULL, node, rest, size);
     tm_free(numbers);
     if (!n) return tm_fail_as(err, TM_ENOENT, "TM0505", "this store has no runs yet");
-    bool smoke = *node && json_is_true(json_object_get(a->record, "smoke"));
-    return smoke ? only_smoke(a, rest, size, err) : TM_OK;
+    if (!*node || !json_is_true(json_object_get(a->record, "smoke"))) return TM_OK;
+    char text[256];
+    snprintf(text, sizeof text, "%.*s", (int)size, rest);
+    return tm_past_only_smoke(a->run, text, err);
 }
 
 static tm_status find_in_run(tm_store *store, tm_address *a, const json_t **node, const char *rest,

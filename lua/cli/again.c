@@ -55,6 +55,16 @@ const char *tm_again_sets(const tm_cli *cli, const json_t *more, const char *but
     return text;
 }
 
+const char *tm_again_pin(const tm_cli *cli, char *text, size_t size)
+{
+    const char *lock = tm_cli_flag(cli, "--lock");
+    tm_buf flag = {0};
+    if (lock) add_word(&flag, "--output", lock);
+    snprintf(text, size, "tidemill pin%s", lock && flag.data ? flag.data : "");
+    tm_buf_clear(&flag);
+    return text;
+}
+
 void tm_again_store(const tm_cli *cli, char *text, size_t size)
 {
     static const char gc[] = "tidemill gc --to SIZE";

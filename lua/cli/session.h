@@ -33,6 +33,7 @@ typedef struct tm_session {
     json_t *before;  // the "run" record of this graph's last run, or NULL
     char home[TM_PATH_MAX];  // folder of the store, which need not be there yet
     json_t *locked;  // with --locked: what the lock says of this graph
+    const char *lock;  // and what that lock is called (borrowed)
     bool absent;     // files that the graph reads need not be there: it is looked at, not planned
     json_t *set;     // parameters (name -> text) besides those of --set, if the graph has them; or NULL
     tm_file_memory *memory;  // of the files that the graph names: written down when the session is closed

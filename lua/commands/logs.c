@@ -35,16 +35,20 @@ static tm_status read_past(tm_store *store, const char *run, char node[192], tm_
 {
     char other[32] = "";
     tm_past earlier = {0};
+    tm_error missing = {0};
     const tm_past_node *found;
     TM_TRY(tm_past_read(store, run[0] ? run : NULL, past, err));
     if (run[0] || !node[0] || tm_past_find(past, node)) return TM_OK;
-    if (tm_past_find_node(store, node, NULL, &earlier, &found, NULL) >= 0) {
+    if (tm_past_find_node(store, node, NULL, &earlier, &found, &missing) >= 0) {
         tm_past_clear(past);
         *past = earlier;
         return TM_OK;
     }
     tm_past_clear(&earlier);
-    if (tm_run_name(store, node, other, NULL) < 0) return tm_past_unknown_node(store, NULL, node, err);
+    if (tm_run_name(store, node, other, NULL) < 0) {
+        if (err) *err = missing;
+        return missing.status;
+    }
     node[0] = 0;
     tm_past_clear(past);
     return tm_past_read(store, other, past, err);

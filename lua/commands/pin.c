@@ -49,6 +49,14 @@ static tm_status pinnable(const tm_past *past, tm_error *err)
     return TM_EINVAL;
 }
 
+// Nodes as they are counted everywhere: those that are the same work are one.
+static int count_nodes(const tm_past *past)
+{
+    int n = 0;
+    for (size_t i = 0; i < past->n_nodes; i++) n += !past->nodes[i].same;
+    return n;
+}
+
 // What is there already of other graphs stays.
 static tm_status write_section(const char *path, const char *name, json_t *section, tm_error *err)
 {
@@ -75,8 +83,8 @@ static void say(const tm_past *past, const char *path, const json_t *section)
     const json_t *git = json_object_get(past->record, "git");
     char folder[TM_PATH_MAX], text[320];
     const char *graph = json_string_value(json_object_get(past->record, "path"));
-    printf("%s: %s of %s: ", path, past->run, tm_lock_name(graph));
-    say_count(section, "keys", "node", "");
+    int nodes = count_nodes(past);
+    printf("%s: %s of %s: %d node%s", path, past->run, tm_lock_name(graph), nodes, nodes == 1 ? "" : "s");
     say_count(section, "inputs", "input file", ", ");
     say_count(section, "files", "file", ", ");
     say_count(section, "params", "parameter", " of the graph, ");
@@ -109,12 +117,14 @@ static tm_status pin(const tm_cli *cli, const tm_past *past, tm_store *store, tm
     return status;
 }
 
-// The latest run that can be pinned, and why no later one; if there is none the latest run, smoke runs aside.
+// Of the graph that ran last: its latest run that can be pinned, and why no later one; if there is none its
+// latest run, smoke runs aside.
 static void find_latest(tm_store *store, char run[32], tm_error *why)
 {
     uint64_t *numbers = NULL;
     size_t n = 0;
     char first[32] = "";
+    json_t *graph = NULL;
     bool found = false;
     run[0] = 0;
     if (tm_run_list(store, &numbers, &n, NULL) < 0) return;
@@ -123,13 +133,17 @@ static void find_latest(tm_store *store, char run[32], tm_error *why)
         tm_error err = {0};
         snprintf(run, 32, "r%llu", (unsigned long long)numbers[n]);
         if (tm_past_read(store, run, &past, NULL) < 0) continue;
-        found = pinnable(&past, &err) >= 0;
-        if (!found && why->status >= 0) *why = err;
-        if (!first[0] && !json_is_true(json_object_get(past.record, "smoke"))) snprintf(first, 32, "%s", run);
+        json_t *path = json_object_get(past.record, "path");
+        if (!graph) graph = json_incref(path);
+        bool of_graph = !graph || json_equal(path, graph);
+        found = of_graph && pinnable(&past, &err) >= 0;
+        if (!found && of_graph && why->status >= 0) *why = err;
+        if (of_graph && !first[0] && !json_is_true(json_object_get(past.record, "smoke"))) snprintf(first, 32, "%s", run);
         tm_past_clear(&past);
     }
     if (!found) snprintf(run, 32, "%s", first);
     if (!found) *why = (tm_error){0};
+    json_decref(graph);
     tm_free(numbers);
 }
 
@@ -160,7 +174,7 @@ static int exec(tm_cli *cli)
 const tm_command tm_command_pin = {
     .name = "pin",
     .brief = "Write what a run was made of, and what came out, to tidemill.lock (default: the latest"
-             " whole run).",
+             " whole run of the graph that ran last).",
     .usage = "[RUN]",
     .example = "tidemill pin",
     .max = 1,

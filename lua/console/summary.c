@@ -117,14 +117,28 @@ static void print_deaths(const tm_past *past)
     }
 }
 
-static void print_recap(const tm_plan *plan, const tm_run_result *result)
+// `past` is empty if the journal could not be read.
+static void print_recap(const tm_plan *plan, const tm_run_result *result, const tm_past *past)
 {
-    tm_past past = {0};
-    bool there = tm_past_read(plan->store, result->run, &past, NULL) >= 0;
-    if (there) print_times(&past, result->seconds);
+    print_times(past, result->seconds);
     print_faults(plan, result->run);
-    if (there) print_deaths(&past);
-    tm_past_clear(&past);
+    print_deaths(past);
+}
+
+// All nodes are in one of the counts.
+static void print_end(tm_status status, const tm_run_result *result, const tm_past *past)
+{
+    char took[TM_COUNT_TEXT];
+    int stopped = tm_past_count(past, "stopped"), waiting = tm_past_count(past, "waiting");
+    printf("%s: %s in %s; %d node%s run, %d cached", result->run, tm_summary_state(status),
+           tm_duration_text(result->seconds, took), result->done, result->done == 1 ? "" : "s",
+           result->cached);
+    if (result->failed) printf(", %d failed", result->failed);
+    if (stopped) printf(", %d stopped", stopped);
+    if (result->skipped) printf(", %d not run", result->skipped);
+    if (waiting) printf(", %d waiting", waiting);
+    putchar('\n');
+    if (status == TM_ESTOPPED) printf("run it again to go on where it was\n");
 }
 
 const char *tm_summary_state(tm_status status)
@@ -137,20 +151,15 @@ void tm_summary_print(const tm_plan *plan, tm_status status, const tm_run_result
 {
     size_t i;
     json_t *one;
-    char took[TM_COUNT_TEXT];
+    tm_past past = {0};
     tm_funnel_print(plan, stdout);
     tm_measures_print(plan, stdout);
     tm_winner_print(plan, stdout);
     json_array_foreach(placed, i, one) print_place(plan, json_string_value(json_object_get(one, "node")),
                                                    json_string_value(json_object_get(one, "path")));
-    print_recap(plan, result);
+    (void)tm_past_read(plan->store, result->run, &past, NULL);
+    print_recap(plan, result, &past);
     if (status == TM_OK && !plan->graph->smoke) print_try(plan);
-    printf("%s: %s in %s; %d node%s run, %d cached", result->run,
-           tm_summary_state(status),
-           tm_duration_text(result->seconds, took), result->done, result->done == 1 ? "" : "s",
-           result->cached);
-    if (result->failed) printf(", %d failed", result->failed);
-    if (result->skipped) printf(", %d not run", result->skipped);
-    putchar('\n');
-    if (status == TM_ESTOPPED) printf("run it again to go on where it was\n");
+    print_end(status, result, &past);
+    tm_past_clear(&past);
 }

@@ -38,7 +38,7 @@ tm_status tm_lock_read(const char *path, json_t **lock, tm_error *err)
     if (format && strcmp(format, FORMAT) == 0) return TM_OK;
     if (!*lock) tm_fail(err, TM_EINVAL, "%s:%d: %s", path, why.line, why.text);
     else tm_fail(err, TM_EINVAL, "%s is no lock of this version (\"format\": \"%s\")", path, FORMAT);
-    tm_hint(err, "take it from git again, or remove it and run `tidemill pin`");
+    tm_hint(err, "take it from git again, or remove it and write it anew: tidemill pin --output %s", path);
     json_decref(*lock);
     *lock = NULL;
     return TM_EINVAL;

@@ -93,15 +93,15 @@ static json_t *sets_of(const tm_session *session)
 static void say_refusal(tm_diag *d, const tm_session *session, const tm_cli *cli, const char *graph,
                         const json_t *list)
 {
-    char text[200];
+    char text[200], pin[200];
     size_t n = json_array_size(list);
     json_t *sets = sets_of(session);
     TM_DIAG(d->code, "TM0320");
-    TM_DIAG(d->what, "%.150s is not what tidemill.lock pins of %s: %zu difference%s", graph,
+    TM_DIAG(d->what, "%.150s is not what %.60s pins, of its run %s: %zu difference%s", graph, session->lock,
             string_of(session->locked, "run"), n, n == 1 ? "" : "s");
     TM_DIAG(d->fix, "bring back what was pinned; or accept what is there: `tidemill run %.150s%s`, then"
-                    " `tidemill pin`", graph,
-            tm_again_sets(cli, sets, NULL, text, sizeof text));
+                    " `%s`", graph,
+            tm_again_sets(cli, sets, NULL, text, sizeof text), tm_again_pin(cli, pin, sizeof pin));
     if (n == 1 || cli->json) join_differences(list, d->why, sizeof d->why);
     json_decref(sets);
 }
@@ -129,8 +129,10 @@ static int take_section(tm_session *session, const tm_cli *cli, const char *grap
 {
     json_t *lock = NULL;
     tm_error err = {0};
+    char pin[200];
+    tm_again_pin(cli, pin, sizeof pin);
     if (tm_lock_read(path, &lock, &err) < 0) {
-        if (err.status == TM_ENOENT) tm_hint(&err, "run the graph, then `tidemill pin`");
+        if (err.status == TM_ENOENT) tm_hint(&err, "run the graph, then `%s`", pin);
         return tm_cli_fail(cli, &err);
     }
     json_t *section = json_object_get(json_object_get(lock, "graphs"), tm_lock_name(graph));
@@ -138,7 +140,7 @@ static int take_section(tm_session *session, const tm_cli *cli, const char *grap
     json_decref(lock);
     if (section) return TM_EXIT_OK;
     tm_fail_as(&err, TM_ENOENT, "TM0509", "%s pins nothing of %s", path, tm_lock_name(graph));
-    tm_hint(&err, "run the graph, then `tidemill pin`");
+    tm_hint(&err, "run the graph, then `%s`", pin);
     return tm_cli_fail(cli, &err);
 }
 
@@ -150,6 +152,8 @@ int tm_locked_begin(tm_session *session, const tm_cli *cli, const char *graph)
     if (tm_cli_flag(cli, "--smoke"))
         return tm_cli_usage(cli, "a smoke run makes nothing that could be locked");
     if (tm_lock_path(graph, tm_cli_flag(cli, "--lock"), path, &err) < 0) return tm_cli_fail(cli, &err);
+    const char *given = tm_cli_flag(cli, "--lock");
+    session->lock = given ? given : "tidemill.lock";
     int code = take_section(session, cli, graph, path);
     if (code == TM_EXIT_OK) session->set = json_incref(json_object_get(session->locked, "set"));
     return code;
@@ -163,7 +167,8 @@ int tm_locked_check(const tm_session *session, const tm_cli *cli)
     json_decref(list);
     list = tm_lock_differences_environment(session->locked);
     if (json_array_size(list) && !cli->json) {
-        fprintf(stderr, "tidemill.lock: pinned elsewhere; numeric results may differ in their last bits\n");
+        fprintf(stderr, "%s: pinned elsewhere; numeric results may differ in their last bits\n",
+                session->lock);
         print_differences(list, stderr);
     }
     json_decref(list);
@@ -189,7 +194,7 @@ int tm_locked_results_print(const tm_session *session, const json_t *results, bo
     if (!results) return TM_EXIT_OK;
     json_array_foreach(list, i, one) explained += json_is_true(json_object_get(one, "numeric"));
     if (!quiet) {
-        printf("tidemill.lock: results of %d node%s as in %s", same, same == 1 ? "" : "s",
+        printf("%s: results of %d node%s as in its run %s", session->lock, same, same == 1 ? "" : "s",
                json_string_value(json_object_get(session->locked, "run")));
         if (n) printf("; %zu differ%s, and %d made of them", n, n == 1 ? "s" : "", behind);
         putchar('\n');

@@ -51,7 +51,21 @@ tm_status tm_past_unknown_node(tm_store *store, const char *run, const char *nod
     return TM_ENOENT;
 }
 
-static tm_status search(tm_store *store, const char *node, const tm_past *like, tm_past *past, tm_error *err)
+static bool is_smoke(const tm_past *past)
+{
+    return json_is_true(json_object_get(past->record, "smoke"));
+}
+
+tm_status tm_past_only_smoke(const char *run, const char *text, tm_error *err)
+{
+    tm_fail(err, TM_ENOENT, "only a smoke run has \"%s\" so far", text);
+    tm_hint(err, "run the graph, or look at that of the smoke run: %s:%s", run, text);
+    return TM_ENOENT;
+}
+
+// Like and before another run, or (NULL) the latest one that is a smoke run, or is none.
+static tm_status search(tm_store *store, const char *node, const tm_past *like, bool smoke, tm_past *past,
+                        tm_error *err)
 {
     uint64_t *numbers = NULL, below = like ? strtoull(like->run + 1, NULL, 10) : UINT64_MAX;
     size_t n = 0;
@@ -62,8 +76,9 @@ static tm_status search(tm_store *store, const char *node, const tm_past *like, 
         char run[32];
         snprintf(run, sizeof run, "r%llu", (unsigned long long)numbers[n]);
         if (numbers[n] >= below || tm_past_read(store, run, past, NULL) < 0) continue;
-        found = tm_past_find(past, node) && (!like || json_equal(json_object_get(past->record, "path"),
-                                                                 json_object_get(like->record, "path")));
+        bool of_graph = !like || json_equal(json_object_get(past->record, "path"),
+                                            json_object_get(like->record, "path"));
+        found = of_graph && is_smoke(past) == smoke && tm_past_find(past, node);
         if (!found) tm_past_clear(past);
     }
     tm_free(numbers);
@@ -73,7 +88,7 @@ static tm_status search(tm_store *store, const char *node, const tm_past *like, 
 tm_status tm_past_find_before(tm_store *store, const tm_past *like, const char *node, tm_past *past,
                               tm_error *err)
 {
-    return search(store, node, like, past, err);
+    return search(store, node, like, is_smoke(like), past, err);
 }
 
 // How much of a node's work is another than in an earlier run: its options, and how its inputs are made.
@@ -104,7 +119,7 @@ tm_status tm_past_find_like(tm_store *store, const tm_past *now, const tm_past_n
         snprintf(run, sizeof run, "r%llu", (unsigned long long)numbers[n]);
         if (numbers[n] >= below || tm_past_read(store, run, past, NULL) < 0) continue;
         looked++;
-        size_t far = distance(now, node, past);
+        size_t far = is_smoke(past) == is_smoke(now) ? distance(now, node, past) : SIZE_MAX;
         if (far < least) snprintf(best, sizeof best, "%s", run);
         if (far < least) least = far;
         tm_past_clear(past);
@@ -130,7 +145,9 @@ tm_status tm_past_find_node(tm_store *store, const char *text, const char *run, 
     if (run) return find_in(store, run, text, past, node, err);
     snprintf(name, sizeof name, "%.*s", colon ? (int)(colon - text) : 0, text);
     if (colon) return find_in(store, name, colon + 1, past, node, err);
-    tm_status status = search(store, text, NULL, past, err);
+    tm_status status = search(store, text, NULL, false, past, err);
+    if (status == TM_ENOENT && search(store, text, NULL, true, past, NULL) >= 0)
+        return tm_past_only_smoke(past->run, text, err);
     if (status == TM_ENOENT) {
         TM_TRY(tm_past_read(store, NULL, past, err));
         return tm_past_unknown_node(store, NULL, text, err);

@@ -145,7 +145,7 @@ class Lock(WithWorkplace):
         result = self.json("run", "graph.lua", "--locked")
         self.assertEqual((result["done"], result["locked"]),
                          (0, {"same": 11, "behind": 0, "differences": [], "environment": []}))
-        self.assertIn("results of 11 nodes as in r1", self.ok("run", "graph.lua", "--locked"))
+        self.assertIn("results of 11 nodes as in its run r1", self.ok("run", "graph.lua", "--locked"))
 
     def test_made_anew_in_another_store_the_results_are_the_same(self):
         result = self.json("run", "graph.lua", "base", "curve", "--locked", store="other")
@@ -184,7 +184,7 @@ class Lock(WithWorkplace):
     def test_a_text_that_means_the_same_graph_is_as_good(self):
         self.with_graph(("local docs ", "-- held out\n\nlocal texts"), ("docs.", "texts."), ("docs = docs", "docs = texts"),
                         ("tm.params {", "tm.params { unused = tm.int { 1 },"))
-        self.assertIn("results of 11 nodes as in r1", self.ok("run", "graph.lua", "--locked"))
+        self.assertIn("results of 11 nodes as in its run r1", self.ok("run", "graph.lua", "--locked"))
         self.assertIn("graph.lua was edited since r1", self.place.tidemill("pin", "r1")[2])
 
     def test_a_changed_graph_is_told_by_node_option_and_input_all_of_it(self):
@@ -201,7 +201,7 @@ class Lock(WithWorkplace):
         self.assertEqual((out["differences"][1]["pinned"], out["differences"][1]["now"]), (0.1, 0.2))
         err = self.fails(8, "run", "graph.lua", "--locked")
         self.assertRegex(err, r"(?m)^  node +docs +valid 0.1 -> 0.2$")
-        self.assertIn("of r1: 5 differences\n", err)
+        self.assertIn("of its run r1: 5 differences\n", err)
 
     def test_a_set_parameter_that_the_graph_lost_is_named(self):
         self.with_graph(("steps = tm.int { 20, min = 1 }, ", ""), ("p.steps", "6"))
@@ -236,7 +236,7 @@ return tm.graph { out = loud { tm.read { "corpus/0*.txt" } } }
         self.edit(change)
         code, out, err = self.place.tidemill("run", "graph.lua", "--locked")
         self.assertEqual(code, 8, out + err)
-        self.assertIn("results of 8 nodes as in r1; 1 differs, and 2 made of them", out)
+        self.assertIn("results of 8 nodes as in its run r1; 1 differs, and 2 made of them", out)
         self.assertRegex(out, r"result +vocab +pinned 00000000, is ")
 
     def test_numbers_of_another_kind_of_processor_are_told_and_accepted(self):
@@ -250,6 +250,34 @@ return tm.graph { out = loud { tm.read { "corpus/0*.txt" } } }
         told = self.json("run", "graph.lua", "--locked")["locked"]["environment"]
         self.assertEqual([(one["name"], one["pinned"]) for one in told], [("processor", "other")])
         self.assertIn("pinned other, is", err)
+
+    def test_another_lock_is_called_by_its_name_and_the_remedy_writes_that_one(self):
+        self.ok("pin", "r1", "--output", "other.lock")
+        self.place.write("tidemill.lock", "not touched")
+        err = self.fails(8, "run", "graph.lua", "--lock", self.place.path("other.lock"), "--set", "lr=1e-3")
+        name = self.place.path("other.lock")
+        self.assertIn(f"is not what {name} pins, of its run r1", err)
+        self.assertIn(f"then `tidemill pin --output {name}`", err)
+        self.assertNotIn("tidemill.lock", err)
+        self.assertIn(f"{name}: results of 11 nodes as in its run r1", self.ok("run", "graph.lua", "--lock", name))
+        self.assertIn("then `tidemill pin --output none`", self.fails(2, "run", "graph.lua", "--lock", "none"))
+
+    def test_nodes_that_are_the_same_work_count_once_as_everywhere(self):
+        self.place.write("twins.lua", 'local tm = require "tidemill"\nreturn tm.graph { '
+                                      'a = tm.read { "corpus/*.txt" }, b = tm.read { "corpus/*.txt" } }')
+        self.ok("run", "twins.lua", store="twins")
+        self.assertIn(": 1 node, ", self.ok("pin", "--output", "twins.lock", store="twins"))
+
+    def test_pin_stays_with_the_graph_that_ran_last(self):
+        self.place.write("late.lua", 'local tm = require "tidemill"\nlocal a = tm.read { "corpus/*.txt" }\n'
+                                     'return tm.graph { a = a, b = a:take(2) }')
+        self.ok("run", "graph.lua", "clean", store="late")
+        self.ok("run", "late.lua", store="late")
+        self.ok("run", "graph.lua", "clean", store="late")
+        self.assertIn("was not of the whole graph, but of clean", self.fails(2, "pin", store="late"))
+        self.assertEqual(self.place.read("tidemill.lock"), self.lock)
+        self.ok("run", "late.lua", "a", store="late")
+        self.assertIn("r2 of late.lua", self.ok("pin", "--output", "late.lock", store="late"))
 
     def test_no_lock_a_damaged_one_and_an_unfinished_run(self):
         self.assertIn("tidemill pin", self.fails(2, "run", "graph.lua", "--lock", "none"))

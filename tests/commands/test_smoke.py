@@ -89,6 +89,18 @@ class Smoke(WithWorkplace):
         self.assertEqual([run["smoke"] for run in runs], [True, False, True])
         self.assertIn(" smoke", self.ok("runs", store="two"))
 
+    def test_no_command_takes_or_compares_with_a_smoke_run_that_is_not_named(self):
+        self.ok("run", "few.lua", "--smoke", store="four")
+        for command in ["why", "lines"], ["shell", "lines", "--print"]:
+            self.assertIn("r1:lines", self.fails(2, *command, store="four"))
+            self.ok(command[0], "r1:lines", *command[2:], store="four")
+        self.ok("run", "few.lua", store="four")
+        self.ok("run", "few.lua", "--smoke", store="four")
+        why = self.json("why", "lines", store="four")
+        self.assertEqual((why["run"], why.get("before")), ("r2", None))
+        self.assertEqual(self.json("why", "r3:lines", store="four")["before"], "r1")
+        self.assertEqual(self.json("shell", "lines", "--print", store="four")["run"], "r2")
+
     def test_a_mistake_in_the_last_stage_shows(self):
         code, out, err = self.place.tidemill("run", "all.lua", "--smoke", "--set", "last=false")
         self.assertEqual(code, 1, out + err)
@@ -101,7 +113,7 @@ class Smoke(WithWorkplace):
         self.ok("run", "few.lua", store="three")
         self.ok("run", "few.lua", "--smoke", store="three")
         self.assertIn("r1 of few.lua", self.ok("pin", "--output", self.place.path("lock"), store="three"))
-        self.assertIn("of 1 node as in r1", self.ok("run", "few.lua", "--lock", "lock", store="three"))
+        self.assertIn("of 1 node as in its run r1", self.ok("run", "few.lua", "--lock", "lock", store="three"))
         self.place.write("tidemill.lock", "{}")
         self.assertIn("smoke run", self.fails(3, "run", "all.lua", "--smoke", "--locked"))
 
