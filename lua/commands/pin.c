@@ -138,7 +138,8 @@ static void find_latest(tm_store *store, char run[32], tm_error *why)
         bool of_graph = !graph || json_equal(path, graph);
         found = of_graph && pinnable(&past, &err) >= 0;
         if (!found && of_graph && why->status >= 0) *why = err;
-        if (of_graph && !first[0] && !json_is_true(json_object_get(past.record, "smoke"))) snprintf(first, 32, "%s", run);
+        bool smoke = json_is_true(json_object_get(past.record, "smoke"));
+        if (of_graph && !first[0] && !smoke) snprintf(first, 32, "%s", run);
         tm_past_clear(&past);
     }
     if (!found) snprintf(run, 32, "%s", first);
