@@ -8,7 +8,9 @@
 #include "lua/cli/session.h"
 #include "lua/cli/table.h"
 #include "lua/past/compare.h"
+#include "lua/past/fact.h"
 #include "lua/past/past.h"
+#include "lua/past/past_list.h"
 #include "lua/past/run_name.h"
 
 static const tm_flag flags[] = {
@@ -304,6 +306,18 @@ static tm_status read_sweep(tm_store *store, const char *text, tm_past *past, co
     return status < 0 ? status : tm_past_results(past, store, err);
 }
 
+// As `runs` sorts them.
+static tm_status sort_runs(tm_past_list *list, const char *sort, tm_error *err)
+{
+    if (!sort) return TM_OK;
+    json_t *names = json_pack("{s:b}", "name", 1);
+    for (size_t i = 0; i < list->n; i++) tm_fact_names(&list->runs[i], names);
+    tm_status status = tm_past_list_sort(list, sort, names, err);
+    json_decref(names);
+    if (status >= 0) tm_past_list_say_mixed(list, sort + (sort[0] == '-'));
+    return status;
+}
+
 static tm_status run_rows(const tm_cli *cli, tm_store *store, json_t **rows, tm_error *err)
 {
     tm_past_list list = {.runs = tm_calloc((size_t)cli->n_args + 1, sizeof *list.runs)};
@@ -312,6 +326,7 @@ static tm_status run_rows(const tm_cli *cli, tm_store *store, json_t **rows, tm_
         status = tm_past_read(store, cli->args[i], &list.runs[list.n], err);
         if (status >= 0) status = tm_past_results(&list.runs[list.n++], store, err);
     }
+    if (status >= 0) status = sort_runs(&list, tm_cli_flag(cli, "--sort"), err);
     if (status >= 0) *rows = tm_compare_runs(&list, tm_cli_flag(cli, "--full") != NULL);
     tm_past_list_clear(&list);
     return status;
@@ -329,7 +344,7 @@ static tm_status compare(const tm_cli *cli, tm_store *store, tm_error *err)
         sweep ? read_sweep(store, cli->args[0], &past, &word, err) : run_rows(cli, store, &rows, err);
     if (sweep && status >= 0) status = sweep_rows(cli, &past, word, title, &rows, err);
     smoke = json_is_true(json_object_get(past.record, "smoke"));
-    if (status >= 0 && sort) status = tm_compare_sort(rows, sort, err);
+    if (status >= 0 && sort && sweep) status = tm_compare_sort(rows, sort, err);
     if (status >= 0 && cli->json)
         tm_cli_print(cli, json_pack("{s:s?, s:O}", "run", sweep ? past.run : NULL, "rows", rows));
     if (status >= 0 && !cli->json && !csv && sweep)

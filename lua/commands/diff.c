@@ -10,6 +10,7 @@
 #include "lua/past/diff_results.h"
 #include "lua/past/diff_runs.h"
 #include "lua/past/fact.h"
+#include "lua/past/graph_name.h"
 #include "lua/past/run_name.h"
 
 static const tm_flag flags[] = {
@@ -264,8 +265,9 @@ static void print(const json_t *all, bool full)
     tm_table_column(p.table, "", false);
     if (strcmp(string_of(x, "status"), "done") != 0 || strcmp(string_of(y, "status"), "done") != 0)
         row(&p, "status", "", string_of(x, "status"), string_of(y, "status"), "");
-    if (strcmp(string_of(x, "graph"), string_of(y, "graph")) != 0)
-        row(&p, "graph", "", string_of(x, "graph"), string_of(y, "graph"), "");
+    const char *a = string_of(x, "path"), *b = string_of(y, "path");
+    int apart = tm_graph_apart(a, b);
+    if (strcmp(a, b) != 0) row(&p, "graph", "", tm_graph_tail(a, apart), tm_graph_tail(b, apart), "");
     json_object_foreach(json_object_get(all, "params"), name, pair) pair_row(&p, "params", name, pair, "");
     if (!json_equal(json_array_get(git, 0), json_array_get(git, 1))) pair_row(&p, "git", "", git, "");
     print_code(&p, json_object_get(all, "code"));

@@ -5,6 +5,7 @@
 
 #include "lua/cli/session.h"
 #include "lua/cli/table.h"
+#include "lua/past/graph_name.h"
 #include "lua/past/past.h"
 #include "lua/past/past_list.h"
 #include "lua/past/where.h"
@@ -68,6 +69,18 @@ static void print_json(const tm_cli *cli, const tm_past_list *list)
     tm_cli_print(cli, json_pack("{s:o}", "runs", runs));
 }
 
+// The graph file of a run: with as many of its folders as tell it from files of that name in other places.
+static const char *graph_text(const tm_past_list *list, const tm_past *run)
+{
+    const char *path = tm_graph_path(run->record);
+    int folders = 0;
+    for (size_t i = 0; i < list->n; i++) {
+        int apart = tm_graph_apart(path, tm_graph_path(list->runs[i].record));
+        if (apart > folders) folders = apart;
+    }
+    return tm_graph_tail(path, folders);
+}
+
 static void print_csv(const tm_past_list *list)
 {
     static const char *const first[] = {"run",    "when",   "graph",  "status", "seconds",
@@ -85,7 +98,8 @@ static void print_csv(const tm_past_list *list)
             if (strcmp(first[k], "seconds") == 0)
                 tm_table_cell(table, "%.3f", fact.number);
             else
-                tm_table_cell(table, "%s", fact.text);
+                tm_table_cell(table, "%s",
+                              strcmp(first[k], "graph") == 0 ? graph_text(list, p) : fact.text);
         }
         json_object_foreach(names, name, unused)
         {
@@ -122,32 +136,6 @@ static bool is_metric(const tm_past_list *list, const char *name)
     for (size_t i = 0; i < list->n; i++)
         if (tm_fact_of(&list->runs[i], name).node) return true;
     return false;
-}
-
-// How many names at the ends of two paths are the same.
-static int same_end(const char *a, const char *b)
-{
-    size_t n = strlen(a), m = strlen(b);
-    int same = 0;
-    while (n && m && a[n - 1] == b[--m]) same += a[--n] == '/';
-    return same;
-}
-
-// The graph file of a run: with as many of its folders as tell it from files of that name in other places.
-static const char *graph_text(const tm_past_list *list, const tm_past *run)
-{
-    const char *path = json_string_value(json_object_get(run->record, "path"));
-    const char *name = json_string_value(json_object_get(run->record, "graph"));
-    int folders = 0;
-    for (size_t i = 0; path && i < list->n; i++) {
-        const char *other = json_string_value(json_object_get(list->runs[i].record, "path"));
-        int same = other && strcmp(other, path) != 0 ? same_end(path, other) : 0;
-        if (same > folders) folders = same;
-    }
-    if (!folders) return name ? name : "";
-    for (const char *at = path + strlen(path); at > path; at--)
-        if (at[-1] == '/' && folders-- == 0) return at;
-    return path;
 }
 
 static void print_table(const tm_cli *cli, const tm_past_list *list, const tm_where *where)
@@ -189,23 +177,11 @@ static void print_table(const tm_cli *cli, const tm_past_list *list, const tm_wh
     json_decref(names);
 }
 
-// A bare name that stands for several things in the newest run where it does: which of them is meant.
-static void say_mixed(const tm_past_list *list, const char *name)
-{
-    char names[300];
-    for (size_t i = list->n; i-- > 0;) {
-        if (!tm_fact_mixed(&list->runs[i], name, names)) continue;
-        fprintf(stderr, "%s is %s.%s in %s, the last stage that has it, of %s\n", name,
-                tm_fact_of(&list->runs[i], name).node, name, list->runs[i].run, names);
-        return;
-    }
-}
-
 static void say_all_mixed(const tm_cli *cli, const tm_past_list *list, const tm_where *where)
 {
     const char *sort = tm_cli_flag(cli, "--sort"), *name;
-    for (size_t i = 0; where && (name = tm_where_name(where, i)); i++) say_mixed(list, name);
-    if (sort) say_mixed(list, sort + (sort[0] == '-'));
+    for (size_t i = 0; where && (name = tm_where_name(where, i)); i++) tm_past_list_say_mixed(list, name);
+    if (sort) tm_past_list_say_mixed(list, sort + (sort[0] == '-'));
 }
 
 // ---- the command ----

@@ -280,17 +280,44 @@ static json_t *names_of(const json_t *rows)
     return names;
 }
 
+// The name that ends in ".NAME": NULL if there is none, or several, which are `listed`.
+static const char *longer_name(const json_t *names, const char *name, char listed[300])
+{
+    const char *one, *found = NULL;
+    json_t *unused;
+    size_t at = 0, size = strlen(name);
+    int n = 0;
+    listed[0] = 0;
+    json_object_foreach((json_t *)names, one, unused)
+    {
+        size_t whole = strlen(one);
+        if (whole <= size || one[whole - size - 1] != '.' || strcmp(one + whole - size, name) != 0) continue;
+        if (at < 200) at += (size_t)snprintf(listed + at, 300 - at, "%s%.90s", at ? ", " : "", one);
+        found = one;
+        n++;
+    }
+    return n == 1 ? found : NULL;
+}
+
 tm_status tm_compare_sort(json_t *rows, const char *name, tm_error *err)
 {
     bool down = name[0] == '-';
+    char listed[300] = "";
     json_t *names = names_of(rows);
-    tm_status status = TM_OK;
+    tm_status status;
     name += down;
-    if (!json_object_get(names, name)) {
+    if (!json_object_get(names, name) && strcmp(name, "took") == 0) name = "seconds"; // as the column says
+    const char *longer = json_object_get(names, name) ? name : longer_name(names, name, listed);
+    if (longer) {
+        status = sort_rows(rows, longer, down, err);
+    } else {
         const char *near = tm_nearest_key(names, name);
         status = tm_fail(err, TM_EINVAL, "--sort: there is no \"%s\" to sort by", name);
-        if (near) tm_hint(err, "did you mean %s?", near);
+        if (listed[0])
+            tm_hint(err, "which one is meant: %s?", listed);
+        else if (near)
+            tm_hint(err, "did you mean %s?", near);
     }
     json_decref(names);
-    return status < 0 ? status : sort_rows(rows, name, down, err);
+    return status;
 }

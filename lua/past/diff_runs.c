@@ -9,6 +9,7 @@
 #include "lua/lock/git.h"
 #include "lua/past/differ.h"
 #include "lua/past/fact.h"
+#include "lua/past/graph_name.h"
 
 static json_t *pair(json_t *x, json_t *y) // steals
 {
@@ -17,9 +18,9 @@ static json_t *pair(json_t *x, json_t *y) // steals
 
 static json_t *of_run(const tm_past *p)
 {
-    return json_pack("{s:s, s:s, s:s?, s:O, s:O?, s:I}", "run", p->run, "status", tm_past_status(p), "note",
-                     p->note, "tags", p->tags, "graph", json_object_get(p->record, "graph"), "started",
-                     (json_int_t)p->start_ms);
+    return json_pack("{s:s, s:s, s:s?, s:O, s:O?, s:s, s:I}", "run", p->run, "status", tm_past_status(p),
+                     "note", p->note, "tags", p->tags, "graph", json_object_get(p->record, "graph"), "path",
+                     tm_graph_path(p->record), "started", (json_int_t)p->start_ms);
 }
 
 // ---- parameters ----

@@ -9,7 +9,7 @@
 //    "metrics": {NODE.METRIC: {"before", "after", "difference", "verdict"}}, "same_metrics": n,
 //    "seconds": [x, y], "ran": [n, m], "cached": [n, m], "bytes": [n, m]}
 //
-// A run is {"run", "status", "note", "tags", "graph", "started"}; a value of a metric {"value", "error",
+// A run is {"run", "status", "note", "tags", "graph", "path", "started"}; a value of a metric {"value", "error",
 // "step"}. A verdict is that of tm_verdict (fact.h), absent where no errors are known.
 #pragma once
 

@@ -10,6 +10,7 @@
 #include "engine/select.h"
 #include "lua/cli/counts.h"
 #include "lua/lock/git.h"
+#include "lua/past/graph_name.h"
 
 static const char *const fixed[] = {"run",  "status", "seconds", "age",    "when",   "graph",
                                     "note", "tag",    "done",    "cached", "failed",
@@ -106,7 +107,7 @@ static tm_fact of_fixed(const tm_past *past, const char *name)
     if (strcmp(name, "smoke") == 0)
         return of_text(json_is_true(json_object_get(past->record, "smoke")) ? "smoke" : "");
     if (strcmp(name, "tag") == 0) return of_tags(past->tags);
-    if (strcmp(name, "graph") == 0) return of_text(json_string_value(json_object_get(past->record, "graph")));
+    if (strcmp(name, "graph") == 0) return of_text(tm_graph_path(past->record));
     if (strcmp(name, "age") == 0) return shown_as(of_number(age), tm_duration_text(age, text));
     if (strcmp(name, "when") == 0)
         return shown_as(of_number((double)past->start_ms * 1e-3), when_text(past->start_ms, text));

@@ -89,7 +89,7 @@ static int by_fact(const void *a, const void *b, void *arg)
 tm_status tm_past_list_sort(tm_past_list *list, const char *name, const json_t *names, tm_error *err)
 {
     order o = {.name = name + (name[0] == '-'), .down = name[0] == '-'};
-    if (strcmp(o.name, "run") == 0) o.name = "when";
+    if (strcmp(o.name, "run") == 0 || strcmp(o.name, "name") == 0) o.name = "when";
     if (!json_object_get(names, o.name)) {
         const char *near = tm_nearest_key(names, o.name);
         tm_fail_as(err, TM_EINVAL, "TM0004", "--sort: no run here has a \"%s\"", o.name);
@@ -98,6 +98,17 @@ tm_status tm_past_list_sort(tm_past_list *list, const char *name, const json_t *
     }
     qsort_r(list->runs, list->n, sizeof *list->runs, by_fact, &o);
     return TM_OK;
+}
+
+void tm_past_list_say_mixed(const tm_past_list *list, const char *name)
+{
+    char names[300];
+    for (size_t i = list->n; i-- > 0;) {
+        if (!tm_fact_mixed(&list->runs[i], name, names)) continue;
+        fprintf(stderr, "%s is %s.%s in %s, the last stage that has it, of %s\n", name,
+                tm_fact_of(&list->runs[i], name).node, name, list->runs[i].run, names);
+        return;
+    }
 }
 
 // ---- what tells them apart ----

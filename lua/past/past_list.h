@@ -18,6 +18,9 @@ void tm_past_list_last(tm_past_list *list, size_t n);
 // By a fact, ascending; "-NAME": descending. Runs without it come last. TM_EINVAL: none of `names`.
 tm_status tm_past_list_sort(tm_past_list *list, const char *name, const json_t *names, tm_error *err);
 
+// Tells on stderr which is meant by a bare name that stands for several things in one of the runs.
+void tm_past_list_say_mixed(const tm_past_list *list, const char *name);
+
 // Names of all parameters, and of all metrics as NODE.METRIC (name -> true, in their order).
 json_t *tm_past_list_columns(const tm_past_list *list);
 // Add to `names` at most `most` parameters in which runs differ; metrics that most runs have, the results of

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "engine/base/nearest.h"
+#include "lua/past/graph_name.h"
 
 enum { MAX_NODES = 256, MAX_DEPTH = 40, MAX_TEXT = 2000, MAX_WORD = 200 };
 
@@ -339,6 +340,8 @@ static bool compare(const node *n, const tm_past *past)
     tm_fact fact = tm_fact_of(past, n->name.text), other = {0};
     double number;
     if (n->is != HAS && strcmp(n->name.text, "smoke") == 0) return smoke_holds(n, &fact);
+    if ((n->is == EQUAL || n->is == OTHER) && strcmp(n->name.text, "graph") == 0)
+        return tm_graph_is(past->record, n->value.text) == (n->is == EQUAL);
     if (n->is == HAS || fact.kind == TM_FACT_NONE) return n->is == HAS && fact.kind != TM_FACT_NONE;
     if (fact.kind == TM_FACT_TAGS) return tags_hold(n, &fact);
     if (n->is == CONTAINS) return strstr(fact.text, n->value.text) != NULL;

@@ -9,6 +9,7 @@
 #include "lua/lock/git.h"
 #include "lua/past/differ.h"
 #include "lua/past/fact.h"
+#include "lua/past/graph_name.h"
 #include "lua/report/chain.h"
 #include "lua/report/measures.h"
 
@@ -127,18 +128,14 @@ static void text_row(tm_buf *page, const char *name, const char *a, const char *
     tm_html(page, "<tr><th scope=\"row\">%s</th><td>%s</td><td>%s</td></tr>\n", name, a, b);
 }
 
-static const char *text_at(const tm_past *past, const char *field)
-{
-    const char *text = json_string_value(json_object_get(past->record, field));
-    return text ? text : "–";
-}
-
 static void outline(const pair *p, tm_buf *page)
 {
     const tm_past *a = &p->a.past, *b = &p->b.past;
     char x[160], y[160];
     begin_table(p, page, "When they were begun, how long they took, and from which code", "what", NULL);
-    text_row(page, "graph", text_at(a, "graph"), text_at(b, "graph"));
+    const char *path = tm_graph_path(a->record), *other = tm_graph_path(b->record);
+    int apart = tm_graph_apart(path, other);
+    text_row(page, "graph", tm_graph_tail(path, apart), tm_graph_tail(other, apart));
     text_row(page, "state", tm_past_status(a), tm_past_status(b));
     text_row(page, "begun", tm_report_date(a->start_ms, x), tm_report_date(b->start_ms, y));
     text_row(page, "time", tm_duration_text(tm_past_seconds(a), x), tm_duration_text(tm_past_seconds(b), y));

@@ -79,6 +79,12 @@ return tm.graph { trials = trials, all = tm.compare { trials, by = { "valid.loss
         self.assertIn("failed", lines[4])
         self.assertEqual([line.split()[0] for line in self.lines("-n", "2")], ["run", "r3", "r4"])
 
+    def test_runs_are_sorted_by_the_same_names_in_compare_as_in_runs(self):
+        for sort in ("valid.loss", "-base.valid.loss", "took", "-seconds", "lr"):
+            rows = [row["name"] for row in self.json("compare", "r1", "r2", "r3", "r4", "--sort", sort)["rows"]]
+            self.assertEqual(rows, [run["run"] for run in self.json("runs", "--sort", sort, "--where", "run <= r4")["runs"]])
+        self.assertIn("did you mean steps?", self.fails(2, "compare", "r1", "r2", "--sort", "stesp"))
+
     def test_where_chooses_by_metrics_parameters_status_and_tags(self):
         runs = {run["run"]: run for run in self.json("runs")["runs"]}
         losses = {name: run["metrics"]["base"]["valid.loss"]["value"] for name, run in runs.items()}
@@ -584,6 +590,33 @@ return tm.graph { trials = trials }""")
         self.assertEqual([float(name.split("=")[1]) for name in names], [1e-3, 3e-3, 1e-2, 3e-2])
         shown = [line.split()[0] for line in self.ok("compare", "trials", store="order").splitlines()[2:]]
         self.assertEqual(["lr=" + one for one in shown], names)
+
+    def test_a_graph_is_one_however_its_path_was_typed(self):
+        source = 'local tm = require "tidemill"\nreturn tm.graph { docs = tm.read { "%s*.txt" } }'
+        self.place.write("one.lua", source % "corpus/")
+        for typed in ("one.lua", "corpus/../one.lua", self.place.path("one.lua")):
+            self.ok("run", typed, "--quiet", store="typed")
+        shown = self.ok("runs", store="typed").splitlines()
+        self.assertEqual([line.split()[-1] for line in shown[1:]], ["one.lua"] * 3)
+        self.assertNotIn("one.lua", self.ok("diff", "r1", "r2", store="typed"))
+        self.place.write("else/one.lua", source % "../corpus/")
+        self.ok("run", "else/one.lua", "--quiet", store="typed")
+        for name, count in (("one.lua", 4), ("else/one.lua", 1), ("./one.lua", 3), (self.place.path("one.lua"), 3), ("ne.lua", 0)):
+            found = self.json("runs", "--where", f"graph == '{name}'", store="typed")["runs"]
+            self.assertEqual(len(found), count, name)
+            other = self.json("runs", "--where", f"graph != '{name}'", store="typed")["runs"]
+            self.assertEqual(len(other), 4 - count, name)
+        folder = os.path.basename(self.place.folder)
+        self.assertRegex(self.ok("diff", "r1", "r4", store="typed"), rf"graph +{folder}/one\.lua +else/one\.lua")
+        rows = list(csv.DictReader(io.StringIO(self.ok("runs", "--csv", store="typed"))))
+        self.assertEqual([row["graph"] for row in rows], [f"{folder}/one.lua"] * 3 + ["else/one.lua"])
+
+    def test_points_are_sorted_by_what_a_column_is_called_and_by_a_bare_name_that_is_unique(self):
+        took = [row["seconds"] for row in self.json("compare", "trials", "--sort", "-took")["rows"]]
+        self.assertEqual(took, sorted(took, reverse=True))
+        bare = [row["name"] for row in self.json("compare", "trials", "--sort", "bits_per_byte")["rows"]]
+        self.assertEqual(bare, [row["name"] for row in self.json("compare", "trials", "--sort", "text.bits_per_byte")["rows"]])
+        self.assertRegex(self.fails(2, "compare", "trials", "--sort", "loss"), "which one is meant: .*text.loss")
 
     def test_compare_sorts_and_writes_csv(self):
         for sort, down in (("text.loss", False), ("-valid.loss", True)):
