@@ -9,8 +9,8 @@
 //    "metrics": {NODE.METRIC: {"before", "after", "difference", "verdict"}}, "same_metrics": n,
 //    "seconds": [x, y], "ran": [n, m], "cached": [n, m], "bytes": [n, m]}
 //
-// A run is {"run", "status", "note", "tags", "graph", "path", "started"}; a value of a metric {"value", "error",
-// "step"}. A verdict is that of tm_verdict (fact.h), absent where no errors are known.
+// A run is {"run", "status", "note", "tags", "graph", "path", "started"}; a value of a metric {"value",
+// "error", "step"}. A verdict is that of tm_verdict (fact.h), absent where no errors are known.
 #pragma once
 
 #include "lua/past/past.h"

@@ -601,7 +601,8 @@ return tm.graph { trials = trials }""")
         self.assertNotIn("one.lua", self.ok("diff", "r1", "r2", store="typed"))
         self.place.write("else/one.lua", source % "../corpus/")
         self.ok("run", "else/one.lua", "--quiet", store="typed")
-        for name, count in (("one.lua", 4), ("else/one.lua", 1), ("./one.lua", 3), (self.place.path("one.lua"), 3), ("ne.lua", 0)):
+        whole = self.place.path("one.lua")
+        for name, count in (("one.lua", 4), ("else/one.lua", 1), ("./one.lua", 3), (whole, 3), ("ne.lua", 0)):
             found = self.json("runs", "--where", f"graph == '{name}'", store="typed")["runs"]
             self.assertEqual(len(found), count, name)
             other = self.json("runs", "--where", f"graph != '{name}'", store="typed")["runs"]
