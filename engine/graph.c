@@ -223,7 +223,13 @@ static void no_port(builder *b, const tm_node *node, const char *port, const tm_
     TM_DIAG(d->why, "%s (%s:%d) gives %s", from->called, from->file, from->line, all);
     for (const tm_port *o = from->stage->outputs;
          o < from->stage->outputs + TM_MAX_PORTS && o->name && !d->fix[0]; o++)
-        if (strcmp(o->type, row->type) == 0) TM_DIAG(d->fix, "write .%s behind it", o->name);
+        if (strcmp(o->type, row->type) == 0 || tm_link_conversion(row, o))
+            TM_DIAG(d->fix, "write .%s behind it", o->name);
+    if (d->fix[0]) return;
+    if (!out[0])
+        TM_DIAG(d->what, "%s: its %s takes %s, and of the results of %s none is that", node->called,
+                graph_input_label(port, input, sizeof input), row->type, from->called);
+    graph_how_to_give(row, d->fix, sizeof d->fix);
 }
 
 // A model where metrics are due stands for its metrics; which of its snapshots does not matter then.

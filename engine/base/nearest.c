@@ -38,14 +38,15 @@ static size_t edit_distance(const char *a, const char *b)
 const char *tm_nearest(const char *word, const char *const *names)
 {
     const char *best = NULL;
-    size_t limit = (strlen(word) + 1) / 3, best_distance = limit + 1;
+    size_t limit = (strlen(word) + 1) / 3, best_distance = limit + 1, best_whole = 0;
     for (; *names; names++) {
-        size_t d = edit_distance(word, *names);
+        size_t whole = edit_distance(word, *names), d = whole;
         bool prefix = strlen(word) >= 3 && strncmp(*names, word, strlen(word)) == 0;
         if (prefix && d > limit) d = limit;
-        if (d < best_distance) {
+        if (d < best_distance || (best && d == best_distance && whole < best_whole)) {
             best = *names;
             best_distance = d;
+            best_whole = whole;
         }
     }
     return best;

@@ -82,10 +82,12 @@ const char *tm_count_fault(const char *name, int64_t n, char text[TM_COUNT_TEXT 
                                             {"encoded_files", "file", "not UTF-8: tm.fix_unicode mends that"},
                                             {"links", "link", "not followed"},
                                             {"bad_records", "record", "could not be used"},
-                                            {"overlong", "text", "longer than `length`"}};
+                                            {"overlong", "text", "longer than `length`"},
+                                            {"long_warmup", NULL, "the warmup takes most of the steps"}};
     char count[TM_COUNT_TEXT];
     for (size_t i = 0; n && i < sizeof faults / sizeof *faults; i++) {
         if (strcmp(faults[i][0], name) != 0) continue;
+        if (!faults[i][1]) return faults[i][2];
         snprintf(text, TM_COUNT_TEXT * 2, "%s %s%s %s", tm_count_text(n, count), faults[i][1],
                  n == 1 ? "" : "s", faults[i][2]);
         return text;

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/nearest.h"
+
 static const char module_key = 0, finish_key = 0, host_key = 0,
                   loaded_key = 0; // addresses: keys in the registry
 static const char nodes_key = 0;
@@ -165,6 +167,7 @@ bool tm_child_keep_file(tm_child *child, const char *name, const char *text, siz
 
 static void ask_for(lua_State *L, const char *name)
 {
+    static const char *const module[] = {"tidemill", NULL};
     tm_child *child = tm_child_of(L);
     tm_buf *body = &child->scratch;
     tm_child_send('r', name, strlen(name));
@@ -175,10 +178,10 @@ static void ask_for(lua_State *L, const char *name)
     snprintf(why, sizeof why, "%.*s", (int)(n < 500 ? n : 500), body->data ? body->data : "");
     snprintf(hint, sizeof hint, "%.*s", n + 1 < body->size ? (int)(body->size - n - 1) : 0,
              n + 1 < body->size ? body->data + n + 1 : "");
-    tm_sandbox_raise(L, "TM0114", name,
-                     hint[0] ? hint
-                             : "only files beside the graph file, and in folders below it, can be required",
-                     "require \"%s\": %s", name, why);
+    const char *fix = tm_nearest(name, module) ? "did you mean \"tidemill\"?"
+                                               : "only files beside the graph file, and in folders below it, "
+                                                 "can be required";
+    tm_sandbox_raise(L, "TM0114", name, hint[0] ? hint : fix, "require \"%s\": %s", name, why);
 }
 
 // A fault in a required file keeps the place that it names.

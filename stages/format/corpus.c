@@ -92,7 +92,8 @@ static void tell_near(const tm_corpus *corpus, tm_error *err)
     if (tm_nearest_path(folder, corpus->shown, near, sizeof near))
         tm_hint(err, "did you mean \"%.300s\"?", near);
     else
-        tm_hint(err, "paths are relative to the graph file");
+        tm_hint(err, corpus->shown[0] == '/' ? "put it there, or give another path"
+                                     : "paths are relative to the graph file");
 }
 
 static tm_status not_there(const tm_corpus *corpus, tm_error *err)

@@ -71,7 +71,8 @@ static tm_status missing(const tm_model_source *source, const char *folder, cons
     else if (tm_nearest_path(folder, path, near, sizeof near))
         tm_hint(err, "did you mean \"%.300s\"?", near);
     else
-        tm_hint(err, "paths are relative to the graph file");
+        tm_hint(err, path[0] == '/' ? "put it there, or give another path"
+                                     : "paths are relative to the graph file");
     return TM_ENOENT;
 }
 

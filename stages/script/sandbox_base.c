@@ -3,6 +3,7 @@
 // the collector.
 #include "stages/script/sandbox.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -408,12 +409,38 @@ const char *tm_sandbox_nearest(lua_State *L, int index, const char *word)
     return near;
 }
 
+static void add_name(lua_State *L, int table, const char *name)
+{
+    if (!isalpha((unsigned char)name[0]) && name[0] != '_') return; // "(temporary)"
+    lua_pushboolean(L, 1);
+    lua_setfield(L, table, name);
+}
+
+// Push a table of the names that the code at work can use: globals, its locals, and those that it takes from
+// around it.
+static void push_visible(lua_State *L, int globals)
+{
+    lua_Debug at;
+    const char *name;
+    lua_newtable(L);
+    int table = lua_gettop(L);
+    for (lua_pushnil(L); lua_next(L, globals); lua_pop(L, 1))
+        if (lua_type(L, -2) == LUA_TSTRING) add_name(L, table, lua_tostring(L, -2));
+    if (!lua_getstack(L, 1, &at)) return;
+    for (int i = 1; (name = lua_getlocal(L, &at, i)); i++, lua_pop(L, 1)) add_name(L, table, name);
+    if (!lua_getinfo(L, "f", &at)) return;
+    for (int i = 1; (name = lua_getupvalue(L, -1, i)); i++, lua_pop(L, 1))
+        if (strcmp(name, "_ENV") != 0) add_name(L, table, name);
+    lua_settop(L, table);
+}
+
 static int global_index(lua_State *L)
 {
     lua_settop(L, 2);
     const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "?";
     unknown_global(L, name);
-    const char *near = tm_sandbox_nearest(L, 1, name);
+    push_visible(L, 1);
+    const char *near = tm_sandbox_nearest(L, 3, name);
     if (near) lua_pushfstring(L, "did you mean '%s'?", near);
     else lua_pushfstring(L, "declare it before its use: local %s = ...", name);
     tm_sandbox_raise(L, "TM0103", name, lua_tostring(L, -1), "there is no global '%s'", name);

@@ -183,12 +183,12 @@ static tm_status open_schedule(fit *f, tm_error *err)
     f->counted = total == 0;
     if (f->counted) TM_TRY(count_steps(f, &total, err));
     TM_TRY(tm_schedule_of(f->o->schedule, rate_of(f), total, &f->schedule, err));
-    if (f->schedule.warmup * 2 > total && !tm_work_smoke(f->work))
-        tm_work_log(
-            f->work,
-            "the warmup takes %llu of %llu steps: a shorter one is schedule = tm.%s { warmup = %llu }",
-            (unsigned long long)f->schedule.warmup, (unsigned long long)total, f->schedule.kind->name,
-            (unsigned long long)(total + 9) / 10);
+    if (f->schedule.warmup * 2 <= total || tm_work_smoke(f->work)) return TM_OK;
+    tm_work_log(f->work,
+                "the warmup takes %llu of %llu steps: a shorter one is schedule = tm.%s { warmup = %llu }",
+                (unsigned long long)f->schedule.warmup, (unsigned long long)total, f->schedule.kind->name,
+                (unsigned long long)(total + 9) / 10);
+    tm_work_count(f->work, "long_warmup", 1);
     return TM_OK;
 }
 

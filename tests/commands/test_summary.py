@@ -140,6 +140,14 @@ class Summary(WithWorkplace):
         self.assertIn("; 0 nodes run, 1 cached\n", again)
         self.assertIn("broken.jsonl", self.ok("logs", "r1:lines", store="broken"))
 
+    def test_a_warmup_that_is_most_of_the_training_is_a_warning(self):
+        self.place.write("short.lua", HEAD + "return tm.graph { base = train(1) }\n")
+        warning = "warning: base: the warmup takes most of the steps (tidemill logs base)\n"
+        self.assertIn(warning, self.ok("run", "short.lua", store="short"))
+        self.assertIn("a shorter one is schedule = ", self.ok("logs", "base", store="short"))
+        self.place.write("short.lua", self.place.read("short.lua").replace("steps = 4", "steps = 4, schedule = tm.wsd { warmup = 1 }"))
+        self.assertNotIn("the warmup", self.ok("run", "short.lua", store="short"))
+
 
 if __name__ == "__main__":
     sys.exit(unittest.main())

@@ -79,6 +79,13 @@ static void nothing_is_made_up(void **state)
     assert_false(tm_nearest_path(folder, "grahp.lua", small, sizeof small));
 }
 
+static void of_names_with_the_same_beginning_the_shorter_is_nearer(void **state)
+{
+    static const char *const names[] = {"base.data", "base", "baseline", NULL};
+    (void)state;
+    assert_string_equal(tm_nearest("bas", names), "base");
+}
+
 static void an_absolute_path_needs_no_folder(void **state)
 {
     char path[200], right[200], found[256];
@@ -107,6 +114,7 @@ int main(void)
         cmocka_unit_test(each_part_of_a_path_that_is_missing_becomes_the_nearest),
         cmocka_unit_test(a_pattern_stays_as_it_is),
         cmocka_unit_test(nothing_is_made_up),
+        cmocka_unit_test(of_names_with_the_same_beginning_the_shorter_is_nearer),
         cmocka_unit_test(an_absolute_path_needs_no_folder),
         cmocka_unit_test(without_memory_nothing_is_near),
     };
