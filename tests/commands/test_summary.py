@@ -145,7 +145,8 @@ class Summary(WithWorkplace):
         warning = "warning: base: the warmup takes most of the steps (tidemill logs base)\n"
         self.assertIn(warning, self.ok("run", "short.lua", store="short"))
         self.assertIn("a shorter one is schedule = ", self.ok("logs", "base", store="short"))
-        self.place.write("short.lua", self.place.read("short.lua").replace("steps = 4", "steps = 4, schedule = tm.wsd { warmup = 1 }"))
+        shorter = self.place.read("short.lua").replace("steps = 4", "steps = 4, schedule = tm.wsd { warmup = 1 }")
+        self.place.write("short.lua", shorter)
         self.assertNotIn("the warmup", self.ok("run", "short.lua", store="short"))
 
 
