@@ -67,7 +67,7 @@ static tm_status count_all(tm_work *work, tm_bpe_counter *counter, tm_error *err
     TM_TRY(status);
     if (n > 0) return TM_OK;
     tm_fail_as(err, TM_EINVAL, "TM0303", "there are no documents to learn from");
-    tm_hint(err, "curation may have removed all: `tidemill inspect` shows why");
+    tm_hint(err, "see what went into it: `tidemill status` counts the records of each node");
     return TM_EINVAL;
 }
 

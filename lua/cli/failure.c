@@ -10,6 +10,7 @@
 #include "engine/select.h"
 #include "engine/store_log.h"
 #include "lua/cli/again.h"
+#include "lua/cli/emptied.h"
 #include "lua/past/past.h"
 
 enum { NAMES = 5 }; // of nodes that did not run
@@ -163,6 +164,17 @@ static void tell_fix(const tm_plan *plan, const tm_node *node, const tm_error *e
                 tm_failure_remedy(d->code), typed, tm_again_sets(cli, NULL, NULL, sets, sizeof sets));
 }
 
+// Nothing to work on is seldom the fault of the node that says so.
+static void tell_emptied(const tm_plan *plan, const char *run, const tm_node *node, tm_diag *d)
+{
+    char none[TM_EMPTIED_TEXT], look[256];
+    const tm_plan_node *p = node ? tm_emptied_before(plan, node) : NULL;
+    if (!p || strcmp(d->code, "TM0303") != 0) return;
+    TM_DIAG(d->why, "%.190s: %s", p->node->name, tm_emptied_text(plan, p, none));
+    TM_DIAG(d->fix, "mend %.190s: `%s` shows what became of its records", p->node->name,
+            tm_emptied_look(p, run, look));
+}
+
 static tm_diag *tell_one(const tm_plan *plan, const char *run, const char *name, const tm_error *err,
                          const tm_cli *cli, tm_diags *diags)
 {
@@ -173,6 +185,7 @@ static tm_diag *tell_one(const tm_plan *plan, const char *run, const char *name,
     const char *what = strcmp(d->code, "TM0414") == 0 ? take_place(d, err->text) : err->text;
     if (name[0]) TM_DIAG(d->what, "%.150s: %.340s", name, what);
     tell_fix(plan, node, err, cli, d);
+    tell_emptied(plan, run, node, d);
     if (name[0]) TM_DIAG(d->look, "tidemill logs %s:%.190s", run, name);
     return d;
 }

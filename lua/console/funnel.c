@@ -2,18 +2,9 @@
 // Counting what the steps of a chain removed.
 #include "lua/console/funnel.h"
 
-#include "engine/store_artifact.h"
 #include "lua/cli/counts.h"
+#include "lua/cli/emptied.h"
 #include "lua/cli/fold.h"
-
-static int64_t rows_of(const tm_plan *plan, const tm_plan_node *p, int port)
-{
-    tm_artifact log = {0};
-    bool there = p->known && tm_artifact_get(plan->store, p->outputs[port], &log, NULL) >= 0;
-    int64_t rows = there ? (int64_t)log.rows : -1;
-    tm_artifact_clear(&log);
-    return rows;
-}
 
 // A step of the chain that ends in `end`: its own node, or "END/STEP", of which there are some.
 static bool in_chain(const tm_node *node, const tm_node *end)
@@ -26,7 +17,7 @@ static void print_chain(const tm_plan *plan, const tm_plan_node *end, FILE *file
 {
     char kept[TM_COUNT_TEXT], all[TM_COUNT_TEXT], one[TM_COUNT_TEXT];
     tm_buf steps = {0};
-    int64_t removed = 0, rows = rows_of(plan, end, 0);
+    int64_t removed = 0, rows = tm_emptied_rows(plan, end, 0);
     int n_steps = 0;
     for (size_t i = 0; i < plan->graph->n_nodes; i++) {
         const tm_node *node = plan->graph->nodes[i];
@@ -34,7 +25,7 @@ static void print_chain(const tm_plan *plan, const tm_plan_node *end, FILE *file
         if (!in_chain(node, end->node)) continue;
         n_steps++;
         if (port < 0) continue;
-        int64_t n = rows_of(plan, tm_plan_canonical(plan, node), port);
+        int64_t n = tm_emptied_rows(plan, tm_plan_canonical(plan, node), port);
         if (n <= 0) continue;
         removed += n;
         tm_buf_fmt(&steps, "%s%s %s", steps.size ? ", " : "", tm_node_called(node), tm_count_text(n, one));

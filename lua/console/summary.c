@@ -10,6 +10,7 @@
 #include "engine/store_artifact.h"
 #include "engine/store_key.h"
 #include "lua/cli/counts.h"
+#include "lua/cli/emptied.h"
 #include "lua/cli/fold.h"
 #include "lua/cli/session.h"
 #include "lua/console/console_draw.h"
@@ -106,6 +107,17 @@ static void print_faults(const tm_plan *plan, const char *run)
     }
 }
 
+static void print_emptied(const tm_plan *plan)
+{
+    for (size_t i = 0; i < plan->graph->n_nodes; i++) {
+        const tm_plan_node *p = &plan->nodes[i];
+        char text[TM_EMPTIED_TEXT], look[256];
+        if (!p->wanted || p->same != (int)i || !tm_emptied_text(plan, p, text)) continue;
+        tm_fold_print(stdout, INDENT, "warning: %s: %s (%s)", p->node->name, text,
+                      tm_emptied_look(p, "", look));
+    }
+}
+
 static void print_deaths(const tm_past *past)
 {
     for (size_t i = 0; i < past->n_nodes; i++) {
@@ -122,6 +134,7 @@ static void print_recap(const tm_plan *plan, const tm_run_result *result, const 
 {
     print_times(past, result->seconds);
     print_faults(plan, result->run);
+    print_emptied(plan);
     print_deaths(past);
 }
 

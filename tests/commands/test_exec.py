@@ -112,8 +112,20 @@ class Programs(WithWorkplace):
 
     def test_one_that_reads_nothing_is_no_failure(self):
         self.program("deaf.sh", "exit 0\n")
-        self.ok("run", self.graph("deaf.lua", 'tm.exec { docs, program = { "deaf.sh" } }'), "-q")
+        self.place.write("deaf.lua", HEAD + 'local out = tm.exec { docs, program = { "deaf.sh" } }\n'
+                         'return tm.graph { out = out, fixed = tm.fix_unicode { out },\n'
+                         '  vocab = tm.train_tokenizer { tm.fix_unicode { out }, size = 300 },\n'
+                         '  some = tm.exec { docs, program = { "head", "-n", "1" } },\n'
+                         '  file = tm.exec { docs, io = "files", program = { "sh", "-c", ": > $0", "{out}" } } }\n')
+        told = self.ok("run", "deaf.lua", "fixed", "some", "file")
+        self.assertIn("warning: out: none of 10 records came out (no_answer 10) (tidemill inspect out.removed)\n", told)
+        self.assertIn("warning: file: none of 10 records came out (tidemill logs file)\n", told)
+        self.assertEqual(told.count("came out"), 2)
         self.assertEqual(len(self.records("out.removed")), 10)
+        err = self.fails(1, "run", "deaf.lua", "vocab", "-q")
+        self.assertIn("vocab: there are no documents to learn from\n", err)
+        self.assertIn("why    out: none of 10 records came out (no_answer 10)\n", err)
+        self.assertRegex(err, r"fix    mend out: `tidemill inspect r\d+:out.removed` shows what became of its records\n")
 
     def test_status_75_is_tried_again_as_often_as_retries_says(self):
         self.program("later.sh", 'n=$(($(cat later.n 2>/dev/null || echo 0) + 1)); echo $n > later.n\n'

@@ -339,7 +339,8 @@ return tm.graph { long = long }""")
         self.graph(SFT.replace("local tuned", f"local none = {none}\nlocal tuned").replace("valid = halves", "valid = none"))
         err = json.loads(self.tidemill("run", "graph.lua", "--json", code=1))["error"]
         self.assertIn("valid has nothing to measure on", err["what"])
-        self.assertIn("tm.cut", err["fix"])
+        self.assertRegex(err["why"], r"none of \d+ records came out \(none \d+\)")
+        self.assertRegex(err["fix"], r"`tidemill inspect r\d+:\S+\.removed` shows")
 
     def test_a_length_that_leaves_nothing_is_an_error_that_says_so(self):
         self.graph(SFT.replace("length = 96, lr = 3e-3, adapter", "length = 2, lr = 3e-3, adapter"))
