@@ -614,7 +614,7 @@ static tm_status need_bytes(tm_plan *plan, tm_error *err)
     return TM_OK;
 }
 
-static void note_resume(tm_plan *plan);
+static void note_resume(tm_plan *plan, const tm_plan_options *o);
 
 static void measure_depth(tm_plan *plan)
 {
@@ -658,7 +658,7 @@ static tm_status make(tm_plan *plan, const tm_plan_options *o, tm_error *err)
     TM_TRY(tm_key_refresh(plan->store, err));
     TM_TRY(decide(plan, o, err));
     TM_TRY(need_bytes(plan, err));
-    note_resume(plan);
+    note_resume(plan, o);
     measure_depth(plan);
     return check_only(plan, o, err);
 }
@@ -759,7 +759,36 @@ json_t *tm_plan_json(const tm_plan *plan)
 
 #include "engine/resume.h"
 
-static void note_resume(tm_plan *plan)
+// "in r1 at step 121", of the run before if that was of this recipe.
+static void say_stopped(const tm_plan_options *o, const tm_plan_node *p, tm_hash recipe, int64_t step,
+                        char text[80])
+{
+    tm_hash then;
+    const char *hex = json_string_value(earlier(o, p, "recipe"));
+    const char *run = json_string_value(earlier(o, p, "run"));
+    bool of_run = hex && run && tm_hash_parse(hex, &then) && tm_hash_eq(then, recipe);
+    snprintf(text, 80, "%s%.20s%sat step %lld", of_run ? "in " : "", of_run ? run : "", of_run ? " " : "",
+             (long long)step);
+}
+
+// What a stopped run trained is for the same options alone.
+static void note_stopped(tm_plan *plan, const tm_plan_options *o, tm_plan_node *p)
+{
+    tm_hash recipe;
+    char text[80];
+    const char *hex = json_string_value(earlier(o, p, "recipe"));
+    const char *stage = json_string_value(earlier(o, p, "stage"));
+    if (!stage || strcmp(stage, p->node->stage->name) != 0) return;
+    if (!hex || !tm_hash_parse(hex, &recipe) || tm_hash_eq(recipe, p->recipe)) return;
+    int64_t step = tm_resume_stopped(plan, p, recipe);
+    if (step < 0) return;
+    say_stopped(o, p, recipe, step, text);
+    size_t n = strlen(p->reason);
+    snprintf(p->reason + n, sizeof p->reason - n,
+             "; cannot go on from what was stopped %s: only the same options and inputs do", text);
+}
+
+static void note_resume(tm_plan *plan, const tm_plan_options *o)
 {
     for (size_t i = 0; i < plan->graph->n_nodes; i++) {
         tm_plan_node *p = &plan->nodes[i];
@@ -771,11 +800,16 @@ static void note_resume(tm_plan *plan)
                 size_t n = strlen(p->reason);
                 snprintf(p->reason + n, sizeof p->reason - n, "; cannot go on from an earlier run: %.120s",
                          point.why_not);
-            }
+            } else if (!p->forced) note_stopped(plan, o, p);
             continue;
         }
         SAY(p->kind_text, "resume from %lld", (long long)point.step);
         p->kind = p->kind_text;
+        if (!point.again) {
+            char text[80];
+            say_stopped(o, p, p->recipe, point.step, text);
+            SAY(p->reason, "stopped %s", text);
+        }
         tm_resume_clear(&point);
     }
 }

@@ -57,7 +57,8 @@ typedef struct tm_plan_options {
     const char *until;
     const char *force;
     bool reuse_same;             // numeric results of another kind of processor are made again
-    const json_t *before;        // plan of the last run of this graph (tm_plan_json), or NULL
+    const json_t *before;        // plan of the last run of this graph (tm_plan_json), or NULL; a node may say
+                                 // as "run" which one it is of
 } tm_plan_options;
 
 typedef struct tm_plan {

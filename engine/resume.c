@@ -137,6 +137,16 @@ static tm_status interrupted(const tm_plan *plan, const tm_plan_node *p, tm_resu
     return TM_OK;
 }
 
+int64_t tm_resume_stopped(const tm_plan *plan, const tm_plan_node *node, tm_hash recipe)
+{
+    tm_plan_node then = *node;
+    tm_resume_point point = {0};
+    then.recipe = recipe;
+    int64_t step = interrupted(plan, &then, &point) == TM_OK ? point.step : -1;
+    tm_resume_clear(&point);
+    return step;
+}
+
 // ---- the beginning of a finished run of the same family ----
 
 typedef struct finder {

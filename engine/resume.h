@@ -46,6 +46,9 @@ tm_status tm_resume_find(const tm_plan *plan, const tm_plan_node *node, tm_resum
                          tm_resume_point *point, tm_error *err);
 void tm_resume_clear(tm_resume_point *point);
 
+// Where a run of that work left off that did not end; -1: nowhere that could be gone on from.
+int64_t tm_resume_stopped(const tm_plan *plan, const tm_plan_node *node, tm_hash recipe);
+
 // The hash of the stage's prefix document at `step`, for a snapshot with that cursor; TM_DONE when the stage
 // says that nothing can continue.
 tm_status tm_resume_prefix(const tm_graph *graph, const tm_node *node, int64_t step, const json_t *cursor,

@@ -103,6 +103,7 @@ typedef struct sample {
     tm_sure sure;
     double seconds, tail, size;
     int64_t memory, bytes, rows;
+    double done;  // the share of the work that these seconds are of
     double limit; // on the records that came out, by its options; 0: none
 } sample;
 
@@ -133,11 +134,21 @@ static tm_sure likeness(const char *graph, const tm_past *run, const tm_plan_nod
     return same_work ? TM_SURE_OTHER : TM_SURE_STAGE;
 }
 
+// The share of its steps that it did itself: less than 1 where it went on from an earlier point; 0: not
+// known, or too little to tell of the whole.
+static double done_of(const tm_past_node *node)
+{
+    double from = (double)node->spans[node->n_spans - 1].resumed;
+    double steps = number(json_object_get(json_object_get(node->plan, "own"), "options"), "steps");
+    if (from < 0) return 1;
+    return steps > 0 && steps - from >= 0.1 * steps ? (steps - from) / steps : 0;
+}
+
 static bool usable(const tm_plan_node *p, const tm_past_node *node)
 {
     return strcmp(node->stage, p->node->stage->name) == 0 && node->seconds >= 0 && node->n_spans &&
            strcmp(node->state, "done") == 0 && !node->same && node->spans[node->n_spans - 1].end_ms >= 0 &&
-           node->spans[node->n_spans - 1].resumed < 0 && 2 * node->remembered <= node->entries;
+           done_of(node) > 0 && 2 * node->remembered <= node->entries;
 }
 
 static bool other_size(const tm_plan_node *p, double model, const tm_past *run, const tm_past_node *node)
@@ -167,6 +178,7 @@ static size_t collect(const char *graph, const tm_plan_node *p, const tm_past_li
                                     .seconds = node->seconds,
                                     .tail = tail_of(run, node),
                                     .memory = node->memory,
+                                    .done = done_of(node),
                                     .size = size_of(p->node->stage, json_object_get(node->plan, "own"),
                                                     bytes_in(run, node, true), bytes_in(run, node, false)),
                                     .bytes = port && port->there ? port->bytes : node->bytes,
@@ -197,8 +209,8 @@ static tm_estimate from_samples(const sample *samples, size_t n, double size, bo
     size_t with_bytes = 0;
     for (size_t i = 0; i < n; i++) {
         double scale = size > 0 && samples[i].size > 0 ? size / samples[i].size : 1;
-        seconds[i] = samples[i].seconds * scale;
-        tails[i] = samples[i].tail * scale;
+        seconds[i] = samples[i].seconds * scale / samples[i].done;
+        tails[i] = samples[i].tail * scale / samples[i].done;
         if (samples[i].bytes >= 0) bytes[with_bytes++] = (double)samples[i].bytes * (flows ? scale : 1);
         if (samples[i].memory > e.memory) e.memory = samples[i].memory;
     }

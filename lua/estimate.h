@@ -3,9 +3,10 @@
 //
 // Of the earlier executions of a stage the likest are taken: with the same options, else of the same node,
 // else any. Their times are scaled by size (of trainers steps, tokens of a step and weights, or the bytes of
-// their data and weights; of others the bytes that go in, of which `:take(n)` lets through as many as n
-// records had), and the median is the estimate; work on a model more than four times smaller or bigger is
-// passed over. Chains that one worker executes are one piece of work, told at their last node.
+// their data and weights, and where one went on from an earlier point, its time by the steps it did; of
+// others the bytes that go in, of which `:take(n)` lets through as many as n records had), and the median is
+// the estimate; work on a model more than four times smaller or bigger is passed over. Chains that one
+// worker executes are one piece of work, told at their last node.
 //
 // Stages overlap, so times of nodes do not add up. Of each earlier execution that part is known too which
 // came after its inputs had ended; the longest way through the plan over these parts is the time of the run.

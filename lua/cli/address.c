@@ -385,6 +385,23 @@ static tm_status find_open(tm_store *store, tm_address *a, const json_t *node, t
     return status;
 }
 
+// Of a run that is named: the result may be one that a later run made, of the same work.
+static void say_made_later(tm_store *store, const tm_address *a)
+{
+    char step[40] = "";
+    tm_past past = {0};
+    const char *made = json_string_value(json_object_get(a->facts, "run"));
+    if (a->latest[0] || !made || strcmp(made, a->run) == 0) return;
+    const tm_past_node *node = tm_past_read(store, a->run, &past, NULL) >= 0 ? tm_past_find(&past, a->node)
+                                                                             : NULL;
+    if (node) node = tm_past_work(&past, node);
+    if (node && node->step >= 0) snprintf(step, sizeof step, " at step %lld", (long long)node->step);
+    if (node && strcmp(node->state, "done") != 0 && strcmp(node->state, "cached") != 0)
+        fprintf(stderr, "%s: %s in %s%s; this is the result of the same work, by %s\n", a->node,
+                strcmp(node->state, "not run") == 0 ? "was not run" : node->state, a->run, step, made);
+    tm_past_clear(&past);
+}
+
 static tm_status find_artifact(tm_store *store, tm_address *a, const json_t *node, tm_error *err)
 {
     TM_TRY(tm_key_refresh(store, err));
@@ -399,6 +416,7 @@ static tm_status find_artifact(tm_store *store, tm_address *a, const json_t *nod
         if (strcmp(record->ports[i].name, "metrics") == 0) a->metrics = record->ports[i].artifact;
     }
     a->facts = json_loads(record->json, 0, NULL);
+    say_made_later(store, a);
     return found ? TM_OK
                  : tm_fail_as(err, TM_ENOENT, "TM0509", "%s has no result at port \"%s\"", a->node, a->port);
 }

@@ -5,9 +5,10 @@
 //
 // Unless it is named, the run is the latest in which the node has a result (smoke runs have to be named);
 // with '@', the latest in which it has a snapshot, be it of a run that was stopped. A line to stderr says so
-// if a later run has the node, or if there is no result but snapshots. The longest known node name matches
-// first (sweeps put dots and slashes into names). The run's journal says which recipe a node had, and the
-// store which artifact that recipe has now.
+// if a later run has the node, if the run that is named was stopped and a later one did that work, or if
+// there is no result but snapshots. The longest known node name matches first (sweeps put dots and slashes
+// into names). The run's journal says which recipe a node had, and the store which artifact that recipe has
+// now.
 #pragma once
 
 #include "engine/store_artifact.h"

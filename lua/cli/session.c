@@ -9,6 +9,8 @@
 #include "lua/load/load.h"
 #include "lua/lock/locked.h"
 
+#define MAX_LOOKED_AT 100 // runs, for the nodes of a graph
+
 // From where a file came to its fault, if that is more than the line itself.
 static void show_calls(const char *traceback)
 {
@@ -207,24 +209,51 @@ int tm_session_store(tm_session *session, const tm_cli *cli, unsigned flags)
     return status < 0 ? tm_cli_fail(cli, &err) : TM_EXIT_OK;
 }
 
+// Nodes of an earlier run that later ones did not have.
+static void add_earlier(json_t *nodes, const json_t *record, const char *run)
+{
+    const char *name;
+    json_t *node;
+    json_object_foreach(json_object_get(record, "nodes"), name, node)
+    {
+        if (json_object_get(nodes, name)) continue;
+        json_object_set_new(node, "run", json_string(run));
+        json_object_set(nodes, name, node);
+    }
+}
+
+static bool has_all(const json_t *nodes, const tm_graph *graph)
+{
+    for (size_t i = 0; i < graph->n_nodes; i++)
+        if (!json_object_get(nodes, graph->nodes[i]->name)) return false;
+    return true;
+}
+
+// A run of some nodes knows only these: the others are looked for further back.
 static json_t *last_run(const tm_session *session)
 {
     uint64_t *numbers = NULL;
     size_t n = 0;
-    json_t *found = NULL;
-    if (tm_run_list(session->store, &numbers, &n, NULL) < 0) return NULL;
-    while (n-- > 0 && !found) {
+    json_t *found = NULL, *nodes = json_object();
+    char *path = realpath(session->graph->file, NULL);
+    if (tm_run_list(session->store, &numbers, &n, NULL) < 0) n = 0;
+    for (int looked = 0; path && n-- > 0 && looked < MAX_LOOKED_AT && !has_all(nodes, session->graph);
+         looked++) {
         char run[32];
         snprintf(run, sizeof run, "r%llu", (unsigned long long)numbers[n]);
         json_t *record = tm_run_record(session->store, run);
         const char *graph = json_string_value(json_object_get(record, "path"));
-        char *path = realpath(session->graph->file, NULL);
         bool smoke = json_is_true(json_object_get(record, "smoke"));
-        if (graph && path && strcmp(graph, path) == 0 && smoke == session->graph->smoke) found = record;
-        else json_decref(record);
-        free(path);
+        if (graph && strcmp(graph, path) == 0 && smoke == session->graph->smoke) {
+            add_earlier(nodes, record, run);
+            if (!found) found = json_incref(record);
+        }
+        json_decref(record);
     }
+    if (found) json_object_set(found, "nodes", nodes);
+    json_decref(nodes);
     tm_free(numbers);
+    free(path);
     return found;
 }
 

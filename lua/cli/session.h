@@ -30,7 +30,8 @@ typedef struct tm_session {
     tm_graph *graph;
     tm_store *store;
     tm_plan *plan;
-    json_t *before;  // the "run" record of this graph's last run, or NULL
+    json_t *before;  // the "run" record of this graph's last run, with nodes it did not have from those
+                     // before it (each says as "run" of which it is); or NULL
     char home[TM_PATH_MAX];  // folder of the store, which need not be there yet
     json_t *locked;  // with --locked: what the lock says of this graph
     const char *lock;  // and what that lock is called (borrowed)

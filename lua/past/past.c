@@ -187,6 +187,10 @@ static tm_status take(tm_past *past, json_t *event, tm_error *err)
         return take_changes(past, event, "done", err);
     }
     if (strcmp(kind, "entry") == 0) take_entry(past, event);
+    if (strcmp(kind, "kept") == 0) {
+        tm_past_node *node = tm_past_find(past, text_of(event, "node"));
+        if (node) node->step = number_of(event, "step", node->step);
+    }
     if (strcmp(kind, "died") == 0) {
         tm_past_node *node = tm_past_find(past, text_of(event, "node"));
         if (node) node->deaths++;

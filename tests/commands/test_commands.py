@@ -583,6 +583,31 @@ class WhileRunning(WithWorkplace):
         self.assertRegex(self.ok("status"), r"\nbase +stopped .* step \d+")
         self.assertRegex(self.ok("why", "base"), r"^base was stopped in r1\n")
 
+    def test_plan_and_addresses_say_what_was_stopped_where_and_a_run_of_other_nodes_hides_nothing(self):
+        place = Workplace()
+        self.addCleanup(place.remove)
+        same = "graph.lua", "--until", "base", "--set", "steps=4000"
+        run = place.start("run", *same)
+        self.addCleanup(run.kill)
+        self.wait_for(lambda: place.tidemill("logs", "r1:base", "--json")[1].count('"entry"') >= 2)
+        run.send_signal(signal.SIGINT)
+        run.communicate(timeout=60)
+        step = json.loads(place.tidemill("status", "r1", "--json")[1])["nodes"]["base"]["step"]
+        base = json.loads(place.tidemill("plan", *same, "--json")[1])["nodes"]["base"]
+        self.assertEqual((base["state"], base["reason"]),
+                         (f"resume from {step}", f"stopped in r1 at step {step}"))
+        other = json.loads(place.tidemill("plan", *same[:-1], "steps=5000", "--json")[1])["nodes"]["base"]
+        self.assertEqual(other["reason"], "options steps 4000 -> 5000; cannot go on from what was stopped in r1 at "
+                         f"step {step}: only the same options and inputs do")
+        self.assertEqual(place.tidemill("run", *same)[0], 0)
+        self.assertEqual(place.tidemill("inspect", "r1:base")[2],
+                         f"base: stopped in r1 at step {step}; this is the result of the same work, by r2\n")
+        self.assertEqual(place.tidemill("inspect", "r2:base")[2], "")
+        self.assertEqual(place.tidemill("run", "graph.lua", "clean")[0], 0)
+        plan = json.loads(place.tidemill("plan", *same[:-1], "steps=5000", "--json")[1])["nodes"]["base"]
+        self.assertTrue(plan["reason"].startswith("options steps 4000 -> 5000"), plan)
+        self.assertEqual((plan["estimate"]["sure"], plan["estimate"]["runs"]), ("node", 1))
+
     def test_a_run_that_was_stopped_at_once_hides_no_result_of_an_earlier_one(self):
         place = Workplace()
         self.addCleanup(place.remove)
