@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/base/json.h"
+#include "engine/base/utf8.h"
 #include "engine/store_artifact.h"
 #include "engine/store_key.h"
 #include "lua/cli/counts.h"
@@ -51,7 +52,7 @@ static void add_reasons(const tm_plan *plan, const tm_plan_node *p, char *text)
         size_t at = strlen(text);
         char count[TM_COUNT_TEXT];
         if (strncmp(name, "removed.", 8) != 0 || told == REASONS) continue;
-        snprintf(text + at, TM_EMPTIED_TEXT - at, "%s%.20s %s", told++ ? ", " : " (", name + 8,
+        snprintf(text + at, TM_EMPTIED_TEXT - at, "%s%.30s %s", told++ ? ", " : " (", name + 8,
                  tm_count_text(json_integer_value(n), count));
     }
     size_t at = strlen(text);
@@ -67,6 +68,7 @@ const char *tm_emptied_text(const tm_plan *plan, const tm_plan_node *p, char tex
     snprintf(text, TM_EMPTIED_TEXT, "none of %s record%s came out", tm_count_text(n, count),
              n == 1 ? "" : "s");
     add_reasons(plan, p, text);
+    tm_utf8_mend(text);  // words of a graph file may be cut anywhere
     return text;
 }
 
