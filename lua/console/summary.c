@@ -82,11 +82,43 @@ static void print_times(const tm_past *past, double seconds)
     free(nodes);
 }
 
-static void print_fault(const tm_plan_node *p, const json_t *facts, const char *fault, const char *run)
+// The bytes of "FILE:LINE" before ": WHY"; 0 if a text begins otherwise.
+static int line_at(const char *text)
 {
+    for (const char *colon = strchr(text, ':'); colon; colon = strchr(colon + 1, ':')) {
+        size_t n = strspn(colon + 1, "0123456789");
+        if (n && strncmp(colon + 1 + n, ": ", 2) == 0) return (int)(colon + 1 + (ptrdiff_t)n - text);
+    }
+    return 0;
+}
+
+// ", the first at FILE:LINE" of the lines that a node could not use, as its log has it; else "".
+static void first_place(tm_store *store, const char *run, const char *node, char text[300])
+{
+    tm_past past = {0};
+    size_t i;
+    json_t *event;
+    text[0] = 0;
+    if (tm_past_read(store, run, &past, NULL) < 0) return;
+    json_array_foreach(past.kept, i, event)
+    {
+        const char *of = json_string_value(json_object_get(event, "node"));
+        const char *said = json_string_value(json_object_get(event, "text"));
+        int n = of && said && strcmp(of, node) == 0 ? line_at(said) : 0;
+        if (n) snprintf(text, 300, ", the first at %.*s", n, said);
+        if (n) break;
+    }
+    tm_past_clear(&past);
+}
+
+static void print_fault(const tm_plan *plan, const tm_plan_node *p, const json_t *facts, const char *name,
+                        const char *fault, const char *run)
+{
+    char first[300] = "";
     const char *made = json_string_value(json_object_get(facts, "run"));
     bool before = p->state == TM_CACHED && made && strcmp(made, run) != 0;
-    tm_fold_print(stdout, INDENT, "warning: %s: %s (tidemill logs %s%s%s)", p->node->name, fault,
+    if (strcmp(name, "bad_lines") == 0) first_place(plan->store, before ? made : run, p->node->name, first);
+    tm_fold_print(stdout, INDENT, "warning: %s: %s%s (tidemill logs %s%s%s)", p->node->name, fault, first,
                   before ? made : "", before ? ":" : "", p->node->name);
 }
 
@@ -102,7 +134,7 @@ static void print_faults(const tm_plan *plan, const char *run)
         char text[TM_COUNT_TEXT * 2];
         json_object_foreach(json_object_get(facts, "counts"), name,
                             n) if ((fault = tm_count_fault(name, json_integer_value(n), text)))
-            print_fault(p, facts, fault, run);
+            print_fault(plan, p, facts, name, fault, run);
         json_decref(facts);
     }
 }

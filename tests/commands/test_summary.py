@@ -133,10 +133,10 @@ class Summary(WithWorkplace):
         self.place.write("broken.lua", 'local tm = require "tidemill"\n'
                          'return tm.graph { lines = tm.read { "broken.jsonl", format = "jsonl" } }\n')
         out = self.ok("run", "broken.lua", store="broken")
-        self.assertIn("warning: lines: 1 line could not be used (tidemill logs lines)\n", out)
+        self.assertIn("warning: lines: 1 line could not be used, the first at broken.jsonl:2 (tidemill logs lines)\n", out)
         self.assertTrue(re.search(r"\nr1: done in [\d.]+ s; 1 node run, 0 cached\n", out), out)
         again = self.ok("run", "broken.lua", store="broken")  # the lines are as bad as they were
-        self.assertIn("warning: lines: 1 line could not be used (tidemill logs r1:lines)\n", again)
+        self.assertIn("warning: lines: 1 line could not be used, the first at broken.jsonl:2 (tidemill logs r1:lines)\n", again)
         self.assertIn("; 0 nodes run, 1 cached\n", again)
         self.assertIn("broken.jsonl", self.ok("logs", "r1:lines", store="broken"))
 
