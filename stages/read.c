@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "engine/base/json.h"
+#include "engine/base/nearest.h"
 #include "engine/base/random.h"
 #include "engine/base/utf8.h"
 #include "engine/stage.h"
@@ -118,11 +119,37 @@ static tm_status check(tm_check *c, tm_error *err)
     return tm_fail(err, TM_EINVAL, "it is given nothing to read");
 }
 
-static tm_status nothing_matches(const read_options *o, tm_error *err)
+// The pattern with another ending that is like its own and that one of the files has: *.html for *.htm.
+static bool near_ending(const tm_check *c, const char *path, const json_t *files, char near[512])
 {
+    tm_corpus corpus;
+    const char *name, *dot = strrchr(path, '.');
+    json_t *hash;
+    if (!dot || strpbrk(dot, "*?[/") || tm_corpus_parse(&corpus, c->folder, path, "", NULL) < 0) return false;
+    const char *ending = strrchr(corpus.match, '.');
+    json_object_foreach((json_t *)files, name, hash)
+    {
+        char match[sizeof corpus.match + 256];
+        const char *end = strrchr(name, '.'), *const ends[] = {end ? end + 1 : "", NULL};
+        if (!end || !ending || strlen(end) > 200 || !tm_nearest(dot + 1, ends)) continue;
+        snprintf(match, sizeof match, "%.*s%s", (int)(ending - corpus.match), corpus.match, end);
+        if (tm_glob_match(match, name)) return snprintf(near, 512, "%.*s%s", (int)(dot - path), path, end);
+    }
+    return false;
+}
+
+static tm_status nothing_matches(const tm_check *c, const json_t *files, tm_error *err)
+{
+    char near[512];
+    const read_options *o = c->options;
     if (o->match[0]) tm_fail(err, TM_ENOENT, "no file matches \"%s\" in \"%s\"", o->match, o->path.items[0]);
     else tm_fail(err, TM_ENOENT, "no file matches \"%s\"", o->path.items[0]);
     if (o->path.n > 1) tm_why(err, "nor is there one for the other paths");
+    if (o->path.n == 1 && !o->match[0] &&
+        near_ending(c, o->path.items[0], json_object_get(files, "1"), near)) {
+        tm_hint(err, "did you mean \"%s\"?", near);
+        return TM_ENOENT;
+    }
     tm_hint(err, "* stands for a part of a name, ** for folders of any depth: \"docs/**/*.html\"");
     return TM_ENOENT;
 }
@@ -145,7 +172,7 @@ static tm_status identity(const tm_check *c, json_t *into, tm_error *err)
         json_object_set_new(into, name, files);
         some = some || !tm_corpus_empty(&corpus, files);
     }
-    return some ? TM_OK : nothing_matches(o, err);
+    return some ? TM_OK : nothing_matches(c, into, err);
 }
 
 typedef struct reader {
