@@ -2,6 +2,7 @@
 // Estimates from earlier runs.
 #include "lua/estimate.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/statvfs.h>
@@ -30,6 +31,30 @@ static double weights(const json_t *own, double main_bytes)
     double width = number(value, "width"), layers = number(value, "layers");
     if (width > 0 && layers > 0) return 12 * layers * width * width;
     return main_bytes > 0 ? main_bytes : 1;
+}
+
+// What the bytes of a trainer's snapshots grow with: their number, and the shape of the model where that is
+// an option. Tables of tokens grow with the width alone.
+typedef struct extent {
+    double snapshots, weights, width;
+} extent;
+
+static extent extent_of(const json_t *own)
+{
+    const json_t *options = json_object_get(own, "options");
+    const json_t *value = json_object_get(json_object_get(own, "values"), "");
+    double steps = number(options, "steps"), every = number(options, "checkpoint_every");
+    double width = number(value, "width"), layers = number(value, "layers");
+    return (extent){.snapshots = steps > 0 && every > 0 ? ceil(steps / every) : 1,
+                    .weights = width > 0 && layers > 0 ? layers * width * width : 1,
+                    .width = width > 0 ? width : 1};
+}
+
+// Of the two parts of a model the one that grows more.
+static double extent_ratio(const extent *now, const extent *then)
+{
+    double weights = now->weights / then->weights, width = now->width / then->width;
+    return now->snapshots / then->snapshots * (weights > width ? weights : width);
 }
 
 // Models and tokenizers, whose bytes are no measure of work beside the records that go in with them.
@@ -81,7 +106,8 @@ static const tm_past_node *by_recipe(const tm_past *past, const char *recipe)
     return NULL;
 }
 
-static double bytes_in(const tm_past *past, const tm_past_node *node, bool main)
+// `one`: of one snapshot where all go in. Where one is picked, it is always that one alone.
+static double bytes_in(const tm_past *past, const tm_past_node *node, bool main, bool one)
 {
     const char *port;
     json_t *input;
@@ -92,7 +118,9 @@ static double bytes_in(const tm_past *past, const tm_past_node *node, bool main)
         const char *out = json_string_value(json_object_get(input, "out"));
         const tm_past_port *p = from && out ? tm_past_port_of(from, out) : NULL;
         if (!p || !p->there || (port[0] == 0) != main || (!main && gives_tree(from->stage, out))) continue;
-        sum += (double)p->bytes;
+        bool each = json_object_get(json_object_get(input, "select"), "each") && !one;
+        bool picks = gives_tree(from->stage, out) && !each && p->entries > 0;
+        sum += (double)p->bytes / (picks ? (double)p->entries : 1);
     }
     return sum;
 }
@@ -103,6 +131,7 @@ typedef struct sample {
     tm_sure sure;
     double seconds, tail, size;
     int64_t memory, bytes, rows;
+    extent extent;
     double done;  // the share of the work that these seconds are of
     double limit; // on the records that came out, by its options; 0: none
 } sample;
@@ -153,7 +182,8 @@ static bool usable(const tm_plan_node *p, const tm_past_node *node)
 
 static bool other_size(const tm_plan_node *p, double model, const tm_past *run, const tm_past_node *node)
 {
-    double was = model_of(p->node->stage, json_object_get(node->plan, "own"), bytes_in(run, node, true));
+    double was = model_of(p->node->stage, json_object_get(node->plan, "own"),
+                          bytes_in(run, node, true, true));
     return was > LIKE * model || model > LIKE * was;
 }
 
@@ -178,9 +208,11 @@ static size_t collect(const char *graph, const tm_plan_node *p, const tm_past_li
                                     .seconds = node->seconds,
                                     .tail = tail_of(run, node),
                                     .memory = node->memory,
+                                    .extent = extent_of(json_object_get(node->plan, "own")),
                                     .done = done_of(node),
                                     .size = size_of(p->node->stage, json_object_get(node->plan, "own"),
-                                                    bytes_in(run, node, true), bytes_in(run, node, false)),
+                                                    bytes_in(run, node, true, false),
+                                                    bytes_in(run, node, false, false)),
                                     .bytes = port && port->there ? port->bytes : node->bytes,
                                     .rows = port && port->there ? port->rows : node->rows,
                                     .limit = limit_of(p->node->stage, json_object_get(node->plan, "own"))};
@@ -201,9 +233,11 @@ static double median(double *values, size_t n)
     return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
 }
 
-// `flows`: what comes out grows with what goes in, as records do and models do not.
-static tm_estimate from_samples(const sample *samples, size_t n, double size, bool flows)
+// `flows`: what comes out grows with what goes in, as records do and models do not: these by their extent.
+static tm_estimate from_samples(const sample *samples, size_t n, double size, bool flows,
+                                const json_t *own)
 {
+    extent now = extent_of(own);
     double seconds[MAX_SAMPLES], tails[MAX_SAMPLES], bytes[MAX_SAMPLES];
     tm_estimate e = {.sure = n ? samples[0].sure : TM_SURE_NONE, .runs = (int)n, .memory = -1, .bytes = -1};
     size_t with_bytes = 0;
@@ -211,7 +245,8 @@ static tm_estimate from_samples(const sample *samples, size_t n, double size, bo
         double scale = size > 0 && samples[i].size > 0 ? size / samples[i].size : 1;
         seconds[i] = samples[i].seconds * scale / samples[i].done;
         tails[i] = samples[i].tail * scale / samples[i].done;
-        if (samples[i].bytes >= 0) bytes[with_bytes++] = (double)samples[i].bytes * (flows ? scale : 1);
+        double grown = flows ? scale : extent_ratio(&now, &samples[i].extent);
+        if (samples[i].bytes >= 0) bytes[with_bytes++] = (double)samples[i].bytes * grown;
         if (samples[i].memory > e.memory) e.memory = samples[i].memory;
     }
     if (n) e.seconds = median(seconds, n);
@@ -236,19 +271,20 @@ static void limit_bytes(const sample *samples, size_t n, double limit, tm_estima
 
 // ---- the plan ----
 
-// Bytes at a link, as stored or as estimated.
-static double link_bytes(const tm_plan *plan, const tm_needs *needs, const tm_link *link)
+// Bytes at a link, as stored or as estimated; `one` as in bytes_in.
+static double link_bytes(const tm_plan *plan, const tm_needs *needs, const tm_link *link, bool one)
 {
     const tm_plan_node *from = tm_plan_canonical(plan, link->from);
     const tm_estimate *e = &needs->nodes[from->node->index];
     tm_artifact log = {0};
-    double bytes = 0;
+    double bytes = 0, entries = 1;
     if (from->known && tm_artifact_get(plan->store, from->outputs[link->out], &log, NULL) >= 0)
-        bytes = (double)log.bytes;
+        bytes = (double)log.bytes, entries = (double)log.count;
     else if (!from->known && link->out == 0 && e->bytes > 0)
-        bytes = (double)e->bytes;
+        bytes = (double)e->bytes, entries = extent_of(from->own_doc).snapshots;
     tm_artifact_clear(&log);
-    return bytes;
+    bool picks = is_tree(link->row->type) && (one || link->select.kind != TM_SELECT_EACH);
+    return picks && entries > 0 ? bytes / entries : bytes;
 }
 
 // Of a trainer that goes on from an earlier point: the share of its steps that is left.
@@ -272,16 +308,17 @@ static void estimate_node(const tm_plan *plan, const char *graph, const tm_past_
     sample samples[MAX_SAMPLES];
     const tm_plan_node *p = &plan->nodes[group->nodes[group->n - 1]];
     const tm_node *first = plan->nodes[group->nodes[0]].node;
-    double main_bytes = 0, data = 0;
+    double main_bytes = 0, data = 0, one = 0;
     for (size_t i = 0; i < first->n_links; i++) {
         const tm_link *link = &first->links[i];
         if (link->port[0] && is_tree(link->row->type)) continue;
-        *(link->port[0] ? &data : &main_bytes) += link_bytes(plan, needs, link);
+        *(link->port[0] ? &data : &main_bytes) += link_bytes(plan, needs, link, false);
+        if (!link->port[0]) one += link_bytes(plan, needs, link, true);
     }
-    double model = group->n > 1 ? 0 : model_of(p->node->stage, p->own_doc, main_bytes);
+    double model = group->n > 1 ? 0 : model_of(p->node->stage, p->own_doc, one);
     size_t n = collect(graph, p, past, model, samples);
     double size = group->n > 1 ? 0 : size_of(p->node->stage, p->own_doc, main_bytes, data);
-    tm_estimate e = from_samples(samples, n, size, gives_records(p));
+    tm_estimate e = from_samples(samples, n, size, gives_records(p), p->own_doc);
     limit_bytes(samples, n, limit_of(p->node->stage, p->own_doc), &e);
     e.seconds *= left(p);
     e.tail *= left(p);
@@ -294,7 +331,7 @@ static void estimate_inner(const char *graph, const tm_past_list *past, const tm
 {
     sample samples[MAX_SAMPLES];
     size_t n = collect(graph, p, past, 0, samples);
-    tm_estimate e = from_samples(samples, n, 0, true);
+    tm_estimate e = from_samples(samples, n, 0, true, p->own_doc);
     limit_bytes(samples, n, limit_of(p->node->stage, p->own_doc), &e);
     needs->nodes[p->node->index] = (tm_estimate){.memory = -1, .bytes = e.bytes};
 }
@@ -427,7 +464,7 @@ bool tm_needs_too_much(const tm_needs *n, char *text, size_t size)
 {
     char need[16], have[16];
     if (n->disk_free >= 0 && n->disk > n->disk_free) {
-        snprintf(text, size, "it needs up to %s of disk, and %s are free where the store is",
+        snprintf(text, size, "it needs about %s of disk, and %s are free where the store is",
                  tm_size_text((uint64_t)n->disk, need), tm_size_text((uint64_t)n->disk_free, have));
         return true;
     }

@@ -37,7 +37,7 @@ typedef struct tm_needs {
     tm_sure sure;              // of the least sure of its parts that are known
     int known, unknown;        // pieces of work
     int64_t memory;            // of the biggest; -1: not known
-    int64_t disk;              // for what is stored, at most
+    int64_t disk;              // for what is stored, if all runs that may
     int64_t disk_free;         // where the store is, or will be; -1: not known
     int64_t memory_there;
 } tm_needs;

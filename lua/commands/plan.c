@@ -53,7 +53,7 @@ static void print_needs(const tm_needs *n)
                       tm_size_text((uint64_t)n->memory, memory),
                       tm_size_text((uint64_t)n->memory_there, room));
     if (n->known && n->disk_free >= 0)
-        tm_fold_print(stdout, 8, "disk    up to %s%s, %s are free", tm_size_text((uint64_t)n->disk, disk),
+        tm_fold_print(stdout, 8, "disk    about %s%s, %s are free", tm_size_text((uint64_t)n->disk, disk),
                       n->unknown ? " and what is not known" : "", tm_size_text((uint64_t)n->disk_free, room));
     if (tm_needs_too_much(n, text, sizeof text)) fprintf(stderr, "warning: %s\n", text);
 }

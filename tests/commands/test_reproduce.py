@@ -351,6 +351,19 @@ class Needs(WithWorkplace):
         self.assertRegex(text, r"time +\d.* s.*, in part from runs with other options")
         self.assertRegex(text, r"memory +\d+ MB in the biggest worker")
 
+    def test_the_room_of_a_trainer_grows_with_its_snapshots_and_the_shape_of_its_model(self):
+        graph = self.place.read("graph.lua")
+        self.addCleanup(self.place.write, "graph.lua", graph)
+        one = self.estimates("--set", "steps=8", "--from", "docs")[1]["base"]["bytes"]
+        self.assertEqual(self.estimates("--set", "steps=80")[1]["base"]["bytes"], 8 * one)
+        self.place.write("graph.lua", graph.replace("layers = 1", "layers = 3"))
+        self.assertEqual(self.estimates("--set", "steps=8")[1]["base"]["bytes"], 3 * one)
+        self.place.write("graph.lua", graph.replace("width = 32", "width = 64").replace("heads = 4", "heads = 8"))
+        self.ok("run", "graph.lua", "base", "--set", "steps=80", store="wide")
+        there = self.json("status", store="wide")["nodes"]["base"]["bytes"]
+        told = self.estimates("--set", "steps=80")[1]["base"]["bytes"]
+        self.assertTrue(there <= told <= 5 * there, (there, told))
+
     def test_work_on_the_first_records_is_scaled_by_their_number(self):
         self.place.write("take.lua", 'local tm = require "tidemill"\nlocal p = tm.params { n = tm.int { 40 } }\n'
                          'local all = tm.read { "corpus/[0-9]*.txt" }\n'
