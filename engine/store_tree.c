@@ -387,7 +387,7 @@ static tm_status must_be_whole(tm_store *store, tm_hash hash, tm_error *err)
     TM_TRY(tm_tree_look(store, hash, &whole, err));
     if (whole || !tm_store_has(store, hash)) return TM_OK;
     tm_fail_as(err, TM_ENOENT, "TM0509", "the bytes of the snapshot %s are not in the store any more", hex);
-    tm_hint(err, "`keep` freed them, or they were damaged: `tidemill run --force` makes them again");
+    tm_hint(err, "`keep` freed them, or they were damaged: run the graph again to have them made anew");
     return TM_ENOENT;
 }
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // gc: free the space of results that nobody keeps.
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "engine/store_gc.h"
 #include "lua/cli/counts.h"
@@ -10,7 +12,8 @@
 
 static const tm_flag flags[] = {
     {"--keep-days", 0, "N", "keep results younger than N days (default 7; with --to 0)"},
-    {"--to", 0, "SIZE", "until the store is that small, and what is cheapest to make again first: 500M, 20G"},
+    {"--to", 0, "SIZE",
+     "until the store is that small, and what is cheapest to make again first: 500MB, 20G"},
     {"--dry-run", 'n', NULL, "only say what would go"},
     {0},
 };
@@ -27,14 +30,20 @@ typedef struct going {
     json_t *results;     // that go, in order
 } going;
 
+// "KB" "MB" .. as sizes are told: thousands; "K" "KiB" .. : 1024s. Letters of either case.
 static bool parse_size(const char *text, uint64_t *bytes)
 {
     char *end;
     double n = strtod(text, &end);
-    const char *units = "KMGT", *unit = *end ? strchr(units, *end) : NULL;
-    if (end == text || n < 0 || (*end && (!unit || end[1]))) return false;
-    *bytes = (uint64_t)n;
-    for (const char *u = units; unit && u <= unit; u++) n *= 1024;
+    if (end == text || !(n >= 0)) return false;
+    while (*end == ' ') end++;
+    const char *units = "KMGT", *unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
+    const char *rest = end + (unit != NULL);
+    bool thousands = unit && strcasecmp(rest, "b") == 0;
+    bool plain = !*rest || strcasecmp(rest, unit ? "ib" : "b") == 0;
+    if (!thousands && !plain) return false;
+    for (const char *u = units; unit && u <= unit; u++) n *= thousands ? 1000 : 1024;
+    if (n >= 9e18) return false;
     *bytes = (uint64_t)n;
     return true;
 }
@@ -136,8 +145,9 @@ static int print_report(const going *g, const tm_gc_policy *policy, const tm_gc_
 static tm_status reachable(tm_store *store, tm_room *room, const tm_gc_policy *policy, tm_error *err)
 {
     tm_gc_report report;
-    char kept[16], to[16];
-    going unheard = *(going *)policy->arg;
+    char kept[16];
+    const going *g = policy->arg;
+    going unheard = *g;
     tm_gc_policy quiet = *policy;
     quiet.goes = NULL;
     unheard.results = NULL;
@@ -145,11 +155,16 @@ static tm_status reachable(tm_store *store, tm_room *room, const tm_gc_policy *p
     TM_TRY(tm_room_fit(room, store, &quiet, err));
     TM_TRY(tm_store_gc(store, &quiet, true, NULL, NULL, &report, err));
     if (report.bytes_kept <= policy->max_bytes) return TM_OK;
-    tm_fail(err, TM_ENOSPC, "the store cannot get to %s: %s have to stay, and nothing was freed",
-            tm_size_text(policy->max_bytes, to), tm_size_text(report.bytes_kept, kept));
-    tm_hint(err, tm_room_live(room)
-                     ? "a run is at work: what it needs stays, and all that is younger than an hour"
-                     : "what was written within the last minute stays, and where a stopped run goes on from");
+    const char *to = tm_cli_flag(g->cli, "--to");
+    const char *unit = isdigit((unsigned char)to[strlen(to) - 1]) ? " B" : "";
+    tm_fail_as(err, TM_ENOSPC, "TM0423",
+               "the store cannot get to %s%s: %s have to stay, and nothing was freed", to, unit,
+               tm_size_text(report.bytes_kept, kept));
+    if (tm_room_live(room))
+        tm_hint(err, "a run is at work: what it needs stays, and all that is younger than an hour");
+    else
+        tm_hint(err, "what was written within the last minute stays, and where stopped runs go on from: run "
+                     "these to their end, or let go of it with `tidemill gc --keep-days 0`");
     return TM_ENOSPC;
 }
 
@@ -184,7 +199,7 @@ static int exec(tm_cli *cli)
     if (days > 36500) days = 36500;
     tm_gc_policy policy = {.keep_ms = (int64_t)(days * DAY_MS), .grace_ms = GRACE_LIVE_MS};
     if (to && (!parse_size(to, &policy.max_bytes) || !policy.max_bytes))
-        return tm_cli_usage(cli, "--to takes a size such as 500M or 20G, not \"%s\"", to);
+        return tm_cli_usage(cli, "--to takes a size such as 500M, 500MB or 20G, not \"%s\"", to);
     tm_session session = {0};
     tm_gc_report report = {0};
     tm_error err = {0};

@@ -54,6 +54,16 @@ static void name_artifact(tm_store *store, json_t *list, tm_hash hash, const cha
     tm_artifact_clear(&log);
 }
 
+// "r1:clean"; of what a node gives besides, with the port: "r1:docs.valid".
+static void name_ports(tm_store *store, const tm_record *record, json_t *list, const char *of)
+{
+    char name[340];
+    for (size_t k = 0; k < record->n_ports; k++) {
+        snprintf(name, sizeof name, "%s%s%s", of, k ? "." : "", k ? record->ports[k].name : "");
+        name_artifact(store, list, record->ports[k].artifact, name);
+    }
+}
+
 static void name_results(tm_store *store, const finds *f)
 {
     for (size_t i = 0; i < tm_key_count(store); i++) {
@@ -64,29 +74,42 @@ static void name_results(tm_store *store, const finds *f)
         char of[300];
         snprintf(of, sizeof of, "%s:%s", run ? run : "?", node ? node : "?");
         if (run && node) name_one(f->incomplete, record->content, of);
-        for (size_t k = 0; run && node && json_object_size(f->corrupt) && k < record->n_ports; k++)
-            name_artifact(store, f->corrupt, record->ports[k].artifact, of);
+        if (run && node && json_object_size(f->corrupt)) name_ports(store, record, f->corrupt, of);
         json_decref(facts);
     }
 }
 
 // ---- the report ----
 
+static void print_find(const json_t *one)
+{
+    const char *of = json_string_value(json_object_get(one, "of"));
+    const char *hash = json_string_value(json_object_get(one, "hash"));
+    unsigned long long bytes = (unsigned long long)json_integer_value(json_object_get(one, "bytes"));
+    fprintf(stderr, "%s %s", json_string_value(json_object_get(one, "what")), of ? of : hash);
+    if (bytes) fprintf(stderr, " (%llu bytes%s%s)", bytes, of ? ", " : "", of ? hash : "");
+    fputs(of ? "\n" : ", of no result that can be read\n", stderr);
+}
+
+// Results of one node are told once: a trainer has several.
 static void print_finds(const json_t *list)
 {
-    size_t shown = 0, n = json_object_size(list);
+    size_t shown = 0, n = 0;
     const char *hash;
-    json_t *one;
+    json_t *one, *told = json_object();
     json_object_foreach((json_t *)list, hash, one)
     {
         const char *of = json_string_value(json_object_get(one, "of"));
-        unsigned long long bytes = (unsigned long long)json_integer_value(json_object_get(one, "bytes"));
-        if (shown++ == MOST_LINES) break;
-        fprintf(stderr, "%s %s", json_string_value(json_object_get(one, "what")), of ? of : hash);
-        if (bytes) fprintf(stderr, " (%llu bytes%s%s)", bytes, of ? ", " : "", of ? hash : "");
-        fputc('\n', stderr);
+        bool result = !json_integer_value(json_object_get(one, "bytes"));
+        if (of && result && json_object_get(told, of)) continue;
+        if (of && result) json_object_set_new(told, of, json_true());
+        n++;
+        if (shown == MOST_LINES) continue;
+        print_find(one);
+        shown++;
     }
-    if (n > MOST_LINES) fprintf(stderr, "and %zu more\n", n - MOST_LINES);
+    if (n > shown) fprintf(stderr, "and %zu more\n", n - shown);
+    json_decref(told);
 }
 
 static void print_json(const tm_cli *cli, const tm_verify_report *r, const finds *f)
@@ -101,6 +124,14 @@ static void print_json(const tm_cli *cli, const tm_verify_report *r, const finds
                                 damaged));
 }
 
+static bool has_nameless(const json_t *list)
+{
+    const char *hash;
+    json_t *one;
+    json_object_foreach((json_t *)list, hash, one) if (json_is_null(json_object_get(one, "of"))) return true;
+    return false;
+}
+
 static void print_text(const tm_verify_report *r, const finds *f)
 {
     char size[16];
@@ -108,6 +139,9 @@ static void print_text(const tm_verify_report *r, const finds *f)
     print_finds(f->incomplete);
     printf("%zu objects (%s), %zu corrupt; %zu results, %zu without their bytes\n", r->objects,
            tm_size_text(r->bytes, size), r->corrupt, r->records, r->incomplete);
+    if (has_nameless(f->corrupt))
+        printf("of no result that can be read: where a stopped run goes on from, what `tidemill gc` frees, "
+               "or parts of what is damaged too\n");
     if (r->corrupt || r->bad_bytes)
         printf("what was damaged is set aside and is made anew when it is needed\n");
     if (r->incomplete)

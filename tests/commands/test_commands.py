@@ -440,6 +440,21 @@ class Damage(WithWorkplace):
         corrupt = err.split("incomplete")[0].splitlines()
         self.assertEqual((code, len(corrupt), corrupt[-1]), (4, 11, f"and {len(objects) - 10} more"), err)
 
+    def test_verify_says_whose_the_damaged_bytes_are_and_each_result_once(self):
+        self.ok("run", "graph.lua", "base", "--quiet", store="whose")
+        for at, _, names in os.walk(self.place.path("whose/objects")):
+            for path in (os.path.join(at, name) for name in names):
+                if os.path.getsize(path) > 60000:  # snapshots, and what a run could go on from
+                    os.chmod(path, 0o644)
+                    with open(path, "r+b") as file:
+                        file.write(b"no such bytes")
+        code, out, err = self.place.tidemill("verify", store="whose")
+        self.assertEqual(code, 4, out)
+        self.assertRegex(err, r"corrupt r1:base \(\d+ bytes, ")
+        self.assertEqual(len(re.findall(r"(?m)^incomplete r1:base$", err)), 1, err)
+        if ", of no result that can be read\n" in err:
+            self.assertIn("of no result that can be read: ", out)
+
     def test_verify_sets_damaged_bytes_aside_and_the_next_run_makes_them_anew(self):
         self.ok("run", "graph.lua", "clean", "--quiet")
         objects = [os.path.join(at, name) for at, _, names in os.walk(self.place.path("store/objects")) for name in names]

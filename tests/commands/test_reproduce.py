@@ -430,6 +430,20 @@ class Room(WithWorkplace):
         self.assertRegex(text, r"rebuild \d.* s  of a smoke run")
         self.assertIn("would free", text)
 
+    def test_sizes_are_thousands_with_a_b_and_1024s_without_and_are_told_as_they_were_given(self):
+        store = self.copy("units")
+        size = self.bytes(store)
+        for to, limit in (("20KB", 20000), ("20K", 20480), ("20kib", 20480), ("20 kb", 20000)):
+            self.assertGreater(size, limit)
+            kept = self.json("gc", "--to", to, "--dry-run", store=store)["bytes_kept"]
+            self.assertEqual(kept, self.json("gc", "--to", str(limit), "--dry-run", store=store)["bytes_kept"], to)
+        for path in self.place.files(store + "/objects"):
+            os.utime(path)
+        said = self.fails(5, "gc", "--to", "1.5KiB", store=store)
+        self.assertIn("error[TM0423] the store cannot get to 1.5KiB: ", said)
+        self.assertIn("stopped runs", said)
+        self.assertIn("--to takes a size", self.fails(3, "gc", "--to", "20KX", store=store))
+
     def test_hardly_more_goes_than_is_needed_and_a_dry_run_says_what(self):
         store = self.copy("fit")
         size = self.bytes(store)
@@ -474,7 +488,7 @@ class Room(WithWorkplace):
     def test_what_cannot_be_reached_is_refused_and_nothing_goes(self):
         before = self.place.files("store/objects")
         err = self.fails(5, "gc", "--to", "1000")
-        self.assertRegex(err, r"the store cannot get to 1.0 KB: .* have to stay, and nothing was freed")
+        self.assertRegex(err, r"the store cannot get to 1000 B: .* have to stay, and nothing was freed")
         self.assertEqual(self.place.files("store/objects"), before)
 
 
