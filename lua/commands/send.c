@@ -22,15 +22,35 @@ static int no_such_tool(const tm_cli *cli, const char *name)
                         near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
+static bool to_stdout(const tm_send_job *job)
+{
+    return strcmp(job->path, "-") == 0;
+}
+
+static void say_executions(const tm_send_job *job)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < job->past->n_nodes; i++) n += job->past->nodes[i].n_spans > 0;
+    if (n)
+        printf("%s: when %zu node%s ran, and what they measured, is in %s\n", job->past->run, n,
+               n == 1 ? "" : "s", job->made);
+    else
+        printf("%s: nothing was executed; %s has facts of the run alone\n", job->past->run, job->made);
+}
+
 static int say(const tm_cli *cli, const tm_send_tool *tool, const tm_send_job *job)
 {
     size_t n = 0;
     for (size_t at = 0; tm_send_next_node(job->past, &at);) n++;
+    if (to_stdout(job)) return TM_EXIT_OK;
     if (cli->json)
         return tm_cli_print(cli, json_pack("{s:s, s:s, s:s, s:I, s:I}", "run", job->past->run, "to",
                                            tool->name, "path", job->made, "nodes", (json_int_t)n, "renamed",
                                            (json_int_t)job->changed));
-    printf("%s: the metrics of %zu node%s are in %s\n", job->past->run, n, n == 1 ? "" : "s", job->made);
+    if (tool->file)
+        say_executions(job);
+    else
+        printf("%s: the metrics of %zu node%s are in %s\n", job->past->run, n, n == 1 ? "" : "s", job->made);
     printf("try: ");
     printf(tool->open, job->made);
     putchar('\n');
@@ -49,6 +69,8 @@ static tm_status send_run(const tm_cli *cli, tm_store *store, const tm_send_tool
     tm_status status = tm_past_results(&past, store, err);
     if (status >= 0) status = tm_path(place, err, tool->place, past.run);
     tm_send_job job = {.path = cli->n_args > 1 ? cli->args[1] : place};
+    if (status >= 0 && to_stdout(&job) && !tool->file)
+        status = tm_fail(err, TM_EINVAL, "%s is written as a folder, which stdout does not take", tool->name);
     if (status >= 0) status = tm_send(tool, &past, &job, err);
     if (status >= 0) *code = say(cli, tool, &job);
     tm_send_clear(&job);

@@ -24,6 +24,7 @@ typedef struct tm_send_tool {
     const char *brief; // what is written
     const char *place; // where to, if nothing is said; "%s" is the run
     const char *open;  // the command that opens it; "%s" is the path
+    bool file;         // one file is written, which "-" as path makes stdout, and it has what ran when
     tm_status (*write)(tm_send_job *job, tm_error *err);
 } tm_send_tool;
 

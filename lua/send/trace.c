@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "lua/send/send.h"
 
@@ -224,7 +225,9 @@ static tm_status send_run(tm_send_job *job, tm_error *err)
     json_decref(all);
     if (status >= 0 && !text) status = tm_fail(err, TM_ENOMEM, "no memory for a trace");
     if (status >= 0) status = tm_path(job->made, err, "%s", job->path);
-    if (status >= 0) status = tm_file_write(job->path, text, strlen(text), false, err);
+    if (status >= 0)
+        status = strcmp(job->path, "-") == 0 ? tm_fd_write(STDOUT_FILENO, text, strlen(text), "stdout", err)
+                                             : tm_file_write(job->path, text, strlen(text), false, err);
     free(text);
     return status;
 }
@@ -234,5 +237,6 @@ const tm_send_tool tm_send_tool_trace = {
     .brief = "Chrome's trace events: what ran when, beside what, with counters",
     .place = "%s.trace.json",
     .open = "open %s in https://ui.perfetto.dev or chrome://tracing",
+    .file = true,
     .write = send_run,
 };

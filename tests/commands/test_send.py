@@ -74,6 +74,13 @@ class Sent(WithWorkplace):
         times = [e["ts"] for e in events if e["ph"] != "M"]
         self.assertGreaterEqual(min(times), 0)
 
+    def test_a_trace_goes_to_stdout_and_is_told_for_what_it_has(self):
+        names = {e["name"] for e in json.loads(self.ok("send", "r1", "-", "--to", "trace"))["traceEvents"] if e["ph"] == "X"}
+        self.assertFalse(os.path.exists(self.place.path("-")))
+        self.assertIn(f"r1: when {len(names)} nodes ran, and what they measured, is in t.json\n",
+                      self.ok("send", "r1", "t.json", "--to", "trace"))
+        self.assertIn("stdout does not take", self.fails(2, "send", "r1", "-", "--to", "mlflow"))
+
     def test_a_tool_that_is_not_there_and_a_run_that_is_not_there_are_told(self):
         self.assertIn("did you mean wandb", self.fails(3, "send", "--to", "wandbb"))
         self.assertIn("tensorboard", self.fails(3, "send", "r1"))
