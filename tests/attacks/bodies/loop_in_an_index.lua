@@ -1,4 +1,4 @@
--- a chunk needs more time
+-- a chunk needs more than 0.5 seconds of processor time
 local tm = require "tidemill"
 local attack = tm.stage {
   name = "attack", seconds = 0.5,
