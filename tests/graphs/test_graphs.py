@@ -55,7 +55,7 @@ class Graphs(unittest.TestCase):
     @classmethod
     def tidemill(cls, *args, store="store"):
         done = subprocess.run([PROGRAM, *args, "--store", cls.folder / store], cwd=cls.folder / "graphs", capture_output=True,
-                              text=True, timeout=120)
+                              text=True, timeout=300)
         if done.returncode:
             raise AssertionError(f"{args}: {done.returncode}\n{done.stdout}{done.stderr}")
         return done.stdout
