@@ -47,8 +47,11 @@ MUTATIONS = {
         "    }\n    *sum = weigh(c, n, best.weight, s->temperature);\n    if (s->top_k > 0 && s->top_k < n) n = s->top_k;",
         "test_sample", FILTERS),
     "positions that start again behind a cache": (
-        DECODE, "d->positions[i] = d->cache.size + i", "d->positions[i] = i", "test_generate",
-        "a_score_is_the_log_probability_of_each_token_also_over_chunks"),
+        DECODE, "d->positions[i] = size + i", "d->positions[i] = i", "test_generate",
+        "a_prompt_that_goes_on_is_read_from_where_it_differs"),
+    "sequences side by side at one position": (
+        DECODE, "d->positions[i] = d->sizes[d->at];", "d->positions[i] = d->sizes[0];", "test_generate",
+        "answers_side_by_side_have_the_bits_of_each_alone"),
     "stop strings looked for in one piece alone": (
         STOP, "s->held.size - pending(s)", "s->held.size", "test_stop",
         "a_text_ends_before_the_first_stop_string_however_it_is_cut"),
@@ -153,7 +156,7 @@ MUTATIONS = {
         "kernels/cpu/optimiser.c", "(1 - pow(args->beta1, step))", "(1 - 0 * pow(args->beta1, step))", "test_llama",
         STEPS),
     "cache positions from zero": (
-        "stages/model/decode.c", "d->positions[i] = d->cache.size + i", "d->positions[i] = i", "test_llama",
+        "stages/model/decode.c", "d->positions[i] = size + i", "d->positions[i] = i", "test_llama",
         "decoding_token_by_token_gives_the_logits_of_the_whole"),
     "positions not reset": (
         PACK, "p->positions[at] = (int32_t)i;", "p->positions[at] = (int32_t)at;", "test_pack",
